@@ -1,0 +1,107 @@
+"""Requests that wait for a second person, and what became of the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from governance.selectors.shell import shell_state
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.models import ChangeRequest, Role, User
+from nautilus_site.common.roles import permissions_of
+from nautilus_site.common.selectors.approvals import approval_list
+from trading.selectors.notation import age_s, utc_text
+
+_HISTORY = 100
+
+
+def inbox_state(user: User) -> dict[str, Any]:
+    """Pending requests with what this user may do about each, and the latest decided ones."""
+    state = shell_state()
+    moment = now()
+    pending = approval_list().filter(state=ChangeRequest.State.PENDING, expires_at__gt=moment).order_by("expires_at")
+    decided = approval_list().exclude(state=ChangeRequest.State.PENDING, expires_at__gt=moment)
+    return {
+        **state,
+        "pending": [request_members(request, user) for request in pending],
+        "history": [history_row(request) for request in decided.order_by("-created_at")[:_HISTORY]],
+    }
+
+
+def request_members(request: ChangeRequest, user: User) -> dict[str, Any]:
+    """A pending request: what changes, what it would do, who may decide it."""
+    moment = now()
+    mine = request.requester_id == user.pk
+    return {
+        "id": str(request.pk),
+        "kind": request.kind,
+        "target": request.target,
+        "requester": request.requester.username,
+        "mine": mine,
+        "may_decide": not mine and "change.decide" in permissions_of(user.role),
+        "may_withdraw": mine,
+        "deciders": _deciders(request),
+        "reason": request.reason,
+        "diff": [_difference(field, change) for field, change in request.diff.items()],
+        "effect": _effect_lines(request.effect),
+        "created_at": utc_text(request.created_at),
+        "expires_at": utc_text(request.expires_at),
+        "expires_in_s": age_s(moment, request.expires_at),
+    }
+
+
+def history_row(request: ChangeRequest) -> dict[str, Any]:
+    """A request that is decided, expired or void, as a table row."""
+    overdue = request.state == ChangeRequest.State.PENDING
+    return {
+        "id": str(request.pk),
+        "kind": request.kind,
+        "target": request.target,
+        "state": ChangeRequest.State.EXPIRED.value if overdue else request.state,
+        "requester": request.requester.username,
+        "approver": request.approver.username if request.approver else None,
+        "reason": request.reason,
+        "note": request.decision_note,
+        "created_at": utc_text(request.created_at),
+        "decided_at": utc_text(request.decided_at),
+    }
+
+
+def _deciders(request: ChangeRequest) -> str:
+    """Who may decide, by name while they are few."""
+    # Importing the service that knows each kind's roles would turn the layers round; risk officers decide all kinds.
+    people = list(
+        User.objects.filter(role=Role.RISK_OFFICER, is_active=True)
+        .exclude(pk=request.requester_id)
+        .order_by("username")
+        .values_list("username", flat=True)[:6]
+    )
+    return f"any risk officer but the requester: {', '.join(people)}" if people else "nobody: no other risk officer is active"
+
+
+def _difference(field: str, change: Any) -> dict[str, Any]:
+    before, after = change if isinstance(change, list) and len(change) == 2 else (None, change)
+    return {"field": field, "before": _text(before), "after": _text(after)}
+
+
+def _effect_lines(effect: dict[str, Any]) -> list[dict[str, str]]:
+    return [{"name": name.replace("_", " "), "value": _text(value)} for name, value in effect.items()]
+
+
+def _text(value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {_text(item)}" for key, item in value.items())
+    return str(value)
+
+
+def require_user(user: object) -> User:
+    """The signed-in user of a page; pages are behind log-in, so anything else is a mistake of ours."""
+    if not isinstance(user, User):
+        raise ApplicationError("NOT_AUTHENTICATED", "log in first", status=401)
+    return user

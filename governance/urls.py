@@ -1,0 +1,28 @@
+"""Pages at the root, each with its state as JSON beside it."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, path
+
+from governance.views.about import About
+from governance.views.approvals import Approvals
+from governance.views.blotter import Blotter
+from governance.views.command_center import CommandCenter
+from governance.views.ops import Ops
+from governance.views.page import Page, PageState
+from governance.views.risk import Risk
+
+_PAGES: tuple[tuple[str, type[Page]], ...] = (
+    ("", CommandCenter),
+    ("orders/", Blotter),
+    ("risk/", Risk),
+    ("approvals/", Approvals),
+    ("ops/", Ops),
+    ("about/", About),
+)
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *(path(route, page.as_view(), name=page.name) for route, page in _PAGES),
+    *(path(f"state/{page.name}/", PageState.of(page), name=f"{page.name}-state") for _, page in _PAGES),
+]
+api_urlpatterns: list[URLPattern | URLResolver] = []

@@ -1,0 +1,23 @@
+"""`/approvals/`: what waits for a second person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from governance.selectors.inbox import inbox_state
+from governance.views import catalogue
+from governance.views.page import Page
+from nautilus_site.common.models import User
+
+
+class Approvals(Page):
+    name = "approvals"
+    title = "Approvals"
+    template = "governance/approvals.html"
+    topics = ("approvals", "trading_state")
+    tables = (catalogue.HISTORY,)
+
+    def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
+        return inbox_state(user)

@@ -1,0 +1,28 @@
+"""`/ops/`: is everything alive, and do our books agree with the exchange's?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest
+
+from governance.selectors.blotter import blotter_choices
+from governance.selectors.ops import ops_state
+from governance.views import catalogue
+from governance.views.page import Page
+from nautilus_site.common.models import User
+
+
+class Ops(Page):
+    name = "ops"
+    title = "Operations"
+    template = "governance/ops.html"
+    topics = ("trading_state", "approvals", "incidents")
+    tables = (catalogue.PROCESSES, catalogue.QUEUES, catalogue.RUNS, catalogue.DIVERGENCES)
+
+    def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
+        return ops_state()
+
+    def extra(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
+        return {"accounts": blotter_choices()["accounts"]}

@@ -1,0 +1,129 @@
+"""Tables of the pages: declared once, rendered here for the first paint and by `table.js` afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+NONE = "–"
+NUMERIC = frozenset({"money", "signed", "decimal", "percent", "age", "count", "bar"})
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `kind` decides how a value is written; see `cells.js` for the same kinds in the browser."""
+
+    key: str
+    title: str
+    kind: str = "text"
+    wrap: bool = False
+
+    @property
+    def is_numeric(self) -> bool:
+        return self.kind in NUMERIC
+
+    def members(self) -> dict[str, Any]:
+        return {"key": self.key, "title": self.title, "kind": self.kind, "wrap": self.wrap}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A panel with a table: where its rows are in the page state, its API twin, what to say when it is empty."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    api: str
+    empty: str
+    teach: str
+    tall: bool = True
+
+    def members(self) -> list[dict[str, Any]]:
+        return [column.members() for column in self.columns]
+
+    def rendered(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What the template draws: `rows` of cells `{"text", "class"}`."""
+        return {
+            "spec": self,
+            "count": len(rows),
+            "rows": [
+                {"key": row.get("id"), "cells": [_cell(column, row.get(column.key)) for column in self.columns]}
+                for row in rows
+            ],
+        }
+
+
+def _cell(column: Column, value: Any) -> dict[str, str]:
+    css = ["number"] if column.is_numeric else []
+    if column.kind == "mono":
+        css.append("mono")
+    if column.wrap:
+        css.append("wrap")
+    if column.kind == "signed":
+        css.append(_tone(value))
+    if column.kind == "side":
+        css.append({"BUY": "up", "SELL": "down"}.get(str(value), ""))
+    return {"text": cell_text(column.kind, value), "class": " ".join(filter(None, css))}
+
+
+def cell_text(kind: str, value: Any) -> str:
+    """A value as text; the same rules as `cellText` in the browser."""
+    if kind == "lamp":
+        return str(value["text"]) if value else NONE
+    if kind == "action":
+        return ""
+    if value is None or value == "":
+        return NONE
+    if kind in ("money", "signed", "decimal"):
+        return _number(kind, value)
+    if kind == "percent":
+        return f"{float(value) * 100:.2f} %"
+    if kind == "bar":
+        return f"{round(float(value) * 100)} %"
+    if kind == "age":
+        return _seconds(float(value))
+    if kind == "time":
+        return _clock(str(value))
+    if kind == "side":
+        return {"BUY": "▲ BUY", "SELL": "▼ SELL"}.get(str(value), str(value))
+    if kind == "flag":
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _number(kind: str, value: Any) -> str:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return str(value)
+    if kind == "decimal":
+        return f"{number:,f}"
+    if kind == "money":
+        return f"{number:,.2f}".replace("-", "−")
+    rounded = round(number, 2)
+    mark = "▲ +" if rounded > 0 else "▼ −" if rounded < 0 else ""
+    return f"{mark}{abs(number):,.2f}"
+
+
+def _tone(value: Any) -> str:
+    try:
+        rounded = round(Decimal(str(value)), 2)
+    except InvalidOperation:
+        return ""
+    return "up" if rounded > 0 else "down" if rounded < 0 else ""
+
+
+def _seconds(value: float) -> str:
+    for limit, divisor, unit in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+        if value < limit:
+            return f"{value:.1f} s" if value < 10 else f"{round(value / divisor)} {unit}"
+    return f"{round(value / 86400)} d"
+
+
+def _clock(text: str) -> str:
+    moment = datetime.fromisoformat(text).astimezone(UTC)
+    same_day = moment.date() == datetime.now(UTC).date()
+    return moment.strftime("%H:%M:%S" if same_day else "%d/%m %H:%M:%S")

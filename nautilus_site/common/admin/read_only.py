@@ -1,0 +1,35 @@
+"""Facts in the admin: everybody who may open it can look, nobody can change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from nautilus_site.common.admin.site import may_open_admin
+from nautilus_site.common.roles import permissions_of, permits
+
+
+class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
+    """For orders, fills, audit rows. `view_permission` names the permission needed to look."""
+
+    view_permission = "read"
+    list_per_page = 50
+    show_full_result_count = False  # no COUNT(*) over millions of rows
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        role = getattr(request.user, "role", "")
+        return may_open_admin(request) and permits(permissions_of(role), self.view_permission)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

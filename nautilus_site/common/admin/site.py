@@ -1,0 +1,28 @@
+"""Who may open the admin, and the banner that says which venue this is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest
+
+from nautilus_site.common.models import Role, User
+
+LABELS = {"local": "info", "testnet": "warning", "demo": "warning", "live": "danger"}
+
+
+def environment_label(request: HttpRequest) -> list[str]:
+    """Unfold's environment badge: the name and its colour."""
+    return [settings.BINANCE_ENV.upper(), LABELS[settings.BINANCE_ENV]]
+
+
+def may_open_admin(request: HttpRequest) -> bool:
+    """Every role but viewer. `is_superuser` opens nothing: the role decides."""
+    user: Any = request.user
+    return isinstance(user, User) and user.is_active and user.role != Role.VIEWER
+
+
+# Apps register on the default site, so its rule is replaced rather than the site.
+admin.site.has_permission = may_open_admin  # type: ignore[method-assign]

@@ -1,0 +1,16 @@
+"""The shared edge's own routes under /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from nautilus_site.common.api.approvals import ApprovalDetailView, ApprovalListView, ApproveView, RejectView
+from nautilus_site.common.live.sse import stream
+
+api_urlpatterns = [
+    path("stream", stream, name="api-stream"),
+    path("approvals", ApprovalListView.as_view(), name="api-approvals"),
+    path("approvals/<uuid:pk>", ApprovalDetailView.as_view(), name="api-approval"),
+    path("approvals/<uuid:pk>/approve", ApproveView.as_view(), name="api-approval-approve"),
+    path("approvals/<uuid:pk>/reject", RejectView.as_view(), name="api-approval-reject"),
+]

@@ -1,0 +1,71 @@
+"""Who opened a live stream, and whether they may still watch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http.cookies import SimpleCookie
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest
+
+from nautilus_site.common.api.authentication import MAXIMUM_TOKEN_LENGTH, bearer_token
+from nautilus_site.common.models import User
+from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.services.outbox import TOPICS
+from nautilus_site.common.services.tokens import token_user
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a stream was opened with; kept so that it can be checked again while the stream is open."""
+
+    token: str | None = None
+    session_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Credentials({'token' if self.token is not None else 'session'})"
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """An authenticated reader of live topics."""
+
+    user_id: int
+    username: str
+    permissions: frozenset[str]
+
+    def may_watch(self, topic: str) -> bool:
+        """`read`, or for a narrowed token `read:TOPIC`."""
+        return permits(self.permissions, f"read:{topic}")
+
+
+def credentials_from(authorization: str, cookie: str) -> Credentials:
+    """A bearer token if there is one, else the session cookie."""
+    token = bearer_token(authorization)
+    if token is not None:
+        return Credentials(token=token)
+    morsel = SimpleCookie(cookie).get(settings.SESSION_COOKIE_NAME) if cookie else None
+    return Credentials(session_key=morsel.value if morsel else None)
+
+
+def watcher_of(credentials: Credentials) -> Watcher | None:
+    """The reader these credentials stand for at this moment; None when they are not (or no longer) good."""
+    scopes: Iterable[str] = ()
+    user: Any = None
+    if credentials.token is not None:
+        found = token_user(credentials.token) if 0 < len(credentials.token) <= MAXIMUM_TOKEN_LENGTH else None
+        if found is None:
+            return None
+        user, scopes = found[0], found[1].scopes
+    elif credentials.session_key:
+        request = HttpRequest()
+        request.session = import_module(settings.SESSION_ENGINE).SessionStore(credentials.session_key)
+        user = get_user(request)
+    if not isinstance(user, User) or not user.is_active:
+        return None
+    watcher = Watcher(user.pk, user.username, permissions_of(user.role, scopes))
+    return watcher if any(watcher.may_watch(topic) for topic in TOPICS) else None

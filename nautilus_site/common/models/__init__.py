@@ -1,0 +1,20 @@
+from nautilus_site.common.models.audit import AuditEntry, AuditSeal, UnsealedEntry
+from nautilus_site.common.models.change_requests import ChangeRequest
+from nautilus_site.common.models.idempotency import IdempotencyRecord
+from nautilus_site.common.models.leases import Lease
+from nautilus_site.common.models.outbox import OutboxEvent
+from nautilus_site.common.models.tokens import ApiToken
+from nautilus_site.common.models.users import Role, User
+
+__all__ = [
+    "ApiToken",
+    "AuditEntry",
+    "AuditSeal",
+    "ChangeRequest",
+    "IdempotencyRecord",
+    "Lease",
+    "OutboxEvent",
+    "Role",
+    "UnsealedEntry",
+    "User",
+]

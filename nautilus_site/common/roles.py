@@ -1,0 +1,110 @@
+"""Which role may do what: the one table. Views name a permission; nothing else decides by role.
+
+A permission `a:b` is implied by `a`, so a token may be narrowed to `read:metrics` while roles hold `read`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nautilus_site.common.models import Role
+
+PERMISSIONS: dict[str, str] = {
+    "read": "see orders, portfolio, strategies, models and the state of the platform",
+    "read:metrics": "scrape /metrics from another machine",
+    "audit.read": "read and verify the audit trail",
+    "orders.place": "place manual orders",
+    "orders.cancel": "cancel working orders",
+    "kill.raise": "raise a kill level",
+    "kill.resume": "ask for a lower kill level",
+    "breakers.reset": "close an open circuit breaker",
+    "limits.tighten": "tighten a limit in force",
+    "change.request": "propose a change that somebody else approves",
+    "change.decide": "approve or reject the request of somebody else",
+    "strategies.disable": "disable a strategy or lower its weight",
+    "signals.write": "post an external signal",
+    "reconcile.run": "start a reconciliation",
+    "backtests.run": "run backtests",
+    "models.train": "train models and cancel training",
+    "models.infer": "ask a model for its inference",
+    "models.propose": "propose promotion or rollback of a model",
+    "universe.propose": "draft a change of what may be traded",
+    "users.manage": "propose people, roles and tokens",
+    "keys.propose": "propose exchange keys",
+}
+
+ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
+    Role.VIEWER: frozenset({"read"}),
+    Role.TRADER: frozenset(
+        {
+            "read",
+            "orders.place",
+            "orders.cancel",
+            "kill.raise",
+            "change.request",
+            "strategies.disable",
+            "signals.write",
+            "reconcile.run",
+            "backtests.run",
+            "models.infer",
+            "universe.propose",
+        }
+    ),
+    Role.RISK_OFFICER: frozenset(
+        {
+            "read",
+            "audit.read",
+            "kill.raise",
+            "kill.resume",
+            "breakers.reset",
+            "limits.tighten",
+            "change.request",
+            "change.decide",
+            "strategies.disable",
+            "reconcile.run",
+            "universe.propose",
+        }
+    ),
+    Role.MODEL_OWNER: frozenset(
+        {
+            "read",
+            "kill.raise",
+            "backtests.run",
+            "models.train",
+            "models.infer",
+            "models.propose",
+            "change.request",
+        }
+    ),
+    Role.ADMIN: frozenset(
+        {
+            "read",
+            "audit.read",
+            "kill.raise",
+            "change.request",
+            "strategies.disable",
+            "reconcile.run",
+            "users.manage",
+            "keys.propose",
+        }
+    ),
+}
+
+PERSON_ONLY = frozenset({"change.decide", "kill.resume"})
+"""Never by a token: a person in a browser session whose log-in is recent."""
+
+
+def permissions_of(role: str, scopes: Iterable[str] = ()) -> frozenset[str]:
+    """What a role may do, narrowed by a token's scopes; no scopes means no narrowing. Unknown roles: nothing."""
+    held = ROLE_PERMISSIONS.get(role, frozenset())
+    narrowed = frozenset(scopes)
+    if not narrowed:
+        return held
+    return frozenset(scope for scope in narrowed if permits(held, scope)) | frozenset(
+        permission for permission in held if permits(narrowed, permission)
+    )
+
+
+def permits(held: Iterable[str], wanted: str) -> bool:
+    """Whether `wanted`, or the whole of which it is a part, is among the permissions held."""
+    return wanted in held or wanted.partition(":")[0] in held

@@ -1,0 +1,35 @@
+"""Writing the audit trail. Call inside the transaction of the change itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.models import AuditEntry, User
+
+
+def audit_record(
+    *,
+    action: str,
+    target: str,
+    actor: User | str,
+    reason: str = "",
+    before: Any = None,
+    after: Any = None,
+) -> AuditEntry:
+    """Insert one entry. `actor` is a person, or the name of the process that acted by itself."""
+    person = actor if isinstance(actor, User) else None
+    context = structlog.contextvars.get_contextvars()
+    return AuditEntry.objects.create(
+        at=now(),
+        actor=person,
+        actor_name=person.username if person else str(actor),
+        action=action,
+        target=target,
+        reason=reason,
+        before=before,
+        after=after,
+        request_id=str(context.get("request_id", "")),
+    )

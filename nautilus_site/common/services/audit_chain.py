@@ -1,0 +1,162 @@
+"""Sealing the audit trail into a hash chain, and verifying that nobody rewrote it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.models import AuditEntry, AuditSeal, UnsealedEntry
+from nautilus_site.common.services.event_numbering import fence_check
+from nautilus_site.common.services.leases import Held
+
+GENESIS = "0" * 64
+SEAL_BATCH = 5_000
+_COLUMNS = ("id", "at", "actor_id", "actor_name", "action", "target", "reason", "before", "after", "request_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What verification found. `rows` counts sealed entries; `unsealed` ones wait for the next batch."""
+
+    ok: bool
+    rows: int
+    first_bad_id: int | None = None
+    problem: str = ""
+    unsealed: int = 0
+    head: str = GENESIS
+
+
+def entry_hash(row: Mapping[str, Any]) -> str:
+    """sha256 of an entry's canonical JSON: sorted keys, no spaces, UTC time with microseconds."""
+    text = json.dumps(
+        {**row, "at": row["at"].isoformat(timespec="microseconds")},
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def seal_hash(previous: str, ids: Sequence[int], hashes: Sequence[str]) -> str:
+    """The link: the previous link, then `id:hash` of each entry, one a line."""
+    lines = [previous, *(f"{number}:{digest}" for number, digest in zip(ids, hashes, strict=True))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def audit_seal(held: Held) -> AuditSeal | None:
+    """Seal a batch of what is committed and not sealed yet, lowest id first. None when there is nothing."""
+    if not UnsealedEntry.objects.exists():
+        return None
+    with transaction.atomic():
+        return _seal_batch(held)
+
+
+def _seal_batch(held: Held) -> AuditSeal | None:
+    fence_check(held)
+    ids = list(UnsealedEntry.objects.order_by("entry_id").values_list("entry_id", flat=True)[:SEAL_BATCH])
+    rows = list(AuditEntry.objects.filter(pk__in=ids).order_by("pk").values(*_COLUMNS))
+    UnsealedEntry.objects.filter(entry_id__in=ids).delete()
+    if not rows:
+        return None
+    previous = AuditSeal.objects.order_by("-pk").values_list("hash", flat=True).first() or GENESIS
+    sealed, hashes = [row["id"] for row in rows], [entry_hash(row) for row in rows]
+    return AuditSeal.objects.create(
+        entry_ids=sealed,
+        entry_hashes=hashes,
+        previous_hash=previous,
+        hash=seal_hash(previous, sealed, hashes),
+        sealed_at=now(),
+    )
+
+
+def audit_verify(heads: Iterable[tuple[int, str, int]] = ()) -> Verdict:
+    """Recompute the whole chain from the rows.
+
+    `heads` are the links noted outside the database, as (seal id, hash, first entry id): they uncover a tail that
+    was cut off, or a chain rewritten from some point on.
+    """
+    noted = {seal_id: (digest, first) for seal_id, digest, first in heads}
+    with _snapshot():
+        return _verify(noted)
+
+
+def _verify(noted: dict[int, tuple[str, int]]) -> Verdict:
+    rows, previous = 0, GENESIS
+    for seal in AuditSeal.objects.order_by("pk").iterator(chunk_size=100):
+        first = seal.entry_ids[0] if seal.entry_ids else None
+        if seal.previous_hash != previous:
+            return Verdict(False, rows, first, f"seal {seal.pk} does not continue the one before it")
+        if len(seal.entry_ids) != len(seal.entry_hashes) or seal.hash != seal_hash(
+            previous, seal.entry_ids, seal.entry_hashes
+        ):
+            return Verdict(False, rows, first, f"seal {seal.pk} was changed")
+        digest, _ = noted.pop(seal.pk, (seal.hash, 0))
+        if digest != seal.hash:
+            return Verdict(False, rows, first, f"seal {seal.pk} is not the one noted in the head file")
+        stored = {row["id"]: row for row in AuditEntry.objects.filter(pk__in=seal.entry_ids).values(*_COLUMNS)}
+        for number, expected in zip(seal.entry_ids, seal.entry_hashes, strict=True):
+            row = stored.get(number)
+            if row is None:
+                return Verdict(False, rows, number, f"entry {number} was removed")
+            if entry_hash(row) != expected:
+                return Verdict(False, rows, number, f"entry {number} was changed")
+            rows += 1
+        previous = seal.hash
+    if noted:
+        seal_id = min(noted)
+        return Verdict(False, rows, noted[seal_id][1], f"seal {seal_id} is noted in the head file and missing")
+    return _verify_unsealed(rows, previous)
+
+
+def _verify_unsealed(rows: int, head: str) -> Verdict:
+    waiting = UnsealedEntry.objects.filter(entry_id__in=AuditEntry.objects.values("pk")).count()
+    if AuditEntry.objects.count() != rows + waiting:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT min(id) FROM common_auditentry
+                 WHERE id NOT IN (SELECT jsonb_array_elements(entry_ids)::bigint FROM common_auditseal)
+                   AND id NOT IN (SELECT entry_id FROM common_unsealedentry)
+                """
+            )
+            stray = cursor.fetchone()[0]
+        return Verdict(False, rows, stray, f"entry {stray} was put in past the audit trail")
+    return Verdict(True, rows, unsealed=waiting, head=head)
+
+
+def _snapshot() -> AbstractContextManager[None]:
+    """One consistent view, so that sealing meanwhile does not look like tampering."""
+
+    @contextmanager
+    def repeatable_read() -> Any:
+        outermost = not connection.in_atomic_block
+        with transaction.atomic():
+            if outermost:
+                with connection.cursor() as cursor:
+                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield
+
+    return repeatable_read()
+
+
+def audit_verify_tail(seals: int = 20) -> bool:
+    """Whether the newest seals link up and match their entries: cheap enough for every scrape."""
+    newest = list(AuditSeal.objects.order_by("-pk")[: seals + 1])
+    for seal, before in zip(newest, [*newest[1:], None], strict=True):
+        if before is None and len(newest) > seals:
+            break  # only there to be linked to
+        if seal.previous_hash != (before.hash if before else GENESIS):
+            return False
+        if seal.hash != seal_hash(seal.previous_hash, seal.entry_ids, seal.entry_hashes):
+            return False
+        stored = AuditEntry.objects.filter(pk__in=seal.entry_ids).order_by("pk").values(*_COLUMNS)
+        if [entry_hash(row) for row in stored] != seal.entry_hashes:
+            return False
+    return True

@@ -1,0 +1,73 @@
+"""Taking, renewing and giving back a lease, all by the database's clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import connection
+
+LEASE_LIFE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease in hand. `fence` goes into every write made under it."""
+
+    name: str
+    fence: int
+    holder: str
+    taken_over: bool
+    """True when the previous holder did not give it back: it may still have a request under way."""
+
+
+def lease_acquire(*, name: str, holder: str, build: str = "", life: timedelta = LEASE_LIFE, grace_s: float = 0.0) -> Held | None:
+    """Take the lease if it is free, or if it expired more than `grace_s` ago. None when somebody holds it.
+
+    A lease that was given back has an empty holder and is free at once; one whose holder vanished is taken only
+    after expiry plus the grace, which covers a signed request that the dead holder may have left in flight.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO common_lease (name, fence, holder, build, until) VALUES (%s, 0, '', '', to_timestamp(0))
+            ON CONFLICT (name) DO NOTHING
+            """,
+            [name],
+        )
+        cursor.execute(
+            """
+            WITH old AS (SELECT holder FROM common_lease WHERE name = %(name)s FOR UPDATE)
+            UPDATE common_lease AS lease
+               SET fence = lease.fence + 1, holder = %(holder)s, build = %(build)s,
+                   until = clock_timestamp() + %(life)s
+              FROM old
+             WHERE lease.name = %(name)s
+               AND (old.holder = '' OR lease.until + make_interval(secs => %(grace)s) < clock_timestamp())
+            RETURNING lease.fence, old.holder
+            """,
+            {"name": name, "holder": holder, "build": build, "life": life, "grace": grace_s},
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    return Held(name=name, fence=row[0], holder=holder, taken_over=bool(row[1]))
+
+
+def lease_renew(held: Held, *, life: timedelta = LEASE_LIFE) -> bool:
+    """Extend the lease. False when it has been taken by somebody else: stop acting at once."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE common_lease SET until = clock_timestamp() + %s WHERE name = %s AND fence = %s AND holder = %s",
+            [life, held.name, held.fence, held.holder],
+        )
+        return cursor.rowcount == 1
+
+
+def lease_release(held: Held) -> None:
+    """Give it back, so that the next one need not wait for its expiry."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE common_lease SET holder = '', until = clock_timestamp() WHERE name = %s AND fence = %s",
+            [held.name, held.fence],
+        )

@@ -1,0 +1,39 @@
+"""Every route of the web process; the apps bring their own lists."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+import governance.urls
+import trading.urls
+import universe.urls
+from nautilus_site.common import probes, views
+from nautilus_site.common.api import urls as common_api
+from nautilus_site.common.api.schema import ApiDocsView, ApiSchemaView
+
+API_PATTERNS: list[URLPattern | URLResolver] = [
+    *common_api.api_urlpatterns,
+    *universe.urls.api_urlpatterns,
+    *trading.urls.api_urlpatterns,
+    *governance.urls.api_urlpatterns,
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/", admin.site.urls),
+    path("accounts/login/", views.LoginView.as_view(), name="login"),
+    path("accounts/logout/", views.LogoutView.as_view(), name="logout"),
+    path("livez", probes.livez, name="livez"),
+    path("readyz", probes.readyz, name="readyz"),
+    path("version", probes.version, name="version"),
+    path("metrics", probes.metrics, name="metrics"),
+    path("api/schema/", ApiSchemaView.as_view(), name="api-schema"),
+    path("api/docs/", ApiDocsView.as_view(), name="api-docs"),
+    path("api/v1/", include(API_PATTERNS)),
+    *governance.urls.urlpatterns,
+]
+
+handler400 = views.bad_request
+handler403 = views.permission_denied
+handler404 = views.not_found
+handler500 = views.server_error

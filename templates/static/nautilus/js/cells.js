@@ -1,0 +1,85 @@
+// One cell of a table, by the kind its column declares. The server renders the same kinds for the first paint.
+import { clock, fullTime, money, NONE, percent, plain, seconds, signed, signOf, STATUS_TONE } from "./format.js";
+
+const ALIGNED = new Set(["money", "signed", "decimal", "percent", "age", "count", "bar"]);
+export const isAligned = (kind) => ALIGNED.has(kind);
+
+/** Text of a value, for screens, filters and CSV comparison. */
+export function cellText(kind, value) {
+  switch (kind) {
+    case "money": return money(value);
+    case "signed": return signed(value);
+    case "decimal": return plain(value);
+    case "percent": return percent(value);
+    case "age": return seconds(value);
+    case "time": return clock(value);
+    case "side": return value === "BUY" ? "▲ BUY" : value === "SELL" ? "▼ SELL" : value || NONE;
+    case "flag": return value ? "yes" : "no";
+    case "bar": return value === null || value === undefined ? NONE : `${Math.round(Number(value) * 100)} %`;
+    case "action": return "";
+    default: return value === null || value === undefined || value === "" ? NONE : String(value);
+  }
+}
+
+export function toneOfShare(share) {
+  return share >= 0.9 ? "bad" : share >= 0.7 ? "warn" : "";
+}
+
+export function barElement(share) {
+  const bounded = Math.max(0, Math.min(1, Number(share) || 0));
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", "bar");
+  svg.setAttribute("viewBox", "0 0 100 8");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("aria-hidden", "true");
+  svg.dataset.tone = toneOfShare(Number(share));
+  for (const [name, width] of [["track", 100], ["used", bounded * 100]]) {
+    const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    rect.setAttribute("class", name);
+    rect.setAttribute("width", width.toFixed(1));
+    rect.setAttribute("height", "8");
+    rect.setAttribute("rx", "2");
+    svg.append(rect);
+  }
+  return svg;
+}
+
+/** Put `value` into `cell`. */
+export function fillCell(cell, column, value, row) {
+  const text = cellText(column.kind, value);
+  if (column.kind === "action") {
+    const action = column.actions?.(row);
+    cell.replaceChildren(...(action ? [action].flat() : []));
+    return;
+  }
+  if (column.kind === "status" && text !== NONE) {
+    const tag = document.createElement("span");
+    tag.className = "tag";
+    tag.dataset.tone = STATUS_TONE[text] ?? "";
+    tag.textContent = text;
+    cell.replaceChildren(tag);
+    return;
+  }
+  if (column.kind === "lamp") {
+    const lamp = document.createElement("span");
+    lamp.className = "lamp";
+    lamp.dataset.tone = value?.tone ?? "off";
+    lamp.textContent = value?.text ?? NONE;
+    cell.replaceChildren(lamp);
+    return;
+  }
+  if (column.kind === "bar") {
+    cell.replaceChildren(...(value === null || value === undefined ? [NONE] : [barElement(value), ` ${text}`]));
+    return;
+  }
+  cell.textContent = text;
+  if (column.kind === "signed") setTone(cell, signOf(value));
+  if (column.kind === "side") setTone(cell, value === "BUY" ? 1 : -1);
+  if (column.kind === "time") cell.title = fullTime(value);
+  if (column.kind === "mono" || column.kind === "text") cell.title = text.length > 24 ? text : "";
+}
+
+function setTone(cell, sign) {
+  cell.classList.toggle("up", sign > 0);
+  cell.classList.toggle("down", sign < 0);
+}

@@ -1,0 +1,1 @@
+"""What clients may ask, independent of the wire it came over."""

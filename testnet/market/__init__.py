@@ -1,0 +1,1 @@
+"""The background market: where prices go, who quotes, who takes."""

@@ -1,0 +1,35 @@
+"""What drives one symbol's price: the interface of generated and replayed feeds."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from testnet.engine import SpotEngine
+
+
+class Feed(Protocol):
+    """Moves one symbol's market forward."""
+
+    def advance(self, engine: SpotEngine, start_ms: int, end_ms: int, common: float) -> None:
+        """Trade and requote for market time (start, end]; never spans a minute boundary.
+
+        `common` is the standard normal draw shared by all symbols for this step.
+        """
+
+    def close_minute(self, open_ms: int) -> None:
+        """Note that the minute which opened here is over."""
+
+    def open_minute(self, engine: SpotEngine, open_ms: int) -> None:
+        """Trade what belongs to the first instant of a minute."""
+
+    def set_liquidity(self, factor: float) -> None:
+        """Scale the size of new quotes."""
+
+    def state(self) -> dict[str, Any]:
+        """What a restart needs to continue."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from `state()`."""
+
+    def truth(self) -> list[tuple[int, int]]:
+        """(open time, regime index) per one-minute bar, ascending."""

@@ -1,0 +1,1 @@
+"""The wires: HTTP, market streams, the WebSocket API and the control API."""

@@ -1,0 +1,158 @@
+"""Fixtures every suite may use: a person of each role, API clients with a token or a session, a clean broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from rest_framework.test import APIClient
+
+    from nautilus_site.common.models import User
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _audit_tables_can_be_emptied_between_tests() -> None:
+    """Transactional tests empty all tables with TRUNCATE, which the audit triggers refuse; lift that for the flush."""
+    from django.db.backends.postgresql.operations import DatabaseOperations
+
+    original = DatabaseOperations.sql_flush
+    guarded = (
+        ("common_auditentry", "audit_entry_no_truncate"),
+        ("common_auditseal", "audit_seal_no_truncate"),
+    )
+
+    def sql_flush(self: Any, style: Any, tables: Any, **options: Any) -> list[str]:
+        statements = original(self, style, tables, **options)
+        present = [pair for pair in guarded if pair[0] in tables]
+        return [
+            *(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}" for table, trigger in present),
+            *statements,
+            *(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}" for table, trigger in present),
+        ]
+
+    DatabaseOperations.sql_flush = sql_flush  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_redis_keys(worker_id: str) -> None:
+    """Parallel test processes share one Valkey: each gets its own prefixes."""
+    from django.conf import settings
+
+    if worker_id != "master":
+        settings.CACHES["default"]["KEY_PREFIX"] = worker_id
+        settings.CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"asgi-{worker_id}"
+
+
+@pytest.fixture(scope="session")
+def worker_id(request: pytest.FixtureRequest) -> str:
+    """`gw0`, `gw1`, ... under pytest-xdist, else `master`; also when the plug-in is switched off."""
+    return str(getattr(request.config, "workerinput", {}).get("workerid", "master"))
+
+
+@pytest.fixture
+def make_user(db: None) -> Callable[..., User]:
+    """`make_user("trader")` makes an active person of that role; `username=` to choose the name."""
+    from nautilus_site.common.models import User
+
+    def make(role: str, *, username: str | None = None, **fields: Any) -> User:
+        name = username or f"{role}-{User.objects.count() + 1}"
+        return User.objects.create_user(
+            username=name, password=PASSWORD, role=role, is_staff=role != "viewer", **fields
+        )
+
+    return make
+
+
+@pytest.fixture
+def viewer(make_user: Callable[..., User]) -> User:
+    return make_user("viewer", username="viewer")
+
+
+@pytest.fixture
+def trader(make_user: Callable[..., User]) -> User:
+    return make_user("trader", username="trader")
+
+
+@pytest.fixture
+def risk_officer(make_user: Callable[..., User]) -> User:
+    return make_user("risk_officer", username="risk")
+
+
+@pytest.fixture
+def second_risk_officer(make_user: Callable[..., User]) -> User:
+    return make_user("risk_officer", username="risk2")
+
+
+@pytest.fixture
+def model_owner(make_user: Callable[..., User]) -> User:
+    return make_user("model_owner", username="model_owner")
+
+
+@pytest.fixture
+def admin_person(make_user: Callable[..., User]) -> User:
+    """A user of role admin (not named `admin_user`: that is pytest-django's superuser)."""
+    return make_user("admin", username="admin")
+
+
+@pytest.fixture
+def token_client() -> Callable[..., APIClient]:
+    """`token_client(user, scopes=[...])` is an API client with a fresh bearer token of that user."""
+    from rest_framework.test import APIClient
+
+    from nautilus_site.common.services.tokens import token_create
+
+    def make(user: User, *, scopes: list[str] | None = None, life: timedelta = timedelta(days=1)) -> APIClient:
+        client = APIClient()
+        text = token_create(user=user, name="test", actor=user, scopes=scopes, life=life)
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {text}")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def session_client() -> Callable[..., APIClient]:
+    """`session_client(user)` is a browser: logged in just now, with CSRF enforced and its token sent."""
+    from rest_framework.test import APIClient
+
+    def make(user: User, *, csrf: bool = True) -> APIClient:
+        client = APIClient(enforce_csrf_checks=True)
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        if csrf:
+            secret = "t" * 32
+            client.cookies["csrftoken"] = secret
+            client.credentials(HTTP_X_CSRFTOKEN=secret)
+        return client
+
+    return make
+
+
+@pytest.fixture
+def age_login() -> Callable[[APIClient, timedelta], None]:
+    """`age_login(client, timedelta(minutes=6))` makes a session's log-in that old."""
+    import time
+
+    from nautilus_site.common.sessions import AUTHENTICATED_AT
+
+    def age(client: APIClient, by: timedelta) -> None:
+        session = client.session
+        session[AUTHENTICATED_AT] = time.time() - by.total_seconds()
+        session.save()
+
+    return age
+
+
+@pytest.fixture
+def clean_cache() -> Iterator[None]:
+    """An empty cache before and after: throttles and lock-outs of one test do not reach the next."""
+    from django.core.cache import cache
+
+    cache.clear()
+    yield
+    cache.clear()

@@ -1,0 +1,1 @@
+"""Trading: orders, fills, positions, strategies, rails and breakers."""

@@ -1,0 +1,144 @@
+"""Filters of the lists: by field name, and a name nobody knows is an error, not an unfiltered answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from django_filters import rest_framework as filters
+from rest_framework.request import Request
+
+from nautilus_site.common.errors import ApplicationError
+from trading.domain.orders import OrderStatus
+from trading.domain.values import Market, OrderType, Side, normalise_symbol
+from trading.models import Balance, CircuitBreaker, Decision, Fill, Order, Position, ReconcileRun, RiskLimit
+from trading.selectors.orders import CLOSED_STATUSES, OPEN_STATUSES
+
+PAGING = frozenset({"cursor", "limit", "ordering"})
+
+
+def check_parameters(request: Request, known: Collection[str]) -> None:
+    """Refuse query parameters the route does not know.
+
+    Raises
+    ------
+    ApplicationError : UNKNOWN_FILTER.
+    """
+    unknown = sorted(set(request.query_params) - set(known))
+    if unknown:
+        raise ApplicationError(
+            "UNKNOWN_FILTER",
+            f"{unknown[0]}: no such filter; known are {', '.join(sorted(known))}",
+            extra={"errors": {name: ["no such filter"] for name in unknown}},
+        )
+
+
+class StrictFilterSet(filters.FilterSet):
+    """A FilterSet that refuses unknown names."""
+
+    def is_valid(self) -> bool:
+        if self.request is not None:
+            check_parameters(self.request, {*self.filters, *PAGING})
+        return bool(super().is_valid())
+
+
+class SymbolFilter(filters.CharFilter):
+    """A symbol in any spelling; what is no symbol matches nothing."""
+
+    def filter(self, qs: Any, value: Any) -> Any:
+        if not value:
+            return qs
+        try:
+            plain = normalise_symbol(str(value))
+        except ValueError as error:
+            raise ApplicationError("UNKNOWN_SYMBOL", str(error), status=404) from None
+        return super().filter(qs, plain)
+
+
+def _words(values: Any) -> list[tuple[str, str]]:
+    return [(word.value, word.value) for word in values]
+
+
+class OrderFilter(StrictFilterSet):
+    account = filters.CharFilter(field_name="account__name")
+    symbol = SymbolFilter(field_name="instrument__symbol")
+    strategy = filters.CharFilter(field_name="strategy__name")
+    market = filters.ChoiceFilter(field_name="instrument__market", choices=_words(Market))
+    status = filters.MultipleChoiceFilter(choices=_words(OrderStatus))
+    side = filters.ChoiceFilter(choices=_words(Side))
+    type = filters.ChoiceFilter(choices=_words(OrderType))
+    open = filters.BooleanFilter(method="of_life")
+    created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+
+    def of_life(self, queryset: Any, name: str, value: bool) -> Any:
+        wanted = OPEN_STATUSES if value else CLOSED_STATUSES
+        return queryset.filter(status__in=wanted)
+
+    class Meta:
+        model = Order
+        fields = ("client_order_id", "venue_order_id", "origin", "code")
+
+
+class FillFilter(StrictFilterSet):
+    account = filters.CharFilter(field_name="account__name")
+    symbol = SymbolFilter(field_name="instrument__symbol")
+    strategy = filters.CharFilter(field_name="order__strategy__name")
+    order_id = filters.UUIDFilter(field_name="order__uid")
+    side = filters.ChoiceFilter(choices=_words(Side))
+    venue_trade_id = filters.NumberFilter(field_name="trade_id")
+    at_after = filters.IsoDateTimeFilter(field_name="traded_at", lookup_expr="gte")
+    at_before = filters.IsoDateTimeFilter(field_name="traded_at", lookup_expr="lt")
+
+    class Meta:
+        model = Fill
+        fields = ("maker",)
+
+
+class PositionFilter(StrictFilterSet):
+    account = filters.CharFilter(field_name="account__name")
+    symbol = SymbolFilter(field_name="instrument__symbol")
+
+    class Meta:
+        model = Position
+        fields = ()
+
+
+class BalanceFilter(StrictFilterSet):
+    account = filters.CharFilter(field_name="account__name")
+
+    class Meta:
+        model = Balance
+        fields = ("asset",)
+
+
+class DecisionFilter(StrictFilterSet):
+    strategy = filters.CharFilter(field_name="instance__strategy__name")
+    account = filters.CharFilter(field_name="instance__account__name")
+    symbol = SymbolFilter(field_name="instance__instrument__symbol")
+    bar_open_after = filters.IsoDateTimeFilter(field_name="bar_open_at", lookup_expr="gte")
+    bar_open_before = filters.IsoDateTimeFilter(field_name="bar_open_at", lookup_expr="lt")
+
+    class Meta:
+        model = Decision
+        fields = ("reason",)
+
+
+class LimitFilter(StrictFilterSet):
+    class Meta:
+        model = RiskLimit
+        fields = ("name", "scope", "unit")
+
+
+class BreakerFilter(StrictFilterSet):
+    class Meta:
+        model = CircuitBreaker
+        fields = ("name", "scope", "state")
+
+
+class ReconcileRunFilter(StrictFilterSet):
+    account = filters.CharFilter(field_name="account__name")
+
+    class Meta:
+        model = ReconcileRun
+        fields = ("trigger", "outcome")

@@ -1,0 +1,84 @@
+"""Which strategies there are: the built-in ones by name, and a user's own from a file."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+from trading.domain.strategies.base import Strategy
+from trading.domain.strategies.moving_average import MovingAverage
+from trading.domain.strategies.parameters import parameter_schema
+
+
+class StrategyLoadError(ValueError):
+    """A strategy cannot be found, imported, or used; the text says which and why."""
+
+
+def registry() -> dict[str, type[Strategy]]:
+    """Return the built-in strategies by name; a new dict each time."""
+    return {strategy.name: strategy for strategy in (MovingAverage,)}
+
+
+def load_strategy(text: str) -> type[Strategy]:
+    """Return the strategy class named by a built-in name or by `path/to/file.py:Class`.
+
+    The file is executed: it is code, trusted as such.
+
+    Raises
+    ------
+    StrategyLoadError : no such name, file or class, the file fails, or the class is not a strategy.
+    """
+    path_text, colon, class_name = text.rpartition(":")
+    if not colon:
+        built_in = registry()
+        if text not in built_in:
+            names = ", ".join(sorted(built_in))
+            raise StrategyLoadError(
+                f"unknown strategy {text!r}; built in: {names}; or give path/to/file.py:Class"
+            )
+        return built_in[text]
+    path = Path(path_text)
+    if not path.is_file():
+        raise StrategyLoadError(f"no strategy file at {path_text}")
+    module_name = f"nautilus_strategy_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise StrategyLoadError(f"{path_text} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    # dataclasses look their module up by name while the class body runs.
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise StrategyLoadError(f"{path_text} fails: {type(error).__name__}: {error}") from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        raise StrategyLoadError(f"{path_text} has no {class_name}")
+    return check_strategy(found)
+
+
+def check_strategy(candidate: Any) -> type[Strategy]:
+    """Return the candidate if it is a usable strategy class.
+
+    Raises
+    ------
+    StrategyLoadError : what it lacks.
+    """
+    label = getattr(candidate, "__name__", repr(candidate))
+    if not inspect.isclass(candidate) or not issubclass(candidate, Strategy):
+        raise StrategyLoadError(f"{label} is not a class derived from Strategy")
+    if inspect.isabstract(candidate):
+        missing = ", ".join(sorted(candidate.__abstractmethods__))
+        raise StrategyLoadError(f"{label} does not define {missing}")
+    if not isinstance(getattr(candidate, "name", None), str) or not candidate.name:
+        raise StrategyLoadError(f"{label} has no name")
+    try:
+        parameter_schema(getattr(candidate, "Params", None))  # type: ignore[arg-type]
+    except TypeError as error:
+        raise StrategyLoadError(f"{label}.Params: {error}") from error
+    return candidate

@@ -1,0 +1,38 @@
+"""Words and numbers of the trade: sides, levels, exact amounts, symbols and instruments."""
+
+from trading.domain.values.enums import Level, Market, OrderType, Side, TimeInForce
+from trading.domain.values.instrument import Instrument
+from trading.domain.values.numbers import (
+    UNITS,
+    decimal_of,
+    decimal_text,
+    exact_product,
+    floor_to_step,
+    from_units,
+    multiple_of,
+    round_to_tick,
+    times_of,
+    to_units,
+)
+from trading.domain.values.symbols import normalise_symbol, split_symbol
+
+__all__ = [
+    "UNITS",
+    "Instrument",
+    "Level",
+    "Market",
+    "OrderType",
+    "Side",
+    "TimeInForce",
+    "decimal_of",
+    "decimal_text",
+    "exact_product",
+    "floor_to_step",
+    "from_units",
+    "multiple_of",
+    "normalise_symbol",
+    "round_to_tick",
+    "split_symbol",
+    "times_of",
+    "to_units",
+]

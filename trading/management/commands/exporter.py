@@ -1,0 +1,12 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from trading.daemons import exporter
+
+
+class Command(BaseCommand):
+    help = "Publish account and market metrics on EXPORTER_PORT until stopped. Example: manage.py exporter"
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        exporter.run()

@@ -1,0 +1,42 @@
+from trading.models.accounts import Account, Balance, Credential, TradeCursor
+from trading.models.breakers import CircuitBreaker, VenueCallWindow
+from trading.models.controls import KillEnforcement, RiskLimit, SymbolAllowance, TradingState
+from trading.models.decisions import Decision, Plan, PlanShare
+from trading.models.equity import EquitySnapshot
+from trading.models.exposure import ExposureBucket
+from trading.models.fills import Fill, LedgerEntry
+from trading.models.heartbeats import ProcessHeartbeat
+from trading.models.orders import Order, OrderEvent
+from trading.models.positions import Position
+from trading.models.reconcile import Divergence, ReconcileRun
+from trading.models.strategies import Strategy, StrategyInstance
+from trading.models.venue_events import VenueEvent
+
+__all__ = [
+    "Account",
+    "Balance",
+    "CircuitBreaker",
+    "Credential",
+    "Decision",
+    "Divergence",
+    "EquitySnapshot",
+    "ExposureBucket",
+    "Fill",
+    "KillEnforcement",
+    "LedgerEntry",
+    "Order",
+    "OrderEvent",
+    "Plan",
+    "PlanShare",
+    "Position",
+    "ProcessHeartbeat",
+    "ReconcileRun",
+    "RiskLimit",
+    "Strategy",
+    "StrategyInstance",
+    "SymbolAllowance",
+    "TradeCursor",
+    "TradingState",
+    "VenueCallWindow",
+    "VenueEvent",
+]

@@ -1,0 +1,86 @@
+"""Accounts at a venue, the keys that reach them, and what they hold by our own ledger."""
+
+from django.db import models
+
+from trading.models.columns import ledger_amount
+
+
+class Account(models.Model):
+    """One account at one venue. Nothing is sent for it until it was reconciled a short while ago."""
+
+    name = models.SlugField(max_length=40, unique=True)
+    venue = models.ForeignKey("universe.Venue", on_delete=models.PROTECT)
+    is_active = models.BooleanField(default=True)
+    shards = models.PositiveSmallIntegerField(default=1, help_text="order lanes that may send at the same time")
+    opened_at = models.DateTimeField(null=True, blank=True, help_text="when the opening balances were booked")
+    reconciled_at = models.DateTimeField(null=True, blank=True, help_text="end of the last clean reconciliation")
+    day_started_on = models.DateField(null=True, blank=True)
+    day_start_equity = ledger_amount(null=True, blank=True)
+    peak_equity = ledger_amount(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def market(self) -> str:
+        """`spot` or `usdm`."""
+        return self.venue.market
+
+
+class Credential(models.Model):
+    """A key for one purpose. The secret is sealed to a public key: this row cannot be opened by the web process."""
+
+    class Purpose(models.TextChoices):
+        EXECUTOR = "executor"
+        FEED = "feed"
+        WATCHDOG = "watchdog"
+        EXPORTER = "exporter"
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="credentials")
+    purpose = models.CharField(max_length=12, choices=Purpose.choices)
+    api_key = models.CharField(max_length=128)
+    sealed_secret = models.BinaryField()
+    last_four = models.CharField(max_length=4)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "purpose"], name="one_key_per_purpose")]
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.purpose} …{self.last_four}"
+
+
+class Balance(models.Model):
+    """What the ledger says the account holds of an asset: the sum of its entries, kept beside them."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="balances")
+    asset = models.CharField(max_length=20)
+    amount = ledger_amount(default=0)
+    reserved = ledger_amount(default=0, help_text="promised to orders that are not over yet")
+    venue_free = ledger_amount(default=0, help_text="as the venue last reported it")
+    venue_locked = ledger_amount(default=0)
+    venue_seen_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "asset"], name="one_balance_per_asset"),
+            models.CheckConstraint(condition=models.Q(reserved__gte=0), name="reserved_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.asset} {self.amount}"
+
+
+class TradeCursor(models.Model):
+    """The last trade id of a symbol that is certainly in our ledger; sweeps go on from there."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    instrument = models.ForeignKey("universe.Instrument", on_delete=models.PROTECT)
+    last_trade_id = models.BigIntegerField(default=0)
+    opened_at = models.DateTimeField(help_text="trades before this belong to the opening balance")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "instrument"], name="one_cursor_per_symbol")]
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.instrument} > {self.last_trade_id}"

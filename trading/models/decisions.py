@@ -1,0 +1,62 @@
+"""What a strategy wanted, and the plan that was made of it."""
+
+from django.db import models
+
+from trading.models.accounts import Account
+from trading.models.columns import money
+from trading.models.strategies import StrategyInstance
+
+
+class Decision(models.Model):
+    """The record of one step on one closed bar; there is never a second one for the same bar."""
+
+    instance = models.ForeignKey(StrategyInstance, on_delete=models.CASCADE, related_name="decisions")
+    key = models.CharField(max_length=64, unique=True)
+    bar_open_at = models.DateTimeField()
+    price = money(help_text="the bar's close")
+    target = models.FloatField(help_text="desired exposure, a signed fraction of the allocation")
+    confidence = models.FloatField(default=1.0)
+    reason = models.CharField(max_length=60)
+    features = models.JSONField(default=dict)
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["instance", "bar_open_at"], name="one_decision_per_bar")]
+
+    def __str__(self) -> str:
+        return f"{self.instance} {self.bar_open_at:%H:%M} {self.target:+.2f}"
+
+
+class Plan(models.Model):
+    """The net target of an account and symbol at one moment, and the orders that lead there."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    instrument = models.ForeignKey("universe.Instrument", on_delete=models.PROTECT)
+    version = models.PositiveIntegerField()
+    price = money()
+    position_quantity = money()
+    target_quantity = money()
+    notes = models.JSONField(default=list)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["account", "instrument", "version"], name="plan_version_once")]
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.instrument} plan {self.version}"
+
+
+class PlanShare(models.Model):
+    """Whose target is in a plan, frozen when the plan was made; fills are split by these."""
+
+    plan = models.ForeignKey(Plan, on_delete=models.CASCADE, related_name="shares")
+    decision = models.ForeignKey(Decision, on_delete=models.PROTECT)
+    share = models.DecimalField(max_digits=9, decimal_places=8)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["plan", "decision"], name="share_once_per_decision")]
+
+    def __str__(self) -> str:
+        return f"{self.plan} {self.share}"

@@ -1,0 +1,121 @@
+"""Orders: intent and life in one row, every change in a second table that only grows."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from trading.domain.orders import OPEN, OrderStatus
+from trading.domain.values import OrderType, Side, TimeInForce
+from trading.models.accounts import Account
+from trading.models.columns import ledger_amount, money
+from trading.models.decisions import Decision, Plan
+from trading.models.strategies import Strategy
+
+_OPEN = sorted(status.value for status in OPEN)
+
+
+class Order(models.Model):
+    """One order from reservation to its end. Committed before anything is sent."""
+
+    class Origin(models.TextChoices):
+        STRATEGY = "strategy"
+        MANUAL = "manual"
+        FLATTEN = "flatten"
+        EXTERNAL = "external"
+
+    uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT)
+    instrument = models.ForeignKey("universe.Instrument", on_delete=models.PROTECT)
+    shard = models.PositiveSmallIntegerField(default=0)
+    origin = models.CharField(max_length=10, choices=Origin.choices)
+    intent_key = models.CharField(max_length=120, unique=True, help_text="one order per key, for ever")
+    client_order_id = models.CharField(max_length=36)
+    venue_order_id = models.BigIntegerField(null=True, blank=True)
+    plan = models.ForeignKey(Plan, null=True, blank=True, on_delete=models.PROTECT, related_name="orders")
+    decision = models.ForeignKey(Decision, null=True, blank=True, on_delete=models.PROTECT, related_name="orders")
+    strategy = models.ForeignKey(Strategy, null=True, blank=True, on_delete=models.PROTECT)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT)
+
+    side = models.CharField(max_length=4, choices=[(s.value, s.value) for s in Side])
+    type = models.CharField(max_length=20, help_text="as asked for")
+    venue_type = models.CharField(max_length=20, choices=[(t.value, t.value) for t in OrderType], help_text="as sent")
+    time_in_force = models.CharField(max_length=4, blank=True, choices=[(t.value, t.value) for t in TimeInForce])
+    quantity = money()
+    price = money(null=True, blank=True)
+    reduce_only = models.BooleanField(default=False)
+    arrival_mid = money(null=True, blank=True, help_text="the mid price when it was decided, for slippage")
+
+    status = models.CharField(max_length=18, choices=[(s.value, s.value) for s in OrderStatus])
+    executed_quantity = money(default=0)
+    executed_quote = money(default=0)
+    reported_status = models.CharField(max_length=18, blank=True, help_text="the furthest state the venue has told")
+    reported_executed = money(default=0, help_text="how much the venue says is executed; fills follow")
+    reserved_notional = ledger_amount(default=0, help_text="held in the exposure buckets, quote currency")
+    reserved_asset = models.CharField(max_length=20, blank=True)
+    reserved_amount = ledger_amount(default=0, help_text="held of the balance of reserved_asset")
+    fence = models.BigIntegerField(null=True, help_text="the lease under which it was sent")
+    timestamp_ms = models.BigIntegerField(null=True, help_text="the signed timestamp, exactly as sent")
+    recv_window_ms = models.PositiveIntegerField(null=True)
+    not_found_at_ms = models.JSONField(default=list, help_text="venue times at which it was definitively not found")
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    cancel_reason = models.CharField(max_length=200, blank=True)
+    cancel_tried_at = models.DateTimeField(null=True, blank=True)
+    code = models.CharField(max_length=40, blank=True, help_text="why it was denied, refused or released")
+    message = models.TextField(blank=True)
+    checks = models.JSONField(default=list, help_text="each rail's measured value and limit")
+    adjustments = models.JSONField(default=list)
+
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True, help_text="not sent after this")
+    sent_at = models.DateTimeField(null=True)
+    acknowledged_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "client_order_id"], name="client_order_id_once"),
+            models.UniqueConstraint(
+                fields=["account", "instrument", "venue_order_id"],
+                name="venue_order_id_once",
+                condition=Q(venue_order_id__isnull=False),
+            ),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="order_quantity_positive"),
+            models.CheckConstraint(condition=Q(executed_quantity__lte=F("quantity")), name="executed_within_quantity"),
+            models.CheckConstraint(
+                condition=Q(reserved_notional__gte=0, reserved_amount__gte=0), name="reservations_not_negative"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["account", "shard", "id"], name="orders_open", condition=Q(status__in=_OPEN)),
+            models.Index(fields=["account", "-created_at"], name="orders_by_time"),
+            models.Index(fields=["instrument", "-id"], name="orders_by_symbol"),
+            models.Index(fields=["status", "-id"], name="orders_by_status"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.quantity} {self.instrument_id} {self.status}"
+
+    @property
+    def remaining_quantity(self):  # type: ignore[no-untyped-def]
+        """What is not executed yet, in base units of the instrument."""
+        return self.quantity - self.executed_quantity
+
+
+class OrderEvent(models.Model):
+    """One step in an order's life: where it came from and who told us."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="events")
+    status = models.CharField(max_length=18)
+    source = models.CharField(max_length=12, help_text="rails, authorise, response, stream, query, sweep, cancel")
+    at = models.DateTimeField()
+    detail = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.order_id} {self.status} ({self.source})"

@@ -1,0 +1,50 @@
+"""Strategies as an operator sees them, and one running instance per account and symbol."""
+
+from django.db import models
+
+from trading.models.accounts import Account
+from trading.models.columns import money
+
+
+class Strategy(models.Model):
+    """A built-in or user strategy with its parameters. Disabled until somebody enables it."""
+
+    name = models.SlugField(max_length=40, unique=True)
+    kind = models.CharField(max_length=80, help_text="a name in the strategy registry")
+    interval = models.CharField(max_length=4, default="1m")
+    parameters = models.JSONField(default=dict, blank=True)
+    is_enabled = models.BooleanField(default=False)
+    description = models.TextField(blank=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "strategies"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StrategyInstance(models.Model):
+    """A strategy on one symbol of one account: its grant in force, and its state after the last bar."""
+
+    strategy = models.ForeignKey(Strategy, on_delete=models.CASCADE, related_name="instances")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    instrument = models.ForeignKey("universe.Instrument", on_delete=models.PROTECT)
+    is_enabled = models.BooleanField(default=True)
+    weight = models.DecimalField(max_digits=9, decimal_places=8, default=1, help_text="share of the allocation, 0 to 1")
+    allocation = money(default=0, help_text="capital granted, in quote currency")
+    in_force_until = models.DateTimeField(null=True, blank=True, help_text="past this it may only reduce")
+    state = models.JSONField(null=True, editable=False)
+    parameters_digest = models.CharField(max_length=64, blank=True, editable=False)
+    last_bar_at = models.DateTimeField(null=True, editable=False, help_text="open time of the last bar stepped")
+    target = models.FloatField(null=True, editable=False, help_text="the last desired exposure, -1 to 1")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["strategy", "account", "instrument"], name="one_instance_per_symbol"),
+            models.CheckConstraint(condition=models.Q(weight__gte=0, weight__lte=1), name="weight_is_a_share"),
+            models.CheckConstraint(condition=models.Q(allocation__gte=0), name="allocation_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.strategy} {self.instrument}"

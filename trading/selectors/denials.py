@@ -1,0 +1,54 @@
+"""What the rails stopped, counted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Max
+
+from nautilus_site.common.clock import now
+from trading.domain.orders import OrderStatus
+from trading.domain.risk import DenyReason
+from trading.models import Order
+from trading.selectors.notation import utc_text
+
+CODE_OF_LIMIT: dict[str, DenyReason] = {
+    "min_notional": DenyReason.NOTIONAL_BELOW_MIN,
+    "max_notional": DenyReason.NOTIONAL_ABOVE_MAX,
+    "max_quantity": DenyReason.QUANTITY_ABOVE_MAX,
+    "exposure_symbol": DenyReason.EXPOSURE_SYMBOL,
+    "exposure_strategy": DenyReason.EXPOSURE_STRATEGY,
+    "exposure_account": DenyReason.EXPOSURE_ACCOUNT,
+    "exposure_global": DenyReason.EXPOSURE_GLOBAL,
+    "orders_per_minute": DenyReason.RATE_LIMITED,
+    "max_open_orders": DenyReason.OPEN_ORDERS,
+    "price_collar": DenyReason.PRICE_COLLAR,
+    "price_max_age": DenyReason.PRICE_STALE,
+    "decision_ttl": DenyReason.DECISION_EXPIRED,
+    "reconcile_max_age": DenyReason.NOT_RECONCILED,
+    "unknown_max_age": DenyReason.NOT_RECONCILED,
+}
+"""The denial a limit is the reason of."""
+
+
+def denials_by_limit(name: str, *, days: int = 7) -> int:
+    """How many orders of the last days the rail of this limit denied; 0 for a limit that no rail reads."""
+    code = CODE_OF_LIMIT.get(name)
+    if code is None:
+        return 0
+    since = now() - timedelta(days=days)
+    return Order.objects.filter(status=OrderStatus.DENIED, code=code, created_at__gte=since).count()
+
+
+def denials_by_code(*, hours: int = 24) -> list[dict[str, Any]]:
+    """Denied orders of the last hours by code, the most frequent first."""
+    since = now() - timedelta(hours=hours)
+    rows = (
+        Order.objects.filter(status=OrderStatus.DENIED, created_at__gte=since)
+        .order_by()
+        .values("code")
+        .annotate(count=Count("id"), last_at=Max("created_at"))
+        .order_by("-count", "code")
+    )
+    return [{"code": row["code"], "count": row["count"], "last_at": utc_text(row["last_at"])} for row in rows]

@@ -1,0 +1,137 @@
+"""Kill, resume, limits and breakers on the wire."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+
+from nautilus_site.common.api.fields import DecimalTextField
+from trading.domain.values import Level
+from trading.serializers.orders import LARGEST
+from trading.serializers.strict import (
+    ExpiryField,
+    FlagField,
+    ReasonField,
+    RequestSerializer,
+    TextField,
+    WordField,
+)
+
+RAISED = [level.name for level in Level if level is not Level.ACTIVE]
+
+
+class ScopeField(TextField):
+    """`global`, `venue:V`, `account:A`, `strategy:N`, `symbol:S`, `strategy_symbol:N:S` or `model:N@V`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=120, **kwargs)
+
+
+class KillRequestSerializer(RequestSerializer):
+    """Stop. `flatten` is short for level FLATTEN."""
+
+    scope = ScopeField(required=False, default="global")
+    level = WordField(choices=RAISED, required=False, default=Level.CANCEL.name)
+    reason = ReasonField()
+    flatten = FlagField(required=False, default=False)
+
+
+class KillReportSerializer(serializers.Serializer[Any]):
+    """What the exchange has confirmed so far."""
+
+    scope = serializers.CharField()
+    level = serializers.ChoiceField(choices=RAISED)
+    cancel_requested = serializers.IntegerField()
+    open_orders_remaining = serializers.IntegerField(allow_null=True)
+    confirmed = serializers.BooleanField()
+    elapsed_s = serializers.FloatField()
+
+
+class ResumeRequestSerializer(RequestSerializer):
+    """Ask for a lower level; somebody else decides."""
+
+    scope = ScopeField()
+    to_level = WordField(choices=[level.name for level in Level], required=False, default=Level.ACTIVE.name)
+    reason = ReasonField()
+    expires_in_s = ExpiryField()
+
+
+class LimitSerializer(serializers.Serializer[Any]):
+    """A limit in force; `used` is null where it bounds single orders."""
+
+    name = serializers.CharField()
+    scope = serializers.CharField()
+    value = DecimalTextField()
+    used = DecimalTextField(allow_null=True)
+    unit = serializers.CharField()
+    policy_version = serializers.IntegerField()
+    in_force_until = serializers.DateTimeField(allow_null=True)
+    tighter = serializers.ChoiceField(choices=["lower", "higher"])
+    description = serializers.CharField()
+    changed_by = serializers.CharField()
+    changed_at = serializers.DateTimeField()
+
+
+class LimitChangeSerializer(RequestSerializer):
+    """A new value: tighter applies at once, looser becomes a request."""
+
+    value = DecimalTextField(minimum=Decimal(0), maximum=LARGEST)
+    scope = ScopeField(required=False, default="global")
+    reason = ReasonField()
+    expires_in_s = ExpiryField()
+
+
+class BreakerSerializer(serializers.Serializer[Any]):
+    """A circuit breaker."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    scope = serializers.CharField()
+    state = serializers.ChoiceField(choices=["closed", "open", "half_open"])
+    reason = serializers.CharField(allow_blank=True)
+    measured = serializers.FloatField(allow_null=True)
+    rule = serializers.DictField()
+    changed_at = serializers.DateTimeField()
+    retry_at = serializers.DateTimeField(allow_null=True)
+
+
+class ReasonRequestSerializer(RequestSerializer):
+    """An immediate change that only needs its reason."""
+
+    reason = ReasonField()
+
+
+class ReasonedProposalSerializer(RequestSerializer):
+    """A change that a second person decides about."""
+
+    reason = ReasonField()
+    expires_in_s = ExpiryField()
+
+
+class ReconcileRequestSerializer(RequestSerializer):
+    """Which account; every active one unless said."""
+
+    account = TextField(max_length=40, required=False, allow_null=True, default=None)
+
+
+class ReconcileRunSerializer(serializers.Serializer[Any]):
+    """One comparison of our books with the venue's; `outcome` is null while it is under way."""
+
+    id = serializers.IntegerField()
+    account = serializers.CharField()
+    trigger = serializers.CharField()
+    started_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    elapsed_s = serializers.FloatField(allow_null=True)
+    outcome = serializers.ChoiceField(
+        choices=["clean", "repaired", "divergent", "failed"], allow_null=True
+    )
+    report = serializers.DictField()
+
+
+class ReconcileStartedSerializer(serializers.Serializer[Any]):
+    """The runs that were started."""
+
+    runs = ReconcileRunSerializer(many=True)

@@ -1,0 +1,82 @@
+"""Orders at the venue that are not ours: taken into the books as EXTERNAL, never guessed to be something else."""
+
+from __future__ import annotations
+
+import structlog
+from django.db import transaction
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.services.audit import audit_record
+from trading.domain.orders import OrderStatus, is_terminal
+from trading.domain.ports import OrderReport
+from trading.domain.values import OrderType, Side
+from trading.models import Account, Order
+from trading.services.execution.settle import order_settle
+from trading.services.exposure import position_locked
+from trading.services.order_events import order_event
+from universe.models import Instrument
+
+log = structlog.get_logger(__name__)
+
+
+@transaction.atomic
+def order_adopt(*, account: Account, report: OrderReport, source: str) -> Order | None:
+    """Write down an order somebody else placed on this account. None when its symbol is not known."""
+    instrument = Instrument.objects.filter(venue=account.venue, symbol=report.symbol).first()
+    if instrument is None:
+        log.error("external_order_of_unknown_symbol", symbol=report.symbol)
+        return None
+    moment = now()
+    order, created = Order.objects.get_or_create(
+        account=account,
+        client_order_id=report.client_order_id[:36],
+        defaults={
+            "instrument": instrument,
+            "origin": Order.Origin.EXTERNAL,
+            "intent_key": f"external:{account.pk}:{report.symbol}:{report.venue_order_id}",
+            "venue_order_id": report.venue_order_id,
+            "side": report.side,
+            "type": report.type,
+            "venue_type": report.type if report.type in OrderType.__members__ else OrderType.LIMIT,
+            "time_in_force": report.time_in_force or "",
+            "quantity": report.quantity,
+            "price": report.price or None,
+            "status": OrderStatus.NEW,
+            "created_at": moment,
+            "updated_at": moment,
+            "sent_at": moment,
+            "acknowledged_at": moment,
+        },
+    )
+    if created:
+        position = position_locked(account, instrument)
+        field = "open_buy" if report.side is Side.BUY else "open_sell"
+        setattr(position, field, getattr(position, field) + report.quantity)
+        position.save(update_fields=[field])
+        order_event(order, source=source, detail={"adopted": True})
+        audit_record(
+            action="order.adopted",
+            target=f"order:{order.uid}",
+            actor="reconciliation",
+            reason="found at the venue, not placed by us",
+            after={"symbol": report.symbol, "client_order_id": report.client_order_id},
+        )
+    return order
+
+
+def report_settle(*, account: Account, report: OrderReport, source: str) -> Order | None:
+    """Settle a report of an order, adopting the order first when it is not ours."""
+    order = Order.objects.filter(account=account, client_order_id=report.client_order_id).first()
+    if order is None:
+        order = Order.objects.filter(
+            account=account, instrument__symbol=report.symbol, venue_order_id=report.venue_order_id
+        ).first()
+    if order is None:
+        order = order_adopt(account=account, report=report, source=source)
+    if order is None:
+        return None
+    if is_terminal(OrderStatus(order.status)) and not report.fills and order.reported_status:
+        return order
+    return order_settle(order_id=order.pk, report=report, trades=report.fills, source=source)
+
+

@@ -1,0 +1,59 @@
+"""Symbols an account may take risk in. Removing one is immediate, adding one takes a second person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, Conflict
+from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.change_requests import change_request_create
+from trading.models import Account, SymbolAllowance
+from universe.models import Instrument
+
+
+@transaction.atomic
+def symbol_disallow(*, account: Account, instrument: Instrument, actor: User | str, reason: str) -> bool:
+    """Take a symbol off the list at once; what is held in it can still be sold. False when it was not on it."""
+    if not reason.strip():
+        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    removed, _ = SymbolAllowance.objects.filter(account=account, instrument=instrument).delete()
+    if removed:
+        audit_record(action="symbol.disallowed", target=f"{account.name}:{instrument.symbol}", actor=actor, reason=reason)
+    return bool(removed)
+
+
+def symbol_allow_request(
+    *, account: Account, instrument: Instrument, requester: User, reason: str, expires_in_s: int | None = None
+) -> ChangeRequest:
+    """Ask for a symbol to be allowed."""
+    if SymbolAllowance.objects.filter(account=account, instrument=instrument).exists():
+        raise Conflict("ALREADY_ALLOWED", f"{instrument.symbol} is allowed already")
+    return change_request_create(
+        kind="symbol.allow",
+        target=f"{account.name}:{instrument.symbol}",
+        payload={"account_id": account.pk, "instrument_id": instrument.pk},
+        diff={"allowed": [False, True]},
+        reason=reason,
+        requester=requester,
+        expires_in_s=expires_in_s,
+    )
+
+
+def allowance_snapshot(target: str) -> dict[str, Any]:
+    account, _, symbol = target.partition(":")
+    exists = SymbolAllowance.objects.filter(account__name=account, instrument__symbol=symbol).exists()
+    return {"allowed": exists}
+
+
+def apply_allow(request: ChangeRequest, approver: User) -> None:
+    """Add the symbol as approved; runs inside the approving transaction."""
+    SymbolAllowance.objects.create(
+        account_id=request.payload["account_id"],
+        instrument_id=request.payload["instrument_id"],
+        added_by=approver,
+        added_at=now(),
+    )

@@ -1,0 +1,213 @@
+"""Limits in force. Tightening is immediate for one person, loosening takes a second one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, NotFound
+from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.outbox import publish
+from trading.domain.values import decimal_text
+from trading.models import ExposureBucket, RiskLimit
+from trading.services.scopes import GLOBAL, parse_scope
+
+
+@dataclass(frozen=True, slots=True)
+class LimitKind:
+    """What a limit means and which direction is the safe one."""
+
+    name: str
+    unit: str
+    tighter: str
+    default: Decimal
+    description: str
+    bucket: str | None = None
+    """The bucket prefix whose cap this limit sets."""
+
+
+LIMITS: dict[str, LimitKind] = {
+    kind.name: kind
+    for kind in (
+        LimitKind("min_notional", "USDT", "higher", Decimal(10), "smallest order; reducing exits may go below it"),
+        LimitKind("max_notional", "USDT", "lower", Decimal(5000), "largest order"),
+        LimitKind("max_quantity", "base", "lower", Decimal(100000), "largest order in base units"),
+        LimitKind("exposure_symbol", "USDT", "lower", Decimal(10000), "gross exposure of one symbol", "symbol:"),
+        LimitKind("exposure_strategy", "USDT", "lower", Decimal(20000), "gross exposure of one strategy", "strategy:"),
+        LimitKind("exposure_account", "USDT", "lower", Decimal(40000), "gross exposure of one account", "account:"),
+        LimitKind("exposure_global", "USDT", "lower", Decimal(40000), "gross exposure of everything", GLOBAL),
+        LimitKind("orders_per_minute", "orders", "lower", Decimal(60), "orders an account may send in 60 seconds"),
+        LimitKind("max_open_orders", "orders", "lower", Decimal(20), "working orders per symbol"),
+        LimitKind("price_collar", "bps", "lower", Decimal(50), "how far beyond the touch an order may pay"),
+        LimitKind("price_max_age", "s", "lower", Decimal(5), "oldest price an order may be judged by"),
+        LimitKind("decision_ttl", "s", "lower", Decimal(15), "oldest decision that may be sent"),
+        LimitKind("reconcile_max_age", "s", "lower", Decimal(60), "longest time since the account was found clean"),
+        LimitKind("unknown_max_age", "s", "lower", Decimal(30), "oldest unresolved order beside which a symbol trades"),
+    )
+}
+
+
+def limits_install(*, actor: User | str, values: dict[str, Decimal] | None = None) -> None:
+    """Create the global row of every limit that has none yet."""
+    for kind in LIMITS.values():
+        _, created = RiskLimit.objects.get_or_create(
+            name=kind.name,
+            scope=GLOBAL,
+            defaults={
+                "value": (values or {}).get(kind.name, kind.default),
+                "unit": kind.unit,
+                "tighter": kind.tighter,
+                "description": kind.description,
+                "changed_by": str(actor),
+                "changed_at": now(),
+            },
+        )
+        if created:
+            audit_record(action="limit.installed", target=f"{kind.name}@{GLOBAL}", actor=actor)
+
+
+def limit_values(scopes: Iterable[str]) -> tuple[dict[str, Decimal], datetime | None]:
+    """The tightest value of every limit over the scopes, and the earliest expiry among them.
+
+    Raises
+    ------
+    ApplicationError : NOT_READY, a limit has no row: there is no "unlimited".
+    """
+    values: dict[str, Decimal] = {}
+    earliest: datetime | None = None
+    for row in RiskLimit.objects.filter(scope__in=list(scopes)):
+        known = values.get(row.name)
+        if known is None:
+            values[row.name] = row.value
+        else:
+            values[row.name] = min(known, row.value) if row.tighter == "lower" else max(known, row.value)
+        if row.in_force_until is not None and (earliest is None or row.in_force_until < earliest):
+            earliest = row.in_force_until
+    missing = sorted(set(LIMITS) - set(values))
+    if missing:
+        raise ApplicationError("NOT_READY", f"limits are not set: {', '.join(missing)}", status=503)
+    return values, earliest
+
+
+def limit_change(
+    *,
+    name: str,
+    scope: str,
+    value: Decimal,
+    reason: str,
+    actor: User,
+    expires_in_s: int | None = None,
+) -> RiskLimit | ChangeRequest:
+    """Tighten at once, or file a request to loosen. A first limit on a narrower scope always tightens."""
+    scope = parse_scope(scope)
+    kind = LIMITS.get(name)
+    if kind is None:
+        raise NotFound("UNKNOWN_LIMIT", f"no limit is called {name!r}")
+    if not value.is_finite() or value < 0:
+        raise ApplicationError("INVALID_VALUE", f"expected a value of zero or more, was {value}")
+    if not reason.strip():
+        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    row = RiskLimit.objects.filter(name=name, scope=scope).first()
+    if row is None or not _loosens(kind, row.value, value):
+        return _limit_set(kind, scope, value, actor=actor, reason=reason)
+    return change_request_create(
+        kind="limit.loosen",
+        target=f"{name}@{scope}",
+        payload={"value": decimal_text(value)},
+        diff={"value": [decimal_text(row.value), decimal_text(value)]},
+        reason=reason,
+        requester=actor,
+        expires_in_s=expires_in_s,
+    )
+
+
+def _loosens(kind: LimitKind, before: Decimal, after: Decimal) -> bool:
+    return after > before if kind.tighter == "lower" else after < before
+
+
+@transaction.atomic
+def _limit_set(kind: LimitKind, scope: str, value: Decimal, *, actor: User | str, reason: str) -> RiskLimit:
+    row = RiskLimit.objects.select_for_update().filter(name=kind.name, scope=scope).first()
+    before = decimal_text(row.value) if row else None
+    if row is None:
+        row = RiskLimit(
+            name=kind.name, scope=scope, unit=kind.unit, tighter=kind.tighter, description=kind.description, policy_version=0
+        )
+    row.value = value
+    row.policy_version += 1
+    row.changed_by, row.changed_at = str(actor), now()
+    row.full_clean(exclude=["changed_by"])
+    row.save()
+    _caps_follow(kind)
+    audit_record(
+        action="limit.changed",
+        target=f"{kind.name}@{scope}",
+        actor=actor,
+        reason=reason,
+        before=before,
+        after=decimal_text(value),
+    )
+    publish("trading_state", {"limit": kind.name, "scope": scope, "value": decimal_text(value)})
+    return row
+
+
+def _caps_follow(kind: LimitKind) -> None:
+    """Set the caps of every bucket this limit governs; use above a lowered cap is kept as overrun."""
+    if kind.bucket is None:
+        return
+    default = RiskLimit.objects.get(name=kind.name, scope=GLOBAL).value
+    own = {row.scope: row.value for row in RiskLimit.objects.filter(name=kind.name).exclude(scope=GLOBAL)}
+    for bucket in ExposureBucket.objects.select_for_update().filter(scope__startswith=kind.bucket).order_by("scope"):
+        cap = min(default, own.get(_limit_scope(bucket.scope), default))
+        ExposureBucket.objects.filter(pk=bucket.pk).update(
+            cap=cap, overrun=Greatest(F("used") - cap, Value(Decimal(0)))
+        )
+
+
+def _limit_scope(bucket_scope: str) -> str:
+    """The limit scope that governs a bucket: `symbol:paper-spot:BTCUSDT` is governed by `symbol:BTCUSDT`."""
+    parts = bucket_scope.split(":")
+    return f"symbol:{parts[2]}" if parts[0] == "symbol" else bucket_scope
+
+
+def limit_snapshot(target: str) -> dict[str, Any]:
+    name, _, scope = target.partition("@")
+    row = RiskLimit.objects.filter(name=name, scope=scope).first()
+    return {"value": decimal_text(row.value), "version": row.policy_version} if row else {}
+
+
+def limit_effect(target: str, payload: Any) -> dict[str, Any]:
+    """What the looser limit would let through: the room it adds, and denials of the last week it would have changed."""
+    from trading.selectors.denials import denials_by_limit
+
+    name, _, scope = target.partition("@")
+    row = RiskLimit.objects.get(name=name, scope=scope)
+    return {
+        "limit": name,
+        "unit": row.unit,
+        "before": decimal_text(row.value),
+        "after": payload["value"],
+        "denied_last_7_days": denials_by_limit(name),
+    }
+
+
+def apply_loosen(request: ChangeRequest, approver: User) -> None:
+    """Set the limit as approved; runs inside the approving transaction."""
+    name, _, scope = request.target.partition("@")
+    _limit_set(
+        LIMITS[name],
+        scope,
+        Decimal(request.payload["value"]),
+        actor=f"{request.requester} and {approver}",
+        reason=request.reason,
+    )

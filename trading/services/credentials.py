@@ -1,0 +1,92 @@
+"""Exchange keys, sealed to a public key. Whoever holds only the public key can store one and never read it."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from nacl.encoding import Base64Encoder
+from nacl.exceptions import CryptoError
+from nacl.public import PrivateKey, PublicKey, SealedBox
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.models import User
+from nautilus_site.common.services.audit import audit_record
+from trading.models import Account, Credential
+
+SEALING_KEY = "sealing.pub"
+OPENING_KEY = "opening.key"
+
+
+def _keys_folder() -> Path:
+    return Path(settings.NAUTILUS_HOME) / "keys"
+
+
+def sealing_keys_install() -> None:
+    """Make the key pair of this home once: the public half for everybody, the private one for workers."""
+    folder = _keys_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    opening, sealing = folder / OPENING_KEY, folder / SEALING_KEY
+    if not opening.exists():
+        private = PrivateKey.generate()
+        opening.touch(mode=0o600)
+        opening.write_bytes(private.encode(Base64Encoder))
+        sealing.write_bytes(private.public_key.encode(Base64Encoder))
+
+
+@transaction.atomic
+def credential_store(
+    *, account: Account, purpose: str, api_key: str, api_secret: str, actor: User | str
+) -> Credential:
+    """Seal and store a key, replacing the one for the same purpose."""
+    box = SealedBox(PublicKey((_keys_folder() / SEALING_KEY).read_bytes(), Base64Encoder))
+    credential, _ = Credential.objects.update_or_create(
+        account=account,
+        purpose=purpose,
+        defaults={
+            "api_key": api_key,
+            "sealed_secret": box.encrypt(api_secret.encode()),
+            "last_four": api_key[-4:],
+            "created_at": now(),
+        },
+    )
+    audit_record(
+        action="credential.stored", target=f"{account.name}:{purpose}", actor=actor, after={"last_four": api_key[-4:]}
+    )
+    return credential
+
+
+def credential_open(*, account: Account, purpose: str) -> tuple[str, str]:
+    """The key and its secret. Refused in the web process, whatever files it can read.
+
+    Raises
+    ------
+    ApplicationError : NO_CREDENTIAL, or the secret cannot be opened with this home's key.
+    """
+    if process_kind() == "web":
+        raise ApplicationError("NO_CREDENTIAL", "the web process may not open exchange keys", status=403)
+    credential = Credential.objects.filter(account=account, purpose=purpose).first()
+    if credential is None:
+        raise ApplicationError("NO_CREDENTIAL", f"account {account.name} has no key for {purpose}")
+    try:
+        secret = SealedBox(_opening_key(str(_keys_folder() / OPENING_KEY))).decrypt(bytes(credential.sealed_secret))
+    except CryptoError:
+        raise ApplicationError("NO_CREDENTIAL", f"the {purpose} key of {account.name} was sealed elsewhere") from None
+    return credential.api_key, secret.decode()
+
+
+@lru_cache(maxsize=4)
+def _opening_key(path: str) -> PrivateKey:
+    return PrivateKey(Path(path).read_bytes(), Base64Encoder)
+
+
+def process_kind() -> str:
+    """What this process is, by the `-X nautilus-KIND` it was started with; empty for a plain interpreter."""
+    for option in sys._xoptions:
+        if option.startswith("nautilus-"):
+            return option.removeprefix("nautilus-")
+    return ""

@@ -1,0 +1,182 @@
+"""The demo of a local paper exchange: people, an account with keys, limits, and strategies that trade.
+
+Everything here is created once and never changed again; what an operator changed stays changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import string
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.models import Role, User
+from nautilus_site.common.services.tokens import token_create
+from trading.domain.values import Level
+from trading.models import Account, Credential, Strategy, StrategyInstance, SymbolAllowance
+from trading.services.breakers import breakers_install
+from trading.services.controls import limits_install, states_install
+from trading.services.credentials import credential_store, sealing_keys_install
+from universe.models import Instrument
+from universe.services import venue_ensure
+
+ACTOR = "demo"
+ACCOUNT = "paper-spot"
+START_USDT = "100000"
+PEOPLE = {
+    "admin": Role.ADMIN,
+    "risk": Role.RISK_OFFICER,
+    "risk2": Role.RISK_OFFICER,
+    "trader": Role.TRADER,
+    "model_owner": Role.MODEL_OWNER,
+    "viewer": Role.VIEWER,
+}
+_ALPHABET = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the paper account for one purpose."""
+
+    purpose: str
+    api_key: str
+    api_secret: str
+
+    @property
+    def permissions(self) -> dict[str, bool]:
+        """Only what places or cancels orders may trade; nothing may withdraw."""
+        trades = self.purpose in (Credential.Purpose.EXECUTOR, Credential.Purpose.WATCHDOG)
+        return {"read": True, "trade": trades, "withdraw": False, "ip_restricted": True}
+
+
+def demo_install() -> bool:
+    """Create what is missing of the demo. True when it was created now."""
+    home = Path(settings.NAUTILUS_HOME)
+    sealing_keys_install()
+    fresh = not Account.objects.filter(name=ACCOUNT).exists()
+    with transaction.atomic():
+        people = _people()
+        keys = _account() if fresh else []
+        limits_install(actor=ACTOR)
+        # A demo that trades is an explicit decision; every other environment starts halted.
+        states_install(level=Level.ACTIVE, reason="the demo trades on paper from the start", actor=ACTOR)
+    if people:
+        _write_private(
+            home / "credentials.json",
+            {"users": {**_known_people(home), **people}, "url": f"http://127.0.0.1:{settings.PORT}"},
+        )
+    if keys:
+        _write_private(
+            home / "testnet" / "accounts.json",
+            [
+                {
+                    "name": ACCOUNT,
+                    "balances": {"USDT": START_USDT},
+                    "keys": [
+                        {"api_key": k.api_key, "api_secret": k.api_secret, "permissions": k.permissions} for k in keys
+                    ],
+                }
+            ],
+        )
+    return fresh
+
+
+def demo_strategies_install() -> int:
+    """Put the demo's strategies on the tradable symbols, once these are known. Returns the new instances."""
+    account = Account.objects.filter(name=ACCOUNT).first()
+    if account is None or StrategyInstance.objects.filter(account=account).exists():
+        return 0
+    instruments = list(Instrument.objects.filter(venue=account.venue, status="TRADING").order_by("symbol"))
+    if not instruments:
+        return 0
+    moment = now()
+    with transaction.atomic():
+        strategy, _ = Strategy.objects.get_or_create(
+            name="moving_average",
+            defaults={
+                "kind": "moving_average",
+                "interval": demo_interval(),
+                "parameters": {"fast": 5, "slow": 15},
+                "is_enabled": True,
+                "description": "Long while the mean of the last 5 closes is above the mean of the last 15.",
+                "updated_at": moment,
+            },
+        )
+        share = (Decimal(START_USDT) / 5 / len(instruments)).quantize(Decimal(1))
+        for instrument in instruments:
+            SymbolAllowance.objects.get_or_create(
+                account=account, instrument=instrument, defaults={"added_at": moment}
+            )
+            StrategyInstance.objects.create(
+                strategy=strategy,
+                account=account,
+                instrument=instrument,
+                weight=Decimal(1),
+                allocation=min(share, Decimal(4000)),
+            )
+    return len(instruments)
+
+
+def demo_interval() -> str:
+    """The bars the demo decides on: one minute, or in a replay the interval of the replayed candles."""
+    if not settings.REPLAY:
+        return "1m"
+    names = sorted(path.name for path in Path(settings.REPLAY).glob("*_*.csv*"))
+    return names[0].partition(".")[0].rpartition("_")[2] if names else "1m"
+
+
+def _people() -> dict[str, dict[str, str]]:
+    created: dict[str, dict[str, str]] = {}
+    for name, role in PEOPLE.items():
+        if User.objects.filter(username=name).exists():
+            continue
+        password = "".join(secrets.choice(_ALPHABET) for _ in range(24))
+        user = User.objects.create_user(
+            username=name, password=password, role=role, is_staff=role is not Role.VIEWER
+        )
+        created[name] = {"password": password, "token": token_create(user=user, name="demo", actor=ACTOR)}
+    return created
+
+
+def _account() -> list[Key]:
+    venue = venue_ensure(market="spot", environment=settings.BINANCE_ENV)
+    account = Account.objects.create(name=ACCOUNT, venue=venue)
+    breakers_install(venue=venue.name, actor=ACTOR)
+    keys = [
+        Key(purpose.value, _random_key(), _random_key())
+        for purpose in Credential.Purpose
+    ]
+    for key in keys:
+        credential_store(
+            account=account, purpose=key.purpose, api_key=key.api_key, api_secret=key.api_secret, actor=ACTOR
+        )
+    return keys
+
+
+def _random_key() -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(64))
+
+
+def _known_people(home: Path) -> dict[str, Any]:
+    path = home / "credentials.json"
+    return json.loads(path.read_text())["users"] if path.is_file() else {}
+
+
+def _write_private(path: Path, content: Any) -> None:
+    """Write JSON that only its owner may read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

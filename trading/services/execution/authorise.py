@@ -1,0 +1,134 @@
+"""Tx B: no committed row, no send. Lease, level and age are read in the transaction that allows the send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.services.leases import Held
+from trading import metrics
+from trading.domain.orders import OrderStatus, advance
+from trading.domain.ports import VenueOrder
+from trading.domain.reservation import is_reducing
+from trading.domain.values import Level, OrderType, Side, TimeInForce, to_units
+from trading.models import Order, Position
+from trading.services.controls.states import effective_level
+from trading.services.execution.release import order_release
+from trading.services.order_events import order_event
+from trading.services.scopes import scopes_of
+
+RECV_WINDOW_MS = 2000
+CLOCK_ERROR_MS = 250
+MARGIN_MS = 500
+
+
+class LeaseLost(Exception):
+    """The lease is not ours any more, or ends too soon to send under it. Nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorised:
+    """One order that may be sent exactly once, exactly like this."""
+
+    order_id: int
+    order: VenueOrder
+    timestamp_ms: int
+    recv_window_ms: int
+
+
+def order_authorise(*, order_id: int, held: Held, venue_time_ms: int) -> Authorised | None:
+    """Move a RESERVED order to SENDING. None when it was released, or is somebody else's already.
+
+    Raises
+    ------
+    LeaseLost : stop draining.
+    """
+    outcome = _authorise(order_id, held, venue_time_ms)
+    if isinstance(outcome, tuple):
+        code, message = outcome
+        order_release(order_id=order_id, code=code, message=message)
+        return None
+    return outcome
+
+
+@transaction.atomic
+def _authorise(order_id: int, held: Held, venue_time_ms: int) -> Authorised | tuple[str, str] | None:
+    names = (
+        Order.objects.filter(pk=order_id)
+        .values_list("account__venue__name", "account__name", "instrument__symbol", "strategy__name")
+        .get()
+    )
+    # The level first: a raise updates the row we share-lock, so it is either seen here or comes after our commit.
+    level, scope = effective_level(
+        scopes_of(venue=names[0], account=names[1], symbol=names[2], strategy=names[3]), lock=True
+    )
+    _check_lease(held)
+    order = (
+        Order.objects.select_for_update(of=("self",), skip_locked=True)
+        .select_related("account", "instrument")
+        .filter(pk=order_id, status=OrderStatus.RESERVED)
+        .first()
+    )
+    if order is None:
+        return None
+    moment = now()
+    if order.expires_at is not None and order.expires_at <= moment:
+        return "DECISION_EXPIRED", "its decision is too old to be sent"
+    if not _level_permits(level, order):
+        return "TRADING_HALTED", f"{scope} is at {level.name}"
+    order.status = advance(OrderStatus.RESERVED, OrderStatus.SENDING)
+    order.fence, order.timestamp_ms, order.recv_window_ms = held.fence, venue_time_ms, RECV_WINDOW_MS
+    order.sent_at = order.updated_at = moment
+    order.save(update_fields=["status", "fence", "timestamp_ms", "recv_window_ms", "sent_at", "updated_at"])
+    order_event(order, source="authorise", detail={"fence": held.fence})
+    metrics.ORDERS_SUBMITTED.inc()
+    return Authorised(order.pk, venue_order(order), venue_time_ms, RECV_WINDOW_MS)
+
+
+def venue_order(order: Order) -> VenueOrder:
+    """The order exactly as it is sent."""
+    return VenueOrder(
+        symbol=order.instrument.symbol,
+        side=Side(order.side),
+        type=OrderType(order.venue_type),
+        time_in_force=TimeInForce(order.time_in_force) if order.time_in_force else None,
+        quantity=order.quantity,
+        price=order.price,
+        client_order_id=order.client_order_id,
+    )
+
+
+def _check_lease(held: Held) -> None:
+    needed_s = (RECV_WINDOW_MS + 2 * CLOCK_ERROR_MS + MARGIN_MS) / 1000
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT 1 FROM common_lease
+             WHERE name = %s AND fence = %s AND holder = %s
+               AND until > clock_timestamp() + make_interval(secs => %s)
+               FOR SHARE
+            """,
+            [held.name, held.fence, held.holder, needed_s],
+        )
+        if cursor.fetchone() is None:
+            raise LeaseLost(held.name)
+
+
+def _level_permits(level: Level, order: Order) -> bool:
+    if level is Level.ACTIVE:
+        return True
+    if level is Level.REDUCING or (level is Level.FLATTEN and order.origin == Order.Origin.FLATTEN):
+        position = Position.objects.get(account_id=order.account_id, instrument_id=order.instrument_id)
+        # Its own quantity is already among the open ones; it must not count against itself.
+        own = to_units(order.quantity)
+        selling = order.side == Side.SELL
+        return is_reducing(
+            Side(order.side),
+            own,
+            position=to_units(position.quantity),
+            open_buy=to_units(position.open_buy) - (0 if selling else own),
+            open_sell=to_units(position.open_sell) - (own if selling else 0),
+        )
+    return False

@@ -1,0 +1,139 @@
+"""What became of an order whose answer never came: found and settled, or proven never to have happened."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+from django.db import transaction
+
+from nautilus_site.common.clock import now
+from trading.domain.errors import VenueError
+from trading.domain.orders import OrderStatus
+from trading.domain.ports import ExecutionVenue, OrderReport, TradeReport
+from trading.domain.reconcile import absence_proven
+from trading.models import Fill, Order, TradeCursor
+from trading.services.execution.release import order_end
+from trading.services.execution.send import order_unknown
+from trading.services.execution.settle import order_settle
+from trading.services.order_events import order_event
+
+log = structlog.get_logger(__name__)
+
+STUCK_AFTER = timedelta(seconds=8)
+LATE_WATCH = timedelta(hours=24)
+
+
+def orders_in_doubt(account_id: int) -> list[int]:
+    """Orders to ask the venue about: UNKNOWN ones, and SENDING ones whose sender must have died."""
+    unknown = Order.objects.filter(account_id=account_id, status=OrderStatus.UNKNOWN)
+    stuck = Order.objects.filter(
+        account_id=account_id, status=OrderStatus.SENDING, sent_at__lt=now() - STUCK_AFTER
+    )
+    return [*unknown.values_list("pk", flat=True), *stuck.values_list("pk", flat=True)]
+
+
+def order_resolve(*, order_id: int, venue: ExecutionVenue) -> OrderStatus:
+    """Take one step towards knowing. Call again until the order is neither SENDING nor UNKNOWN.
+
+    Raises
+    ------
+    VenueError : the venue cannot be asked now.
+    """
+    order = Order.objects.select_related("account", "instrument").get(pk=order_id)
+    status = OrderStatus(order.status)
+    if status not in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
+        return status
+    if status is OrderStatus.SENDING:
+        if order.sent_at is not None and now() - order.sent_at < STUCK_AFTER:
+            return status
+        order_unknown(order_id=order_id, message="its sender was lost before the answer came")
+    symbol = order.instrument.symbol
+    report = venue.query(symbol, client_order_id=order.client_order_id)
+    if report is not None:
+        return _found(order, report, venue)
+    return _not_found(order, venue)
+
+
+def report_trades(order: Order, report: OrderReport, venue: ExecutionVenue) -> tuple[TradeReport, ...]:
+    """The trades of an order that the report counts and we have not booked; none when nothing is missing."""
+    if report.executed_quantity <= order.executed_quantity:
+        return ()
+    return tuple(
+        trade
+        for trade in venue.trades(report.symbol, from_id=None, start_ms=None)
+        if trade.venue_order_id == report.venue_order_id
+    )
+
+
+def _found(order: Order, report: OrderReport, venue: ExecutionVenue) -> OrderStatus:
+    trades = report_trades(order, report, venue)
+    settled = order_settle(order_id=order.pk, report=report, trades=trades, source="query")
+    return OrderStatus(settled.status)
+
+
+def _not_found(order: Order, venue: ExecutionVenue) -> OrderStatus:
+    """Collect the proof of absence: two lookups late enough, no open order, no trade nobody can explain."""
+    server_time_ms = venue.server_time_ms()
+    seen = [*order.not_found_at_ms, server_time_ms][-10:]
+    Order.objects.filter(pk=order.pk).update(not_found_at_ms=seen)
+    assert order.timestamp_ms is not None
+    assert order.recv_window_ms is not None
+    if not absence_proven(order.timestamp_ms, order.recv_window_ms, server_time_ms, tuple(seen), False, False):
+        return OrderStatus.UNKNOWN
+    symbol = order.instrument.symbol
+    in_open = any(r.client_order_id == order.client_order_id for r in venue.open_orders(symbol))
+    if not absence_proven(
+        order.timestamp_ms, order.recv_window_ms, server_time_ms, tuple(seen), in_open, _unexplained(order, venue)
+    ):
+        return OrderStatus.UNKNOWN
+    return _absent(order.pk)
+
+
+def _unexplained(order: Order, venue: ExecutionVenue) -> bool:
+    """Whether the venue lists a trade of the symbol that belongs to no order of ours."""
+    known = set(
+        Fill.objects.filter(account=order.account, instrument=order.instrument).values_list("trade_id", flat=True)
+    )
+    ours = set(
+        Order.objects.filter(account=order.account, instrument=order.instrument)
+        .exclude(venue_order_id=None)
+        .values_list("venue_order_id", flat=True)
+    )
+    cursor = TradeCursor.objects.filter(account=order.account, instrument=order.instrument).first()
+    from_id = cursor.last_trade_id + 1 if cursor else None
+    trades = venue.trades(order.instrument.symbol, from_id=from_id, start_ms=None)
+    return any(t.trade_id not in known and t.venue_order_id not in ours for t in trades)
+
+
+@transaction.atomic
+def _absent(order_id: int) -> OrderStatus:
+    order = (
+        Order.objects.select_for_update(of=("self",))
+        .select_related("account", "instrument", "strategy")
+        .get(pk=order_id)
+    )
+    if order.status != OrderStatus.UNKNOWN:
+        return OrderStatus(order.status)
+    order.code, order.message = "ABSENT_PROVEN", "the venue never saw it and never will"
+    order_end(order, OrderStatus.ABSENT)
+    order_event(order, source="query", detail={"not_found_at_ms": order.not_found_at_ms})
+    log.warning("order_absence_proven", client_order_id=order.client_order_id)
+    return OrderStatus.ABSENT
+
+
+def late_landings_check(*, account_id: int, venue: ExecutionVenue) -> int:
+    """Ask again for every order proven absent in the last day. Returns how many had landed after all: must be 0."""
+    watched = Order.objects.select_related("account", "instrument").filter(
+        account_id=account_id, status=OrderStatus.ABSENT, ended_at__gt=now() - LATE_WATCH
+    )
+    landed = 0
+    for order in watched.order_by("-pk")[:50]:
+        try:
+            report = venue.query(order.instrument.symbol, client_order_id=order.client_order_id)
+        except VenueError:
+            return landed
+        if report is not None:
+            _found(order, report, venue)
+            landed += 1
+    return landed

@@ -1,0 +1,323 @@
+"""Tx C: what the venue told of an order, from whatever source, booked once.
+
+The response of a placement, the user stream, a query and a sweep all come through here. Fills are unique by the
+venue's trade id and every consequence hangs on the inserted row, so order of arrival and repetition do not matter.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal
+
+import structlog
+from django.db import transaction
+from django.db.models import F
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.services.hints import enqueue_on_commit
+from trading import metrics
+from trading.domain import portfolio
+from trading.domain.clock import ms_to_ns, ns_to_datetime
+from trading.domain.errors import IllegalTransition, InvariantViolation
+from trading.domain.orders import OrderStatus, advance, from_venue, is_terminal
+from trading.domain.orders import Fill as DomainFill
+from trading.domain.ports import OrderReport, TradeReport
+from trading.domain.reservation import Carried, Reservation, settle_fill
+from trading.domain.values import Side, from_units, to_units
+from trading.models import Balance, Fill, LedgerEntry, Order, Position
+from trading.services.execution.release import hold_release
+from trading.services.exposure import balances_locked, bucket_scopes, buckets_move, position_locked
+from trading.services.ledger import Line, ledger_post
+from trading.services.order_events import fill_event, order_event
+from universe.models import Quote
+
+log = structlog.get_logger(__name__)
+ZERO = Decimal(0)
+
+
+@transaction.atomic
+def order_settle(*, order_id: int, report: OrderReport | None, trades: Iterable[TradeReport], source: str) -> Order:
+    """Book fills that are new, then advance the order as far as what is known allows.
+
+    A terminal report whose executed quantity is ahead of the fills we have stays open until those fills arrive:
+    only executions are ever booked, never assumed.
+
+    Raises
+    ------
+    InvariantViolation : more was executed than ordered, or the venue contradicts itself.
+    """
+    order = (
+        Order.objects.select_for_update(of=("self",))
+        .select_related("account__venue", "instrument", "strategy")
+        .get(pk=order_id)
+    )
+    before = (order.status, order.executed_quantity)
+    if report is not None:
+        _note_report(order, report)
+    fresh = sorted((t for t in trades if t.quantity > 0), key=lambda t: t.trade_id)
+    known = set(
+        Fill.objects.filter(
+            account=order.account, instrument=order.instrument, trade_id__in=[t.trade_id for t in fresh]
+        ).values_list("trade_id", flat=True)
+    )
+    fresh = [t for t in fresh if t.trade_id not in known]
+    booked: list[Fill] = []
+    if fresh:
+        position = position_locked(order.account, order.instrument)
+        assets = {order.instrument.base_asset, order.instrument.quote_asset, *(t.commission_asset for t in fresh)}
+        balances_locked(order.account, {a for a in assets if a})
+        if order.status == OrderStatus.ABSENT:
+            log.error("late_landing", client_order_id=order.client_order_id)
+            metrics.INVARIANT_VIOLATIONS.labels(invariant="I12_late_landing").inc()
+        booked = [_book(order, position, trade, source) for trade in fresh]
+    _advance(order)
+    order.updated_at = now()
+    order.save()
+    if (order.status, order.executed_quantity) != before or booked:
+        order_event(order, source=source, detail=_detail(report))
+    for fill in booked:
+        fill_event(fill)
+    if booked and order.plan_id is not None:
+        enqueue_on_commit(
+            "trading.tasks.plan_refresh", queue="trading", account_id=order.account_id, instrument_id=order.instrument_id
+        )
+    return order
+
+
+def _note_report(order: Order, report: OrderReport) -> None:
+    """Keep the furthest thing the venue has said; an older report changes nothing."""
+    told = from_venue(report.status)
+    if order.venue_order_id is None and report.venue_order_id > 0:
+        order.venue_order_id = report.venue_order_id
+    if order.acknowledged_at is None:
+        order.acknowledged_at = now()
+        if order.sent_at is not None:
+            metrics.SUBMIT_TO_ACK.observe((order.acknowledged_at - order.sent_at).total_seconds())
+    if report.executed_quantity > order.quantity:
+        raise InvariantViolation(f"order {order.client_order_id}: {report.executed_quantity} executed of {order.quantity}")
+    order.reported_executed = max(order.reported_executed, report.executed_quantity)
+    if not order.reported_status or not is_terminal(OrderStatus(order.reported_status)):
+        order.reported_status = told
+
+
+def _advance(order: Order) -> None:
+    """Derive the state from what is booked and what was reported."""
+    current = OrderStatus(order.status)
+    target = current
+    told = OrderStatus(order.reported_status) if order.reported_status else None
+    if order.executed_quantity >= order.quantity:
+        target = OrderStatus.FILLED
+    elif told is not None and is_terminal(told) and told != OrderStatus.FILLED:
+        if order.executed_quantity >= order.reported_executed:
+            target = told
+        elif order.executed_quantity > 0:
+            target = OrderStatus.PARTIALLY_FILLED
+    elif order.executed_quantity > 0:
+        target = OrderStatus.PARTIALLY_FILLED
+    elif told is not None:
+        target = OrderStatus.NEW
+    try:
+        after = advance(current, target)
+    except IllegalTransition as error:
+        raise InvariantViolation(str(error)) from error
+    if after == current:
+        return
+    if current == OrderStatus.ABSENT and not is_terminal(after):
+        _reserve_again(order)
+    order.status = after
+    if is_terminal(after):
+        position = position_locked(order.account, order.instrument)
+        if order.reserved_asset:
+            balances_locked(order.account, {order.reserved_asset})
+        hold_release(order, position)
+        order.ended_at = now()
+        _count_end(after)
+
+
+def _count_end(status: OrderStatus) -> None:
+    if status is OrderStatus.FILLED:
+        metrics.ORDERS_FILLED.inc()
+    elif status is OrderStatus.REJECTED:
+        metrics.ORDERS_REJECTED.inc()
+    elif status is OrderStatus.CANCELED:
+        metrics.ORDERS_CANCELED.inc()
+
+
+def _reserve_again(order: Order) -> None:
+    """An order proven absent has landed after all: it holds its open quantity again, whatever the caps."""
+    position = position_locked(order.account, order.instrument)
+    field = "open_buy" if order.side == Side.BUY else "open_sell"
+    remaining = order.quantity - order.executed_quantity
+    Position.objects.filter(pk=position.pk).update(**{field: F(field) + remaining})
+    order.ended_at = None
+
+
+def _book(order: Order, position: Position, trade: TradeReport, source: str) -> Fill:
+    """Insert one fill and everything that follows from it: position, caps, balances, ledger."""
+    instrument = order.instrument.to_domain()
+    side = Side(order.side)
+    if order.executed_quantity + trade.quantity > order.quantity:
+        raise InvariantViolation(f"order {order.client_order_id}: fills exceed the ordered {order.quantity}")
+    fill = DomainFill(
+        trade_id=trade.trade_id,
+        symbol=instrument.symbol,
+        side=side,
+        price=instrument.ticks(trade.price),
+        quantity=instrument.steps(trade.quantity),
+        quote=to_units(trade.quote_quantity),
+        fee=to_units(trade.commission),
+        fee_asset=trade.commission_asset,
+        maker=trade.maker,
+        time_ms=trade.time_ms,
+    )
+    fee_value = portfolio.fee_value_units(fill, instrument, _rate(fill, order))
+    held = portfolio.Position(
+        quantity=to_units(position.quantity),
+        cost=to_units(position.cost),
+        realized=to_units(position.realized),
+        fees=to_units(position.commission),
+    )
+    after = portfolio.apply_fill(held, fill, instrument, fee_value)
+    _caps_follow(order, position, held.quantity, to_units(trade.quantity), fill.quote)
+    position.quantity = from_units(after.quantity)
+    position.cost = from_units(after.cost)
+    position.realized = from_units(after.realized)
+    position.commission = from_units(after.fees)
+    position.updated_at = now()
+    field = "open_buy" if side is Side.BUY else "open_sell"
+    setattr(position, field, max(getattr(position, field) - trade.quantity, ZERO))
+    position.save()
+    _balance_hold_shrinks(order, trade.quantity)
+    row = Fill.objects.create(
+        account=order.account,
+        instrument=order.instrument,
+        order=order,
+        trade_id=trade.trade_id,
+        side=side,
+        price=trade.price,
+        quantity=trade.quantity,
+        quote_quantity=trade.quote_quantity,
+        commission=trade.commission,
+        commission_asset=trade.commission_asset,
+        commission_quote=from_units(fee_value),
+        realized=from_units(after.realized - held.realized),
+        maker=trade.maker,
+        slippage_bps=_slippage_bps(order, trade),
+        traded_at=ns_to_datetime(ms_to_ns(trade.time_ms)),
+        recorded_at=now(),
+        source=source,
+    )
+    ledger_post(
+        account=order.account,
+        transaction=f"fill:{instrument.symbol}:{trade.trade_id}",
+        lines=_lines(fill, instrument),
+        at=row.traded_at,
+        fill=row,
+    )
+    order.executed_quantity += trade.quantity
+    order.executed_quote += trade.quote_quantity
+    metrics.FILLS.inc()
+    metrics.FEES_PAID_USD.inc(float(from_units(fee_value)))
+    if row.slippage_bps is not None:
+        metrics.EXEC_SLIPPAGE.observe(row.slippage_bps)
+    return row
+
+
+def _lines(fill: DomainFill, instrument) -> list[Line]:  # type: ignore[no-untyped-def]
+    kinds = {"trade": LedgerEntry.Kind.TRADE, "fee": LedgerEntry.Kind.COMMISSION}
+    return [
+        Line(posting.asset, from_units(posting.amount), kinds[posting.kind])
+        for posting in portfolio.postings(fill, instrument)
+        if posting.account == portfolio.WALLET
+    ]
+
+
+def _rate(fill: DomainFill, order: Order) -> Decimal | None:
+    """What one unit of a third fee asset (BNB) is worth in quote currency now; zero when nobody knows."""
+    if fill.fee == 0 or fill.fee_asset in (order.instrument.base_asset, order.instrument.quote_asset):
+        return None
+    quote = Quote.objects.filter(
+        instrument__symbol=f"{fill.fee_asset}{order.instrument.quote_asset}", instrument__venue=order.account.venue
+    ).first()
+    if quote is None or quote.bid is None or quote.ask is None:
+        log.warning("commission_not_valued", asset=fill.fee_asset, trade_id=fill.trade_id)
+        return ZERO
+    return (quote.bid + quote.ask) / 2
+
+
+def _caps_follow(order: Order, position: Position, held: int, filled: int, quote: int) -> None:
+    """Move the fill's part of the caps from the order to the position, or out when it reduces."""
+    remaining = to_units(order.quantity - order.executed_quantity)
+    side = Side(order.side)
+    carried_notional = to_units(position.carried_notional)
+    settlement = settle_fill(
+        Reservation(quantity=remaining, notional=to_units(order.reserved_notional)),
+        Carried(quantity=held, notional=carried_notional),
+        side,
+        filled,
+        quote,
+    )
+    moved = order.reserved_notional - from_units(settlement.reservation.notional)
+    carried_delta = from_units(settlement.carried.notional) - position.carried_notional
+    order.reserved_notional = from_units(settlement.reservation.notional)
+    position.carried_notional = from_units(settlement.carried.notional)
+    name = order.strategy.name if order.strategy else ""
+    deltas: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for scope in bucket_scopes(order.account.name, order.instrument.symbol, name or None):
+        deltas[scope] -= moved
+    shares = carried_split(position.carried_by, name, carried_delta)
+    for owner, change in shares.items():
+        if owner:
+            deltas[f"strategy:{owner}"] += change
+    for scope in bucket_scopes(order.account.name, order.instrument.symbol, None):
+        deltas[scope] += carried_delta
+    position.carried_by = _after(position.carried_by, shares)
+    buckets_move(deltas)
+
+
+def carried_split(carried_by: dict[str, str], owner: str, delta: Decimal) -> dict[str, Decimal]:
+    """Whose carried notional changes: what is added belongs to the buyer, what is released to all pro rata."""
+    if delta >= 0:
+        return {owner: delta} if delta else {}
+    held = {name: Decimal(text) for name, text in carried_by.items()}
+    total = sum(held.values(), ZERO)
+    if total <= 0:
+        return {owner: delta}
+    shares = {name: (delta * amount / total).quantize(Decimal("1E-8")) for name, amount in held.items()}
+    largest = max(held, key=lambda name: held[name])
+    shares[largest] += delta - sum(shares.values(), ZERO)
+    return shares
+
+
+def _after(carried_by: dict[str, str], changes: dict[str, Decimal]) -> dict[str, str]:
+    totals = {name: Decimal(text) for name, text in carried_by.items()}
+    for name, change in changes.items():
+        totals[name] = totals.get(name, ZERO) + change
+    return {name: str(amount) for name, amount in totals.items() if amount != 0}
+
+
+def _balance_hold_shrinks(order: Order, filled: Decimal) -> None:
+    """A fill uses its share of the balance the order holds; the last fill frees all that is left of it."""
+    if not order.reserved_amount:
+        return
+    remaining = order.quantity - order.executed_quantity
+    if filled >= remaining:
+        freed = order.reserved_amount
+    else:
+        freed = (order.reserved_amount * filled / remaining).quantize(Decimal("1E-8"))
+    Balance.objects.filter(account=order.account, asset=order.reserved_asset).update(reserved=F("reserved") - freed)
+    order.reserved_amount -= freed
+
+
+def _slippage_bps(order: Order, trade: TradeReport) -> float | None:
+    if not order.arrival_mid:
+        return None
+    worse = trade.price - order.arrival_mid if order.side == Side.BUY else order.arrival_mid - trade.price
+    return float(worse / order.arrival_mid * 10_000)
+
+
+def _detail(report: OrderReport | None) -> dict[str, str]:
+    if report is None:
+        return {}
+    return {"venue_status": report.status, "executed": str(report.executed_quantity)}

@@ -1,0 +1,150 @@
+"""A person's or a script's order: parsed, normalised, judged by the same rails as any other."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, NotFound
+from nautilus_site.common.models import User
+from trading.domain.orders import client_order_id
+from trading.domain.risk import RailResult
+from trading.domain.router import Refused, build_intent
+from trading.domain.values import OrderType, Side, TimeInForce, split_symbol
+from trading.models import Account, Order, Strategy
+from trading.services.controls.limits import limit_values
+from trading.services.orders.submit import OrderDenied, Submission, order_judge, order_submit
+from trading.services.risk_context import market_of
+from universe.models import Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class OrderOutcome:
+    """An order that is reserved; or, for a dry run, what every rail would have said."""
+
+    order: Order | None
+    checks: list[dict[str, Any]]
+    denial: dict[str, Any] | None
+    adjustments: tuple[str, ...]
+
+
+def order_request(
+    *,
+    account_name: str,
+    symbol: str,
+    side: str,
+    type: str,  # noqa: A002  the exchange's own word
+    quantity: Decimal | None,
+    quote_quantity: Decimal | None,
+    price: Decimal | None,
+    time_in_force: str | None,
+    reduce_only: bool,
+    strategy_name: str | None,
+    user: User,
+    request_key: str,
+    dry_run: bool = False,
+) -> OrderOutcome:
+    """Ask for an order. The same `request_key` of the same user always means the same order.
+
+    Raises
+    ------
+    ApplicationError : UNKNOWN_ACCOUNT, UNKNOWN_SYMBOL, UNKNOWN_STRATEGY (404), INVALID_ORDER (400).
+    OrderDenied : a rail said no (422).
+    """
+    account = Account.objects.select_related("venue").filter(name=account_name, is_active=True).first()
+    if account is None:
+        raise NotFound("UNKNOWN_ACCOUNT", f"no account is called {account_name!r}")
+    instrument = _instrument(account, symbol)
+    strategy = None
+    if strategy_name:
+        strategy = Strategy.objects.filter(name=strategy_name).first()
+        if strategy is None:
+            raise NotFound("UNKNOWN_STRATEGY", f"no strategy is called {strategy_name!r}")
+    order_type = OrderType(type)
+    if order_type is OrderType.MARKET and price is not None:
+        raise ApplicationError("INVALID_ORDER", "a MARKET order takes no price", extra={"field": "price"})
+    if order_type is not OrderType.MARKET and price is None:
+        raise ApplicationError("INVALID_ORDER", f"a {order_type} order needs a price", extra={"field": "price"})
+    if (quantity is None) == (quote_quantity is None):
+        raise ApplicationError(
+            "INVALID_ORDER", "give exactly one of quantity and quote_quantity", extra={"field": "quantity"}
+        )
+    if time_in_force is not None and order_type is not OrderType.LIMIT:
+        raise ApplicationError(
+            "INVALID_ORDER", f"a {order_type} order takes no time_in_force", extra={"field": "time_in_force"}
+        )
+    tif = TimeInForce.IOC if order_type is OrderType.MARKET else TimeInForce(time_in_force or "GTC")
+    market = market_of(instrument)
+    values, _ = limit_values(["global", f"account:{account.name}", f"symbol:{instrument.symbol}"])
+    try:
+        built = build_intent(
+            instrument.to_domain(),
+            symbol=instrument.symbol,
+            side=Side(side),
+            type=order_type,
+            time_in_force=tif,
+            quantity=quantity,
+            quote_quantity=quote_quantity,
+            price=price,
+            best_bid=market.bid,
+            best_ask=market.ask,
+            collar_bps=int(values["price_collar"]),
+            reduce_only=reduce_only,
+            reason=f"asked for by {user.username}",
+        )
+    except ValueError as error:
+        raise ApplicationError("INVALID_ORDER", str(error)) from None
+    if isinstance(built, Refused):
+        denial = RailResult(built.rule, False, built.code, built.measured, built.limit, "", built.detail)
+        if dry_run:
+            return OrderOutcome(None, [_members(denial)], _members(denial), ())
+        raise OrderDenied(denial, [_members(denial)], None)
+    intent, adjustments = built
+    key = hashlib.sha256(f"{user.pk}|{request_key}".encode()).hexdigest()[:32]
+    submission = Submission(
+        account=account,
+        instrument=instrument,
+        intent=intent,
+        origin=Order.Origin.MANUAL,
+        intent_key=f"manual:{key}",
+        client_order_id=client_order_id(settings.BINANCE_ENV, account.name, "manual", key, 0, 0),
+        decided_at=now(),
+        strategy=strategy,
+        requested_by=user,
+        adjustments=adjustments,
+    )
+    if dry_run:
+        verdict = order_judge(submission)
+        members = _members(verdict.denial) if verdict.denial else None
+        return OrderOutcome(None, verdict.checks, members, adjustments)
+    order = order_submit(submission)
+    return OrderOutcome(order, order.checks, None, tuple(order.adjustments))
+
+
+def _instrument(account: Account, text: str) -> Instrument:
+    try:
+        symbol, market = split_symbol(text)
+    except ValueError as error:
+        raise NotFound("UNKNOWN_SYMBOL", str(error)) from None
+    found = Instrument.objects.filter(venue=account.venue, symbol=symbol).first()
+    if found is None or (market is not None and market.value != account.market):
+        raise NotFound("UNKNOWN_SYMBOL", f"{account.venue.name} has no symbol {text!r}")
+    return found
+
+
+def _members(result: RailResult) -> dict[str, Any]:
+    return {
+        "rail": result.rail,
+        "passed": result.passed,
+        "code": result.code.value if result.code else None,
+        "measured": result.measured,
+        "limit": result.limit,
+        "unit": result.unit,
+        "detail": result.detail,
+        **({"retry_after": result.retry_after_s} if result.retry_after_s is not None else {}),
+    }

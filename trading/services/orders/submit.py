@@ -1,0 +1,328 @@
+"""Tx A: every rail, the reservation, the order row, its audit and its event, or a denial; in one transaction."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import Unprocessable
+from nautilus_site.common.models import User
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.hints import enqueue_on_commit
+from trading import metrics
+from trading.domain.errors import InvariantViolation
+from trading.domain.orders import OrderIntent, OrderStatus
+from trading.domain.risk import (
+    OrderCheck,
+    RailResult,
+    RiskContext,
+    check_order,
+    first_denial,
+    order_reserve,
+)
+from trading.domain.risk.reasons import DenyReason
+from trading.domain.router import Refused, Routed, route
+from trading.domain.values import Side, decimal_text, from_units
+from trading.models import Account, Balance, Decision, ExposureBucket, Order, Plan, Position, Strategy
+from trading.services.controls.limits import limit_values
+from trading.services.exposure import (
+    balances_locked,
+    bucket_scopes,
+    buckets_locked,
+    buckets_reserve,
+    position_locked,
+)
+from trading.services.order_events import order_event
+from trading.services.risk_context import Books, Market, check_members, market_of, risk_context
+from universe.models import Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Everything that names one order before it exists."""
+
+    account: Account
+    instrument: Instrument
+    intent: OrderIntent
+    origin: str
+    intent_key: str
+    client_order_id: str
+    decided_at: datetime
+    strategy: Strategy | None = None
+    plan: Plan | None = None
+    decision: Decision | None = None
+    requested_by: User | None = None
+    adjustments: tuple[str, ...] = ()
+
+
+class OrderDenied(Unprocessable):
+    """A rail said no. The order row that records it is kept, with every rail's verdict."""
+
+    def __init__(self, denial: RailResult, checks: list[dict[str, Any]], order: Order | None) -> None:
+        extra: dict[str, Any] = {
+            "rail": denial.rail,
+            "measured": denial.measured,
+            "limit": denial.limit,
+            "checks": checks,
+        }
+        if denial.rail == "kill_level":
+            extra["level"] = denial.measured
+        if denial.retry_after_s is not None:
+            extra["retry_after"] = round(denial.retry_after_s, 3)
+        if order is not None:
+            extra["order_id"] = str(order.uid)
+        super().__init__(str(denial.code), denial.detail, extra=extra)
+        self.order = order
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What Tx A came to: an order that is reserved, or the denial and, when it could be written down, its row."""
+
+    order: Order | None
+    denial: RailResult | None
+    checks: list[dict[str, Any]]
+
+
+def order_submit(submission: Submission) -> Order:
+    """Reserve an order. Asking again with the same intent key returns the first one.
+
+    Raises
+    ------
+    OrderDenied : a rail denied it, now or the first time.
+    """
+    verdict = _reserve(submission)
+    if verdict.denial is not None:
+        raise OrderDenied(verdict.denial, verdict.checks, verdict.order)
+    assert verdict.order is not None
+    return verdict.order
+
+
+def order_judge(submission: Submission) -> Verdict:
+    """Every rail's verdict and nothing else: nothing is stored, reserved, counted or sent."""
+    with transaction.atomic():
+        books = _books(submission, lock=False)
+        market = market_of(submission.instrument)
+        _, _, denial, results = _judge(submission, books, market)
+        transaction.set_rollback(True)
+    return Verdict(None, denial, check_members(results))
+
+
+@transaction.atomic
+def _reserve(submission: Submission) -> Verdict:
+    existing = Order.objects.filter(intent_key=submission.intent_key).first()
+    if existing is not None:
+        return _again(existing)
+    books = _books(submission, lock=True)
+    existing = Order.objects.filter(intent_key=submission.intent_key).first()
+    if existing is not None:  # somebody with the same key was ahead of us at the lock
+        return _again(existing)
+    market = market_of(submission.instrument)
+    started = time.perf_counter()
+    routed, context, denial, results = _judge(submission, books, market)
+    metrics.RISK_CHECK.observe(time.perf_counter() - started)
+    checks = check_members(results)
+    if denial is not None or routed is None:
+        assert denial is not None
+        metrics.ORDERS_DENIED.labels(rail=denial.rail).inc()
+        if denial.code is DenyReason.BREAKER_OPEN:
+            metrics.BREAKER_REJECTIONS.inc()
+        order = _insert(submission, routed, market, OrderStatus.DENIED, checks)
+        order.code, order.message, order.ended_at = str(denial.code), denial.detail, order.created_at
+        order.save(update_fields=["code", "message", "ended_at"])
+        order_event(order, source="rails", detail={"rail": denial.rail, "code": str(denial.code)})
+        return Verdict(order, denial, checks)
+    order = _insert(submission, routed, market, OrderStatus.RESERVED, checks)
+    _hold(order, routed, context, books)
+    order_event(order, source="rails")
+    audit_record(
+        action="order.reserved",
+        target=f"order:{order.uid}",
+        actor=submission.requested_by or (submission.strategy.name if submission.strategy else submission.origin),
+        after={
+            "client_order_id": order.client_order_id,
+            "symbol": submission.instrument.symbol,
+            "side": order.side,
+            "quantity": decimal_text(order.quantity),
+            "price": decimal_text(order.price) if order.price is not None else None,
+        },
+    )
+    enqueue_on_commit(
+        "trading.tasks.orders_drain", queue="trading", account_id=order.account_id, shard=order.shard
+    )
+    return Verdict(order, None, checks)
+
+
+def _again(order: Order) -> Verdict:
+    if order.status != OrderStatus.DENIED:
+        return Verdict(order, None, order.checks)
+    failed = next((c for c in order.checks if not c["passed"]), None)
+    denial = RailResult(
+        rail=failed["rail"] if failed else "router",
+        passed=False,
+        code=DenyReason(order.code),
+        measured=failed["measured"] if failed else None,
+        limit=failed["limit"] if failed else None,
+        unit=failed["unit"] if failed else "",
+        detail=order.message,
+    )
+    return Verdict(order, denial, order.checks)
+
+
+def _books(submission: Submission, *, lock: bool) -> Books:
+    account, instrument = submission.account, submission.instrument
+    name = submission.strategy.name if submission.strategy else None
+    scopes = bucket_scopes(account.name, instrument.symbol, name)
+    assets = {instrument.base_asset, instrument.quote_asset}
+    if not lock:
+        position = Position.objects.filter(account=account, instrument=instrument).first() or Position(
+            account=account, instrument=instrument
+        )
+        return Books(
+            position,
+            {row.asset: row for row in Balance.objects.filter(account=account, asset__in=assets)},
+            {row.scope: row for row in ExposureBucket.objects.filter(scope__in=scopes)},
+        )
+    return Books(
+        position_locked(account, instrument), balances_locked(account, assets), buckets_locked(scopes)
+    )
+
+
+def _judge(
+    submission: Submission, books: Books, market: Market
+) -> tuple[Routed | None, RiskContext, RailResult | None, tuple[RailResult, ...]]:
+    domain = submission.instrument.to_domain()
+    context = risk_context(
+        account=submission.account,
+        instrument=submission.instrument,
+        domain=domain,
+        strategy=submission.strategy,
+        books=books,
+        market=market,
+    )
+    routed = route(
+        submission.intent,
+        domain,
+        best_bid=market.bid,
+        best_ask=market.ask,
+        collar_bps=context.limits.collar_bps,
+        client_order_id=submission.client_order_id,
+        open_orders=context.open_orders,
+    )
+    order = OrderCheck(
+        account=submission.account.name,
+        strategy=submission.strategy.name if submission.strategy else None,
+        symbol=submission.instrument.symbol,
+        side=submission.intent.side,
+        type=submission.intent.type,
+        ticks=routed.ticks if isinstance(routed, Routed) else submission.intent.price,
+        steps=routed.steps if isinstance(routed, Routed) else submission.intent.quantity,
+        notional=_notional(routed, submission, domain, market),
+        reduce_only=submission.intent.reduce_only,
+        decision_age_ns=int((now() - submission.decided_at).total_seconds() * 1e9),
+        is_manual=submission.origin == Order.Origin.MANUAL,
+        is_flattener=submission.origin == Order.Origin.FLATTEN,
+    )
+    results = check_order(order, context)
+    denial = first_denial(results)
+    if isinstance(routed, Refused):
+        refusal = RailResult(
+            routed.rule, False, routed.code, routed.measured, routed.limit, "", routed.detail
+        )
+        # The rails' own order decides which "no" is told first; the router's comes where the venue filters stand.
+        if denial is None:
+            denial, results = refusal, (*results, refusal)
+        return None, context, denial, results
+    return routed, context, denial, results
+
+
+def _notional(routed: Routed | Refused, submission: Submission, domain: Any, market: Market) -> int:
+    if isinstance(routed, Routed):
+        return routed.notional_units
+    ticks = submission.intent.price
+    if ticks is None:
+        price = market.ask if submission.intent.side is Side.BUY else market.bid
+        ticks = domain.ticks(price) if price else 0
+    return domain.notional_units(ticks, submission.intent.quantity)
+
+
+def _insert(
+    submission: Submission, routed: Routed | None, market: Market, status: OrderStatus, checks: list[dict[str, Any]]
+) -> Order:
+    domain = submission.instrument.to_domain()
+    moment = now()
+    intent = submission.intent
+    if routed is not None:
+        quantity, price = routed.order.quantity, routed.order.price
+        venue_type, tif = routed.order.type.value, routed.order.time_in_force
+    else:
+        quantity = domain.quantity(intent.quantity)
+        price = domain.price(intent.price) if intent.price is not None else None
+        venue_type, tif = intent.type.value, intent.time_in_force
+    return Order.objects.create(
+        account=submission.account,
+        instrument=submission.instrument,
+        shard=zlib.crc32(submission.instrument.symbol.encode()) % submission.account.shards,
+        origin=submission.origin,
+        intent_key=submission.intent_key,
+        client_order_id=submission.client_order_id,
+        plan=submission.plan,
+        decision=submission.decision,
+        strategy=submission.strategy,
+        requested_by=submission.requested_by,
+        side=intent.side,
+        type=intent.type,
+        venue_type=venue_type,
+        time_in_force=tif or "",
+        quantity=quantity,
+        price=price,
+        reduce_only=intent.reduce_only,
+        arrival_mid=market.mid,
+        status=status,
+        checks=checks,
+        adjustments=[*submission.adjustments, *(routed.adjustments if routed else ())],
+        created_at=moment,
+        updated_at=moment,
+        expires_at=submission.decided_at + _time_to_live(submission),
+    )
+
+
+def _time_to_live(submission: Submission) -> timedelta:
+    values, _ = limit_values(["global", f"account:{submission.account.name}"])
+    return timedelta(seconds=float(values["decision_ttl"]))
+
+
+def _hold(order: Order, routed: Routed, context: RiskContext, books: Books) -> None:
+    """Take the caps, the balance and the open quantity. The rows are locked, so the rails' numbers still hold."""
+    check = OrderCheck(
+        account=order.account.name,
+        strategy=order.strategy.name if order.strategy else None,
+        symbol=order.instrument.symbol,
+        side=Side(order.side),
+        type=routed.order.type,
+        ticks=routed.ticks,
+        steps=routed.steps,
+        notional=routed.notional_units,
+        reduce_only=order.reduce_only,
+        decision_age_ns=0,
+    )
+    order.reserved_notional = from_units(order_reserve(check, context))
+    buying = order.side == Side.BUY
+    order.reserved_asset = order.instrument.quote_asset if buying else order.instrument.base_asset
+    order.reserved_amount = from_units(routed.notional_units) if buying else routed.order.quantity
+    order.save(update_fields=["reserved_notional", "reserved_asset", "reserved_amount"])
+    field = "open_buy" if buying else "open_sell"
+    Position.objects.filter(pk=books.position.pk).update(**{field: F(field) + routed.order.quantity})
+    Balance.objects.filter(account=order.account, asset=order.reserved_asset).update(
+        reserved=F("reserved") + order.reserved_amount
+    )
+    if not buckets_reserve(list(books.buckets), Decimal(order.reserved_notional)):
+        raise InvariantViolation("a cap the rails had just approved was full: the rows were not locked")

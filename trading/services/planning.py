@@ -1,0 +1,166 @@
+"""From what strategies want to the orders that lead there, for one account and symbol at a time."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError
+from trading.domain import planner
+from trading.domain.orders import OPEN, OrderIntent, OrderStatus, client_order_id
+from trading.domain.planner import Desire, WorkingOrder
+from trading.domain.values import Level, Side, from_units, to_units
+from trading.models import Account, Decision, Order, Plan, PlanShare, Position, StrategyInstance
+from trading.services.controls.limits import limit_values
+from trading.services.controls.states import effective_level
+from trading.services.exposure import position_locked
+from trading.services.orders.cancel import order_cancel_request
+from trading.services.orders.submit import OrderDenied, Submission, order_submit
+from trading.services.scopes import scopes_of
+from universe.models import Instrument
+
+log = structlog.get_logger(__name__)
+
+REBALANCE_BAND = Decimal("0.10")
+_FALLBACK_LIMIT = Decimal("0.98")  # of the largest order: the collared price of a market order is above the close
+
+
+@transaction.atomic
+def plan_refresh(*, account_id: int, instrument_id: int) -> list[Order]:
+    """Compare what is wanted with what is held and working, and send the difference. Harmless to repeat.
+
+    The position row is locked from reading it until the orders are reserved, so two refreshes cannot both
+    see the same difference.
+    """
+    account = Account.objects.select_related("venue").get(pk=account_id)
+    instrument = Instrument.objects.get(pk=instrument_id)
+    position = position_locked(account, instrument)
+    instances = list(
+        StrategyInstance.objects.select_related("strategy").filter(
+            account=account, instrument=instrument, target__isnull=False
+        )
+    )
+    # With every strategy of the symbol switched off its position is held, not sold.
+    if not any(i.is_enabled and i.strategy.is_enabled for i in instances):
+        return []
+    level, _ = effective_level(
+        scopes_of(venue=account.venue.name, account=account.name, symbol=instrument.symbol, strategy=None)
+    )
+    if level > Level.REDUCING:
+        return []
+    decisions = {i.pk: i.decisions.order_by("-bar_open_at").first() for i in instances}
+    latest = max((d for d in decisions.values() if d is not None), key=lambda d: d.bar_open_at, default=None)
+    if latest is None:
+        return []
+    values, _ = limit_values(["global", f"account:{account.name}", f"symbol:{instrument.symbol}"])
+    open_orders = list(Order.objects.filter(account=account, instrument=instrument, ended_at=None).order_by("pk"))
+    domain = instrument.to_domain()
+    wanted = planner.plan(
+        [_desire(i, decisions[i.pk]) for i in instances],
+        to_units(position.quantity),
+        [
+            WorkingOrder(
+                client_order_id=o.client_order_id,
+                side=Side(o.side),
+                remaining=domain.steps(o.quantity - o.executed_quantity),
+                price=domain.ticks(o.price) if o.price is not None else None,
+                status=OrderStatus(o.status),
+            )
+            for o in open_orders
+            if OrderStatus(o.status) in OPEN and o.origin != Order.Origin.MANUAL
+        ],
+        domain,
+        latest.price,
+        rebalance_band=REBALANCE_BAND,
+        max_child_notional=values["max_notional"] * _FALLBACK_LIMIT,
+    )
+    if not wanted.intents and not wanted.cancels:
+        return []
+    plan = _record(account, instrument, position, wanted, latest, decisions, instances)
+    for client_id in wanted.cancels:
+        order = next(o for o in open_orders if o.client_order_id == client_id)
+        if order.cancel_requested_at is None:
+            order_cancel_request(order=order, actor="planner", reason="the target changed")
+    return [
+        order
+        for leg, intent in enumerate(wanted.intents)
+        if (order := _send(account, instrument, plan, leg, intent, latest)) is not None
+    ]
+
+
+def _desire(instance: StrategyInstance, decision: Decision | None) -> Desire:
+    assert instance.target is not None
+    return Desire(
+        strategy=instance.strategy.name,
+        target=instance.target,
+        weight=instance.weight,
+        allocation=instance.allocation,
+        decision_id=decision.key if decision else "",
+    )
+
+
+def _record(
+    account: Account,
+    instrument: Instrument,
+    position: Position,
+    wanted: planner.Plan,
+    latest: Decision,
+    decisions: dict[int, Decision | None],
+    instances: list[StrategyInstance],
+) -> Plan:
+    position.plan_version += 1
+    position.save(update_fields=["plan_version"])
+    plan = Plan.objects.create(
+        account=account,
+        instrument=instrument,
+        version=position.plan_version,
+        price=latest.price,
+        position_quantity=position.quantity,
+        target_quantity=from_units(wanted.target),
+        notes=[{"code": note.code, "detail": note.detail} for note in wanted.notes],
+        created_at=now(),
+    )
+    total = sum(share.steps for share in wanted.shares)
+    by_strategy = {i.strategy.name: decisions[i.pk] for i in instances}
+    for share in wanted.shares:
+        decision = by_strategy[share.strategy]
+        if decision is not None and total:
+            PlanShare.objects.create(
+                plan=plan, decision=decision, share=(Decimal(share.steps) / total).quantize(Decimal("1E-8"))
+            )
+    return plan
+
+
+def _send(
+    account: Account, instrument: Instrument, plan: Plan, leg: int, intent: OrderIntent, latest: Decision
+) -> Order | None:
+    first = plan.shares.select_related("decision__instance__strategy").order_by("-share", "pk").first()
+    decision = first.decision if first else latest
+    strategy = decision.instance.strategy
+    try:
+        return order_submit(
+            Submission(
+                account=account,
+                instrument=instrument,
+                intent=intent,
+                origin=Order.Origin.STRATEGY,
+                intent_key=f"plan:{plan.pk}:{leg}",
+                client_order_id=client_order_id(
+                    settings.BINANCE_ENV, account.name, strategy.name, f"plan-{plan.pk}-{decision.key}", leg, 0
+                ),
+                decided_at=plan.created_at,
+                strategy=strategy,
+                plan=plan,
+                decision=decision,
+            )
+        )
+    except OrderDenied as denial:
+        log.info("order_denied", strategy=strategy.name, symbol=instrument.symbol, code=denial.code)
+        return None
+    except ApplicationError as error:
+        log.warning("order_not_ready", symbol=instrument.symbol, code=error.code, message=error.message)
+        return None

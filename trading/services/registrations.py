@@ -1,0 +1,67 @@
+"""What trading tells the shared edge when the apps are ready: appliers, readiness checks, collectors."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.collectors import register_collector
+from nautilus_site.common.models import Role
+from nautilus_site.common.probes import register_readiness
+from nautilus_site.common.services.change_requests import Applier, register_applier
+from trading.models import Account
+from trading.selectors.gauges import trading_gauges
+from trading.services import breakers, strategies
+from trading.services.controls import allowances, limits, states
+
+_RISK = frozenset({Role.RISK_OFFICER})
+_ASK = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.ADMIN})
+RECONCILED_WITHIN = timedelta(seconds=60)
+
+
+def register() -> None:
+    """Register everything; called once per process."""
+    register_applier(
+        "trading_state.lower",
+        Applier(states.state_snapshot, states.apply_lower, approver_roles=_RISK, requester_roles=_ASK),
+    )
+    register_applier(
+        "limit.loosen",
+        Applier(
+            limits.limit_snapshot,
+            limits.apply_loosen,
+            effect=limits.limit_effect,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
+        ),
+    )
+    register_applier(
+        "symbol.allow",
+        Applier(allowances.allowance_snapshot, allowances.apply_allow, approver_roles=_RISK, requester_roles=_ASK),
+    )
+    register_applier(
+        "breaker.reset",
+        Applier(breakers.breaker_snapshot, breakers.apply_reset, approver_roles=_RISK, requester_roles=_ASK),
+    )
+    register_applier(
+        "strategy.enable",
+        Applier(strategies.strategy_snapshot, strategies.apply_enable, approver_roles=_RISK, requester_roles=_ASK),
+    )
+    register_applier(
+        "strategy.grant",
+        Applier(strategies.grant_snapshot, strategies.apply_grant, approver_roles=_RISK, requester_roles=_ASK),
+    )
+    register_readiness("reconciliation", _reconciled)
+    register_collector(trading_gauges, name="trading")
+
+
+def _reconciled() -> str | None:
+    """Which active account was not found equal to its venue lately, or None when all were."""
+    oldest = now() - RECONCILED_WITHIN
+    for account in Account.objects.filter(is_active=True):
+        if account.reconciled_at is None:
+            return f"account {account.name} was never reconciled"
+        if account.reconciled_at < oldest:
+            age = int((now() - account.reconciled_at).total_seconds())
+            return f"account {account.name} was reconciled {age} s ago"
+    return None

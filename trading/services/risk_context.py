@@ -1,0 +1,214 @@
+"""What the rails are told about the world, read under the locks of the order's reservation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+
+from nautilus_site.common.clock import now
+from trading.domain.orders import OrderStatus
+from trading.domain.risk import OpenBreaker, RailResult, RiskContext, RiskLimits
+from trading.domain.values import Instrument as DomainInstrument
+from trading.domain.values import OrderType, to_units
+from trading.models import (
+    Account,
+    Balance,
+    CircuitBreaker,
+    Divergence,
+    ExposureBucket,
+    Order,
+    Position,
+    Strategy,
+    StrategyInstance,
+    SymbolAllowance,
+)
+from trading.services.controls.limits import limit_values
+from trading.services.controls.states import effective_level
+from trading.services.exposure import bucket_scopes
+from trading.services.scopes import scopes_of
+from universe.models import Instrument, Quote
+
+NEVER_NS = 2**62
+MINUTE = timedelta(seconds=60)
+_SENT = tuple(status for status in OrderStatus if status not in (OrderStatus.DENIED,))
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The locked rows an order is judged by."""
+
+    position: Position
+    balances: dict[str, Balance]
+    buckets: dict[str, ExposureBucket]
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Top of the book as last received."""
+
+    bid: Decimal | None
+    ask: Decimal | None
+    received_at: datetime | None
+
+    @property
+    def mid(self) -> Decimal | None:
+        if not self.bid or not self.ask:
+            return None
+        return (self.bid + self.ask) / 2
+
+
+def market_of(instrument: Instrument) -> Market:
+    quote = Quote.objects.filter(instrument=instrument).first()
+    return Market(quote.bid, quote.ask, quote.received_at) if quote else Market(None, None, None)
+
+
+def risk_limits(values: dict[str, Decimal]) -> RiskLimits:
+    """The kernel's limits from the rows in force."""
+    second = 1_000_000_000
+    return RiskLimits(
+        min_notional=to_units(values["min_notional"]),
+        max_notional=to_units(values["max_notional"]),
+        max_quantity=to_units(values["max_quantity"]),
+        exposure_symbol=to_units(values["exposure_symbol"]),
+        exposure_strategy=to_units(values["exposure_strategy"]),
+        exposure_account=to_units(values["exposure_account"]),
+        exposure_global=to_units(values["exposure_global"]),
+        orders_per_minute=int(values["orders_per_minute"]),
+        max_open_orders=int(values["max_open_orders"]),
+        collar_bps=int(values["price_collar"]),
+        quote_age_max_ns=int(values["price_max_age"] * second),
+        decision_ttl_ns=int(values["decision_ttl"] * second),
+        reconcile_age_max_ns=int(values["reconcile_max_age"] * second),
+        unknown_age_max_ns=int(values["unknown_max_age"] * second),
+    )
+
+
+def risk_context(
+    *,
+    account: Account,
+    instrument: Instrument,
+    domain: DomainInstrument,
+    strategy: Strategy | None,
+    books: Books,
+    market: Market,
+) -> RiskContext:
+    """Gather everything the rails ask. A limit without a row raises: there is no "unlimited"."""
+    moment = now()
+    name = strategy.name if strategy else None
+    scopes = scopes_of(venue=account.venue.name, account=account.name, symbol=instrument.symbol, strategy=name)
+    level, level_scope = effective_level(scopes)
+    values, earliest = limit_values(scopes)
+    base = books.balances.get(instrument.base_asset)
+    quote = books.balances.get(instrument.quote_asset)
+    loaded = account.opened_at is not None
+    recent = list(
+        Order.objects.filter(account=account, created_at__gt=moment - MINUTE, status__in=_SENT)
+        .exclude(origin=Order.Origin.EXTERNAL)
+        .order_by("created_at")
+        .values_list("created_at", flat=True)
+    )
+    grant_until = _grant_expiry(account, instrument, strategy)
+    expiries = [at for at in (earliest, grant_until) if at is not None]
+    valid_ns = _ns(min(expiries) - moment) if expiries else NEVER_NS
+    unknown = (
+        Order.objects.filter(account=account, instrument=instrument, status=OrderStatus.UNKNOWN)
+        .order_by("sent_at")
+        .values_list("sent_at", flat=True)
+        .first()
+    )
+    # Expected open, or disturbed by a difference nobody has explained: not reconciled.
+    diverging = Divergence.objects.filter(account=account, resolved_at=None, sightings__gte=2).exists()
+    reconciled_age = None if account.reconciled_at is None or diverging else _ns(moment - account.reconciled_at)
+    quote_age = None if market.received_at is None else _ns(moment - market.received_at)
+    if not settings.WALL_TIME_RAILS and quote_age is not None:
+        quote_age = 0
+    symbol_bucket, *_ = bucket_scopes(account.name, instrument.symbol, name)
+    return RiskContext(
+        instrument=domain,
+        limits=risk_limits(values),
+        level=level,
+        level_scope=level_scope,
+        limits_valid_for_ns=valid_ns,
+        strategy_enabled=strategy.is_enabled if strategy else True,
+        allowed_symbols=frozenset(
+            SymbolAllowance.objects.filter(account=account).values_list("instrument__symbol", flat=True)
+        ),
+        allowed_types=frozenset(OrderType),
+        best_bid=_ticks(domain, market.bid),
+        best_ask=_ticks(domain, market.ask),
+        quote_age_ns=quote_age,
+        position=to_units(books.position.quantity) if loaded else None,
+        open_buy=to_units(books.position.open_buy),
+        open_sell=to_units(books.position.open_sell),
+        open_orders=Order.objects.filter(account=account, instrument=instrument, ended_at=None).count(),
+        free_base=to_units(base.amount) if loaded and base else None,
+        free_quote=to_units(quote.amount) if loaded and quote else None,
+        pending_base=to_units(base.reserved) if base else 0,
+        pending_quote=to_units(quote.reserved) if quote else 0,
+        used_symbol=_used(books, symbol_bucket),
+        used_strategy=_used(books, f"strategy:{name}") if name else 0,
+        used_account=_used(books, f"account:{account.name}"),
+        used_global=_used(books, "global"),
+        orders_last_minute=len(recent),
+        oldest_order_age_ns=_ns(moment - recent[0]) if recent else 0,
+        reconciled_age_ns=reconciled_age,
+        unknown_age_ns=_ns(moment - unknown) if unknown else 0,
+        open_breakers=open_breakers(scopes),
+    )
+
+
+def open_breakers(scopes: list[str]) -> tuple[OpenBreaker, ...]:
+    """Breakers of these scopes that block now. A half-open one lets orders through: calls decide its fate."""
+    moment = now()
+    return tuple(
+        OpenBreaker(
+            name=row.name,
+            scope=row.scope,
+            reason=row.reason,
+            retry_after_s=max(0.0, (row.retry_at - moment).total_seconds()) if row.retry_at else None,
+        )
+        for row in CircuitBreaker.objects.filter(scope__in=scopes, state=CircuitBreaker.State.OPEN)
+    )
+
+
+def check_members(results: tuple[RailResult, ...]) -> list[dict[str, Any]]:
+    """Rail verdicts as they are stored and shown."""
+    return [
+        {
+            "rail": r.rail,
+            "passed": r.passed,
+            "code": r.code.value if r.code else None,
+            "measured": r.measured,
+            "limit": r.limit,
+            "unit": r.unit,
+            "detail": r.detail,
+        }
+        for r in results
+    ]
+
+
+def _grant_expiry(account: Account, instrument: Instrument, strategy: Strategy | None) -> datetime | None:
+    if strategy is None:
+        return None
+    return (
+        StrategyInstance.objects.filter(strategy=strategy, account=account, instrument=instrument)
+        .values_list("in_force_until", flat=True)
+        .first()
+    )
+
+
+def _used(books: Books, scope: str) -> int:
+    bucket = books.buckets.get(scope)
+    return to_units(bucket.used) if bucket else 0
+
+
+def _ticks(domain: DomainInstrument, price: Decimal | None) -> int | None:
+    return None if price is None else domain.ticks(price)
+
+
+def _ns(span: timedelta) -> int:
+    return (span.days * 86_400 + span.seconds) * 1_000_000_000 + span.microseconds * 1_000

@@ -1,0 +1,25 @@
+"""The periodic tasks, as rows that beat reads; created where missing, an operator's changes stay."""
+
+from __future__ import annotations
+
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+# name, task, queue, seconds, seconds after which a late message is worthless
+SCHEDULES = (
+    ("trading tick", "trading.tasks.trading_tick", "trading", 1, 2),
+    ("control tick", "trading.tasks.control_tick", "control", 1, 2),
+    ("equity tick", "trading.tasks.equity_tick", "governance", 2, 4),
+    ("housekeeping", "trading.tasks.housekeeping", "universe", 3600, 600),
+    ("instruments sync", "universe.tasks.instruments_sync_task", "universe", 300, 120),
+    ("bars prune", "universe.tasks.bars_prune_task", "universe", 3600, 600),
+)
+
+
+def schedules_install() -> None:
+    """Create every schedule that is not there yet."""
+    for name, task, queue, every_s, expires_s in SCHEDULES:
+        interval, _ = IntervalSchedule.objects.get_or_create(every=every_s, period=IntervalSchedule.SECONDS)
+        PeriodicTask.objects.get_or_create(
+            name=name,
+            defaults={"task": task, "queue": queue, "interval": interval, "expire_seconds": expires_s},
+        )

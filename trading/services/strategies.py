@@ -1,0 +1,320 @@
+"""Stepping strategies on closed bars, and changing what they may do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import F, Max, Q
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
+from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.hints import enqueue_on_commit
+from nautilus_site.common.services.outbox import publish
+from trading import metrics
+from trading.domain.clock import datetime_to_ns, interval_ns, ns_to_datetime
+from trading.domain.orders import decision_id
+from trading.domain.strategies import Desired, Observation
+from trading.domain.strategies.base import Bar as StrategyBar
+from trading.domain.strategies.catalogue import load_strategy
+from trading.domain.strategies.parameters import ParameterError, parse_params
+from trading.domain.values import decimal_text
+from trading.models import Decision, Position, Strategy, StrategyInstance
+from universe.domain.bars import BarRecord
+from universe.models import Quote
+from universe.selectors import bars_recent
+
+log = structlog.get_logger(__name__)
+CATCH_UP = 1000
+
+
+def instances_due() -> list[int]:
+    """Instances for which a newer closed bar is stored than the last one they saw. One query; finds lost hints."""
+    rows = (
+        StrategyInstance.objects.filter(is_enabled=True, strategy__is_enabled=True)
+        .annotate(
+            latest=Max("instrument__bars__open_time", filter=Q(instrument__bars__interval=F("strategy__interval")))
+        )
+        .filter(Q(last_bar_at=None) | Q(latest__gt=F("last_bar_at")), latest__isnull=False)
+    )
+    return list(rows.values_list("pk", flat=True))
+
+
+@transaction.atomic
+def strategy_step(*, instance_id: int) -> Decision | None:
+    """Step an instance over every closed bar it has not seen, once each, and record what it wants.
+
+    Only the newest decision is planned; a hole in the bars makes it warm up again behind the hole.
+    """
+    instance = (
+        StrategyInstance.objects.select_for_update(of=("self",), skip_locked=True)
+        .select_related("strategy", "account__venue", "instrument")
+        .filter(pk=instance_id, is_enabled=True, strategy__is_enabled=True)
+        .first()
+    )
+    if instance is None:
+        return None
+    row = instance.strategy
+    strategy = load_strategy(row.kind)()
+    try:
+        params = parse_params(strategy.Params, row.parameters)
+    except ParameterError as error:
+        log.error("strategy_parameters_refused", strategy=row.name, error=str(error))
+        return None
+    digest = hashlib.sha256(json.dumps([row.kind, row.interval, row.parameters], sort_keys=True).encode()).hexdigest()
+    step_ns = interval_ns(row.interval)
+    warm = instance.state is not None and instance.parameters_digest == digest and instance.last_bar_at is not None
+    bars = bars_recent(instance.instrument, row.interval, CATCH_UP)
+    if warm:
+        fresh = [bar for bar in bars if ns_to_datetime(bar.open_ns) > _seen(instance)]
+        if not fresh:
+            return None
+        warm = fresh[0].open_ns - step_ns <= datetime_to_ns(_seen(instance))
+    if warm:
+        state = strategy.load(json.dumps(instance.state))
+    else:
+        fresh = _unbroken_tail(bars, step_ns)
+        state = strategy.initial(params)
+    if not warm and len(fresh) < strategy.warmup(params):
+        return None
+    observation = _observation(instance, fresh[0])
+    decision: Decision | None = None
+    wanted: Desired | None = None
+    for bar in fresh:
+        observation.bar, observation.now_ns = _bar(bar), bar.close_ns
+        state, desired = strategy.step(params, state, observation)
+        if desired is not None:
+            wanted = desired
+        # Bars before the first warm one only fill the memory; a decision about them would be about the past.
+        if desired is not None and (warm or bar is fresh[-1]):
+            decision = _decide(instance, bar, desired, digest)
+    instance.state = json.loads(strategy.dump(state))
+    instance.parameters_digest = digest
+    instance.last_bar_at = ns_to_datetime(fresh[-1].open_ns)
+    if wanted is not None:
+        instance.target = wanted.target
+    instance.save(update_fields=["state", "parameters_digest", "last_bar_at", "target"])
+    if decision is not None:
+        enqueue_on_commit(
+            "trading.tasks.plan_refresh",
+            queue="trading",
+            account_id=instance.account_id,
+            instrument_id=instance.instrument_id,
+        )
+    return decision
+
+
+def _decide(instance: StrategyInstance, bar: BarRecord, desired: Desired, digest: str) -> Decision:
+    row = instance.strategy
+    key = decision_id(
+        row.name, digest[:12], f"{instance.account.name}:{instance.instrument.symbol}", bar.close_ns
+    )
+    decision, created = Decision.objects.get_or_create(
+        instance=instance,
+        bar_open_at=ns_to_datetime(bar.open_ns),
+        defaults={
+            "key": key,
+            "price": bar.close,
+            "target": desired.target,
+            "confidence": desired.confidence,
+            "reason": desired.reason,
+            "features": dict(desired.features),
+            "decided_at": now(),
+        },
+    )
+    if created:
+        metrics.STRATEGY_DECISIONS.labels(strategy=row.name).inc()
+        publish(
+            "decisions",
+            {
+                "strategy": row.name,
+                "account": instance.account.name,
+                "symbol": instance.instrument.symbol,
+                "target": desired.target,
+                "confidence": desired.confidence,
+                "reason": desired.reason,
+                "price": decimal_text(Decimal(bar.close)),
+                "bar_open_at": decision.bar_open_at.isoformat(),
+                "features": dict(desired.features),
+            },
+        )
+    return decision
+
+
+def _observation(instance: StrategyInstance, first: BarRecord) -> Observation:
+    """What the strategy may know besides the bars: its holding and the top of the book now."""
+    position = Position.objects.filter(account=instance.account, instrument=instance.instrument).first()
+    quote = Quote.objects.filter(instrument=instance.instrument).first()
+    held = float(position.quantity) if position else 0.0
+    average = float(position.cost / position.quantity) if position and position.quantity else 0.0
+    mid = float((quote.bid + quote.ask) / 2) if quote and quote.bid and quote.ask else 0.0
+    return Observation(
+        symbol=instance.instrument.symbol,
+        interval=instance.strategy.interval,
+        bar=_bar(first),
+        now_ns=first.close_ns,
+        bid=float(quote.bid or 0) if quote else 0.0,
+        ask=float(quote.ask or 0) if quote else 0.0,
+        bid_size=float(quote.bid_quantity) if quote else 0.0,
+        ask_size=float(quote.ask_quantity) if quote else 0.0,
+        position=held,
+        average_price=average,
+        unrealized=(mid - average) * held if mid else 0.0,
+    )
+
+
+def _bar(bar: BarRecord) -> StrategyBar:
+    return StrategyBar(
+        open_ns=bar.open_ns,
+        close_ns=bar.close_ns,
+        open=float(bar.open),
+        high=float(bar.high),
+        low=float(bar.low),
+        close=float(bar.close),
+        volume=float(bar.volume),
+        quote_volume=float(bar.quote_volume),
+        trades=bar.trades,
+        taker_base=float(bar.taker_base),
+    )
+
+
+def _unbroken_tail(bars: list[BarRecord], step_ns: int) -> list[BarRecord]:
+    start = 0
+    for index in range(1, len(bars)):
+        if bars[index].open_ns - bars[index - 1].open_ns != step_ns:
+            start = index
+    return bars[start:]
+
+
+def _seen(instance: StrategyInstance) -> datetime:
+    assert instance.last_bar_at is not None
+    return instance.last_bar_at
+
+
+@transaction.atomic
+def strategy_disable(*, name: str, actor: User | str, reason: str) -> Strategy:
+    """Stop a strategy at once. Its position stays as it is; disabling takes no second person."""
+    if not reason.strip():
+        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    strategy = _locked(name)
+    if strategy.is_enabled:
+        strategy.is_enabled, strategy.updated_at = False, now()
+        strategy.save(update_fields=["is_enabled", "updated_at"])
+        audit_record(
+            action="strategy.disabled", target=f"strategy:{name}", actor=actor, reason=reason, before=True, after=False
+        )
+        publish("trading_state", {"strategy": name, "enabled": False})
+    return strategy
+
+
+def strategy_enable_request(
+    *, name: str, requester: User, reason: str, expires_in_s: int | None = None
+) -> ChangeRequest:
+    """Ask for a strategy to be enabled."""
+    strategy = Strategy.objects.filter(name=name).first()
+    if strategy is None:
+        raise NotFound("UNKNOWN_STRATEGY", f"no strategy is called {name!r}")
+    if strategy.is_enabled:
+        raise Conflict("ALREADY_ENABLED", f"{name} is enabled already")
+    return change_request_create(
+        kind="strategy.enable",
+        target=f"strategy:{name}",
+        payload={"name": name},
+        diff={"enabled": [False, True]},
+        reason=reason,
+        requester=requester,
+        expires_in_s=expires_in_s,
+    )
+
+
+def grant_change(
+    *,
+    instance: StrategyInstance,
+    weight: Decimal,
+    allocation: Decimal,
+    actor: User,
+    reason: str,
+) -> StrategyInstance | ChangeRequest:
+    """Change an instance's weight and allocation: at once where neither grows, by request where one does."""
+    if not reason.strip():
+        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    if not 0 <= weight <= 1 or allocation < 0:
+        raise ApplicationError("INVALID_VALUE", "expected a weight of 0 to 1 and an allocation of zero or more")
+    diff = {
+        "weight": [decimal_text(instance.weight), decimal_text(weight)],
+        "allocation": [decimal_text(instance.allocation), decimal_text(allocation)],
+    }
+    if weight <= instance.weight and allocation <= instance.allocation:
+        return _grant_set(instance.pk, weight, allocation, actor=actor, reason=reason, diff=diff)
+    return change_request_create(
+        kind="strategy.grant",
+        target=f"instance:{instance.pk}",
+        payload={"weight": decimal_text(weight), "allocation": decimal_text(allocation)},
+        diff=diff,
+        reason=reason,
+        requester=actor,
+    )
+
+
+@transaction.atomic
+def _grant_set(
+    instance_id: int, weight: Decimal, allocation: Decimal, *, actor: User | str, reason: str, diff: dict[str, Any]
+) -> StrategyInstance:
+    instance = StrategyInstance.objects.select_for_update(of=("self",)).get(pk=instance_id)
+    instance.weight, instance.allocation = weight, allocation
+    instance.save(update_fields=["weight", "allocation"])
+    audit_record(
+        action="strategy.grant_changed", target=f"instance:{instance_id}", actor=actor, reason=reason, after=diff
+    )
+    enqueue_on_commit(
+        "trading.tasks.plan_refresh",
+        queue="trading",
+        account_id=instance.account_id,
+        instrument_id=instance.instrument_id,
+    )
+    return instance
+
+
+def strategy_snapshot(target: str) -> dict[str, Any]:
+    strategy = Strategy.objects.get(name=target.partition(":")[2])
+    return {"enabled": strategy.is_enabled, "kind": strategy.kind, "parameters": strategy.parameters}
+
+
+def apply_enable(request: ChangeRequest, approver: User) -> None:
+    """Enable as approved; runs inside the approving transaction."""
+    strategy = _locked(request.payload["name"])
+    strategy.is_enabled, strategy.updated_at = True, now()
+    strategy.save(update_fields=["is_enabled", "updated_at"])
+    publish("trading_state", {"strategy": strategy.name, "enabled": True})
+
+
+def grant_snapshot(target: str) -> dict[str, Any]:
+    instance = StrategyInstance.objects.get(pk=int(target.partition(":")[2]))
+    return {"weight": decimal_text(instance.weight), "allocation": decimal_text(instance.allocation)}
+
+
+def apply_grant(request: ChangeRequest, approver: User) -> None:
+    """Set weight and allocation as approved; runs inside the approving transaction."""
+    _grant_set(
+        int(request.target.partition(":")[2]),
+        Decimal(request.payload["weight"]),
+        Decimal(request.payload["allocation"]),
+        actor=f"{request.requester} and {approver}",
+        reason=request.reason,
+        diff=request.diff,
+    )
+
+
+def _locked(name: str) -> Strategy:
+    strategy = Strategy.objects.select_for_update().filter(name=name).first()
+    if strategy is None:
+        raise NotFound("UNKNOWN_STRATEGY", f"no strategy is called {name!r}")
+    return strategy

@@ -1,0 +1,160 @@
+"""Celery tasks: they carry ids only. Each finds its work in Postgres, and each may run twice or late."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+from celery import shared_task
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.services.change_requests import change_requests_expire
+from trading.domain.errors import VenueError
+from trading.domain.orders import OrderStatus
+from trading.models import Account, Order, StrategyInstance
+from trading.services import breakers, equity, heartbeats
+from trading.services.controls import enforcement_step, enforcements_due
+from trading.services.execution.cancel import order_cancel as cancel_at_venue
+from trading.services.execution.drain import orders_drain as drain
+from trading.services.execution.resolve import order_resolve as resolve
+from trading.services.execution.resolve import orders_in_doubt
+from trading.services.planning import plan_refresh as refresh
+from trading.services.reconcile import account_reconcile as reconcile
+from trading.services.strategies import instances_due, strategy_step
+from trading.services.venue_events import venue_events_settle as settle_events
+from trading.services.venues import execution_venue
+
+log = structlog.get_logger(__name__)
+
+RECONCILE_EVERY = timedelta(seconds=10)
+KILL_ROUNDS = 40
+
+
+@shared_task
+def bar_closed(instrument_id: int, interval: str) -> None:
+    """Step every strategy that decides on this bar."""
+    instances = StrategyInstance.objects.filter(
+        instrument_id=instrument_id, strategy__interval=interval, is_enabled=True, strategy__is_enabled=True
+    )
+    for instance_id in instances.values_list("pk", flat=True):
+        strategy_step(instance_id=instance_id)
+
+
+@shared_task
+def plan_refresh(account_id: int, instrument_id: int) -> None:
+    """Compare wanted with held, and reserve the orders that lead there."""
+    refresh(account_id=account_id, instrument_id=instrument_id)
+
+
+@shared_task
+def orders_drain(account_id: int, shard: int) -> None:
+    """Send what is reserved."""
+    drain(account_id=account_id, shard=shard)
+
+
+@shared_task
+def venue_events_settle(account_id: int) -> None:
+    """Settle what the user stream has journalled."""
+    settle_events(account_id=account_id)
+
+
+@shared_task
+def trading_tick() -> None:
+    """Once a second: do whatever a lost message left lying."""
+    heartbeats.heartbeat(kind="worker-trading")
+    heartbeats.heartbeat(kind="beat")
+    for account in Account.objects.filter(is_active=True):
+        settle_events(account_id=account.pk)
+        for shard in range(account.shards):
+            drain(account_id=account.pk, shard=shard)
+    for instance_id in instances_due():
+        strategy_step(instance_id=instance_id)
+
+
+@shared_task
+def order_cancel(order_id: int) -> None:
+    """Cancel one order at the exchange."""
+    order = Order.objects.select_related("account__venue").get(pk=order_id)
+    cancel_at_venue(order_id=order_id, venue=execution_venue(order.account))
+
+
+@shared_task
+def order_resolve(order_id: int) -> None:
+    """Ask what became of an order whose answer never came."""
+    order = Order.objects.select_related("account__venue").get(pk=order_id)
+    try:
+        resolve(order_id=order_id, venue=execution_venue(order.account))
+    except VenueError as error:
+        log.warning("order_not_resolved", order_id=order_id, error=str(error))
+
+
+@shared_task
+def kill_enforce(account_id: int) -> None:
+    """Cancel at the exchange until every level that demands it is confirmed for this account."""
+    account = Account.objects.select_related("venue").get(pk=account_id)
+    for _ in range(KILL_ROUNDS):
+        due = enforcements_due(account, "control")
+        if not due:
+            return
+        progressed = False
+        for entry in due:
+            row = enforcement_step(
+                account=account, venue=execution_venue(account), due=entry, enforcer="control"
+            )
+            progressed = progressed or not row.error
+        if not progressed:
+            return  # the exchange cannot be reached; the next tick tries again
+
+
+@shared_task
+def account_reconcile(account_id: int, trigger: str, run_id: int | None = None) -> None:
+    """Compare one account's books with the exchange."""
+    account = Account.objects.select_related("venue").get(pk=account_id)
+    reconcile(account_id=account_id, venue=execution_venue(account), trigger=trigger, run_id=run_id)
+
+
+@shared_task
+def control_tick() -> None:
+    """Once a second: kills, cancels, doubts, breakers, and reconciliations that are due."""
+    heartbeats.heartbeat(kind="worker-control")
+    change_requests_expire()
+    for account in Account.objects.select_related("venue").filter(is_active=True):
+        breakers.breakers_evaluate(venue=account.venue.name)
+        if enforcements_due(account, "control"):
+            kill_enforce(account_id=account.pk)
+        try:
+            for order_id in orders_in_doubt(account.pk):
+                resolve(order_id=order_id, venue=execution_venue(account))
+            for order_id in _cancels_pending(account.pk):
+                cancel_at_venue(order_id=order_id, venue=execution_venue(account))
+        except VenueError as error:
+            log.warning("control_tick_without_venue", account=account.name, error=str(error))
+        if account.reconciled_at is None or now() - account.reconciled_at > RECONCILE_EVERY:
+            reconcile(
+                account_id=account.pk,
+                venue=execution_venue(account),
+                trigger="start" if account.reconciled_at is None else "periodic",
+            )
+
+
+def _cancels_pending(account_id: int) -> list[int]:
+    waiting = Order.objects.filter(
+        account_id=account_id,
+        cancel_requested_at__isnull=False,
+        status__in=(OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED),
+    )
+    return list(waiting.values_list("pk", flat=True))
+
+
+@shared_task
+def equity_tick() -> None:
+    """Every two seconds: write down and show what the accounts are worth."""
+    heartbeats.heartbeat(kind="worker-jobs")
+    equity.equity_mark()
+
+
+@shared_task
+def housekeeping() -> None:
+    """Hourly: thin out what nobody looks at any more."""
+    equity.equity_prune()
+    breakers.breaker_windows_prune()

@@ -1,0 +1,21 @@
+"""Binance transport: clients, error classes, request-weight treasury, public data and market streams."""
+
+from universe.adapters.binance.clients import CallObserver, CallOutcome, SpotClient
+from universe.adapters.binance.endpoints import Endpoints, endpoints_for
+from universe.adapters.binance.public import BinanceSpotMarketData
+from universe.adapters.binance.streams import MarketStream
+from universe.adapters.binance.treasury import BackoffStore, Priority, WeightState, WeightTreasury
+
+__all__ = [
+    "BackoffStore",
+    "BinanceSpotMarketData",
+    "CallObserver",
+    "CallOutcome",
+    "Endpoints",
+    "MarketStream",
+    "Priority",
+    "SpotClient",
+    "WeightState",
+    "WeightTreasury",
+    "endpoints_for",
+]

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class UniverseConfig(AppConfig):
+    name = "universe"
+    verbose_name = "Instruments and market data"

@@ -1,0 +1,34 @@
+from universe.services.bars import BackfillResult, bars_backfill, bars_gaps, bars_prune, bars_store
+from universe.services.connections import SPOT_VENUE, configured_endpoints, spot_client, spot_market_data
+from universe.services.instruments import SyncResult, instruments_sync, venue_ensure
+from universe.services.quotes import QuoteUpdate, quotes_store
+from universe.services.streams import (
+    stream_connected,
+    stream_disconnected,
+    stream_gap_closed,
+    stream_heard,
+)
+from universe.services.venue_backoffs import PostgresBackoffStore, weight_treasury
+
+__all__ = [
+    "SPOT_VENUE",
+    "BackfillResult",
+    "PostgresBackoffStore",
+    "QuoteUpdate",
+    "SyncResult",
+    "bars_backfill",
+    "bars_gaps",
+    "bars_prune",
+    "bars_store",
+    "configured_endpoints",
+    "instruments_sync",
+    "quotes_store",
+    "spot_client",
+    "spot_market_data",
+    "stream_connected",
+    "stream_disconnected",
+    "stream_gap_closed",
+    "stream_heard",
+    "venue_ensure",
+    "weight_treasury",
+]

@@ -1,0 +1,48 @@
+"""Building the adapters of the configured environment."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from universe.adapters.binance import (
+    BinanceSpotMarketData,
+    CallObserver,
+    Endpoints,
+    Priority,
+    SpotClient,
+    endpoints_for,
+)
+from universe.services.venue_backoffs import weight_treasury
+
+SPOT_VENUE = "binance-spot"
+
+
+def configured_endpoints() -> Endpoints:
+    """Addresses of `BINANCE_ENV`."""
+    return endpoints_for(settings.BINANCE_ENV, local_url=settings.TESTNET_URL)
+
+
+def spot_client(
+    *,
+    api_key: str | None = None,
+    api_secret: str | None = None,
+    private_key: str | None = None,
+    observer: CallObserver | None = None,
+) -> SpotClient:
+    """A client of the configured spot venue with the shared weight treasury. One per thread."""
+    return SpotClient(
+        configured_endpoints(),
+        venue=SPOT_VENUE,
+        api_key=api_key,
+        api_secret=api_secret,
+        private_key=private_key,
+        treasury=weight_treasury(SPOT_VENUE),
+        observer=observer,
+    )
+
+
+def spot_market_data(
+    *, observer: CallObserver | None = None, priority: Priority = Priority.READ
+) -> BinanceSpotMarketData:
+    """The MarketData port of the configured spot venue. One per thread."""
+    return BinanceSpotMarketData(spot_client(observer=observer), priority=priority)
