@@ -54,19 +54,39 @@ chaos: ## Inject faults and check the invariants (CHAOS_KILLS=300 CHAOS_SEED=1)
 	@$(BOOTSTRAP) --dev
 	@CHAOS_KILLS="$(CHAOS_KILLS)" CHAOS_SEED="$(CHAOS_SEED)" $(PY) -m pytest tests/chaos
 
-lint: ## Check style, types, imports, migrations and the production settings
+lint: lint-style lint-types lint-imports lint-migrations lint-deployment ## Check style, types, imports, migrations and the production settings
+
+# `make -k lint` goes on after the first check that fails.
+.PHONY: dev lint-style lint-types lint-imports lint-migrations lint-deployment
+dev:
 	@$(BOOTSTRAP) --dev
-	@echo "== ruff" && $(PY) -m ruff check . && $(PY) -m ruff format --check --quiet . \
+
+lint-style: dev
+	@echo "== ruff"
+	@{ $(PY) -m ruff check . && $(PY) -m ruff format --check --quiet .; } \
 		|| { echo "nautilus: make format repairs most of this" >&2; exit 1; }
-	@echo "== mypy" && $(PY) -m mypy $(CODE)
-	@echo "== imports" && $(PY) -c "from importlinter.cli import lint_imports_command as run; run()"
-	@home="$$(mktemp -d)"; trap 'rm -rf "$$home"' EXIT; export NAUTILUS_HOME="$$home"; \
-		unset DJANGO_SETTINGS_MODULE DATABASE_URL REDIS_URL; \
-		echo "== migrations"; \
-		$(PY) -W "ignore::RuntimeWarning" manage.py makemigrations --check --dry-run; \
-		echo "== deployment"; \
-		export SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(64))')" \
-			FIELD_ENCRYPTION_KEYS="$$($(PY) -c 'import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())')" \
+
+lint-types: dev
+	@echo "== mypy"
+	@$(PY) -m mypy $(CODE)
+
+lint-imports: dev
+	@echo "== imports"
+	@$(PY) -c "from importlinter.cli import lint_imports_command as run; run()"
+
+# These two need a home to start from and no database: the values are thrown away.
+THROWAWAY = home="$$(mktemp -d)"; trap 'rm -rf "$$home"' EXIT; export NAUTILUS_HOME="$$home"; \
+	unset DJANGO_SETTINGS_MODULE DATABASE_URL REDIS_URL
+
+lint-migrations: dev
+	@echo "== migrations"
+	@$(THROWAWAY); $(PY) -W "ignore::RuntimeWarning" manage.py makemigrations --check --dry-run
+
+lint-deployment: dev
+	@echo "== deployment"
+	@$(THROWAWAY); \
+		key() { $(PY) -c 'import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())'; }; \
+		export SECRET_KEY="$$(key)$$(key)" FIELD_ENCRYPTION_KEYS="$$(key)" \
 			DATABASE_URL=postgresql://nautilus@database.invalid/nautilus REDIS_URL=redis://broker.invalid:6379 \
 			ALLOWED_HOSTS=trading.invalid DJANGO_SETTINGS_MODULE=nautilus_site.settings.production; \
 		$(PY) manage.py check --deploy --fail-level WARNING

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, worker_process_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nautilus_site.settings.local")
@@ -17,6 +19,9 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 PR_SET_PDEATHSIG = 1
+
+# Messages are JSON with ids only, so a worker that runs as root deserialises nothing that could act as root.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 
 @worker_process_init.connect

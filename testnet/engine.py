@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from testnet.accounts import Account, Accounts
@@ -11,6 +10,7 @@ from testnet.errors import ApiError, InvariantViolation, insufficient_balance, r
 from testnet.filters import check_filters
 from testnet.listing import Listing, SymbolStatus
 from testnet.orders import TRANSITIONS, Fill, NewOrder, Order, Status
+from testnet.shelf import OrderShelf
 from testnet.tape import Aggregate, Trade
 from testnet.values import SCALE
 
@@ -35,25 +35,6 @@ class EngineSink(Protocol):
     def aggregated(self, listing: Listing, aggregates: list[Aggregate]) -> None: ...
 
     def balances_changed(self, account: Account, assets: tuple[str, ...]) -> None: ...
-
-
-@dataclass(slots=True)
-class OrderShelf:
-    """One account's orders and fills."""
-
-    orders: dict[int, Order] = field(default_factory=dict)
-    open_by_client_id: dict[str, Order] = field(default_factory=dict)
-    latest_by_client_id: dict[str, Order] = field(default_factory=dict)
-    fills: list[Fill] = field(default_factory=list)
-
-    def open_orders(self, symbol: str | None = None) -> list[Order]:
-        """Open orders by order id, of one symbol or all."""
-        found = [
-            order
-            for order in self.open_by_client_id.values()
-            if symbol is None or order.instrument.symbol == symbol
-        ]
-        return sorted(found, key=lambda order: order.order_id)
 
 
 MAX_CLOSED_ORDERS = 200_000

@@ -141,7 +141,9 @@ class Klines:
             if running is None:
                 running = bar._replace(open_ms=open_of(name, bar.open_ms))
             else:
-                running = merged(running if running.trades or not bar.trades else _reopened(running, bar), bar)
+                if bar.trades and not running.trades:
+                    running = _reopened(running, bar)
+                running = merged(running, bar)
             self._running[name] = running
             if end_of(name, running.open_ms) <= end_ms:
                 self._keep(name, running)

@@ -1,4 +1,5 @@
-"""Fixtures every suite may use: a person of each role, API clients with a token or a session, a clean broker."""
+"""Fixtures every suite may use: a person of each role, API clients with a token or a session, a clean broker.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from django.test import Client
     from rest_framework.test import APIClient
 
     from nautilus_site.common.models import User
@@ -18,7 +20,9 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture(scope="session", autouse=True)
 def _audit_tables_can_be_emptied_between_tests() -> None:
-    """Transactional tests empty all tables with TRUNCATE, which the audit triggers refuse; lift that for the flush."""
+    """Transactional tests empty all tables with TRUNCATE, which the audit triggers refuse; lift that for the
+    flush.
+    """
     from django.db.backends.postgresql.operations import DatabaseOperations
 
     original = DatabaseOperations.sql_flush
@@ -107,7 +111,9 @@ def token_client() -> Callable[..., APIClient]:
 
     from nautilus_site.common.services.tokens import token_create
 
-    def make(user: User, *, scopes: list[str] | None = None, life: timedelta = timedelta(days=1)) -> APIClient:
+    def make(
+        user: User, *, scopes: list[str] | None = None, life: timedelta = timedelta(days=1)
+    ) -> APIClient:
         client = APIClient()
         text = token_create(user=user, name="test", actor=user, scopes=scopes, life=life)
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {text}")
@@ -128,6 +134,19 @@ def session_client() -> Callable[..., APIClient]:
             secret = "t" * 32
             client.cookies["csrftoken"] = secret
             client.credentials(HTTP_X_CSRFTOKEN=secret)
+        return client
+
+    return make
+
+
+@pytest.fixture
+def browser() -> Callable[[User], Client]:
+    """`browser(user)` sends forms as a browser does: for pages and the admin. CSRF is not enforced."""
+    from django.test import Client
+
+    def make(user: User) -> Client:
+        client = Client()
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
         return client
 
     return make

@@ -65,11 +65,8 @@ class InstrumentSerializer(serializers.ModelSerializer[Instrument]):
             domain = row.to_domain()
         except (ValueError, KeyError):
             return None
-        names = [
-            name
-            for name in InstrumentFiltersSerializer().fields
-            if name not in ("max_open_orders", "order_types")
-        ]
+        names = [str(name) for name in InstrumentFiltersSerializer().get_fields()]
+        names = [name for name in names if name not in ("max_open_orders", "order_types")]
         return {
             **{name: decimal_text(getattr(domain, name)) for name in names},
             "max_open_orders": domain.max_open_orders,

@@ -47,8 +47,12 @@ class BlotterFilter:
                 raise ApplicationError("INVALID_FILTER", str(error)) from None
         for name, known in (("status", set(OrderStatus)), ("side", set(Side)), ("open", {"1"})):
             if values[name] and values[name] not in known:
-                raise ApplicationError("INVALID_FILTER", f"{name}: expected one of {', '.join(sorted(known))}")
-        if values["before"] and not (values["before"].isascii() and values["before"].isdigit() and len(values["before"]) < 19):
+                raise ApplicationError(
+                    "INVALID_FILTER", f"{name}: expected one of {', '.join(sorted(known))}"
+                )
+        if values["before"] and not (
+            values["before"].isascii() and values["before"].isdigit() and len(values["before"]) < 19
+        ):
             raise ApplicationError("INVALID_FILTER", "before: expected the number of an order row")
         return cls(**values)
 

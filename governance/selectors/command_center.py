@@ -37,7 +37,9 @@ def command_center_state() -> dict[str, Any]:
             {"at": point["at"], "equity": point["equity"]}
             for point in equity_series(since=since, until=now(), points=_EQUITY_POINTS)
         ],
-        "accounts": [{"account": row["account"], "equity": row["equity"]} for row in status["portfolio"]["by_account"]],
+        "accounts": [
+            {"account": row["account"], "equity": row["equity"]} for row in status["portfolio"]["by_account"]
+        ],
         "orders": order_rows(open_only=True),
         "recent_orders": order_rows(open_only=False, limit=40),
         "fills": [fill_members(fill) for fill in fill_list(limit=60)],
@@ -127,7 +129,9 @@ def process_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
     """Workers and streams as one table: what it is, how long it has been silent, and a lamp."""
     rows = []
     for worker in status["workers"]:
-        rows.append(_process_row("worker", worker["name"], worker["age_s"], WORKER_STALE_S, f"pid {worker['pid']}"))
+        rows.append(
+            _process_row("worker", worker["name"], worker["age_s"], WORKER_STALE_S, f"pid {worker['pid']}")
+        )
     for stream in status["streams"]:
         detail = stream["detail"] or f"{stream['reconnects']} reconnects"
         row = _process_row("stream", stream["name"], stream["age_s"], STREAM_STALE_S, detail)
@@ -136,7 +140,9 @@ def process_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
         rows.append(row)
     for account in status["reconcile"]["accounts"]:
         run = account["last_run"] or {}
-        row = _process_row("reconcile", account["account"], account["lag_s"], 120.0, run.get("outcome") or "no run yet")
+        row = _process_row(
+            "reconcile", account["account"], account["lag_s"], 120.0, run.get("outcome") or "no run yet"
+        )
         rows.append(row)
     for use in status["rate_limits"]:
         tone = "bad" if use["ratio"] >= 0.9 else "warn" if use["ratio"] >= 0.7 else "good"

@@ -19,7 +19,11 @@ def inbox_state(user: User) -> dict[str, Any]:
     """Pending requests with what this user may do about each, and the latest decided ones."""
     state = shell_state()
     moment = now()
-    pending = approval_list().filter(state=ChangeRequest.State.PENDING, expires_at__gt=moment).order_by("expires_at")
+    pending = (
+        approval_list()
+        .filter(state=ChangeRequest.State.PENDING, expires_at__gt=moment)
+        .order_by("expires_at")
+    )
     decided = approval_list().exclude(state=ChangeRequest.State.PENDING, expires_at__gt=moment)
     return {
         **state,
@@ -76,7 +80,11 @@ def _deciders(request: ChangeRequest) -> str:
         .order_by("username")
         .values_list("username", flat=True)[:6]
     )
-    return f"any risk officer but the requester: {', '.join(people)}" if people else "nobody: no other risk officer is active"
+    return (
+        f"any risk officer but the requester: {', '.join(people)}"
+        if people
+        else "nobody: no other risk officer is active"
+    )
 
 
 def _difference(field: str, change: Any) -> dict[str, Any]:

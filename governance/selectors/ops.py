@@ -33,5 +33,9 @@ def _queues(depths: Any) -> list[tuple[str, int | None]]:
 
 def _run_row(run: dict[str, Any]) -> dict[str, Any]:
     report = run["report"]
-    found = ", ".join(f"{key} {value}" for key, value in report.items() if isinstance(value, int | str)) if report else ""
+    found = (
+        ", ".join(f"{key} {value}" for key, value in report.items() if isinstance(value, int | str))
+        if report
+        else ""
+    )
     return {**run, "outcome": run["outcome"] or "under way", "found": found}

@@ -20,7 +20,9 @@ def risk_state() -> dict[str, Any]:
     return {
         **state,
         "limits": [limit_row(row) for row in limit_list()],
-        "breakers": [breaker_row(breaker_members(row)) for row in breaker_queryset().order_by("name", "scope")],
+        "breakers": [
+            breaker_row(breaker_members(row)) for row in breaker_queryset().order_by("name", "scope")
+        ],
         "states": state["trading"]["scopes"],
         "denials": [{"id": row["code"], **row} for row in denials_by_code(hours=DENIALS_HOURS)],
         "enforcements": [_enforcement_row(row) for row in enforcement_list()],
@@ -35,4 +37,8 @@ def _enforcement_row(row: dict[str, Any]) -> dict[str, Any]:
         if row["error"]
         else {"tone": "warn", "text": "under way"}
     )
-    return {"id": f"{row['scope']}|{row['account']}|{row['enforcer']}|{row['started_at']}", **row, "lamp": lamp}
+    return {
+        "id": f"{row['scope']}|{row['account']}|{row['enforcer']}|{row['started_at']}",
+        **row,
+        "lamp": lamp,
+    }

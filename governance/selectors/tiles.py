@@ -18,7 +18,9 @@ def portfolio_tiles(status: dict[str, Any], limits: list[dict[str, Any]]) -> lis
         _tile("day_pnl", "Day PnL", "signed", book["day_pnl"], "since 00:00 UTC", large=True),
         _tile("cash", "Cash", "money", book["cash"], f"available {_grouped(book['available'])}"),
         _tile("unrealized_pnl", "Unrealised PnL", "signed", book["unrealized_pnl"], "open positions"),
-        _tile("realized_pnl", "Realised PnL", "signed", book["realized_pnl"], f"fees {_grouped(book['fees'])}"),
+        _tile(
+            "realized_pnl", "Realised PnL", "signed", book["realized_pnl"], f"fees {_grouped(book['fees'])}"
+        ),
         _tile(
             "drawdown",
             "Drawdown",
@@ -31,7 +33,9 @@ def portfolio_tiles(status: dict[str, Any], limits: list[dict[str, Any]]) -> lis
             "Gross exposure",
             "money",
             book["exposure_gross"],
-            f"cap {_grouped(cap['value'])} · net {_grouped(book['exposure_net'])}" if cap else "no cap in force",
+            f"cap {_grouped(cap['value'])} · net {_grouped(book['exposure_net'])}"
+            if cap
+            else "no cap in force",
             share=float(gross / cap_value) if cap_value else None,
             href="/risk/",
         ),
@@ -51,7 +55,14 @@ def portfolio_tiles(status: dict[str, Any], limits: list[dict[str, Any]]) -> lis
             f"{reconcile['open_divergences']} open divergences",
             href="/ops/",
         ),
-        _tile("approvals", "Approvals", "count", status["approvals_pending"], "waiting for a person", href="/approvals/"),
+        _tile(
+            "approvals",
+            "Approvals",
+            "count",
+            status["approvals_pending"],
+            "waiting for a person",
+            href="/approvals/",
+        ),
     ]
 
 

@@ -25,7 +25,7 @@ class About(Page):
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return shell_state()
 
-    def extra(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
+    def context(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
         role = getattr(request.user, "role", Role.VIEWER)
         return {
             "versions": [

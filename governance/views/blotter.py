@@ -25,7 +25,7 @@ class Blotter(Page):
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return blotter_state(BlotterFilter.from_query(request.GET))
 
-    def extra(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
+    def context(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
         return {
             **blotter_choices(),
             "symbols": traded_symbols(),

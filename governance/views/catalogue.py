@@ -15,10 +15,12 @@ _ORDER_HEAD = (
     Column("executed_quantity", "Filled", "decimal"),
 )
 
+_BRIEF_HEAD = tuple(column for column in _ORDER_HEAD if column.key != "type")
+
 OPEN_ORDERS = Table(
     "orders",
     "Open orders",
-    (*_ORDER_HEAD, Column("strategy", "Strategy"), Column("action", "", "action")),
+    (*_BRIEF_HEAD, Column("strategy", "Strategy"), Column("action", "", "action")),
     "/api/v1/orders",
     "No order is working.",
     "Strategies send orders at each closed bar; a trader can place one from the blotter.",
@@ -26,7 +28,7 @@ OPEN_ORDERS = Table(
 RECENT_ORDERS = Table(
     "recent_orders",
     "Accepted and denied orders",
-    (*_ORDER_HEAD, Column("code", "Reason"), Column("strategy", "Strategy"), Column("action", "", "action")),
+    (*_BRIEF_HEAD[:-1], Column("code", "Reason"), Column("strategy", "Strategy"), Column("action", "", "action")),
     "/api/v1/orders",
     "No order yet.",
     "Every order appears here, also the ones a rail has stopped, with the rail's code.",
@@ -93,11 +95,11 @@ STRATEGIES = Table(
         Column("target", "Target", "percent"),
         Column("allocation", "Allocation", "money"),
         Column("reason", "Last decision"),
-        Column("decided_at", "at", "time"),
     ),
     "/api/v1/strategy/",
     "No strategy is defined.",
     "The demo defines some on the first start; others are added in the admin.",
+    compact=True,
 )
 LIMITS = Table(
     "limits",
@@ -117,6 +119,20 @@ LIMITS = Table(
     "No limit is in force.",
     "Without limits no order passes: seed the demo or set limits in the admin.",
     tall=False,
+)
+BREAKER_LAMPS = Table(
+    "breakers",
+    "Circuit breakers",
+    (
+        Column("lamp", "State", "lamp"),
+        Column("name", "Breaker"),
+        Column("scope", "Scope"),
+        Column("reason", "Reason", wrap=True),
+    ),
+    "/api/v1/breakers",
+    "No breaker is defined.",
+    "Breakers are made with the first account.",
+    compact=True,
 )
 BREAKERS = Table(
     "breakers",
@@ -143,11 +159,12 @@ PROCESSES = Table(
         Column("kind", "Kind"),
         Column("name", "Name"),
         Column("age_s", "Silent for", "age"),
-        Column("detail", "Detail"),
+        Column("detail", "Detail", wrap=True),
     ),
     "/api/v1/status",
     "No process has reported yet.",
     "Each writes a heartbeat every few seconds once the platform is up.",
+    compact=True,
 )
 STATES = Table(
     "states",

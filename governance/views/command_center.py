@@ -30,26 +30,32 @@ class CommandCenter(Page):
         catalogue.POSITIONS,
         catalogue.STRATEGIES,
         catalogue.LIMITS,
-        catalogue.BREAKERS,
+        catalogue.BREAKER_LAMPS,
         catalogue.PROCESSES,
     )
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return command_center_state()
 
-    def extra(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
+    def context(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
         tiles = [{**tile, "text": cell_text(tile["kind"], tile["value"])} for tile in state["tiles"]]
-        return {"tiles": tiles, "symbols": traded_symbols(), "symbol": chosen_symbol(request), "intervals": INTERVALS}
+        return {
+            "tiles": tiles,
+            "symbols": traded_symbols(),
+            "symbol": chosen_symbol(request, state),
+            "intervals": INTERVALS,
+        }
 
     def client(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
-        return {"symbol": chosen_symbol(request), "intervals": list(INTERVALS)}
+        return {"symbol": chosen_symbol(request, state), "intervals": list(INTERVALS)}
 
 
-def chosen_symbol(request: HttpRequest) -> str:
-    """The symbol the URL names if it is one we know, else the first; empty while there is none."""
+def chosen_symbol(request: HttpRequest, state: Mapping[str, Any]) -> str:
+    """The symbol the URL names if it is one we know, else one we hold or traded last; empty while there is none."""
     symbols = traded_symbols()
     try:
         wanted = normalise_symbol(request.GET.get("symbol", ""))
     except ValueError:
         wanted = ""
-    return wanted if wanted in symbols else (symbols[0] if symbols else "")
+    held = [row["symbol"] for row in (*state["positions"], *state["fills"])]
+    return next((symbol for symbol in (wanted, *held, *symbols) if symbol in symbols), "")

@@ -24,5 +24,5 @@ class Ops(Page):
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return ops_state()
 
-    def extra(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
+    def context(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
         return {"accounts": blotter_choices()["accounts"]}

@@ -35,7 +35,17 @@ ENVIRONMENT_WORDS = {
     "live": "REAL MONEY · orders go to Binance",
 }
 LEVELS = ("REDUCING", "HALT_NEW", "CANCEL", "FLATTEN")
-ALL_TOPICS = ("orders", "fills", "equity", "trading_state", "breakers", "decisions", "approvals", "prices", "incidents")
+ALL_TOPICS = (
+    "orders",
+    "fills",
+    "equity",
+    "trading_state",
+    "breakers",
+    "decisions",
+    "approvals",
+    "prices",
+    "incidents",
+)
 
 
 class Page(LoginRequiredMixin, View):
@@ -51,7 +61,7 @@ class Page(LoginRequiredMixin, View):
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         raise NotImplementedError
 
-    def extra(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
+    def context(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
         """More template context of this page."""
         return {}
 
@@ -97,7 +107,7 @@ class Page(LoginRequiredMixin, View):
                 "tables": {table.name: table.members() for table in self.tables},
                 **self.client(request, state),
             },
-            **self.extra(request, state),
+            **self.context(request, state),
         }
         response = render(request, self.template, context, status=status)
         response["Cache-Control"] = "no-store"

@@ -17,7 +17,13 @@ class Risk(Page):
     title = "Risk and breakers"
     template = "governance/risk.html"
     topics = ("trading_state", "breakers", "orders", "approvals")
-    tables = (catalogue.STATES, catalogue.LIMITS, catalogue.BREAKERS, catalogue.DENIALS, catalogue.ENFORCEMENTS)
+    tables = (
+        catalogue.STATES,
+        catalogue.LIMITS,
+        catalogue.BREAKERS,
+        catalogue.DENIALS,
+        catalogue.ENFORCEMENTS,
+    )
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return risk_state()

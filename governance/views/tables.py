@@ -40,6 +40,7 @@ class Table:
     empty: str
     teach: str
     tall: bool = True
+    compact: bool = False
 
     def members(self) -> list[dict[str, Any]]:
         return [column.members() for column in self.columns]
@@ -50,7 +51,10 @@ class Table:
             "spec": self,
             "count": len(rows),
             "rows": [
-                {"key": row.get("id"), "cells": [_cell(column, row.get(column.key)) for column in self.columns]}
+                {
+                    "key": row.get("id"),
+                    "cells": [_cell(column, row.get(column.key)) for column in self.columns],
+                }
                 for row in rows
             ],
         }

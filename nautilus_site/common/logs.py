@@ -31,7 +31,9 @@ def configure_logging(level: str | None = None) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     renderer: Any = (
-        structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer(default=str)
+        structlog.dev.ConsoleRenderer()
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer(default=str)
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -53,5 +55,15 @@ def configure_logging(level: str | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level or settings.LOG_LEVEL)
-    for noisy in ("celery", "kombu", "amqp", "urllib3", "websockets", "asyncio", "httpx", "axes", "uvicorn.access"):
+    for noisy in (
+        "celery",
+        "kombu",
+        "amqp",
+        "urllib3",
+        "websockets",
+        "asyncio",
+        "httpx",
+        "axes",
+        "uvicorn.access",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

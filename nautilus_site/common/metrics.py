@@ -10,6 +10,10 @@ CONTROL_ACTIONS = Counter(
 EVENTS_RELAYED = Counter("events_relayed_total", "Events numbered and pushed by the relay.")
 LIVE_PUSHES = Counter("live_pushes_total", "Messages to the live streams, by outcome.", ["result"])
 RELAY_LAG = Gauge(
-    "relay_lag_seconds", "Age of the oldest event when the relay numbered its batch.", multiprocess_mode="mostrecent"
+    "relay_lag_seconds",
+    "Age of the oldest event when the relay numbered its batch.",
+    multiprocess_mode="mostrecent",
 )
-LIVE_CONNECTIONS = Gauge("live_connections", "Open live streams of this process.", multiprocess_mode="livesum")
+LIVE_CONNECTIONS = Gauge(
+    "live_connections", "Open live streams of this process.", multiprocess_mode="livesum"
+)

@@ -65,8 +65,8 @@ class RequestIdMiddleware(_Middleware):
 class ContentSecurityPolicyMiddleware(_Middleware):
     """Own pages: only our files, plus inline blocks that carry `request.csp_nonce`.
 
-    The admin's Alpine components evaluate expressions and set inline styles, and Swagger UI sets inline styles:
-    those two get what they need and no more.
+    The admin's Alpine components evaluate expressions and set inline styles, and Swagger UI sets inline
+    styles: those two get what they need and no more.
     """
 
     def before(self, request: HttpRequest) -> None:
@@ -74,7 +74,9 @@ class ContentSecurityPolicyMiddleware(_Middleware):
 
     def after(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if "Content-Security-Policy" not in response:
-            response["Content-Security-Policy"] = content_security_policy(request.path, str(request.csp_nonce))  # type: ignore[attr-defined]
+            response["Content-Security-Policy"] = content_security_policy(
+                request.path, str(request.csp_nonce)
+            )  # type: ignore[attr-defined]
         return response
 
 

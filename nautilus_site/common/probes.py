@@ -133,7 +133,7 @@ _migrated = False
 
 
 def _migrations() -> str | None:
-    global _migrated  # noqa: PLW0603  once applied they stay applied for this process's code
+    global _migrated
     if _migrated:
         return None
     executor = MigrationExecutor(connection)

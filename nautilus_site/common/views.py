@@ -56,7 +56,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return _error(request, 403, "CSRF_FAILED", "the form has expired: go back, reload the page and send it again")
+    return _error(
+        request, 403, "CSRF_FAILED", "the form has expired: go back, reload the page and send it again"
+    )
 
 
 def _error(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:

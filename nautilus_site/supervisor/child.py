@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from nautilus_site.supervisor.backoff import Backoff
 from nautilus_site.supervisor.merged_log import MergedLog
@@ -81,7 +82,7 @@ class Child:
             last = step.number is signal.SIGKILL
             patience = step.patience_s if last else max(0.0, min(step.patience_s, deadline - loop.time()))
             hurried = loop.create_task(hurry.wait())
-            waiting = {self._exit} if last else {self._exit, hurried}
+            waiting: set[asyncio.Future[Any]] = {self._exit} if last else {self._exit, hurried}
             await asyncio.wait(waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             hurried.cancel()
         if self._keeper is not None:

@@ -97,7 +97,9 @@ def _web(configuration: Configuration) -> tuple[str, ...]:
 
 def _worker(queues: str, name: str, concurrency: int) -> tuple[str, ...]:
     return (
-        *("-m", "celery", "-A", "nautilus_site.celery:app", "worker"),
+        # Root is warned of pickled messages, which are not accepted (JSON only).
+        *("-W", "ignore:You're running the worker with superuser"),
+        *("-m", "celery", "-A", "nautilus_site.celery:app", "--quiet", "worker"),
         *("-Q", queues, "-n", f"{name}@%h", "-c", str(concurrency), "-l", "WARNING"),
         *("--without-gossip", "--without-mingle"),
     )
@@ -105,6 +107,6 @@ def _worker(queues: str, name: str, concurrency: int) -> tuple[str, ...]:
 
 def _beat() -> tuple[str, ...]:
     return (
-        *("-m", "celery", "-A", "nautilus_site.celery:app", "beat"),
+        *("-m", "celery", "-A", "nautilus_site.celery:app", "--quiet", "beat"),
         *("-S", "django_celery_beat.schedulers:DatabaseScheduler", "-l", "WARNING", "--pidfile="),
     )

@@ -28,6 +28,7 @@ SERVICE_START_S = 60.0
 # All processes of the platform together; Valkey and Postgres have their own time after that.
 STOP_BUDGET_S = 11.0
 NOT_READY_NOTICE_S = 60.0
+READY_POLL_S = 0.5
 
 
 class Interrupted(Exception):
@@ -212,7 +213,7 @@ class Supervisor:
                 reason = "the web process does not answer yet" if status is None else f"{status} {body[:300]}"
                 self._log.say(f"still not ready: {reason}")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), 0.25)
+                await asyncio.wait_for(self._stop.wait(), READY_POLL_S)
         self._log.say(f"ready in {time.monotonic() - self._began:.1f} s: {configuration.dashboard_url}")
         credentials = configuration.home / "credentials.json"
         if credentials.is_file():

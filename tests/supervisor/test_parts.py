@@ -1,4 +1,4 @@
-"""The small parts of the supervisor, each on its own: back-off, table of programs, ports, home, sockets, look-up."""
+"""The supervisor's small parts, each on its own: back-off, programs, ports, home, sockets, look-up."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_a_chosen_settings_module_is_kept() -> None:
     ("bind", "url"),
     [
         ("127.0.0.1", "http://127.0.0.1:8000"),
-        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),  # noqa: S104
         ("::1", "http://[::1]:8000"),
         ("::", "http://[::1]:8000"),
     ],
@@ -276,9 +276,9 @@ def test_an_explicit_directory_comes_before_all_others(tmp_path: Path) -> None:
 
 
 def test_an_explicit_directory_without_a_server_is_an_error_and_nothing_else_is_tried(tmp_path: Path) -> None:
-    with pytest.raises(EmbeddedServiceError, match="POSTGRES_BIN_DIR is .* no postgres and initdb"):
+    with pytest.raises(EmbeddedServiceError, match=r"POSTGRES_BIN_DIR is .* no postgres and initdb"):
         find_postgres(tmp_path)
-    with pytest.raises(EmbeddedServiceError, match="VALKEY_BINARY is .* does not exist"):
+    with pytest.raises(EmbeddedServiceError, match=r"VALKEY_BINARY is .* does not exist"):
         find_valkey(tmp_path / "valkey-server")
 
 

@@ -134,13 +134,26 @@ async def start_venue() -> AsyncIterator[StartVenue]:
     started: list[Venue] = []
 
     async def start(
-        *, symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT"), seed: int = 7, speed: float = 0.0,
-        data_dir: Path | None = None, replay: Path | None = None, start_ms: int | None = START_MS,
-        rate_limits: bool = False, control: bool = True, token: str | None = None,
+        *,
+        symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT"),
+        seed: int = 7,
+        speed: float = 0.0,
+        data_dir: Path | None = None,
+        replay: Path | None = None,
+        start_ms: int | None = START_MS,
+        rate_limits: bool = False,
+        control: bool = True,
+        token: str | None = None,
     ) -> Venue:
         options = MarketOptions(
-            seed=seed, speed=speed, symbols=symbols, start_ms=start_ms, data_dir=data_dir, replay=replay,
-            minute_days=1, hour_days=3,
+            seed=seed,
+            speed=speed,
+            symbols=symbols,
+            start_ms=start_ms,
+            data_dir=data_dir,
+            replay=replay,
+            minute_days=1,
+            hour_days=3,
         )
         server = Server(
             open_exchange(options),

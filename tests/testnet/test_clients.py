@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator
@@ -41,7 +42,12 @@ async def test_python_binance_places_queries_and_cancels(venue: Venue) -> None:
     async with binance_client(venue, owner) as client:
         info = await client.get_symbol_info("BTCUSDT")
         assert {f["filterType"] for f in info["filters"]} >= {
-            "PRICE_FILTER", "LOT_SIZE", "MARKET_LOT_SIZE", "NOTIONAL", "PERCENT_PRICE_BY_SIDE", "MAX_NUM_ORDERS"
+            "PRICE_FILTER",
+            "LOT_SIZE",
+            "MARKET_LOT_SIZE",
+            "NOTIONAL",
+            "PERCENT_PRICE_BY_SIDE",
+            "MAX_NUM_ORDERS",
         }
         price = venue.price(venue.best()[0] - 500)
         placed = await client.order_limit_buy(symbol="BTCUSDT", quantity="0.01", price=price)
@@ -68,7 +74,7 @@ async def test_python_binance_reads_market_data(venue: Venue) -> None:
     async with binance_client(venue, venue.client(USDT="1")) as client:
         rows = await client.get_klines(symbol="BTCUSDT", interval="1h", limit=10)
         assert len(rows) == 10
-        assert all(later[0] - earlier[0] == 3_600_000 for earlier, later in zip(rows, rows[1:], strict=False))
+        assert all(later[0] - earlier[0] == 3_600_000 for earlier, later in itertools.pairwise(rows))
         for row in rows:
             low, high = Decimal(row[3]), Decimal(row[2])
             assert low <= min(Decimal(row[1]), Decimal(row[4]))
@@ -104,7 +110,10 @@ async def test_python_binance_receives_klines_and_trades(start_venue: StartVenue
                 if len(seen) == 4:
                     break
         assert set(seen) == {
-            "btcusdt@kline_1m", "btcusdt@trade", "btcusdt@bookTicker", "ethusdt@depth5@100ms"
+            "btcusdt@kline_1m",
+            "btcusdt@trade",
+            "btcusdt@bookTicker",
+            "ethusdt@depth5@100ms",
         }
         assert set(seen["btcusdt@kline_1m"]["k"]) == set("tTsifLochlvnxqVQB")
         assert set(seen["btcusdt@trade"]) == set("eEstpqTmM")
@@ -122,18 +131,24 @@ async def test_python_binance_follows_its_orders_over_the_user_stream(venue: Ven
             events = [await asyncio.wait_for(stream.recv(), 5) for _ in range(3)]
         reports = [e for e in events if e["e"] == "executionReport"]
         assert [(r["x"], r["X"], r["c"]) for r in reports] == [
-            ("NEW", "NEW", "follow-me"), ("TRADE", "FILLED", "follow-me")
+            ("NEW", "NEW", "follow-me"),
+            ("TRADE", "FILLED", "follow-me"),
         ]
         position = next(e for e in events if e["e"] == "outboundAccountPosition")
         assert {row["a"] for row in position["B"]} == {"BTC", "USDT"}
 
 
+EVENTS: list[dict[str, Any]] = []
+
+
 async def ask(socket: Any, method: str, request_id: Any = 1, **params: Any) -> dict[str, Any]:
+    """One answer; events that arrive before it are kept in EVENTS."""
     await socket.send(json.dumps({"id": request_id, "method": method, "params": params}))
     while True:
         answer: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 5))
         if "subscriptionId" not in answer:
             return answer
+        EVENTS.append(answer["event"])
 
 
 def signed(client: Client, **params: Any) -> dict[str, Any]:
@@ -143,6 +158,7 @@ def signed(client: Client, **params: Any) -> dict[str, Any]:
 
 
 async def test_raw_websocket_api_trades_and_answers_with_rate_limits(venue: Venue) -> None:
+    EVENTS.clear()
     client = venue.client(USDT="100000")
     async with websockets.connect(f"{venue.ws}/ws-api/v3") as socket:
         pong = await ask(socket, "ping", "an-id")
@@ -154,21 +170,32 @@ async def test_raw_websocket_api_trades_and_answers_with_rate_limits(venue: Venu
         assert (again["status"], again["error"]["code"]) == (400, -2035)
         price = venue.price(venue.best()[0] - 400)
         placed = await ask(
-            socket, "order.place", None, **signed(
-                client, symbol="BTCUSDT", side="BUY", type="LIMIT", timeInForce="GTC", price=price,
-                quantity="0.01", newClientOrderId="w1",
-            )
+            socket,
+            "order.place",
+            None,
+            **signed(
+                client,
+                symbol="BTCUSDT",
+                side="BUY",
+                type="LIMIT",
+                timeInForce="GTC",
+                price=price,
+                quantity="0.01",
+                newClientOrderId="w1",
+            ),
         )
         assert placed["status"] == 200
         canceled = await ask(
-            socket, "order.cancel", 5,
+            socket,
+            "order.cancel",
+            5,
             **signed(client, symbol="BTCUSDT", origClientOrderId="w1", newClientOrderId="c1"),
         )
         assert canceled["result"]["status"] == "CANCELED"
-        event = {}
-        while event.get("x") != "CANCELED":
-            event = json.loads(await asyncio.wait_for(socket.recv(), 5)).get("event", {})
-        assert (event["c"], event["C"]) == ("c1", "w1")
+        while not any(event.get("x") == "CANCELED" for event in EVENTS):
+            EVENTS.append(json.loads(await asyncio.wait_for(socket.recv(), 5)).get("event", {}))
+        canceled_event = next(event for event in EVENTS if event.get("x") == "CANCELED")
+        assert (canceled_event["c"], canceled_event["C"]) == ("c1", "w1")
         silent = await ask(socket, "time", 6, returnRateLimits=False)
         assert "rateLimits" not in silent
         unknown = await ask(socket, "no.such.method", 7)
@@ -197,8 +224,8 @@ async def test_book_kept_from_snapshot_and_diffs_equals_the_exchange_book(start_
         buffered = [json.loads(await socket.recv())]
         snapshot = (await venue.anonymous().public("GET", "/api/v3/depth", symbol="BTCUSDT", limit=5000)).body
         last = snapshot["lastUpdateId"]
-        bids = {p: q for p, q in snapshot["bids"]}
-        asks = {p: q for p, q in snapshot["asks"]}
+        bids = dict(snapshot["bids"])
+        asks = dict(snapshot["asks"])
         assert buffered[0]["U"] <= last + 1, "the snapshot must not be older than the first event"
         previous: int | None = None
         for index in range(15):
@@ -224,8 +251,8 @@ async def test_book_kept_from_snapshot_and_diffs_equals_the_exchange_book(start_
                 apply_diff(asks, event["a"])
         assert previous is not None
         final = (await venue.anonymous().public("GET", "/api/v3/depth", symbol="BTCUSDT", limit=5000)).body
-        assert bids == {p: q for p, q in final["bids"]}
-        assert asks == {p: q for p, q in final["asks"]}
+        assert bids == dict(final["bids"])
+        assert asks == dict(final["asks"])
 
 
 def apply_diff(side: dict[str, str], changes: list[list[str]]) -> None:
@@ -245,9 +272,13 @@ async def test_client_that_does_not_read_is_dropped_and_others_keep_receiving(ve
         await asyncio.sleep(0.05)
         assert connection.closed
         with pytest.raises(websockets.ConnectionClosed):
-            while True:
-                await asyncio.wait_for(slow.recv(), 5)
+            await read_to_the_end(slow)
     async with websockets.connect(f"{venue.ws}/ws/btcusdt@trade") as quick:
         await asyncio.sleep(0.05)
         await venue.advance(5_000)
         assert json.loads(await asyncio.wait_for(quick.recv(), 5))["e"] == "trade"
+
+
+async def read_to_the_end(socket: Any) -> None:
+    while True:
+        await asyncio.wait_for(socket.recv(), 5)

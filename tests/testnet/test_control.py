@@ -27,7 +27,11 @@ async def control(venue: Venue, method: str, path: str, body: Any = None) -> Ans
 
 def limit_order(venue: Venue, offset: int = 300) -> dict[str, str]:
     return {
-        "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01",
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "quantity": "0.01",
         "price": venue.price(venue.best()[0] - offset),
     }
 
@@ -154,12 +158,17 @@ async def test_listed_symbol_trades_and_delisted_symbol_expires_its_orders(venue
     await control(venue, "POST", "/symbols", {"symbol": "NEWUSDT", "action": "delist"})
     assert (await client.public("GET", "/api/v3/klines", symbol="NEWUSDT", interval="1m")).code == -1121
     ledger = (await control(venue, "GET", "/ledger")).body
-    assert next(o for o in ledger["orders"] if o["order_id"] == resting.body["orderId"])["status"] == "EXPIRED"
+    assert (
+        next(o for o in ledger["orders"] if o["order_id"] == resting.body["orderId"])["status"] == "EXPIRED"
+    )
 
 
 async def test_symbol_listed_for_later_appears_when_market_time_gets_there(venue: Venue) -> None:
     later = {
-        "symbol": "NEWUSDT", "action": "list", "price": "1", "at": START_MS + 90_000,
+        "symbol": "NEWUSDT",
+        "action": "list",
+        "price": "1",
+        "at": START_MS + 90_000,
     }
     await control(venue, "POST", "/symbols", later)
     await venue.advance(60_000)
@@ -181,7 +190,9 @@ async def test_lost_answer_after_execution_leaves_the_order_placed(venue: Venue)
 async def test_error_before_execution_leaves_no_order(venue: Venue) -> None:
     client = venue.client(USDT="10000")
     effect = {"error_before": {"status": 503}}
-    await control(venue, "POST", "/faults", {"match": {"path": "/api/v3/order", "count": 1}, "effect": effect})
+    await control(
+        venue, "POST", "/faults", {"match": {"path": "/api/v3/order", "count": 1}, "effect": effect}
+    )
     answer = await client.order(**limit_order(venue))
     assert (answer.status, answer.body["msg"]) == (503, "Service Unavailable.")
     assert venue.exchange.engine.order_id == 0
@@ -246,8 +257,12 @@ async def test_zero_balances_are_shown_but_not_real(venue: Venue) -> None:
 
 @pytest.mark.parametrize(
     ("effect", "expected"),
-    [("drop_event", []), ("duplicate_event", ["NEW", "NEW", "CANCELED", "CANCELED"]),
-     ("reorder_events", ["CANCELED", "NEW"])],
+    [
+        ("drop_event", ["position", "position"]),
+        ("duplicate_event", ["NEW", "NEW", "position", "CANCELED", "CANCELED", "position"]),
+        # Each matched event changes places with the one after it.
+        ("reorder_events", ["position", "NEW", "position", "CANCELED"]),
+    ],
 )
 async def test_user_events_can_be_dropped_doubled_and_reordered(
     venue: Venue, effect: str, expected: list[str]
@@ -275,8 +290,7 @@ async def test_user_events_can_be_dropped_doubled_and_reordered(
             event = json.loads(await asyncio.wait_for(socket.recv(), 5))["event"]
             if event["e"] == "balanceUpdate":
                 break
-            if event["e"] == "executionReport":
-                seen.append(event["x"])
+            seen.append(event["x"] if event["e"] == "executionReport" else "position")
     assert seen == expected
 
 
@@ -297,8 +311,14 @@ async def test_disconnect_cuts_matching_streams_once(venue: Venue) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"effect": {}}, {"effect": {"explode": True}}, {"effect": {"delay_ms": -1}}, [],
-     {"match": {"probability": 2}, "effect": {"drop_event": True}}],
+    [
+        {},
+        {"effect": {}},
+        {"effect": {"explode": True}},
+        {"effect": {"delay_ms": -1}},
+        [],
+        {"match": {"probability": 2}, "effect": {"drop_event": True}},
+    ],
 )
 async def test_unknown_fault_is_refused(venue: Venue, body: Any) -> None:
     assert (await control(venue, "POST", "/faults", body)).status == 400

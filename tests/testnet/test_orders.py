@@ -26,9 +26,13 @@ async def test_limit_order_below_the_market_rests_and_locks_its_cost(venue: Venu
 async def test_market_order_walks_the_book_and_pays_commission_from_what_it_receives(venue: Venue) -> None:
     client = venue.client(USDT="5000000")
     listing = venue.exchange.listing("BTCUSDT")
-    levels = [(Decimal(p), Decimal(q)) for p, q in (
-        (listing.instrument.price_text(p), listing.instrument.qty_text(s)) for p, s in listing.book.asks.top(4)
-    )]
+    levels = [
+        (Decimal(p), Decimal(q))
+        for p, q in (
+            (listing.instrument.price_text(p), listing.instrument.qty_text(s))
+            for p, s in listing.book.asks.top(4)
+        )
+    ]
     # One and a half levels: the whole best ask and half of the next.
     step = Decimal("0.00001")
     half = (levels[1][1] / 2).quantize(step)
@@ -38,7 +42,8 @@ async def test_market_order_walks_the_book_and_pays_commission_from_what_it_rece
     assert answer.body["status"] == "FILLED"
     assert Decimal(answer.body["cummulativeQuoteQty"]) == cost
     assert [(f["price"], f["qty"]) for f in answer.body["fills"]] == [
-        (f"{levels[0][0]:.8f}", f"{levels[0][1]:.8f}"), (f"{levels[1][0]:.8f}", f"{half:.8f}"),
+        (f"{levels[0][0]:.8f}", f"{levels[0][1]:.8f}"),
+        (f"{levels[1][0]:.8f}", f"{half:.8f}"),
     ]
     # 0.1 % of each fill's quantity, cut to eight decimals.
     unit = Decimal("0.00000001")
@@ -98,7 +103,8 @@ async def test_limit_maker_that_would_take_is_refused(venue: Venue) -> None:
     common = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT_MAKER", "quantity": "0.01"}
     refused = await client.order(**common, price=venue.price(ask))
     assert (refused.status, refused.body) == (
-        400, {"code": -2010, "msg": "Order would immediately match and take."}
+        400,
+        {"code": -2010, "msg": "Order would immediately match and take."},
     )
     accepted = await client.order(**common, price=venue.price(bid))
     assert set(accepted.body) == {"symbol", "orderId", "orderListId", "clientOrderId", "transactTime"}
@@ -108,8 +114,13 @@ async def test_client_order_id_is_unique_among_open_orders_only(venue: Venue) ->
     client = venue.client(USDT="100000")
     bid, _ = venue.best()
     order = {
-        "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01",
-        "price": venue.price(bid - 500), "newClientOrderId": "mine-1",
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "quantity": "0.01",
+        "price": venue.price(bid - 500),
+        "newClientOrderId": "mine-1",
     }
     first = await client.order(**order)
     again = await client.order(**order)
@@ -126,8 +137,13 @@ async def test_cancelled_order_frees_its_lock_and_cannot_be_cancelled_twice(venu
     client = venue.client(USDT="10000")
     bid, _ = venue.best()
     placed = await client.order(
-        symbol="BTCUSDT", side="BUY", type="LIMIT", timeInForce="GTC", quantity="0.01",
-        price=venue.price(bid - 500), newClientOrderId="a",
+        symbol="BTCUSDT",
+        side="BUY",
+        type="LIMIT",
+        timeInForce="GTC",
+        quantity="0.01",
+        price=venue.price(bid - 500),
+        newClientOrderId="a",
     )
     which = {"symbol": "BTCUSDT", "orderId": placed.body["orderId"]}
     canceled = await client.signed("DELETE", "/api/v3/order", **which, newClientOrderId="the-cancel")
@@ -145,12 +161,17 @@ async def test_order_of_another_account_is_unknown(venue: Venue) -> None:
     owner, stranger = venue.client(USDT="10000"), venue.client(USDT="10000")
     bid, _ = venue.best()
     placed = await owner.order(
-        symbol="BTCUSDT", side="BUY", type="LIMIT", timeInForce="GTC", quantity="0.01",
+        symbol="BTCUSDT",
+        side="BUY",
+        type="LIMIT",
+        timeInForce="GTC",
+        quantity="0.01",
         price=venue.price(bid - 500),
     )
     which = {"symbol": "BTCUSDT", "orderId": placed.body["orderId"]}
     assert (await stranger.signed("GET", "/api/v3/order", **which)).body == {
-        "code": -2013, "msg": "Order does not exist."
+        "code": -2013,
+        "msg": "Order does not exist.",
     }
     assert (await stranger.signed("DELETE", "/api/v3/order", **which)).code == -2011
 
@@ -161,7 +182,11 @@ async def test_two_users_trade_with_each_other_by_price_then_time(venue: Venue) 
     assert ask - bid > 1
     inside = venue.price(bid + 1)
     sell = {
-        "symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.1",
+        "symbol": "BTCUSDT",
+        "side": "SELL",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "quantity": "0.1",
         "price": inside,
     }
     first, second = await early.order(**sell), await late.order(**sell)
@@ -173,7 +198,8 @@ async def test_two_users_trade_with_each_other_by_price_then_time(venue: Venue) 
         for client, o in ((early, first), (late, second))
     ]
     assert [(s["status"], s["executedQty"]) for s in states] == [
-        ("FILLED", "0.10000000"), ("PARTIALLY_FILLED", "0.05000000")
+        ("FILLED", "0.10000000"),
+        ("PARTIALLY_FILLED", "0.05000000"),
     ]
     assert early.account is not None
     fills = (await taker.signed("GET", "/api/v3/myTrades", symbol="BTCUSDT")).body
@@ -188,7 +214,11 @@ async def test_resting_order_is_filled_when_the_market_comes_to_it(venue: Venue)
     client = venue.client(USDT="100000")
     bid, _ = venue.best()
     placed = await client.order(
-        symbol="BTCUSDT", side="BUY", type="LIMIT", timeInForce="GTC", quantity="0.01",
+        symbol="BTCUSDT",
+        side="BUY",
+        type="LIMIT",
+        timeInForce="GTC",
+        quantity="0.01",
         price=venue.price(bid - 200),
     )
     control = venue.anonymous()
@@ -210,7 +240,8 @@ async def test_insufficient_balance_refuses_and_changes_nothing(venue: Venue) ->
     client = venue.client(USDT="10")
     answer = await client.order(symbol="BTCUSDT", side="BUY", type="MARKET", quantity="1")
     assert (answer.status, answer.body) == (
-        400, {"code": -2010, "msg": "Account has insufficient balance for requested action."}
+        400,
+        {"code": -2010, "msg": "Account has insufficient balance for requested action."},
     )
     assert (await client.signed("GET", "/api/v3/allOrders", symbol="BTCUSDT")).body == []
 
@@ -220,7 +251,11 @@ async def test_cancel_all_cancels_every_open_order_of_the_symbol(venue: Venue) -
     bid, _ = venue.best()
     for offset in (300, 400, 500):
         await client.order(
-            symbol="BTCUSDT", side="BUY", type="LIMIT", timeInForce="GTC", quantity="0.01",
+            symbol="BTCUSDT",
+            side="BUY",
+            type="LIMIT",
+            timeInForce="GTC",
+            quantity="0.01",
             price=venue.price(bid - offset),
         )
     assert len((await client.signed("GET", "/api/v3/openOrders")).body) == 3
@@ -243,7 +278,11 @@ async def test_halted_symbol_refuses_orders_but_lets_them_be_cancelled(venue: Ve
     client = venue.client(USDT="10000")
     bid, _ = venue.best()
     order = {
-        "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01",
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "quantity": "0.01",
         "price": venue.price(bid - 500),
     }
     placed = await client.order(**order)

@@ -18,9 +18,12 @@ LIMIT = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GT
 @pytest.mark.parametrize(
     ("change", "code", "message"),
     [
-        ({"quantity": "1e-05"}, -1100,
-         "Illegal characters found in parameter 'quantity'; legal range is "
-         "'^([0-9]{1,20})(\\.[0-9]{1,20})?$'."),
+        (
+            {"quantity": "1e-05"},
+            -1100,
+            "Illegal characters found in parameter 'quantity'; legal range is "
+            "'^([0-9]{1,20})(\\.[0-9]{1,20})?$'.",
+        ),
         ({"quantity": "-1"}, -1100, None),
         ({"quantity": "0.000000001"}, -1111, "Parameter 'quantity' has too much precision."),
         ({"quantity": "0.000001"}, -1013, "Filter failure: LOT_SIZE"),
@@ -34,8 +37,7 @@ LIMIT = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GT
         ({"type": "GUESS"}, -1116, "Invalid orderType."),
         ({"type": "STOP_LOSS_LIMIT"}, -1014, "Unsupported order combination."),
         ({"timeInForce": "GTX"}, -1115, "Invalid timeInForce."),
-        ({"price": ""}, -1102,
-         "Mandatory parameter 'price' was not sent, was empty/null, or malformed."),
+        ({"price": ""}, -1102, "Mandatory parameter 'price' was not sent, was empty/null, or malformed."),
         ({"stopPrice": "5"}, -1106, "Parameter 'stopPrice' sent when not required."),
         ({"newClientOrderId": "x" * 37}, -1100, None),
         ({"newClientOrderId": "with space"}, -1100, None),
@@ -129,12 +131,14 @@ async def test_bad_credentials_are_refused_each_with_its_code(venue: Venue) -> N
     client.api_key = "z" * 64
     unknown = await client.signed("GET", "/api/v3/account")
     assert (unknown.status, unknown.body) == (
-        401, {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
+        401,
+        {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."},
     )
     client.api_key, client.secret = good, "wrong" * 4
     wrong = await client.signed("GET", "/api/v3/account")
     assert (wrong.status, wrong.body) == (
-        400, {"code": -1022, "msg": "Signature for this request is not valid."}
+        400,
+        {"code": -1022, "msg": "Signature for this request is not valid."},
     )
     unsigned = await client.public("GET", "/api/v3/account", timestamp=int(time.time() * 1000))
     assert unsigned.code == -1102
@@ -152,7 +156,9 @@ async def test_key_without_trade_permission_reads_but_does_not_trade(venue: Venu
     assert (refused.status, refused.code) == (401, -2015)
     shown = (await reader.signed("GET", "/sapi/v1/account/apiRestrictions")).body
     assert (shown["enableSpotAndMarginTrading"], shown["enableWithdrawals"], shown["ipRestrict"]) == (
-        False, False, True
+        False,
+        False,
+        True,
     )
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from types import FrameType
 
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
-from prometheus_client import CollectorRegistry, Gauge, start_http_server
+from prometheus_client import CollectorRegistry, start_http_server
 
-from nautilus_site.common.collectors import DatabaseCollector
-from trading.selectors.gauges import trading_gauges
+from nautilus_site.common.collectors import RegisteredCollectors
 from trading.services.heartbeats import heartbeat
 
 log = structlog.get_logger(__name__)
@@ -23,8 +21,7 @@ HEARTBEAT_S = 2.0
 def run() -> None:
     """Serve `/metrics` on EXPORTER_PORT until SIGTERM."""
     registry = CollectorRegistry()
-    registry.register(TradingCollector())
-    beat = Gauge("exporter_heartbeat_epoch", "When the exporter last looked, seconds since the epoch.", registry=registry)
+    registry.register(RegisteredCollectors())
     stopping = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -35,7 +32,6 @@ def run() -> None:
     server, thread = start_http_server(settings.EXPORTER_PORT, addr=settings.BIND, registry=registry)
     log.info("exporter_ready", port=settings.EXPORTER_PORT)
     while not stopping.wait(HEARTBEAT_S):
-        beat.set(time.time())
         try:
             close_old_connections()
             heartbeat(kind="exporter")

@@ -73,7 +73,8 @@ def interval_ns(interval: str) -> int:
 def bar_open_ns(ns: int, interval: str) -> int:
     """Return the opening time of the bar that contains `ns`.
 
-    Bars are aligned to the epoch, weekly bars to Monday 00:00 UTC.
+    Bars are aligned to the epoch, weekly bars to Monday 00:00 UTC. For `3d` the epoch is an assumption that
+    no document confirms; take the opening times of those bars from the venue.
 
     Raises
     ------

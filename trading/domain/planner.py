@@ -162,7 +162,7 @@ def plan(
     difference = target - position_units
 
     side = Side.BUY if difference > 0 else Side.SELL
-    against = [order for order in working if order.side is not side or abs(difference) < step]
+    against = [order for order in working if order.side is not side]
     if against:
         cancels = _cancels(against, notes)
         return Plan(target, difference, (), cancels, (), tuple(notes))
@@ -175,7 +175,7 @@ def plan(
     left = side.sign * missing
     if working:
         notes.append(Note(PlanCode.WORKING, f"{_text(covered)} {instrument.base_asset} already working"))
-    if target != 0 and Fraction(missing) <= Fraction(rebalance_band) * abs(target):
+    if Fraction(missing) <= Fraction(rebalance_band) * abs(target):
         if missing >= step:
             detail = f"{_text(missing)} {instrument.base_asset} is within the band of {rebalance_band}"
             notes.append(Note(PlanCode.WITHIN_BAND, detail))

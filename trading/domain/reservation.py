@@ -62,7 +62,7 @@ def reserved_notional(notional: int, increase: int, quantity: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What one open order still holds: base units not yet filled, and quote units of the caps."""
+    """What one order still holds: base units not yet filled, and quote units of the caps (0 once ended)."""
 
     quantity: int
     notional: int
@@ -111,11 +111,10 @@ def release_on_fill(reservation: Reservation, filled: int) -> tuple[Reservation,
 def release_on_end(reservation: Reservation) -> tuple[Reservation, int]:
     """Give back what a cancelled, expired, rejected, released or absent order still holds, once.
 
-    A second call returns zero, so a repeated report cannot release twice.
+    A second call returns zero, so a repeated report cannot release twice. The unfilled quantity stays
+    known: a fill told after the end (reports overtake each other) is still booked, at what it cost.
     """
-    if reservation.ended:
-        return reservation, 0
-    return Reservation(quantity=0, notional=0, ended=True), reservation.notional
+    return replace(reservation, notional=0, ended=True), reservation.notional
 
 
 def settle_fill(

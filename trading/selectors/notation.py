@@ -12,9 +12,12 @@ RESOLUTION = Decimal("0.0000000001")
 _WIDE = Context(prec=80)
 
 
-def amount_text(value: Decimal | None) -> str | None:
-    """A Decimal in plain notation, without exponent or trailing zeros; None stays None."""
-    return None if value is None else decimal_text(value)
+def amount_text(value: Decimal | int | None) -> str | None:
+    """An amount in plain notation, without exponent or trailing zeros; None stays None.
+
+    A row that was just made still carries its columns' integer defaults.
+    """
+    return None if value is None else decimal_text(Decimal(value))
 
 
 def quotient_text(dividend: Decimal, divisor: Decimal) -> str | None:

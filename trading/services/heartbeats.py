@@ -14,14 +14,19 @@ _STARTED = now()
 
 def heartbeat(*, kind: str, slot: str = "", detail: dict[str, Any] | None = None) -> None:
     """Write this process's row. `slot` tells several processes of one kind apart."""
-    ProcessHeartbeat.objects.update_or_create(
+    row = ProcessHeartbeat(
         name=f"{kind}{':' + slot if slot else ''}",
-        defaults={
-            "kind": kind,
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "started_at": _STARTED,
-            "beat_at": now(),
-            "detail": detail or {},
-        },
+        kind=kind,
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        started_at=_STARTED,
+        beat_at=now(),
+        detail=detail or {},
+    )
+    # One statement: two processes that say it in the same moment do not trip over each other.
+    ProcessHeartbeat.objects.bulk_create(
+        [row],
+        update_conflicts=True,
+        unique_fields=["name"],
+        update_fields=["pid", "host", "started_at", "beat_at", "detail"],
     )

@@ -26,7 +26,6 @@ from trading.models import (
     StrategyInstance,
     SymbolAllowance,
 )
-from trading.services.controls.limits import limit_values
 from trading.services.controls.states import effective_level
 from trading.services.exposure import bucket_scopes
 from trading.services.scopes import scopes_of
@@ -95,13 +94,14 @@ def risk_context(
     strategy: Strategy | None,
     books: Books,
     market: Market,
+    values: dict[str, Decimal],
+    expires_at: datetime | None,
 ) -> RiskContext:
-    """Gather everything the rails ask. A limit without a row raises: there is no "unlimited"."""
+    """Gather everything the rails ask. `values` are the limits in force, the earliest of which ends at `expires_at`."""
     moment = now()
     name = strategy.name if strategy else None
     scopes = scopes_of(venue=account.venue.name, account=account.name, symbol=instrument.symbol, strategy=name)
     level, level_scope = effective_level(scopes)
-    values, earliest = limit_values(scopes)
     base = books.balances.get(instrument.base_asset)
     quote = books.balances.get(instrument.quote_asset)
     loaded = account.opened_at is not None
@@ -112,7 +112,7 @@ def risk_context(
         .values_list("created_at", flat=True)
     )
     grant_until = _grant_expiry(account, instrument, strategy)
-    expiries = [at for at in (earliest, grant_until) if at is not None]
+    expiries = [at for at in (expires_at, grant_until) if at is not None]
     valid_ns = _ns(min(expiries) - moment) if expiries else NEVER_NS
     unknown = (
         Order.objects.filter(account=account, instrument=instrument, status=OrderStatus.UNKNOWN)

@@ -74,10 +74,10 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     warm = instance.state is not None and instance.parameters_digest == digest and instance.last_bar_at is not None
     bars = bars_recent(instance.instrument, row.interval, CATCH_UP)
     if warm:
-        fresh = [bar for bar in bars if ns_to_datetime(bar.open_ns) > _seen(instance)]
+        fresh = [bar for bar in bars if ns_to_datetime(bar.open_time_ns) > _seen(instance)]
         if not fresh:
             return None
-        warm = fresh[0].open_ns - step_ns <= datetime_to_ns(_seen(instance))
+        warm = fresh[0].open_time_ns - step_ns <= datetime_to_ns(_seen(instance))
     if warm:
         state = strategy.load(json.dumps(instance.state))
     else:
@@ -89,7 +89,7 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     decision: Decision | None = None
     wanted: Desired | None = None
     for bar in fresh:
-        observation.bar, observation.now_ns = _bar(bar), bar.close_ns
+        observation.bar, observation.now_ns = _bar(bar), bar.close_time_ns
         state, desired = strategy.step(params, state, observation)
         if desired is not None:
             wanted = desired
@@ -98,7 +98,7 @@ def strategy_step(*, instance_id: int) -> Decision | None:
             decision = _decide(instance, bar, desired, digest)
     instance.state = json.loads(strategy.dump(state))
     instance.parameters_digest = digest
-    instance.last_bar_at = ns_to_datetime(fresh[-1].open_ns)
+    instance.last_bar_at = ns_to_datetime(fresh[-1].open_time_ns)
     if wanted is not None:
         instance.target = wanted.target
     instance.save(update_fields=["state", "parameters_digest", "last_bar_at", "target"])
@@ -115,11 +115,11 @@ def strategy_step(*, instance_id: int) -> Decision | None:
 def _decide(instance: StrategyInstance, bar: BarRecord, desired: Desired, digest: str) -> Decision:
     row = instance.strategy
     key = decision_id(
-        row.name, digest[:12], f"{instance.account.name}:{instance.instrument.symbol}", bar.close_ns
+        row.name, digest[:12], f"{instance.account.name}:{instance.instrument.symbol}", bar.close_time_ns
     )
     decision, created = Decision.objects.get_or_create(
         instance=instance,
-        bar_open_at=ns_to_datetime(bar.open_ns),
+        bar_open_at=ns_to_datetime(bar.open_time_ns),
         defaults={
             "key": key,
             "price": bar.close,
@@ -160,7 +160,7 @@ def _observation(instance: StrategyInstance, first: BarRecord) -> Observation:
         symbol=instance.instrument.symbol,
         interval=instance.strategy.interval,
         bar=_bar(first),
-        now_ns=first.close_ns,
+        now_ns=first.close_time_ns,
         bid=float(quote.bid or 0) if quote else 0.0,
         ask=float(quote.ask or 0) if quote else 0.0,
         bid_size=float(quote.bid_quantity) if quote else 0.0,
@@ -173,8 +173,8 @@ def _observation(instance: StrategyInstance, first: BarRecord) -> Observation:
 
 def _bar(bar: BarRecord) -> StrategyBar:
     return StrategyBar(
-        open_ns=bar.open_ns,
-        close_ns=bar.close_ns,
+        open_ns=bar.open_time_ns,
+        close_ns=bar.close_time_ns,
         open=float(bar.open),
         high=float(bar.high),
         low=float(bar.low),
@@ -189,7 +189,7 @@ def _bar(bar: BarRecord) -> StrategyBar:
 def _unbroken_tail(bars: list[BarRecord], step_ns: int) -> list[BarRecord]:
     start = 0
     for index in range(1, len(bars)):
-        if bars[index].open_ns - bars[index - 1].open_ns != step_ns:
+        if bars[index].open_time_ns - bars[index - 1].open_time_ns != step_ns:
             start = index
     return bars[start:]
 

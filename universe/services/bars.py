@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.db import connection
@@ -86,7 +87,7 @@ def bars_store(
             ) from error
     if not ordered:
         return []
-    columns: list[object] = [
+    columns: list[list[Any]] = [
         [ns_to_datetime(ms_to_ns(b.open_time_ms)) for b in ordered],
         [ns_to_datetime(ms_to_ns(b.close_time_ms)) for b in ordered],
         [b.open for b in ordered],

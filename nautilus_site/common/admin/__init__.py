@@ -1,4 +1,6 @@
-"""The shared part of the admin: people, tokens, audit, change requests, and the rules every admin page follows."""
+"""The shared part of the admin: people, tokens, audit, change requests, and the rules every admin page
+follows.
+"""
 
 from nautilus_site.common.admin.governed import GovernedAdmin, GovernedForm
 from nautilus_site.common.admin.people import ApiTokenAdmin, UserAdmin

@@ -25,15 +25,16 @@ class GovernedForm(forms.ModelForm):  # type: ignore[type-arg]
     """Adds the reason every governed change needs."""
 
     reason = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 2}), help_text="Why; the second person and the audit trail see it."
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Why; the second person and the audit trail see it.",
     )
 
 
 class GovernedAdmin(ReadOnlyAdmin):
     """Set `change_kind` (a registered applier) and `governed_fields`; every other field is read-only.
 
-    Override `propose` where a change may act at once (it tightens) or where the target's name is not its primary key.
-    The object itself is never saved from the form.
+    Override `propose` where a change may act at once (it tightens) or where the target's name is not its
+    primary key. The object itself is never saved from the form.
     """
 
     form = GovernedForm
@@ -53,7 +54,9 @@ class GovernedAdmin(ReadOnlyAdmin):
         """The name the applier knows the object by."""
         return str(obj.pk)
 
-    def propose(self, request: HttpRequest, obj: Model, payload: dict[str, Any], reason: str) -> ChangeRequest | None:
+    def propose(
+        self, request: HttpRequest, obj: Model, payload: dict[str, Any], reason: str
+    ) -> ChangeRequest | None:
         """Create the change request. None when the change was carried out at once instead."""
         if not isinstance(request.user, User):
             raise PermissionDenied
@@ -66,7 +69,11 @@ class GovernedAdmin(ReadOnlyAdmin):
         )
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
-        payload = {name: _plain(form.cleaned_data[name]) for name in form.changed_data if name in self.governed_fields}
+        payload = {
+            name: _plain(form.cleaned_data[name])
+            for name in form.changed_data
+            if name in self.governed_fields
+        }
         request.governed_outcome = None  # type: ignore[attr-defined]
         if not payload:
             messages.info(request, "Nothing was changed.")
@@ -86,14 +93,18 @@ class GovernedAdmin(ReadOnlyAdmin):
         """Related rows are not edited here either."""
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
-        """Django's own log would claim a change was made; the change request and its audit rows tell the truth."""
+        """Django's own log would claim a change was made; the change request and its audit rows tell the
+        truth.
+        """
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
         created = getattr(request, "governed_outcome", None)
         if created is not None:
             return HttpResponseRedirect(reverse("admin:common_changerequest_change", args=[created.pk]))
         meta = self.model._meta
-        return HttpResponseRedirect(reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[obj.pk]))
+        return HttpResponseRedirect(
+            reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[obj.pk])
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,6 @@ from django.contrib import admin, messages
 from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from nautilus_site.common.admin.governed import GovernedAdmin
@@ -71,5 +70,3 @@ class ApiTokenAdmin(ReadOnlyAdmin):
             return
         revoked = sum(token_revoke(token_id=token.pk, actor=request.user) for token in queryset)
         messages.success(request, f"{revoked} tokens revoked.")
-
-

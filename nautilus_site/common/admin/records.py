@@ -80,6 +80,7 @@ class ChangeRequestAdmin(ReadOnlyAdmin):
     @display(description="changes")
     def changes(self, request: ChangeRequest) -> Any:
         lines = [
-            f"{name}: {json.dumps(before)} → {json.dumps(after)}" for name, (before, after) in request.diff.items()
+            f"{name}: {json.dumps(before)} → {json.dumps(after)}"
+            for name, (before, after) in request.diff.items()
         ]
         return "; ".join(lines)

@@ -30,7 +30,9 @@ class ApprovalSerializer(serializers.ModelSerializer[ChangeRequest]):
     """The approval object every risk-raising request answers with."""
 
     requester = serializers.CharField(source="requester.username", read_only=True)
-    approver = serializers.CharField(source="approver.username", read_only=True, allow_null=True, default=None)
+    approver = serializers.CharField(
+        source="approver.username", read_only=True, allow_null=True, default=None
+    )
 
     state = serializers.SerializerMethodField()
 

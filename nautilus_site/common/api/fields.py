@@ -20,8 +20,8 @@ _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
 class DecimalTextField(serializers.Field[Decimal, Any, str, Any]):
     """A Decimal that travels as text.
 
-    Accepts a JSON string or number; refuses NaN, infinity, and more than 28 digits in plain notation (so `1e400`
-    cannot flood memory). `minimum` and `maximum` are inclusive; `positive` demands more than zero.
+    Accepts a JSON string or number; refuses NaN, infinity, and more than 28 digits in plain notation (so
+    `1e400` cannot flood memory). `minimum` and `maximum` are inclusive; `positive` demands more than zero.
     """
 
     default_error_messages = {

@@ -38,9 +38,10 @@ Handler = Callable[..., HttpResponse]
 def idempotent(*, required: bool = False) -> Callable[[Handler], Handler]:
     """Decorate a method of an API view.
 
-    While it runs, `request.idempotency` is the Claim; pass `request.idempotency.unique_key` down to the service as
-    a unique key, so that an attempt repeated after a crash finds what the first one did. It is None without the
-    header. Final answers (2xx to 4xx) are kept, errors raised as exceptions included; 429 and 5xx are not.
+    While it runs, `request.idempotency` is the Claim; pass `request.idempotency.unique_key` down to the
+    service as a unique key, so that an attempt repeated after a crash finds what the first one did. It is
+    None without the header. Final answers (2xx to 4xx) are kept, errors raised as exceptions included; 429
+    and 5xx are not.
     """
 
     def decorate(handler: Handler) -> Handler:
@@ -123,7 +124,7 @@ def _answer_once(claim: Claim, view: Any, work: Callable[[], HttpResponse]) -> H
     try:
         try:
             response = work()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # The view's own handler turns it into the answer; what it does not know it raises again.
             response = view.handle_exception(error)
         if response.status_code < 500 and response.status_code != 429:

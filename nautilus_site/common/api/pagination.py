@@ -12,7 +12,8 @@ from rest_framework.request import Request
 class NewestFirstPagination(pagination.CursorPagination):
     """`{"results", "next", "previous"}`; 100 a page, `?limit=` up to 500, `?ordering=` where the view allows.
 
-    A view may set `ordering` (default `-id`) and `ordering_fields`, the non-null columns clients may order by.
+    A view may set `ordering` (default `-id`) and `ordering_fields`, the non-null columns clients may order
+    by.
     """
 
     page_size = 100
@@ -37,7 +38,9 @@ class NewestFirstPagination(pagination.CursorPagination):
             return default
         allowed = {name.lstrip("-") for name in default} | set(getattr(view, "ordering_fields", ()))
         if wanted.lstrip("-") not in allowed or wanted.startswith("--"):
-            raise ValidationError({"ordering": [f"expected one of {', '.join(sorted(allowed))}, or with - before"]})
+            raise ValidationError(
+                {"ordering": [f"expected one of {', '.join(sorted(allowed))}, or with - before"]}
+            )
         # A unique last column keeps rows with equal values from falling between two pages.
         return (wanted, "-pk") if wanted.lstrip("-") not in ("id", "pk") else (wanted,)
 

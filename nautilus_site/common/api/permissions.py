@@ -24,8 +24,8 @@ log = structlog.get_logger(__name__)
 class DeclaredPermission(BasePermission):
     """Reads `view.required = {"GET": "read", "POST": "orders.place"}`.
 
-    `view.person_only = {"POST"}` demands a recent browser log-in for methods whose permission does not already
-    (`roles.PERSON_ONLY`).
+    `view.person_only = {"POST"}` demands a recent browser log-in for methods whose permission does not
+    already (`roles.PERSON_ONLY`).
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
@@ -39,7 +39,9 @@ class DeclaredPermission(BasePermission):
             if required and not hasattr(view, method.lower()):
                 return True  # no handler for this method: the view answers 405 itself
             log.error("api_permission_undeclared", view=type(view).__qualname__, method=method)
-            raise Forbidden("PERMISSION_UNDECLARED", "this operation is closed: no permission is declared for it")
+            raise Forbidden(
+                "PERMISSION_UNDECLARED", "this operation is closed: no permission is declared for it"
+            )
         require_permission(request, permission)
         if permission in PERSON_ONLY or method in getattr(view, "person_only", ()):
             require_recent_login(request)

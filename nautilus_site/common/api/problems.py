@@ -87,7 +87,9 @@ def problem_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     instance = getattr(request, "path", "")
     set_rollback()
     if isinstance(error, ApplicationError):
-        response = problem_response(error.code, error.message, error.status, instance=instance, extra=error.extra)
+        response = problem_response(
+            error.code, error.message, error.status, instance=instance, extra=error.extra
+        )
         _retry_after(response, error.extra.get("retry_after"))
         return response
     if isinstance(error, Http404):
@@ -102,14 +104,18 @@ def problem_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return _from_drf(error, instance)
     if isinstance(error, OperationalError | InterfaceError):
         log.error("api_database_unavailable", error=type(error).__name__)
-        response = problem_response("SERVICE_UNAVAILABLE", "the database does not answer", 503, instance=instance)
+        response = problem_response(
+            "SERVICE_UNAVAILABLE", "the database does not answer", 503, instance=instance
+        )
         response["Retry-After"] = "1"
         return response
     if isinstance(error, DataError):
         return problem_response("INVALID_VALUE", "a value does not fit its column", 400, instance=instance)
     if isinstance(error, IntegrityError):
         log.warning("api_conflict", error=type(error).__name__, exc_info=error)
-        return problem_response("CONFLICT", "the change conflicts with what is stored", 409, instance=instance)
+        return problem_response(
+            "CONFLICT", "the change conflicts with what is stored", 409, instance=instance
+        )
     log.error("api_internal_error", path=instance, exc_info=error)
     # Tells Django's instrumentation (and its test client, which then raises) of an error answered here.
     got_request_exception.send(sender=problem_handler, request=getattr(request, "_request", None))

@@ -21,10 +21,10 @@ PERIODS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class UserThrottle(BaseThrottle):
-    """A sliding window of two counters: this period, and the last one weighted by how much of it still counts.
+    """A sliding window of two counters: this period, and the last weighted by how much of it still counts.
 
-    Two integers per user instead of DRF's list of time stamps, which at thousands a minute is a large value to read
-    and write on every request.
+    Two integers per user instead of DRF's list of time stamps, which at thousands a minute is a large value
+    to read and write on every request.
     """
 
     scope = "user"

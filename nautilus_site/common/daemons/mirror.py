@@ -21,8 +21,8 @@ _NAME = re.compile(r"events-(\d{8})(?:\.(\d+))?\.jsonl")
 class EventMirror:
     """Appends events to `events-YYYYMMDD.jsonl` (then `.1`, `.2` past 64 MiB), each id once.
 
-    Where to go on is read from the last complete line on disk, so a crash between a write and anything else neither
-    loses nor repeats a line; a line torn by the crash is cut off first.
+    Where to go on is read from the last complete line on disk, so a crash between a write and anything else
+    neither loses nor repeats a line; a line torn by the crash is cut off first.
     """
 
     def __init__(self, directory: Path, *, maximum_file_bytes: int = MAXIMUM_FILE_BYTES) -> None:
@@ -79,7 +79,10 @@ class EventMirror:
         self.close()
         # Never back to an earlier day's file, whatever the clock does: file order is id order.
         day, number = self._place if self._place[0] >= today else (today, 0)
-        while self._path(day, number).exists() and self._path(day, number).stat().st_size >= self.maximum_file_bytes:
+        while (
+            self._path(day, number).exists()
+            and self._path(day, number).stat().st_size >= self.maximum_file_bytes
+        ):
             number += 1
         self._place = (day, number)
         self._file = self._path(day, number).open("ab")

@@ -1,7 +1,7 @@
 """The relay: numbers events in commit order, pushes and mirrors them, and seals the audit trail.
 
-One at a time, by lease. Everything it does can be done again: numbers are in Postgres, the mirror knows its last
-line, watchers fetch what a lost push would have told them.
+One at a time, by lease. Everything it does can be done again: numbers are in Postgres, the mirror knows its
+last line, watchers fetch what a lost push would have told them.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class Relay:
         self.head = AuditHead(home / "audit")
         self._stopping = threading.Event()
         self._mirror_open = False
+        self._held: Held | None = None
 
     def stop(self) -> None:
         self._stopping.set()
@@ -67,26 +68,33 @@ class Relay:
         with asyncio.Runner() as loop:
             while not self._stopping.is_set():
                 try:
-                    held = lease_acquire(name=LEASE, holder=self.holder)
-                    if held is None:
+                    if not self._lead():
                         self._stopping.wait(STAND_BY_S)
                         continue
-                    log.info("relay_started", fence=held.fence)
-                    try:
-                        self._work(held, loop)
-                    finally:
-                        self._release(held)
                     back_off_s = BACK_OFF_S
+                    self._work(loop)
                 except FenceLost:
+                    self._held = None
                     log.warning("relay_lease_lost")
                 except (OperationalError, InterfaceError, DatabaseError, psycopg.Error) as error:
                     log.warning("relay_database_unavailable", error=type(error).__name__, retry_s=back_off_s)
                     connection.close()
                     self._stopping.wait(back_off_s)
                     back_off_s = min(back_off_s * 2, BACK_OFF_MAX_S)
+        self._release()
         self.mirror.close()
 
-    def _work(self, held: Held, loop: asyncio.Runner) -> None:
+    def _lead(self) -> bool:
+        """Go on under the lease we hold (a connection was lost, not the lease), or try to take it."""
+        if self._held is None or not lease_renew(self._held):
+            self._held = lease_acquire(name=LEASE, holder=self.holder)
+            if self._held is not None:
+                log.info("relay_started", fence=self._held.fence)
+        return self._held is not None
+
+    def _work(self, loop: asyncio.Runner) -> None:
+        held = self._held
+        assert held is not None
         with psycopg.connect(**_dsn(), autocommit=True) as listener:
             listener.execute(f"LISTEN {WAKE_CHANNEL}")
             renewed_at = tidied_at = pruned_at = time.monotonic()
@@ -158,9 +166,11 @@ class Relay:
         except OSError as error:
             log.warning("relay_mirror_failed", error=str(error))
 
-    def _release(self, held: Held) -> None:
-        with suppress(OperationalError, InterfaceError, DatabaseError):
-            lease_release(held)
+    def _release(self) -> None:
+        if self._held is not None:
+            with suppress(OperationalError, InterfaceError, DatabaseError):
+                lease_release(self._held)
+            self._held = None
 
 
 def _dsn() -> dict[str, object]:

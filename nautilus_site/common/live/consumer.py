@@ -40,8 +40,9 @@ _open_sockets: Counter[int] = Counter()
 class LiveConsumer(AsyncWebsocketConsumer):
     """Reads one subscription, then writes events; the feed behind it guarantees order and completeness.
 
-    Nothing is buffered per socket beyond the channel layer's bounded queue: a slow reader makes the feed fall behind,
-    and the feed fetches what it dropped from Postgres. A reader that takes nothing for ten seconds is closed.
+    Nothing is buffered per socket beyond the channel layer's bounded queue: a slow reader makes the feed fall
+    behind, and the feed fetches what it dropped from Postgres. A reader that takes nothing for ten seconds is
+    closed.
     """
 
     watcher: Watcher

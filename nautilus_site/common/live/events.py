@@ -26,7 +26,9 @@ def event_of(row: OutboxEvent) -> Event:
 
 
 def newest_id() -> int:
-    """The highest event id given so far, 0 before the first. Ids are given in whole batches, so all below exist."""
+    """The highest event id given so far, 0 before the first. Ids are given in whole batches, so all below
+    exist.
+    """
     return OutboxEvent.objects.aggregate(newest=Max("event_id"))["newest"] or 0
 
 

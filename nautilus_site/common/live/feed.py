@@ -1,7 +1,7 @@
 """One stream of events for one watcher: in order, without gaps or repeats, whatever the broker does.
 
-The channel layer only makes it fast. A message that does not continue where the last one ended, or silence, sends the
-feed to Postgres, where the numbered events are.
+The channel layer only makes it fast. A message that does not continue where the last one ended, or silence,
+sends the feed to Postgres, where the numbered events are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from channels.layers import get_channel_layer
 from django.db import DatabaseError, InterfaceError
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.live.events import OUTSIDE_THE_PROMISE, PAGE, events_between, head, in_database, oldest_id
+from nautilus_site.common.live.events import (
+    OUTSIDE_THE_PROMISE,
+    PAGE,
+    events_between,
+    head,
+    in_database,
+    oldest_id,
+)
 from nautilus_site.common.live.groups import EVENTS_GROUP, PRICES_GROUP, Event
 from nautilus_site.common.metrics import LIVE_CONNECTIONS
 
@@ -30,8 +37,8 @@ PRICE_INTERVAL_S = 0.25
 class EventFeed:
     """Use as `async with EventFeed(topics, resume=id) as feed: async for event in feed.events(): ...`.
 
-    `cursor` is the id up to which everything has been delivered or does not concern the topics. `missed` says that
-    the id to resume from is no longer kept (or never existed): the client must read state afresh.
+    `cursor` is the id up to which everything has been delivered or does not concern the topics. `missed` says
+    that the id to resume from is no longer kept (or never existed): the client must read state afresh.
     """
 
     def __init__(self, topics: Collection[str], *, resume: int | None = None) -> None:

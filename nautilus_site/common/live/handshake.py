@@ -18,17 +18,19 @@ DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 class LiveHandshake:
-    """ASGI middleware: puts `watcher` and `credentials` into the scope, or refuses (HTTP 403) before accepting.
+    """ASGI middleware: puts `watcher` and `credentials` into the scope, or refuses before accepting.
 
-    A cookie travels with any page's socket, so a socket with one must name our own origin. A bearer token does
-    not, so with a token the header may be missing; if it is there it must match all the same.
+    A cookie travels with any page's socket, so a socket with one must name our own origin. A bearer token
+    does not, so with a token the header may be missing; if it is there it must match all the same.
     """
 
     def __init__(self, inner: Application) -> None:
         self.inner = inner
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
         credentials = credentials_from(headers.get("authorization", ""), headers.get("cookie", ""))
         watcher = None
         if origin_allowed(

@@ -40,7 +40,9 @@ async def stream(request: HttpRequest) -> HttpResponse:
         return refused
     try:
         topics = parse_topics([t for t in request.GET.get("topics", "").split(",") if t])
-        resume = parse_resume(_number(request.headers.get("Last-Event-ID") or request.GET.get("last_event_id")))
+        resume = parse_resume(
+            _number(request.headers.get("Last-Event-ID") or request.GET.get("last_event_id"))
+        )
     except ProtocolError as error:
         return plain_problem(request, "VALIDATION", error.reason, 400)
     for topic in topics:

@@ -5,11 +5,14 @@ from django.db import models
 
 
 class AuditEntry(models.Model):
-    """One change, written in the same transaction as the change. Triggers refuse UPDATE, DELETE and TRUNCATE."""
+    """One change, written in the same transaction as the change. Triggers refuse UPDATE, DELETE and TRUNCATE.
+    """
 
     at = models.DateTimeField()
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT)
-    actor_name = models.CharField(max_length=150, help_text="kept as text: a process name where no person acted")
+    actor_name = models.CharField(
+        max_length=150, help_text="kept as text: a process name where no person acted"
+    )
     action = models.CharField(max_length=80, db_index=True)
     target = models.CharField(max_length=160, db_index=True)
     reason = models.TextField(blank=True)
@@ -28,8 +31,8 @@ class AuditEntry(models.Model):
 class UnsealedEntry(models.Model):
     """The sealer's queue: a trigger adds every audit entry in its own transaction, sealing takes it out.
 
-    A queue rather than "everything after the last sealed id", because a long transaction commits entries whose ids
-    are lower than ones sealed already.
+    A queue rather than "everything after the last sealed id", because a long transaction commits entries
+    whose ids are lower than ones sealed already.
     """
 
     entry_id = models.BigIntegerField(primary_key=True)
@@ -42,7 +45,9 @@ class AuditSeal(models.Model):
     """The chain: sha256 over the previous seal and the digest of every entry of the batch."""
 
     entry_ids = models.JSONField(help_text="the sealed entries, in sealing order")
-    entry_hashes = models.JSONField(help_text="sha256 of the canonical text of each, to name the one that changed")
+    entry_hashes = models.JSONField(
+        help_text="sha256 of the canonical text of each, to name the one that changed"
+    )
     previous_hash = models.CharField(max_length=64)
     hash = models.CharField(max_length=64, unique=True)
     sealed_at = models.DateTimeField()

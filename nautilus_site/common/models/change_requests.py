@@ -28,9 +28,15 @@ class ChangeRequest(models.Model):
     effect = models.JSONField(default=dict, help_text="what it would do, in numbers")
     reason = models.TextField()
     state = models.CharField(max_length=12, choices=State.choices, default=State.PENDING, db_index=True)
-    requester = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="change_requests")
+    requester = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="change_requests"
+    )
     approver = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="change_decisions"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="change_decisions",
     )
     decision_note = models.TextField(blank=True)
     created_at = models.DateTimeField()

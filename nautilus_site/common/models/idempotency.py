@@ -13,8 +13,12 @@ class IdempotencyRecord(models.Model):
     status = models.PositiveSmallIntegerField(null=True)
     body = models.TextField(null=True, help_text="the first answer, byte for byte")
     headers = models.JSONField(default=dict, help_text="those of the first answer that belong to it")
-    attempt = models.PositiveIntegerField(default=1, help_text="grows with every take-over; an older one cannot write")
-    claimed_at = models.DateTimeField(null=True, help_text="null when the last attempt gave up without an answer")
+    attempt = models.PositiveIntegerField(
+        default=1, help_text="grows with every take-over; an older one cannot write"
+    )
+    claimed_at = models.DateTimeField(
+        null=True, help_text="null when the last attempt gave up without an answer"
+    )
     created_at = models.DateTimeField(db_index=True)
     completed_at = models.DateTimeField(null=True)
 

@@ -18,7 +18,18 @@ from nautilus_site.common.services.leases import Held
 
 GENESIS = "0" * 64
 SEAL_BATCH = 5_000
-_COLUMNS = ("id", "at", "actor_id", "actor_name", "action", "target", "reason", "before", "after", "request_id")
+_COLUMNS = (
+    "id",
+    "at",
+    "actor_id",
+    "actor_name",
+    "action",
+    "target",
+    "reason",
+    "before",
+    "after",
+    "request_id",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +90,8 @@ def _seal_batch(held: Held) -> AuditSeal | None:
 def audit_verify(heads: Iterable[tuple[int, str, int]] = ()) -> Verdict:
     """Recompute the whole chain from the rows.
 
-    `heads` are the links noted outside the database, as (seal id, hash, first entry id): they uncover a tail that
-    was cut off, or a chain rewritten from some point on.
+    `heads` are the links noted outside the database, as (seal id, hash, first entry id): they uncover a tail
+    that was cut off, or a chain rewritten from some point on.
     """
     noted = {seal_id: (digest, first) for seal_id, digest, first in heads}
     with _snapshot():
@@ -100,7 +111,9 @@ def _verify(noted: dict[int, tuple[str, int]]) -> Verdict:
         digest, _ = noted.pop(seal.pk, (seal.hash, 0))
         if digest != seal.hash:
             return Verdict(False, rows, first, f"seal {seal.pk} is not the one noted in the head file")
-        stored = {row["id"]: row for row in AuditEntry.objects.filter(pk__in=seal.entry_ids).values(*_COLUMNS)}
+        stored = {
+            row["id"]: row for row in AuditEntry.objects.filter(pk__in=seal.entry_ids).values(*_COLUMNS)
+        }
         for number, expected in zip(seal.entry_ids, seal.entry_hashes, strict=True):
             row = stored.get(number)
             if row is None:
@@ -111,7 +124,9 @@ def _verify(noted: dict[int, tuple[str, int]]) -> Verdict:
         previous = seal.hash
     if noted:
         seal_id = min(noted)
-        return Verdict(False, rows, noted[seal_id][1], f"seal {seal_id} is noted in the head file and missing")
+        return Verdict(
+            False, rows, noted[seal_id][1], f"seal {seal_id} is noted in the head file and missing"
+        )
     return _verify_unsealed(rows, previous)
 
 
@@ -149,10 +164,9 @@ def _snapshot() -> AbstractContextManager[None]:
 def audit_verify_tail(seals: int = 20) -> bool:
     """Whether the newest seals link up and match their entries: cheap enough for every scrape."""
     newest = list(AuditSeal.objects.order_by("-pk")[: seals + 1])
-    for seal, before in zip(newest, [*newest[1:], None], strict=True):
-        if before is None and len(newest) > seals:
-            break  # only there to be linked to
-        if seal.previous_hash != (before.hash if before else GENESIS):
+    for place, seal in enumerate(newest[:seals]):
+        before = newest[place + 1].hash if place + 1 < len(newest) else GENESIS
+        if seal.previous_hash != before:
             return False
         if seal.hash != seal_hash(seal.previous_hash, seal.entry_ids, seal.entry_hashes):
             return False

@@ -101,7 +101,11 @@ def change_request_create(
         expires_at=created + life,
     )
     audit_record(
-        action="change_request.created", target=f"{kind}:{target}", actor=requester, reason=reason, after=request.payload
+        action="change_request.created",
+        target=f"{kind}:{target}",
+        actor=requester,
+        reason=reason,
+        after=request.payload,
     )
     _announce(request)
     return request
@@ -180,7 +184,11 @@ def change_requests_expire() -> int:
 
 def _locked_pending(request_id: Any) -> ChangeRequest:
     try:
-        request = ChangeRequest.objects.select_for_update(of=("self",)).select_related("requester").get(pk=request_id)
+        request = (
+            ChangeRequest.objects.select_for_update(of=("self",))
+            .select_related("requester")
+            .get(pk=request_id)
+        )
     except (ChangeRequest.DoesNotExist, ValidationError, ValueError):
         raise NotFound("APPROVAL_NOT_FOUND", "no such approval") from None
     if request.state != ChangeRequest.State.PENDING:
@@ -196,9 +204,7 @@ def _check_decider(request: ChangeRequest, decider: User, applier: Applier) -> N
         raise Forbidden("ROLE_REQUIRED", "your role may not decide this request")
 
 
-def _close(
-    request: ChangeRequest, state: str, action: str, *, actor: User | str, reason: str = ""
-) -> None:
+def _close(request: ChangeRequest, state: str, action: str, *, actor: User | str, reason: str = "") -> None:
     request.state, request.decided_at = state, now()
     request.save(update_fields=["state", "decided_at", "approver", "decision_note"])
     audit_record(action=action, target=f"{request.kind}:{request.target}", actor=actor, reason=reason)

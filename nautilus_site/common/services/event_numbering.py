@@ -1,4 +1,5 @@
-"""Numbering outbox events in commit order, and forgetting old ones. Done by the relay alone, under its lease."""
+"""Numbering outbox events in commit order, and forgetting old ones. Done by the relay alone, under its lease.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def fence_check(held: Held) -> None:
 def events_number(held: Held) -> list[NumberedEvent]:
     """Give the next ids to what has been committed since, oldest first. Ids have no gaps.
 
-    A transaction that commits late gets its numbers late: readers who stand at id n have seen all there is up to n.
+    A transaction that commits late gets its numbers late: readers who stand at id n have seen all there is up
+    to n.
     """
     if not OutboxEvent.objects.filter(event_id=None).exists():
         return []
@@ -78,10 +80,17 @@ def _number_batch(held: Held) -> list[NumberedEvent]:
 def events_prune(held: Held, *, mirrored_to: int) -> int:
     """Delete a small batch of events that are mirrored, older than a day and beyond the newest 100,000."""
     fence_check(held)
-    newest = OutboxEvent.objects.order_by("-event_id").exclude(event_id=None).values_list("event_id", flat=True).first()
+    newest = (
+        OutboxEvent.objects.order_by("-event_id")
+        .exclude(event_id=None)
+        .values_list("event_id", flat=True)
+        .first()
+    )
     limit = min((newest or 0) - KEEP_EVENTS, mirrored_to)
     if limit <= 0:
         return 0
     old = OutboxEvent.objects.filter(event_id__lte=limit, at__lt=now() - KEEP_FOR).order_by("event_id")
-    deleted, _ = OutboxEvent.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:PRUNE_BATCH])).delete()
+    deleted, _ = OutboxEvent.objects.filter(
+        pk__in=list(old.values_list("pk", flat=True)[:PRUNE_BATCH])
+    ).delete()
     return deleted

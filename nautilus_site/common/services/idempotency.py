@@ -1,4 +1,5 @@
-"""Claiming, answering and releasing an idempotency key: insert first, so that only one caller does the work."""
+"""Claiming, answering and releasing an idempotency key: insert first, so that only one caller does the work.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ class Claim:
 
     @property
     def unique_key(self) -> str:
-        """Hand this to the service as its own unique key: a repeated attempt then finds what the first one did."""
+        """Hand this to the service as its own unique key: a repeated attempt then finds what the first one
+        did.
+        """
         return f"idem-{self.record_id}"
 
 
@@ -44,7 +47,13 @@ def idempotency_claim(*, user_id: int, key: str, fingerprint: str) -> Claim | No
                AND (record.claimed_at IS NULL OR record.claimed_at < %(stale)s)
             RETURNING id, attempt
             """,
-            {"user": user_id, "key": key, "fingerprint": fingerprint, "now": moment, "stale": moment - CLAIM_LIFE},
+            {
+                "user": user_id,
+                "key": key,
+                "fingerprint": fingerprint,
+                "now": moment,
+                "stale": moment - CLAIM_LIFE,
+            },
         )
         row = cursor.fetchone()
     return Claim(record_id=row[0], attempt=row[1]) if row else None
@@ -61,7 +70,9 @@ def idempotency_complete(claim: Claim, *, status: int, body: str, headers: dict[
 
 def idempotency_release(claim: Claim) -> None:
     """Give the key up without an answer, so that a retry may try again."""
-    IdempotencyRecord.objects.filter(pk=claim.record_id, attempt=claim.attempt, status=None).update(claimed_at=None)
+    IdempotencyRecord.objects.filter(pk=claim.record_id, attempt=claim.attempt, status=None).update(
+        claimed_at=None
+    )
 
 
 def idempotency_prune() -> int:

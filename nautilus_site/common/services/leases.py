@@ -21,16 +21,20 @@ class Held:
     """True when the previous holder did not give it back: it may still have a request under way."""
 
 
-def lease_acquire(*, name: str, holder: str, build: str = "", life: timedelta = LEASE_LIFE, grace_s: float = 0.0) -> Held | None:
+def lease_acquire(
+    *, name: str, holder: str, build: str = "", life: timedelta = LEASE_LIFE, grace_s: float = 0.0
+) -> Held | None:
     """Take the lease if it is free, or if it expired more than `grace_s` ago. None when somebody holds it.
 
-    A lease that was given back has an empty holder and is free at once; one whose holder vanished is taken only
-    after expiry plus the grace, which covers a signed request that the dead holder may have left in flight.
+    A lease that was given back has an empty holder and is free at once; one whose holder vanished is taken
+    only after expiry plus the grace, which covers a signed request that the dead holder may have left in
+    flight.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO common_lease (name, fence, holder, build, until) VALUES (%s, 0, '', '', to_timestamp(0))
+            INSERT INTO common_lease (name, fence, holder, build, until)
+            VALUES (%s, 0, '', '', to_timestamp(0))
             ON CONFLICT (name) DO NOTHING
             """,
             [name],
@@ -58,7 +62,8 @@ def lease_renew(held: Held, *, life: timedelta = LEASE_LIFE) -> bool:
     """Extend the lease. False when it has been taken by somebody else: stop acting at once."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE common_lease SET until = clock_timestamp() + %s WHERE name = %s AND fence = %s AND holder = %s",
+            "UPDATE common_lease SET until = clock_timestamp() + %s"
+            " WHERE name = %s AND fence = %s AND holder = %s",
             [life, held.name, held.fence, held.holder],
         )
         return cursor.rowcount == 1

@@ -1,4 +1,4 @@
-"""Publishing an event: a row in the same transaction as the change it tells of, and a wake-up for the relay."""
+"""Publishing an event: a row in the transaction of the change it tells of, and a wake-up for the relay."""
 
 from __future__ import annotations
 

@@ -59,6 +59,9 @@ def user_change(request: ChangeRequest, approver: User) -> None:
 register_applier(
     USER_CHANGE,
     Applier(
-        snapshot=user_snapshot, apply=user_change, clean=user_change_clean, requester_roles=frozenset({Role.ADMIN})
+        snapshot=user_snapshot,
+        apply=user_change,
+        clean=user_change_clean,
+        requester_roles=frozenset({Role.ADMIN}),
     ),
 )

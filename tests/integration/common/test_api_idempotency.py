@@ -96,7 +96,9 @@ def test_a_failure_is_no_answer_so_the_retry_tries_again_under_the_same_unique_k
     assert second.json()["alpha"] == f"idem-{record.pk}"
 
 
-def test_a_crashed_attempt_is_taken_over_after_a_minute(client: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crashed_attempt_is_taken_over_after_a_minute(
+    client: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("nautilus_site.common.api.idempotency.WAIT_S", 0.2)
     post(client)
     crashed_at = now() - timedelta(seconds=55)
@@ -109,7 +111,9 @@ def test_a_crashed_attempt_is_taken_over_after_a_minute(client: APIClient, monke
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_hundred_posts_of_one_key_execute_once(trader: User, token_client: Callable[..., APIClient]) -> None:
+def test_two_hundred_posts_of_one_key_execute_once(
+    trader: User, token_client: Callable[..., APIClient]
+) -> None:
     Orders.work_s = 0.3  # long enough that the others arrive while the first is in flight
     client = token_client(trader)
     credentials = client._credentials

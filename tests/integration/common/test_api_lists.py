@@ -23,7 +23,9 @@ def client(viewer: User, token_client: Callable[..., APIClient], clean_cache: No
     return token_client(viewer)
 
 
-def test_pages_are_newest_first_and_neither_repeat_nor_lose_rows_while_new_ones_arrive(client: APIClient) -> None:
+def test_pages_are_newest_first_and_neither_repeat_nor_lose_rows_while_new_ones_arrive(
+    client: APIClient,
+) -> None:
     ids = add_rows(250)
     page = client.get(PATH).json()
     assert set(page) == {"results", "next", "previous"}
@@ -44,8 +46,18 @@ def test_the_previous_link_leads_back(client: APIClient) -> None:
     assert client.get(second["previous"]).json()["results"] == first["results"]
 
 
-@pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "501"}, {"limit": "ten"}, {"limit": "-1"},
-                                   {"cursor": "nonsense"}, {"ordering": "actor__password"}, {"ordering": "--at"}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "0"},
+        {"limit": "501"},
+        {"limit": "ten"},
+        {"limit": "-1"},
+        {"cursor": "nonsense"},
+        {"ordering": "actor__password"},
+        {"ordering": "--at"},
+    ],
+)
 def test_bad_paging_is_a_validation_error(client: APIClient, query: dict[str, str]) -> None:
     response = client.get(PATH, query)
     assert (response.status_code, response.json()["code"]) == (400, "VALIDATION")

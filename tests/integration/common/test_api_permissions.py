@@ -39,7 +39,9 @@ def test_a_view_without_a_declaration_is_refused_to_everybody(token_client: Clie
         assert (response.status_code, response.json()["code"]) == (403, "PERMISSION_UNDECLARED")
 
 
-def test_only_traders_place_orders_and_others_learn_what_is_missing(token_client: Clients, make_user: Any) -> None:
+def test_only_traders_place_orders_and_others_learn_what_is_missing(
+    token_client: Clients, make_user: Any
+) -> None:
     for role in Role.values:
         response = place(token_client(make_user(role)))
         if role == Role.TRADER:
@@ -69,7 +71,9 @@ def test_an_unknown_token_is_401(client: Any, text: str) -> None:
     assert (response.status_code, response.json()["code"]) == (401, "NOT_AUTHENTICATED")
 
 
-def test_a_token_ends_when_revoked_expired_or_when_its_owner_is_disabled(trader: User, token_client: Clients) -> None:
+def test_a_token_ends_when_revoked_expired_or_when_its_owner_is_disabled(
+    trader: User, token_client: Clients
+) -> None:
     revoked, expired, orphan = token_client(trader), token_client(trader), token_client(trader)
     for client in (revoked, expired, orphan):
         assert client.get(ORDERS).status_code == 200

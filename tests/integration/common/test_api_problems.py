@@ -65,7 +65,11 @@ def test_a_body_over_one_mebibyte_is_refused(client: APIClient) -> None:
 
 
 def test_another_media_type_is_refused(client: APIClient) -> None:
-    assert_problem(post_raw(client, b"symbol=BTCUSDT", "application/x-www-form-urlencoded"), 415, "UNSUPPORTED_MEDIA_TYPE")
+    assert_problem(
+        post_raw(client, b"symbol=BTCUSDT", "application/x-www-form-urlencoded"),
+        415,
+        "UNSUPPORTED_MEDIA_TYPE",
+    )
 
 
 def test_invalid_fields_are_named(client: APIClient) -> None:
@@ -77,8 +81,15 @@ def test_invalid_fields_are_named(client: APIClient) -> None:
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(b"1e400", "VALIDATION"), (b'"1e999"', "VALIDATION"), (b'"NaN"', "VALIDATION"), (b"true", "VALIDATION"),
-     (b'"12345678901234567890123456789"', "VALIDATION"), (b'"\xd9\xa1"', "VALIDATION"), (b'"1_000"', "VALIDATION")],
+    [
+        (b"1e400", "VALIDATION"),
+        (b'"1e999"', "VALIDATION"),
+        (b'"NaN"', "VALIDATION"),
+        (b"true", "VALIDATION"),
+        (b'"12345678901234567890123456789"', "VALIDATION"),
+        (b'"\xd9\xa1"', "VALIDATION"),
+        (b'"1_000"', "VALIDATION"),
+    ],
 )
 def test_numbers_that_are_not_plain_decimals_are_refused(client: APIClient, number: bytes, code: str) -> None:
     response = post_raw(client, b'{"symbol": "BTCUSDT", "quantity": ' + number + b"}")
@@ -92,7 +103,9 @@ def test_numbers_travel_as_plain_text_and_symbols_are_normalised(client: APIClie
 
 
 def test_a_refused_order_carries_its_extra_members(client: APIClient) -> None:
-    body = assert_problem(post_raw(client, b'{"symbol": "DENIEDUSDT", "quantity": "1"}'), 422, "NOTIONAL_ABOVE_MAX")
+    body = assert_problem(
+        post_raw(client, b'{"symbol": "DENIEDUSDT", "quantity": "1"}'), 422, "NOTIONAL_ABOVE_MAX"
+    )
     assert (body["measured"], body["limit"]) == ("12", "10")
 
 
@@ -106,10 +119,16 @@ def test_unknown_addresses_and_methods(client: APIClient) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "status", "code"),
-    [("database", 503, "SERVICE_UNAVAILABLE"), ("integrity", 409, "CONFLICT"), ("data", 400, "INVALID_VALUE"),
-     ("bug", 500, "INTERNAL")],
+    [
+        ("database", 503, "SERVICE_UNAVAILABLE"),
+        ("integrity", 409, "CONFLICT"),
+        ("data", 400, "INVALID_VALUE"),
+        ("bug", 500, "INTERNAL"),
+    ],
 )
-def test_failures_keep_their_insides_to_themselves(client: APIClient, kind: str, status: int, code: str) -> None:
+def test_failures_keep_their_insides_to_themselves(
+    client: APIClient, kind: str, status: int, code: str
+) -> None:
     client.raise_request_exception = False
     response = client.get(f"/api/v1/toy/failing/{kind}", HTTP_X_REQUEST_ID="quote-me-17")
     body = assert_problem(response, status, code)

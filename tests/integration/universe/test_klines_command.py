@@ -16,7 +16,6 @@ import pytest
 from django.core.management import CommandError, call_command
 from pyarrow import feather
 from pyarrow import parquet as pq
-from pytest_django.fixtures import SettingsWrapper
 
 from tests.integration.universe.market import START_MS, Market
 from universe.models import KlineFile
@@ -28,7 +27,7 @@ T0 = 1_700_002_800_000  # 2023-11-14 23:00:00 UTC
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, settings: SettingsWrapper, db: None) -> Path:
+def home(tmp_path: Path, settings: Any, db: None) -> Path:
     settings.NAUTILUS_HOME = tmp_path / "home"
     return tmp_path
 
@@ -36,7 +35,8 @@ def home(tmp_path: Path, settings: SettingsWrapper, db: None) -> Path:
 def archive_rows(count: int, *, unit: int = 1) -> list[str]:
     """Rows as in Binance's public archive; `unit` 1000 writes microseconds."""
     return [
-        f"{(T0 + n * HOUR_MS) * unit},10.5,12.25,9,11,100.5,{(T0 + (n + 1) * HOUR_MS - 1) * unit},1050.25,42,60,630,0"
+        f"{(T0 + n * HOUR_MS) * unit},10.5,12.25,9,11,100.5,"
+        f"{(T0 + (n + 1) * HOUR_MS - 1) * unit},1050.25,42,60,630,0"
         for n in range(count)
     ]
 
@@ -97,7 +97,10 @@ def as_parquet(path: Path) -> Path:
     return path
 
 
-HEADER = "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore"
+HEADER = (
+    "open_time,open,high,low,close,volume,close_time,"
+    "quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore"
+)
 FORMATS: dict[str, str | bytes] = {
     "archive.csv": "\n".join(archive_rows(3)),
     "archive_us.csv": "\n".join(archive_rows(3, unit=1000)) + "\n",
@@ -174,7 +177,7 @@ GOOD = "2023-11-14 23:00:00,10,12,9,11,1"
 def test_a_bad_file_is_refused_whole_with_its_line(
     content: str | bytes, line: int, words: str, tmp_path: Path
 ) -> None:
-    out, err = bring_in(write(tmp_path / "bad.csv", content), 1)
+    _, err = bring_in(write(tmp_path / "bad.csv", content), 1)
     assert f"line {line}: " in err
     assert words in err
     assert "refused" in err

@@ -41,6 +41,7 @@ from trading.services.exposure import (
     position_locked,
 )
 from trading.services.order_events import order_event
+from trading.services.scopes import scopes_of
 from trading.services.risk_context import Books, Market, check_members, market_of, risk_context
 from universe.models import Instrument
 
@@ -200,6 +201,15 @@ def _judge(
     submission: Submission, books: Books, market: Market
 ) -> tuple[Routed | None, RiskContext, RailResult | None, tuple[RailResult, ...]]:
     domain = submission.instrument.to_domain()
+    name = submission.strategy.name if submission.strategy else None
+    values, expires_at = limit_values(
+        scopes_of(
+            venue=submission.account.venue.name,
+            account=submission.account.name,
+            symbol=submission.instrument.symbol,
+            strategy=name,
+        )
+    )
     context = risk_context(
         account=submission.account,
         instrument=submission.instrument,
@@ -207,19 +217,21 @@ def _judge(
         strategy=submission.strategy,
         books=books,
         market=market,
+        values=values,
+        expires_at=expires_at,
     )
     routed = route(
         submission.intent,
         domain,
         best_bid=market.bid,
         best_ask=market.ask,
-        collar_bps=context.limits.collar_bps,
+        collar_bps=int(values["market_slippage"]),
         client_order_id=submission.client_order_id,
         open_orders=context.open_orders,
     )
     order = OrderCheck(
         account=submission.account.name,
-        strategy=submission.strategy.name if submission.strategy else None,
+        strategy=name,
         symbol=submission.instrument.symbol,
         side=submission.intent.side,
         type=submission.intent.type,

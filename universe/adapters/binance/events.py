@@ -59,7 +59,10 @@ class TradeEvent:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Every stream is subscribed; what happened before this moment may be missing."""
+    """Every stream is subscribed; what happened before this moment may be missing.
+
+    Events of streams subscribed first may come before it.
+    """
 
     at_ns: int
     connections: int

@@ -31,6 +31,7 @@ _ARCHIVE: Final = (
 )  # fmt: skip
 _FREQTRADE: Final = ("open_time", "open", "high", "low", "close", "volume")
 _SHOWN: Final = 10
+_DECIMALS: Final = 10
 
 
 def read_rows(path: Path) -> KlineRows:
@@ -119,7 +120,7 @@ def _csv_rows(name: str, text: str) -> KlineRows:
 def _freqtrade_json(name: str, text: str) -> KlineRows:
     try:
         # Numbers keep their text: a float between the file and the Decimal would only add noise.
-        content = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+        content = json.loads(text, parse_float=_json_float, parse_int=str, parse_constant=str)
     except ValueError as error:
         raise _refusal(name, getattr(error, "lineno", 1), f"not JSON: {error}") from error
     if not isinstance(content, list) or not content:
@@ -159,11 +160,21 @@ def _text(value: Any) -> str:
     if isinstance(value, Decimal):
         return decimal_text(value)
     if isinstance(value, float):
-        # The shortest text that gives this float back: what its writer meant.
-        return repr(value)
+        return _float_text(value)
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
     return str(value)
+
+
+def _float_text(value: float) -> str:
+    # The shortest text that gives the float back is what its writer meant, unless arithmetic has left
+    # noise in the last bits (1.2065000000000001); 15 digits are what a float64 keeps of any decimal.
+    text = repr(value)
+    return text if len(text.partition(".")[2]) <= _DECIMALS else f"{value:.15g}"
+
+
+def _json_float(text: str) -> str:
+    return text if len(text.partition(".")[2]) <= _DECIMALS else _float_text(float(text))
 
 
 def _check_names(name: str, names: list[str | None], line: int) -> None:

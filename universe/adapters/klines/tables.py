@@ -68,7 +68,7 @@ def check_rows(rows: KlineRows, interval: str) -> TableReport:
     keep = _check_order(rows, times, columns)
     _check_spacing(rows, times[keep], step_ms, interval)
     table = _table(times, columns, len(rows))
-    dropped = tuple(int(rows.lines[at]) for at in np.flatnonzero(~keep))
+    dropped = tuple(int(rows.lines[int(at)]) for at in np.flatnonzero(~keep))
     return TableReport(table.filter(pa.array(keep)) if dropped else table, dropped)
 
 

@@ -38,7 +38,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(answer))
         elif verdict.ok:
             self.stdout.write(
-                f"audit trail intact: {verdict.rows} entries sealed, {verdict.unsealed} waiting, head {verdict.head}"
+                f"audit trail intact: {verdict.rows} entries sealed, {verdict.unsealed} waiting,"
+                f" head {verdict.head}"
             )
         else:
             self.stdout.write(f"audit trail BROKEN at entry {verdict.first_bad_id}: {verdict.problem}")

@@ -18,8 +18,8 @@ STAMP = ".collected"
 
 class Command(BaseCommand):
     help = (
-        "Migrate, collect static files when they changed, and on a local venue create the demo. Safe to repeat. "
-        "Example: manage.py prepare"
+        "Migrate, collect static files when they changed, and on a local venue create the demo. "
+        "Safe to repeat. Example: manage.py prepare"
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -13,8 +13,8 @@ from nautilus_site.common.daemons.relay import Relay
 
 class Command(BaseCommand):
     help = (
-        "Number events in commit order, push and mirror them, seal the audit trail. One works at a time; a second "
-        "one stands by. Example: manage.py relay"
+        "Number events in commit order, push and mirror them, seal the audit trail. "
+        "One works at a time; a second one stands by. Example: manage.py relay"
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -12,8 +12,8 @@ const history_ = new LiveTable("history", config.tables.history);
 const box = document.getElementById("pending");
 const cards = new Map();
 const KIND_WORDS = {
-  "limit.loosen": "Loosen a limit", "trading.resume": "Resume trading", "breaker.reset": "Reset a breaker",
-  "strategy.enable": "Enable a strategy", "symbol.allow": "Allow a symbol",
+  "limit.loosen": "Loosen a limit", "trading_state.lower": "Resume trading", "breaker.reset": "Reset a breaker",
+  "strategy.enable": "Enable a strategy", "strategy.grant": "Grant a strategy more", "symbol.allow": "Allow a symbol",
 };
 
 function node(tag, text = "", className = "") {

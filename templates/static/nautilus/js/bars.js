@@ -1,7 +1,7 @@
 // Bars of the chart from the API, as numbers: a chart draws, it does not account.
 import { call } from "./api.js";
 
-const MOST = 1000; // as many as the API gives at once
+const MOST = 1500; // as many as the API gives at once
 
 function toBar(row) {
   const at = row.time ?? row.open_time;

@@ -80,6 +80,7 @@ export function showTrading(trading) {
   for (const strip of document.querySelectorAll("[data-trading]")) {
     strip.dataset.level = String(trading.level);
     strip.querySelector("[data-trading-name]").textContent = trading.title;
+    strip.querySelector(".lamp").dataset.tone = trading.level === 0 ? "good" : trading.level < 3 ? "warn" : "bad";
     strip.querySelector("[data-trading-meaning]").textContent = trading.meaning;
     const resume = strip.querySelector("[data-open-resume]");
     if (resume) resume.hidden = trading.scopes.every((scope) => scope.level === 0);

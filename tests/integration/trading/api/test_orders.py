@@ -151,7 +151,8 @@ def test_a_dry_run_judges_and_leaves_nothing_behind(client: Any) -> None:
     assert answer.status_code == 200
     assert (body["dry_run"], body["accepted"], body["denial"]) == (True, True, None)
     assert len(body["checks"]) >= 20
-    refused = client.post("/api/v1/orders", {**LIMIT_ORDER, "quantity": "0.2", "dry_run": True}, format="json")
+    too_large = {**LIMIT_ORDER, "quantity": "0.2", "dry_run": True}
+    refused = client.post("/api/v1/orders", too_large, format="json")
     assert refused.status_code == 200
     assert refused.json()["accepted"] is False
     assert refused.json()["denial"]["code"] == "NOTIONAL_ABOVE_MAX"
@@ -166,7 +167,8 @@ def test_a_viewer_may_read_but_not_place_or_cancel(world: World, viewer: Any, to
     client = token_client(viewer)
     order = world.order()
     assert client.get("/api/v1/orders").status_code == 200
-    for answer in (place(client), client.delete(f"/api/v1/orders/{order.uid}"), client.delete("/api/v1/orders")):
+    cancels = [client.delete(f"/api/v1/orders/{order.uid}"), client.delete("/api/v1/orders")]
+    for answer in (place(client), *cancels):
         assert (answer.status_code, answer.json()["code"]) == (403, "PERMISSION_DENIED")
     order.refresh_from_db()
     assert order.cancel_requested_at is None

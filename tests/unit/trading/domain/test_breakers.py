@@ -205,3 +205,10 @@ def test_whatever_happens_it_never_stays_shut(events):
         state, may = call(state, RULE, now, True)
         assert may
     assert state.phase is Phase.closed
+
+
+def test_a_trip_without_a_stated_time_waits_the_cool_down():
+    state = trip(BreakerState(), RULE, 0, "key rejected")
+    assert (state.phase, state.retry_after_s(0), state.reason) == (Phase.open, 10.0, "key rejected")
+    assert state.retry_after_s(99 * S) == 0.0
+    assert BreakerState().retry_after_s(0) is None

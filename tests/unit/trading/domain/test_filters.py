@@ -99,3 +99,9 @@ def test_a_failure_shows_both_numbers():
     assert found is not None
     assert (found.measured, found.limit) == ("4.8", "5")
     assert found.detail == "NOTIONAL: notional 4.8 is below the minimum 5"
+
+
+@pytest.mark.parametrize(("changes", "name"), [({"ticks": 0}, "PRICE_FILTER"), ({"steps": 0}, "LOT_SIZE")])
+def test_a_price_or_quantity_of_nothing_is_refused_even_without_bounds(changes, name):
+    unbounded = spot(PRICE_FILTER__minPrice="0", LOT_SIZE__minQty="0", NOTIONAL__minNotional="0")
+    assert failure(unbounded, **changes) == name

@@ -195,3 +195,13 @@ def test_longs_and_shorts_do_not_hide_each_other():
     notionals = [-9_000 * UNITS, 1_500 * UNITS, 400 * UNITS]
     assert gross_exposure(notionals) == 10_900 * UNITS
     assert net_exposure(notionals) == -7_100 * UNITS
+
+
+def test_a_fill_of_nothing_is_not_booked():
+    nothing = Fill(1, "BTCUSDT", BUY, 1, 0, 0, 0, "USDT", False, 0)
+    with pytest.raises(InvariantViolation, match="quantity 0"):
+        apply_fill(Position(), nothing, BTCUSDT, 0)
+
+
+def test_a_flat_position_has_nothing_unrealized():
+    assert unrealized(Position(realized=5), Decimal(20_000)) == 0

@@ -91,6 +91,16 @@ def test_an_end_gives_the_rest_back_once():
     assert release_on_end(ended) == (ended, 0)
 
 
+def test_a_fill_told_after_the_end_is_still_booked_at_what_it_cost():
+    # the cancel's report overtook the fill's: 4 of 10 had filled before it
+    ended, released = release_on_end(Reservation(10, 1_000))
+    assert released == 1_000
+    result = settle_fill(ended, Carried(), BUY, 4, quote=380)
+    assert result.carried == Carried(4, 380)
+    assert result.bucket_delta == 380
+    assert result.reservation == Reservation(6, 0, ended=True)
+
+
 def test_a_buy_moves_its_reservation_to_the_position_and_the_bucket_stays():
     result = settle_fill(Reservation(10, 1_000), Carried(), BUY, 4, quote=390)
     assert result.reservation == Reservation(6, 600)

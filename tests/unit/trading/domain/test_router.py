@@ -237,3 +237,49 @@ def test_nothing_routed_from_a_quote_amount_breaks_a_minimum_or_costs_more(quote
     assert Decimal(5) <= notional
     assert final.order.quantity >= Decimal("0.00001")
     assert notional <= quote
+
+
+@pytest.mark.parametrize("order_type", [OrderType.LIMIT, OrderType.LIMIT_MAKER])
+def test_a_requested_limit_without_a_price_is_refused(order_type):
+    result = request(order_type=order_type, quantity=Decimal("0.01"))
+    assert isinstance(result, Refused)
+    assert (result.code, result.rule) == (DenyReason.PRICE_UNAVAILABLE, "limit_price")
+
+
+def test_a_requested_price_below_one_tick_is_refused_as_price_filter():
+    result = request(order_type=OrderType.LIMIT, quantity=Decimal("0.01"), price=Decimal("0.009"))
+    assert isinstance(result, Refused)
+    assert result.rule == "PRICE_FILTER"
+
+
+def test_a_quote_amount_of_a_limit_order_is_divided_by_its_limit():
+    # 200 / 19,000 = 0.0105263..., five places down
+    an_intent, _ = request(order_type=OrderType.LIMIT, quote_quantity=Decimal(200), price=Decimal(19_000))
+    assert (an_intent.quantity, an_intent.price) == (1_052, 1_900_000)
+
+
+def test_a_quantity_on_the_step_needs_no_adjustment():
+    an_intent, adjustments = request(quantity=Decimal("0.01"))
+    assert (an_intent.quantity, an_intent.price, adjustments) == (1_000, None, ())
+
+
+def test_a_touch_that_rounds_to_nothing_is_no_price():
+    dust = Decimal("0.001")  # a tenth of a tick
+    asked = request(quote_quantity=Decimal(10), best_ask=dust)
+    assert isinstance(asked, Refused)
+    assert asked.code is DenyReason.PRICE_UNAVAILABLE
+    sent = routed(intent(), best_ask=dust)
+    assert isinstance(sent, Refused)
+    assert sent.code is DenyReason.PRICE_UNAVAILABLE
+
+
+def test_a_market_quantity_on_the_market_step_stays():
+    result = routed(intent(quantity=2_000), spot(MARKET_LOT_SIZE__stepSize="0.001"))
+    assert isinstance(result, Routed)
+    assert result.steps == 2_000
+
+
+@pytest.mark.parametrize("empty", [None, Decimal(0)])
+def test_a_post_only_order_cannot_take_from_an_empty_side(empty):
+    an_intent = intent(type=OrderType.LIMIT_MAKER, price=2_100_000)
+    assert isinstance(routed(an_intent, best_ask=empty), Routed)

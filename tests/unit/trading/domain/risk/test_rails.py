@@ -394,3 +394,21 @@ def test_a_cap_counts_only_the_part_of_an_order_that_adds_risk():
     result = verdict("exposure_symbol", big_sell, a_context)
     assert result.passed
     assert result.measured == "2000"
+
+
+def test_an_unknown_position_reduces_nothing():
+    # a SELL that would be an exit, were the position known
+    result = verdict("kill_level", order(**EXIT), context(level=Level.REDUCING, position=None))
+    assert result.code is R.TRADING_HALTED
+
+
+def test_a_reduce_only_purchase_covers_a_short_and_no_more():
+    covers = order(reduce_only=True)
+    assert verdict("reduce_only", covers, context(position=-BTC // 100)).passed
+    assert verdict("reduce_only", covers, context(position=-BTC // 100 + 1)).code is R.REDUCE_ONLY
+
+
+def test_a_reduce_only_order_with_an_unknown_position_is_denied():
+    assert (
+        verdict("reduce_only", order(**EXIT, reduce_only=True), context(position=None)).code is R.REDUCE_ONLY
+    )

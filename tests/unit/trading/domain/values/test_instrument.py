@@ -148,3 +148,19 @@ def test_every_recorded_instrument_is_read_and_counts_its_own_bounds(file, marke
         assert str(instrument.step_size) == filters["LOT_SIZE"]["stepSize"]
         assert instrument.quantity(instrument.steps(instrument.min_quantity)) == instrument.min_quantity
         assert instrument.min_notional > 0
+
+
+def test_a_negative_quantity_is_refused():
+    with pytest.raises(ValueError, match="zero or more"):
+        spot().floor_steps(Decimal(-1))
+
+
+def test_a_step_finer_than_a_unit_is_refused():
+    with pytest.raises(ValueError, match="finer than one unit"):
+        _ = spot(LOT_SIZE__stepSize="0.000000001").step_units
+
+
+def test_an_instrument_without_a_percent_filter_has_no_band():
+    entry = exchange_info_entry()
+    entry["filters"] = [f for f in entry["filters"] if f["filterType"] != "PERCENT_PRICE_BY_SIDE"]
+    assert Instrument.from_exchange_info(entry, Market.spot).percent_price is None

@@ -135,3 +135,16 @@ def test_a_step_that_is_not_positive_is_refused(step):
 def test_a_negative_quantity_is_refused():
     with pytest.raises(ValueError, match="-3"):
         floor_to_step(Decimal(-3), Decimal(1))
+
+
+def test_a_negative_price_is_refused():
+    with pytest.raises(ValueError, match="zero or more"):
+        round_to_tick(Decimal(-1), Decimal("0.01"), Side.BUY)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+def test_what_is_not_finite_becomes_neither_text_nor_a_step(value):
+    with pytest.raises(ValueError, match="finite"):
+        decimal_text(Decimal(value))
+    with pytest.raises(ValueError, match="finite"):
+        multiple_of(1, Decimal(value))

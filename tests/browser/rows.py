@@ -1,0 +1,392 @@
+"""A small trading world as rows: what a platform would have written after a few minutes of paper trading."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.models import ChangeRequest, OutboxEvent, User
+from nautilus_site.common.services.change_requests import fingerprint
+from trading.models import (
+    Account,
+    Balance,
+    CircuitBreaker,
+    EquitySnapshot,
+    ExposureBucket,
+    Fill,
+    Order,
+    OrderEvent,
+    Position,
+    ProcessHeartbeat,
+    ReconcileRun,
+    RiskLimit,
+    Strategy,
+    StrategyInstance,
+    SymbolAllowance,
+    TradingState,
+)
+from universe.models import Bar, Instrument, Quote, StreamState, Venue
+
+SYMBOLS = {"BTCUSDT": ("BTC", Decimal(60000)), "ETHUSDT": ("ETH", Decimal(3000)), "BNBUSDT": ("BNB", Decimal(600))}
+
+
+def exchange_entry(symbol: str, base: str) -> dict[str, Any]:
+    """An entry of exchangeInfo with the filters the kernel needs."""
+    return {
+        "symbol": symbol,
+        "status": "TRADING",
+        "baseAsset": base,
+        "quoteAsset": "USDT",
+        "baseAssetPrecision": 8,
+        "quoteAssetPrecision": 8,
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+        "isSpotTradingAllowed": True,
+        "permissions": ["SPOT"],
+        "filters": [
+            {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
+            {"filterType": "LOT_SIZE", "minQty": "0.00001", "maxQty": "9000", "stepSize": "0.00001"},
+            {"filterType": "MARKET_LOT_SIZE", "minQty": "0", "maxQty": "100", "stepSize": "0"},
+            {"filterType": "NOTIONAL", "minNotional": "5", "applyMinToMarket": True, "maxNotional": "9000000"},
+        ],
+    }
+
+
+@dataclass(slots=True)
+class World:
+    """The rows others refer to."""
+
+    account: Account
+    instruments: dict[str, Instrument]
+    strategy: Strategy
+    orders: list[Order]
+    bars_end: datetime
+
+
+def build_world() -> World:
+    """Write the rows. One BTC position of 0.02 bought at 60000 with a middle price of 60500: +10.00 unrealised."""
+    moment = now()
+    venue = Venue.objects.create(name="binance-spot", market="spot", environment="local", last_synced_at=moment)
+    account = Account.objects.create(
+        name="paper-spot",
+        venue=venue,
+        opened_at=moment,
+        reconciled_at=moment - timedelta(seconds=12),
+        day_started_on=moment.date(),
+        day_start_equity=Decimal(99900),
+        peak_equity=Decimal(100100),
+    )
+    instruments = {symbol: _instrument(venue, symbol, base, moment) for symbol, (base, _) in SYMBOLS.items()}
+    bars_end = moment.replace(second=0, microsecond=0)
+    for symbol, instrument in instruments.items():
+        SymbolAllowance.objects.create(account=account, instrument=instrument, added_at=moment)
+        _bars(instrument, SYMBOLS[symbol][1], bars_end)
+    middle = {"BTCUSDT": Decimal(60500), "ETHUSDT": Decimal(3010), "BNBUSDT": Decimal(601)}
+    for symbol, price in middle.items():
+        Quote.objects.create(
+            instrument=instruments[symbol],
+            bid=price - 1,
+            ask=price + 1,
+            market_time=moment,
+            received_at=moment,
+        )
+    # 98800 + 0.02 x 60500 = 100010
+    Balance.objects.create(account=account, asset="USDT", amount=Decimal(98800), reserved=Decimal(590))
+    Balance.objects.create(account=account, asset="BTC", amount=Decimal("0.02"))
+    Position.objects.create(
+        account=account,
+        instrument=instruments["BTCUSDT"],
+        quantity=Decimal("0.02"),
+        cost=Decimal(1200),
+        realized=Decimal("-3.5"),
+        commission=Decimal("1.2"),
+        updated_at=moment,
+    )
+    strategy = Strategy.objects.create(
+        name="trend", kind="moving_average", interval="1m", is_enabled=True, updated_at=moment
+    )
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        StrategyInstance.objects.create(
+            strategy=strategy,
+            account=account,
+            instrument=instruments[symbol],
+            weight=Decimal("0.5"),
+            allocation=Decimal(5000),
+            target=0.5,
+            last_bar_at=bars_end,
+        )
+    _controls(account, moment)
+    orders = _orders(account, instruments, strategy, moment, bars_end)
+    for minutes in range(180, 0, -1):
+        value = Decimal(100010) + Decimal(round(40 * math.sin(minutes / 17) - minutes * 0.6, 2)).quantize(
+            Decimal("0.01")
+        )
+        EquitySnapshot.objects.create(
+            account=account,
+            at=moment - timedelta(minutes=minutes),
+            market_at=moment - timedelta(minutes=minutes),
+            equity=value,
+            cash=Decimal(98800),
+            market_value=value - 98800,
+            unrealized=Decimal(10),
+            realized=Decimal("-3.5"),
+            commission=Decimal("1.2"),
+        )
+    # Read back: a row that was just created still holds the plain numbers it was made from.
+    fresh = list(Order.objects.filter(pk__in=[order.pk for order in orders]).order_by("pk"))
+    return World(account, instruments, strategy, fresh, bars_end)
+
+
+def _instrument(venue: Venue, symbol: str, base: str, moment: datetime) -> Instrument:
+    return Instrument.objects.create(
+        venue=venue,
+        symbol=symbol,
+        market="spot",
+        base_asset=base,
+        quote_asset="USDT",
+        status="TRADING",
+        filters=exchange_entry(symbol, base),
+        first_seen_at=moment,
+        updated_at=moment,
+    )
+
+
+def _bars(instrument: Instrument, start: Decimal, end: datetime, count: int = 240) -> None:
+    """A smooth wave with a body and wicks; the last bar opened a minute ago."""
+    price = start
+    rows = []
+    for back in range(count, 0, -1):
+        opened = end - timedelta(minutes=back)
+        step = Decimal(round(math.sin(back / 9) * 0.0009 + math.sin(back / 2.3) * 0.0006, 7))
+        close = (price * (1 + step)).quantize(Decimal("0.01"))
+        high, low = max(price, close) * Decimal("1.0004"), min(price, close) * Decimal("0.9996")
+        rows.append(
+            Bar(
+                instrument=instrument,
+                interval="1m",
+                open_time=opened,
+                close_time=opened + timedelta(milliseconds=59_999),
+                open=price,
+                high=high.quantize(Decimal("0.01")),
+                low=low.quantize(Decimal("0.01")),
+                close=close,
+                volume=Decimal(3 + back % 7),
+                quote_volume=close * (3 + back % 7),
+                trades=40,
+                taker_base=Decimal(1),
+                received_at=end,
+                source=Bar.Source.STREAM,
+            )
+        )
+        price = close
+    Bar.objects.bulk_create(rows)
+
+
+def _controls(account: Account, moment: datetime) -> None:
+    TradingState.objects.create(
+        scope="global", level=0, reason="demo", changed_by="seed", changed_at=moment - timedelta(hours=1)
+    )
+    for name, value, unit in (
+        ("max_notional", 10000, "USDT"),
+        ("exposure_account", 20000, "USDT"),
+        ("exposure_global", 50000, "USDT"),
+        ("exposure_symbol", 10000, "USDT"),
+        ("orders_per_minute", 60, "orders"),
+        ("max_open_orders", 20, "orders"),
+        ("price_max_age", 10, "s"),
+    ):
+        RiskLimit.objects.create(
+            name=name, value=Decimal(value), unit=unit, changed_by="seed", changed_at=moment
+        )
+    for scope, used, cap in (
+        ("symbol:paper-spot:BTCUSDT", 8200, 10000),
+        ("account:paper-spot", 9100, 20000),
+        ("global", 9100, 50000),
+    ):
+        ExposureBucket.objects.create(scope=scope, used=Decimal(used), cap=Decimal(cap))
+    for name, state, reason in (
+        ("venue_errors", "closed", ""),
+        ("daily_loss", "open", "loss of 2.1 % is over 2 %"),
+        ("venue_latency", "half_open", "probing after 30 s"),
+    ):
+        CircuitBreaker.objects.create(
+            name=name,
+            scope="account:paper-spot",
+            state=state,
+            rule={"threshold": 0.02},
+            measured=0.021 if state == "open" else 0.0,
+            reason=reason,
+            changed_at=moment - timedelta(minutes=4),
+        )
+    for name, kind, age in (
+        ("worker-trading-1", "worker-trading", 2),
+        ("relay", "relay", 1),
+        ("watchdog", "watchdog", 95),
+    ):
+        ProcessHeartbeat.objects.create(
+            name=name, kind=kind, pid=4000 + age, host="here", started_at=moment, beat_at=moment - timedelta(seconds=age)
+        )
+    StreamState.objects.create(name="market:binance-spot", connected_at=moment, last_message_at=moment, reconnects=1)
+    StreamState.objects.create(name="user:paper-spot", connected_at=moment, last_message_at=moment, reconnects=0)
+    ReconcileRun.objects.create(
+        account=account,
+        trigger="periodic",
+        started_at=moment - timedelta(seconds=13),
+        finished_at=moment - timedelta(seconds=12),
+        outcome="clean",
+        report={"orders": 12, "fills": 6},
+    )
+
+
+def _orders(
+    account: Account, instruments: dict[str, Instrument], strategy: Strategy, moment: datetime, end: datetime
+) -> list[Order]:
+    orders = []
+    for number, (symbol, side, quantity, price, status, code) in enumerate(
+        (
+            ("BTCUSDT", "BUY", "0.02", "60000", "FILLED", ""),
+            ("ETHUSDT", "SELL", "0.4", "3050", "CANCELED", ""),
+            ("BTCUSDT", "SELL", "0.01", "61000", "NEW", ""),
+            ("BTCUSDT", "BUY", "0.01", "59000", "PARTIALLY_FILLED", ""),
+            ("ETHUSDT", "BUY", "9", "3000", "DENIED", "NOTIONAL_ABOVE_MAX"),
+            ("BNBUSDT", "BUY", "1", "600", "UNKNOWN", ""),
+        )
+    ):
+        created = moment - timedelta(minutes=30 - number * 4)
+        order = make_order(
+            account, instruments[symbol], strategy, side=side, quantity=quantity, price=price, status=status, at=created
+        )
+        if code:
+            order.code, order.message = code, "27000 USDT is above the limit of 10000 USDT"
+            order.checks = [
+                {
+                    "rail": "max_notional",
+                    "passed": False,
+                    "code": code,
+                    "measured": "27000",
+                    "limit": "10000",
+                    "unit": "USDT",
+                    "detail": "notional of one order",
+                }
+            ]
+            order.save(update_fields=["code", "message", "checks"])
+        if status in ("FILLED", "PARTIALLY_FILLED"):
+            make_fill(order, share=Decimal(1 if status == "FILLED" else 0.4).quantize(Decimal("0.1")), at=end - timedelta(minutes=40 - number * 9), trade_id=number + 1)
+        orders.append(order)
+    return orders
+
+
+def make_order(
+    account: Account,
+    instrument: Instrument,
+    strategy: Strategy | None,
+    *,
+    side: str = "BUY",
+    quantity: str = "0.01",
+    price: str = "60000",
+    status: str = "NEW",
+    at: datetime | None = None,
+) -> Order:
+    """One order with the events of its life so far."""
+    created = at or now()
+    uid = uuid.uuid4()
+    order = Order.objects.create(
+        uid=uid,
+        account=account,
+        instrument=instrument,
+        origin=Order.Origin.STRATEGY if strategy else Order.Origin.MANUAL,
+        intent_key=f"test:{uid}",
+        client_order_id=f"nh{uid.hex[:30]}",
+        venue_order_id=None if status in ("DENIED", "UNKNOWN", "RESERVED") else uid.int % 10**9,
+        strategy=strategy,
+        side=side,
+        type="LIMIT",
+        venue_type="LIMIT",
+        time_in_force="GTC",
+        quantity=Decimal(quantity),
+        price=Decimal(price),
+        arrival_mid=Decimal(price),
+        status=status,
+        checks=[
+            {
+                "rail": "max_notional",
+                "passed": True,
+                "code": None,
+                "measured": str(Decimal(quantity) * Decimal(price)),
+                "limit": "10000",
+                "unit": "USDT",
+                "detail": "",
+            }
+        ],
+        created_at=created,
+        sent_at=None if status == "DENIED" else created + timedelta(milliseconds=9),
+        acknowledged_at=None if status in ("DENIED", "UNKNOWN") else created + timedelta(milliseconds=31),
+        updated_at=created,
+    )
+    for name, delay in (("RESERVED", 0), (status, 31)):
+        OrderEvent.objects.create(order=order, status=name, source="rails" if delay == 0 else "response", at=created + timedelta(milliseconds=delay))
+    return Order.objects.select_related("account", "instrument", "strategy").get(pk=order.pk)
+
+
+def make_fill(order: Order, *, share: Decimal = Decimal(1), at: datetime | None = None, trade_id: int = 1) -> Fill:
+    """An execution of a share of an order at its limit price; fee 0.1 % in quote."""
+    assert order.price is not None
+    quantity = (order.quantity * share).quantize(Decimal("0.00000001"))
+    quote = quantity * order.price
+    order.executed_quantity, order.executed_quote = quantity, quote
+    order.save(update_fields=["executed_quantity", "executed_quote"])
+    return Fill.objects.create(
+        account=order.account,
+        instrument=order.instrument,
+        order=order,
+        trade_id=trade_id,
+        side=order.side,
+        price=order.price,
+        quantity=quantity,
+        quote_quantity=quote,
+        commission=quote / 1000,
+        commission_asset="USDT",
+        commission_quote=quote / 1000,
+        maker=False,
+        traded_at=at or now(),
+        recorded_at=now(),
+        source="stream",
+    )
+
+
+def make_request(requester: User, *, kind: str, target: str, payload: dict[str, Any], snapshot: dict[str, Any]) -> ChangeRequest:
+    """A pending change request as a service would have filed it."""
+    moment = now()
+    return ChangeRequest.objects.create(
+        kind=kind,
+        target=target,
+        payload=payload,
+        payload_hash=fingerprint(payload),
+        target_hash=fingerprint(snapshot),
+        diff={"value": ["10000", "15000"]},
+        effect={"largest_order_usdt": "15000", "was_usdt": "10000"},
+        reason="the book is deeper than last week",
+        requester=requester,
+        created_at=moment,
+        expires_at=moment + timedelta(hours=2),
+    )
+
+
+def in_own_thread(work: Callable[[], Any]) -> Any:
+    """Run what starts its own event loop: Playwright already runs one in the test's thread."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(work).result(timeout=10)
+
+
+def number_event(topic: str, data: dict[str, Any]) -> dict[str, Any]:
+    """A numbered outbox event, as the relay leaves it in the table; returned as the relay pushes it."""
+    last = OutboxEvent.objects.exclude(event_id=None).order_by("-event_id").first()
+    event_id = (last.event_id or 0) + 1 if last else 1
+    row = OutboxEvent.objects.create(topic=topic, at=datetime.now(UTC), data=data, event_id=event_id)
+    return {"id": event_id, "topic": topic, "at": row.at.isoformat(), "data": data}

@@ -1,0 +1,174 @@
+"""The Command Center in a real browser: first paint, live changes, lost connections, small screens, contrast."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.live.groups import push, push_prices
+from nautilus_site.common.models import User
+from tests.browser.conftest import PASSWORD
+from tests.browser.pages import Site
+from tests.browser.rows import World, make_fill, in_own_thread, make_order, number_event
+from trading.selectors.fills import fill_members
+from trading.selectors.orders import order_members
+
+OpenSite = Callable[..., Site]
+
+
+def announce(topic: str, data: dict[str, Any]) -> None:
+    event = number_event(topic, data)
+    assert in_own_thread(lambda: push([event]))
+
+
+def test_the_numbers_of_the_books_are_on_the_first_screen_and_nothing_complains(
+    world: World, trader: User, open_site: OpenSite
+) -> None:
+    site = open_site()
+    site.log_in(trader.username, PASSWORD)
+    # 98,800 cash + 0.02 BTC x 60,500; the position cost 1,200; the day began at 99,900.
+    expect(site.tile("equity")).to_have_text("100,010.00")
+    expect(site.tile("unrealized_pnl")).to_have_text("▲ +10.00")
+    expect(site.tile("day_pnl")).to_have_text("▲ +110.00")
+    expect(site.table("orders").locator("tr")).to_have_count(3)
+    expect(site.table("fills").locator("tr")).to_have_count(2)
+    expect(site.table("recent_orders")).to_contain_text("NOTIONAL_ABOVE_MAX")
+    expect(site.page.locator(".environment")).to_contain_text("LOCAL")
+    expect(site.page.locator("#price-chart canvas").first).to_be_visible()
+    expect(site.page.locator("#price-chart #tv-attr-logo")).to_be_visible()
+    assert site.complaints == []
+
+
+def test_the_first_answer_holds_the_tables_before_any_script_runs(
+    world: World, trader: User, address: str, client: Any
+) -> None:
+    client.force_login(trader)
+    page = client.get("/")
+    text = page.content.decode()
+    assert "100,010.00" in text
+    assert "NOTIONAL_ABOVE_MAX" in text
+    assert "▼ SELL" in text
+
+
+def test_an_event_moves_the_page_within_a_second_without_a_reload(
+    world: World, trader: User, open_site: OpenSite
+) -> None:
+    site = open_site()
+    site.log_in(trader.username, PASSWORD)
+    site.page.evaluate("window.notReloaded = true")
+    order = make_order(world.account, world.instruments["BTCUSDT"], world.strategy, quantity="0.03")
+    began = time.monotonic()
+    announce("orders", order_members(order, with_events=False))
+    site.row("orders", str(order.uid)).wait_for(timeout=5000)
+    elapsed = time.monotonic() - began
+    assert elapsed < 1.0, f"{elapsed:.2f} s from event to row"
+    order.status = "FILLED"
+    order.save(update_fields=["status"])
+    fill = make_fill(order, trade_id=901)
+    announce("fills", fill_members(fill))
+    announce("orders", order_members(order, with_events=False))
+    expect(site.row("orders", str(order.uid))).to_have_count(0)
+    expect(site.row("fills", str(fill.pk))).to_have_count(1)
+    announce("equity", {"account": "paper-spot", "equity": "100123.45", "at": fill.recorded_at.isoformat()})
+    expect(site.tile("equity")).to_have_text("100,123.45")
+    assert site.page.evaluate("window.notReloaded") is True
+
+
+def test_prices_move_the_mark_and_an_unheard_price_turns_stale(
+    world: World, trader: User, open_site: OpenSite
+) -> None:
+    site = open_site()
+    site.log_in(trader.username, PASSWORD)
+    at = now().isoformat()
+    quote = {"bid": "61999", "ask": "62001", "mid": "62000", "market_at": at, "received_at": at, "bars": {}}
+    assert in_own_thread(lambda: push_prices({"BTCUSDT": quote}))
+    expect(site.page.locator("#last-price")).to_have_text("62,000")
+    # 0.02 x (62,000 - 60,000) = 40
+    expect(site.row("positions", "paper-spot:BTCUSDT")).to_contain_text("+40.00")
+    panel = site.page.locator("section[data-freshness=prices]")
+    expect(panel).not_to_have_class("is-stale")
+    site.page.clock.install()
+    site.page.clock.fast_forward(60_000)
+    expect(site.page.locator("section.is-stale[data-freshness=prices]")).to_be_attached()
+
+
+def test_events_missed_while_the_socket_was_down_arrive_once_it_is_back(
+    world: World, trader: User, open_site: OpenSite
+) -> None:
+    site = open_site()
+    site.page.add_init_script(
+        """
+        const Real = WebSocket;
+        window.sockets = [];
+        window.refuse = false;
+        window.WebSocket = class extends Real {
+          constructor(url) { super(window.refuse ? url.replace("/ws/live/", "/ws/nowhere/") : url); window.sockets.push(this); }
+        };
+        """
+    )
+    site.log_in(trader.username, PASSWORD)
+    before = make_order(world.account, world.instruments["BTCUSDT"], world.strategy)
+    announce("orders", order_members(before, with_events=False))
+    site.row("orders", str(before.uid)).wait_for()
+    site.page.evaluate("window.refuse = true; window.sockets.at(-1).close()")
+    expect(site.connection).to_have_attribute("data-status", "reconnecting")
+    missed = [make_order(world.account, world.instruments["ETHUSDT"], None, price="3000") for _ in range(5)]
+    for order in missed:
+        announce("orders", order_members(order, with_events=False))
+    # The page's own renewal is cut off: what arrives now can only come from the resumed stream.
+    site.page.route("**/state/**", lambda route: route.abort())
+    site.page.evaluate("window.refuse = false")
+    expect(site.connection).to_have_attribute("data-status", "live", timeout=20_000)
+    for order in missed:
+        expect(site.row("orders", str(order.uid))).to_have_count(1)
+    expect(site.table("orders").locator("tr")).to_have_count(3 + 1 + 5)
+
+
+@pytest.mark.parametrize("path", ["/", "/orders/", "/risk/", "/approvals/", "/ops/", "/about/"])
+def test_no_page_scrolls_sideways_on_a_phone(
+    path: str, world: World, trader: User, open_site: OpenSite
+) -> None:
+    site = open_site(width=380, height=800)
+    site.log_in(trader.username, PASSWORD, path)
+    assert site.scroll_overflow() == 0
+    expect(site.page.locator("[data-open-halt]").first).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_text_has_contrast_and_controls_have_names(
+    theme: str, world: World, risk_officer: User, open_site: OpenSite
+) -> None:
+    site = open_site(theme=theme)
+    site.log_in(risk_officer.username, PASSWORD)
+    for path in ("/", "/orders/", "/risk/", "/approvals/", "/ops/", "/about/"):
+        site.open(path)
+        assert site.low_contrast() == [], path
+        assert site.unlabelled() == [], path
+    assert site.complaints == []
+
+
+def test_the_palette_finds_a_symbol_and_goes_there(
+    world: World, viewer: User, open_site: OpenSite
+) -> None:
+    site = open_site()
+    site.log_in(viewer.username, PASSWORD)
+    site.page.keyboard.press("Control+k")
+    site.page.keyboard.type("ethusdt")
+    site.page.keyboard.press("Enter")
+    site.page.wait_for_url("**/?symbol=ETHUSDT")
+    expect(site.page.locator("#symbol")).to_have_value("ETHUSDT")
+    assert Decimal(site.state()["tiles"][0]["value"]) == Decimal(100010)
+
+
+def test_a_viewer_sees_no_halt_and_no_cancel(world: World, viewer: User, open_site: OpenSite) -> None:
+    site = open_site()
+    site.log_in(viewer.username, PASSWORD, "/orders/")
+    expect(site.table("orders").locator("tr")).to_have_count(6)
+    assert site.page.get_by_role("button", name="Cancel order").count() == 0
+    assert site.page.locator("[data-open-halt]").count() == 0

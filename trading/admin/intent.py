@@ -1,0 +1,218 @@
+"""What operators want: every form goes through a service, and what raises risk waits for a second person."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from nautilus_site.common.admin import GovernedAdmin
+from nautilus_site.common.errors import ApplicationError, Forbidden
+from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.roles import permissions_of, permits
+from trading.domain.values import Level
+from trading.forms import AllowanceForm, ReasonForm, StateForm
+from trading.models import (
+    CircuitBreaker,
+    RiskLimit,
+    Strategy,
+    StrategyInstance,
+    SymbolAllowance,
+    TradingState,
+)
+from trading.services.breakers import breaker_force_open, breaker_reset_request
+from trading.services.controls import (
+    kill_raise,
+    limit_change,
+    resume_request,
+    symbol_disallow,
+)
+from trading.services.strategies import grant_change, strategy_disable, strategy_enable_request
+
+
+def _person(request: HttpRequest, permission: str) -> User:
+    """Who is acting, once their role allows it. A superuser flag counts for nothing."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    if not permits(permissions_of(request.user.role), permission):
+        raise Forbidden("PERMISSION_DENIED", f"your role lacks the permission {permission}")
+    return request.user
+
+
+class IntentAdmin(GovernedAdmin):
+    """A governed object: no add, no delete, no bulk edit; its form calls a service and saves nothing."""
+
+    form = ReasonForm
+    actions = None
+    list_editable = ()
+
+
+@admin.register(RiskLimit)
+class RiskLimitAdmin(IntentAdmin):
+    """A tighter value applies at once, a looser one becomes a request."""
+
+    governed_fields = ("value",)
+    list_display = ("name", "scope", "value", "unit", "tighter", "in_force_until", "changed_by", "changed_at")
+    list_filter = ("name", "unit")
+    search_fields = ("=name", "=scope")
+    ordering = ("name", "scope")
+
+    def propose(
+        self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
+    ) -> ChangeRequest | None:
+        value = Decimal(payload["value"])
+        before = RiskLimit.objects.get(pk=obj.pk)
+        loosens = value > before.value if before.tighter == "lower" else value < before.value
+        actor = _person(request, "change.request" if loosens else "limits.tighten")
+        return _request_or_none(
+            limit_change(name=before.name, scope=before.scope, value=value, reason=reason, actor=actor)
+        )
+
+
+@admin.register(Strategy)
+class StrategyAdmin(IntentAdmin):
+    """Switching off is immediate, switching on is a request. Parameters are shown."""
+
+    governed_fields = ("is_enabled",)
+    list_display = ("name", "kind", "interval", "is_enabled", "updated_at")
+    list_filter = ("is_enabled", "kind", "interval")
+    search_fields = ("name",)
+    ordering = ("name",)
+
+    def propose(
+        self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
+    ) -> ChangeRequest | None:
+        if payload["is_enabled"]:
+            requester = _person(request, "change.request")
+            return strategy_enable_request(name=obj.name, requester=requester, reason=reason)
+        strategy_disable(name=obj.name, actor=_person(request, "strategies.disable"), reason=reason)
+        return None
+
+
+@admin.register(StrategyInstance)
+class StrategyInstanceAdmin(IntentAdmin):
+    """Less weight or capital applies at once, more of either is a request."""
+
+    governed_fields = ("weight", "allocation")
+    list_display = (
+        "strategy",
+        "account",
+        "instrument",
+        "is_enabled",
+        "weight",
+        "allocation",
+        "target",
+        "last_bar_at",
+    )
+    list_filter = ("strategy", "account", "is_enabled")
+    list_select_related = ("strategy", "account", "instrument")
+    search_fields = ("=strategy__name", "=instrument__symbol")
+    ordering = ("strategy__name", "instrument__symbol", "pk")
+
+    def propose(
+        self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
+    ) -> ChangeRequest | None:
+        # The form has put the new values on `obj`; what they are compared with is what is stored.
+        stored = StrategyInstance.objects.select_related("strategy", "instrument").get(pk=obj.pk)
+        weight = Decimal(payload.get("weight", stored.weight))
+        allocation = Decimal(payload.get("allocation", stored.allocation))
+        raises = weight > stored.weight or allocation > stored.allocation
+        actor = _person(request, "change.request" if raises else "strategies.disable")
+        return _request_or_none(
+            grant_change(
+                instance=stored, weight=weight, allocation=allocation, actor=actor, reason=reason
+            )
+        )
+
+
+@admin.register(TradingState)
+class TradingStateAdmin(IntentAdmin):
+    """Raising a level is immediate, lowering it is a request."""
+
+    form = StateForm
+    change_permission = "kill.raise"
+    governed_fields = ("level",)
+    list_display = ("scope", "level", "reason_given", "changed_by", "changed_at")
+    list_filter = ("level",)
+    search_fields = ("scope",)
+    ordering = ("scope",)
+    fields = ("scope", "level", "reason_given", "changed_by", "changed_at", "version", "reason")
+    readonly_fields = ("reason_given",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        # The form's reason is the one for the change; the stored one is shown beside it.
+        return [name for name in super().get_readonly_fields(request, obj) if name != "reason"]
+
+    @admin.display(description="reason of the present level")
+    def reason_given(self, state: TradingState) -> str:
+        return TradingState.objects.values_list("reason", flat=True).get(pk=state.pk)
+
+    def propose(
+        self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
+    ) -> ChangeRequest | None:
+        level = Level(int(payload["level"]))
+        if level < Level(TradingState.objects.values_list("level", flat=True).get(pk=obj.pk)):
+            requester = _person(request, "kill.resume")
+            return resume_request(scope=obj.scope, to_level=level, reason=reason, requester=requester)
+        kill_raise(scope=obj.scope, level=level, reason=reason, actor=_person(request, "kill.raise"))
+        return None
+
+
+@admin.register(CircuitBreaker)
+class CircuitBreakerAdmin(IntentAdmin):
+    """Opening one by hand is immediate, closing it is a request; its rule is shown."""
+
+    change_permission = "kill.raise"
+    governed_fields = ("state",)
+    list_display = ("name", "scope", "state", "measured", "reason", "changed_at", "retry_at")
+    list_filter = ("state", "name")
+    search_fields = ("=name", "=scope")
+    ordering = ("name", "scope")
+    fields = ("name", "scope", "state", "rule", "measured", "changed_at", "retry_at", "reason")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return [name for name in super().get_readonly_fields(request, obj) if name != "reason"]
+
+    def propose(
+        self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
+    ) -> ChangeRequest | None:
+        if payload["state"] == CircuitBreaker.State.OPEN:
+            breaker_force_open(breaker_id=obj.pk, actor=_person(request, "kill.raise"), reason=reason)
+            return None
+        if payload["state"] == CircuitBreaker.State.HALF_OPEN:
+            raise ApplicationError("INVALID_STATE", "a breaker becomes half-open by itself; ask for closed")
+        return breaker_reset_request(
+            breaker_id=obj.pk, requester=_person(request, "breakers.reset"), reason=reason
+        )
+
+
+@admin.register(SymbolAllowance)
+class SymbolAllowanceAdmin(IntentAdmin):
+    """Taking a symbol off the list is immediate; putting one on is proposed through the approvals API."""
+
+    form = AllowanceForm
+    change_permission = "kill.raise"
+    governed_fields = ("removed",)
+    list_display = ("account", "instrument", "added_by", "added_at")
+    list_filter = ("account",)
+    list_select_related = ("account", "instrument", "added_by")
+    search_fields = ("=instrument__symbol",)
+    fields = ("account", "instrument", "added_by", "added_at", "removed", "reason")
+
+    def propose(
+        self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
+    ) -> ChangeRequest | None:
+        symbol_disallow(
+            account=obj.account,
+            instrument=obj.instrument,
+            actor=_person(request, "kill.raise"),
+            reason=reason,
+        )
+        return None
+
+
+def _request_or_none(outcome: Any) -> ChangeRequest | None:
+    return outcome if isinstance(outcome, ChangeRequest) else None
