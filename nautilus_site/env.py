@@ -52,13 +52,16 @@ class Environment:
     log_level: str
     wall_time_rails: bool
     replay: str
+    testnet_url: str
 
     @classmethod
     def read(cls, source: Mapping[str, str] | None = None) -> Environment:
         env = os.environ if source is None else source
         binance_env = env.get("BINANCE_ENV", "local")
         if binance_env not in BINANCE_ENVIRONMENTS:
-            raise SettingError("BINANCE_ENV", f"expected one of {', '.join(BINANCE_ENVIRONMENTS)}, was {binance_env!r}")
+            raise SettingError(
+                "BINANCE_ENV", f"expected one of {', '.join(BINANCE_ENVIRONMENTS)}, was {binance_env!r}"
+            )
         wall_time_rails = env.get("WALL_TIME_RAILS", "on")
         if wall_time_rails not in ("on", "off"):
             raise SettingError("WALL_TIME_RAILS", f"expected on or off, was {wall_time_rails!r}")
@@ -79,6 +82,7 @@ class Environment:
             log_level=env.get("LOG_LEVEL", "INFO").upper(),
             wall_time_rails=wall_time_rails == "on",
             replay=env.get("REPLAY", ""),
+            testnet_url=env.get("TESTNET_URL", ""),
         )
 
 
@@ -123,4 +127,6 @@ class RedisUrls:
         if parts.scheme in ("redis", "rediss"):
             base = f"{parts.scheme}://{parts.netloc}"
             return cls(f"{base}/0", f"{base}/1", f"{base}/2")
-        raise SettingError("REDIS_URL", f"expected unix:///path or redis://host:port, was scheme {parts.scheme!r}")
+        raise SettingError(
+            "REDIS_URL", f"expected unix:///path or redis://host:port, was scheme {parts.scheme!r}"
+        )

@@ -54,7 +54,7 @@ def command_center_state() -> dict[str, Any]:
 
 
 def order_rows(*, open_only: bool, limit: int = 100) -> list[dict[str, Any]]:
-    """Orders as table rows, newest first; accepted and denied ones side by side unless only open ones are wanted."""
+    """Orders as table rows, newest first; denied ones too unless only open ones are wanted."""
     orders = order_queryset(with_events=False)
     if open_only:
         orders = orders.filter(status__in=[s.value for s in OPEN_SHOWN])

@@ -7,12 +7,14 @@ from typing import Any
 from governance.selectors.shell import shell_state
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
-from nautilus_site.common.models import ChangeRequest, Role, User
+from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.roles import permissions_of
 from nautilus_site.common.selectors.approvals import approval_list
+from nautilus_site.common.services.change_requests import applier_for
 from trading.selectors.notation import age_s, utc_text
 
 _HISTORY = 100
+_NAMES = 6
 
 
 def inbox_state(user: User) -> dict[str, Any]:
@@ -42,7 +44,9 @@ def request_members(request: ChangeRequest, user: User) -> dict[str, Any]:
         "target": request.target,
         "requester": request.requester.username,
         "mine": mine,
-        "may_decide": not mine and "change.decide" in permissions_of(user.role),
+        "may_decide": not mine
+        and "change.decide" in permissions_of(user.role)
+        and user.role in _approver_roles(request.kind),
         "may_withdraw": mine,
         "deciders": _deciders(request),
         "reason": request.reason,
@@ -71,20 +75,23 @@ def history_row(request: ChangeRequest) -> dict[str, Any]:
     }
 
 
+def _approver_roles(kind: str) -> frozenset[str]:
+    """Roles that may decide a kind; none for a kind nobody has registered, which cannot be applied either."""
+    try:
+        return applier_for(kind).approver_roles
+    except ApplicationError:
+        return frozenset()
+
+
 def _deciders(request: ChangeRequest) -> str:
     """Who may decide, by name while they are few."""
-    # Importing the service that knows each kind's roles would turn the layers round; risk officers decide all kinds.
     people = list(
-        User.objects.filter(role=Role.RISK_OFFICER, is_active=True)
+        User.objects.filter(role__in=_approver_roles(request.kind), is_active=True)
         .exclude(pk=request.requester_id)
         .order_by("username")
-        .values_list("username", flat=True)[:6]
+        .values_list("username", flat=True)[:_NAMES]
     )
-    return (
-        f"any risk officer but the requester: {', '.join(people)}"
-        if people
-        else "nobody: no other risk officer is active"
-    )
+    return ", ".join(people) if people else "nobody: no other person with the needed role is active"
 
 
 def _difference(field: str, change: Any) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def shell_state() -> dict[str, Any]:
 
 
 def trading_summary(states: list[TradingState]) -> dict[str, Any]:
-    """The level in force everywhere and, where one differs, what else is stopped; in words of what is allowed."""
+    """The level in force everywhere and what else is stopped, in words of what is still allowed."""
     level = global_level(states)
     narrower = [state for state in states if state.scope != "global" and state.level > level]
     meaning = STILL_ALLOWED[level]

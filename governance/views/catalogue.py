@@ -28,7 +28,12 @@ OPEN_ORDERS = Table(
 RECENT_ORDERS = Table(
     "recent_orders",
     "Accepted and denied orders",
-    (*_BRIEF_HEAD[:-1], Column("code", "Reason"), Column("strategy", "Strategy"), Column("action", "", "action")),
+    (
+        *_BRIEF_HEAD[:-1],
+        Column("code", "Reason"),
+        Column("strategy", "Strategy"),
+        Column("action", "", "action"),
+    ),
     "/api/v1/orders",
     "No order yet.",
     "Every order appears here, also the ones a rail has stopped, with the rail's code.",

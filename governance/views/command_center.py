@@ -51,7 +51,7 @@ class CommandCenter(Page):
 
 
 def chosen_symbol(request: HttpRequest, state: Mapping[str, Any]) -> str:
-    """The symbol the URL names if it is one we know, else one we hold or traded last; empty while there is none."""
+    """The symbol the URL names if we know it, else one we hold or traded last; empty while there is none."""
     symbols = traded_symbols()
     try:
         wanted = normalise_symbol(request.GET.get("symbol", ""))

@@ -77,7 +77,7 @@ class Page(LoginRequiredMixin, View):
         except ApplicationError as error:
             # A wrong filter in a URL somebody shared: say so and show the page without it.
             status, problem = error.status, error.message
-            request.GET = type(request.GET)()  # type: ignore[assignment]
+            request.GET = type(request.GET)()
             state = self.state(request, user)
         held = sorted(permissions_of(user.role))
         symbols = traded_symbols()

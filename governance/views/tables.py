@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
 from typing import Any
 
 NONE = "–"
@@ -31,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A panel with a table: where its rows are in the page state, its API twin, what to say when it is empty."""
+    """A panel with a table: its rows' name in the page state, its API twin, what to say when it is empty."""
 
     name: str
     title: str
@@ -106,15 +106,21 @@ def _number(kind: str, value: Any) -> str:
     if kind == "decimal":
         return f"{number:,f}"
     if kind == "money":
-        return f"{number:,.2f}".replace("-", "−")
-    rounded = round(number, 2)
+        return f"{_cents(number):,f}".replace("-", "−")
+    rounded = _cents(number)
     mark = "▲ +" if rounded > 0 else "▼ −" if rounded < 0 else ""
-    return f"{mark}{abs(number):,.2f}"
+    return f"{mark}{abs(rounded):,f}"
+
+
+def _cents(number: Decimal) -> Decimal:
+    """Two decimals, halves away from zero: as the browser rounds the same text."""
+    with localcontext(prec=60):
+        return number.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
 
 
 def _tone(value: Any) -> str:
     try:
-        rounded = round(Decimal(str(value)), 2)
+        rounded = _cents(Decimal(str(value)))
     except InvalidOperation:
         return ""
     return "up" if rounded > 0 else "down" if rounded < 0 else ""

@@ -15,8 +15,7 @@ _SHA = re.compile(r"[0-9a-f]{7,64}")
 
 @cache
 def commit_sha() -> str:
-    """`BUILD_SHA` of the environment or of a file BUILD_SHA, else what .git says (without the git program).
-    """
+    """`BUILD_SHA` of the environment or of a file BUILD_SHA, else what .git says (without the git program)."""
     root = Path(settings.BASE_DIR)
     given = os.environ.get("BUILD_SHA", "")  # set by the image build, not a setting people tune
     if not given and (root / "BUILD_SHA").is_file():

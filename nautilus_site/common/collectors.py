@@ -26,8 +26,7 @@ def register_collector(factory: CollectorFactory, *, name: str | None = None) ->
 
 
 class RegisteredCollectors(Collector):
-    """Runs every registered factory. One that fails is reported as `collector_up{name} 0` and hides no other.
-    """
+    """Runs every registered factory. One that fails is reported as `collector_up{name} 0` and hides no other."""
 
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily(

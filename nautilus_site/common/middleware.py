@@ -74,9 +74,8 @@ class ContentSecurityPolicyMiddleware(_Middleware):
 
     def after(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if "Content-Security-Policy" not in response:
-            response["Content-Security-Policy"] = content_security_policy(
-                request.path, str(request.csp_nonce)
-            )  # type: ignore[attr-defined]
+            nonce = str(request.csp_nonce)  # type: ignore[attr-defined]
+            response["Content-Security-Policy"] = content_security_policy(request.path, nonce)
         return response
 
 

@@ -95,8 +95,7 @@ PERSON_ONLY = frozenset({"change.decide", "kill.resume"})
 
 
 def permissions_of(role: str, scopes: Iterable[str] = ()) -> frozenset[str]:
-    """What a role may do, narrowed by a token's scopes; no scopes means no narrowing. Unknown roles: nothing.
-    """
+    """What a role may do, narrowed by a token's scopes; no scopes means no narrowing. Unknown roles: nothing."""
     held = ROLE_PERMISSIONS.get(role, frozenset())
     narrowed = frozenset(scopes)
     if not narrowed:

@@ -11,7 +11,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 NAUTILUS_HOME = ENV.home
 BINANCE_ENV = ENV.binance_env
-TESTNET_URL = f"http://127.0.0.1:{ENV.testnet_port}"
+TESTNET_URL = ENV.testnet_url or f"http://127.0.0.1:{ENV.testnet_port}"
 EXPORTER_PORT = ENV.exporter_port
 BIND = ENV.bind
 PORT = ENV.port
@@ -117,7 +117,11 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_SOFT_TIME_LIMIT = 100
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600, "socket_timeout": 5, "retry_policy": {"max_retries": 1}}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 600,
+    "socket_timeout": 5,
+    "retry_policy": {"max_retries": 1},
+}
 CELERY_TASK_DEFAULT_QUEUE = "governance"
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -2,7 +2,7 @@
 
 from nautilus_site.settings.base import *  # noqa: F403
 
-SECRET_KEY = "only-for-the-test-suite-" + "x" * 32  # noqa: S105
+SECRET_KEY = "only-for-the-test-suite-" + "x" * 32
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nautilus_site.env import ROOT, Environment, SettingError
 
-REPLAY_SPEED = "60"
+REPLAY_SPEED = "600"
 DEMO_SPEED = "10"
 
 

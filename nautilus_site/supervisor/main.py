@@ -1,6 +1,6 @@
 """`manage.py run`: check what can be checked, then hand over to the supervisor.
 
-Django is not loaded here: the supervisor stays small, starts at once, and runs even when an app is broken.
+Django is not set up here: the supervisor stays small, starts at once, and runs even when an app is broken.
 """
 
 from __future__ import annotations

@@ -26,15 +26,19 @@ from trading.models import (
     Position,
     ProcessHeartbeat,
     ReconcileRun,
-    RiskLimit,
     Strategy,
     StrategyInstance,
     SymbolAllowance,
     TradingState,
 )
+from trading.services.controls import limits_install
 from universe.models import Bar, Instrument, Quote, StreamState, Venue
 
-SYMBOLS = {"BTCUSDT": ("BTC", Decimal(60000)), "ETHUSDT": ("ETH", Decimal(3000)), "BNBUSDT": ("BNB", Decimal(600))}
+SYMBOLS = {
+    "BTCUSDT": ("BTC", Decimal(60000)),
+    "ETHUSDT": ("ETH", Decimal(3000)),
+    "BNBUSDT": ("BNB", Decimal(600)),
+}
 
 
 def exchange_entry(symbol: str, base: str) -> dict[str, Any]:
@@ -53,7 +57,12 @@ def exchange_entry(symbol: str, base: str) -> dict[str, Any]:
             {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
             {"filterType": "LOT_SIZE", "minQty": "0.00001", "maxQty": "9000", "stepSize": "0.00001"},
             {"filterType": "MARKET_LOT_SIZE", "minQty": "0", "maxQty": "100", "stepSize": "0"},
-            {"filterType": "NOTIONAL", "minNotional": "5", "applyMinToMarket": True, "maxNotional": "9000000"},
+            {
+                "filterType": "NOTIONAL",
+                "minNotional": "5",
+                "applyMinToMarket": True,
+                "maxNotional": "9000000",
+            },
         ],
     }
 
@@ -70,9 +79,11 @@ class World:
 
 
 def build_world() -> World:
-    """Write the rows. One BTC position of 0.02 bought at 60000 with a middle price of 60500: +10.00 unrealised."""
+    """Write the rows: among them 0.02 BTC bought at 60000, the middle price 60500: +10 unrealised."""
     moment = now()
-    venue = Venue.objects.create(name="binance-spot", market="spot", environment="local", last_synced_at=moment)
+    venue = Venue.objects.create(
+        name="binance-spot", market="spot", environment="local", last_synced_at=moment
+    )
     account = Account.objects.create(
         name="paper-spot",
         venue=venue,
@@ -192,18 +203,15 @@ def _controls(account: Account, moment: datetime) -> None:
     TradingState.objects.create(
         scope="global", level=0, reason="demo", changed_by="seed", changed_at=moment - timedelta(hours=1)
     )
-    for name, value, unit in (
-        ("max_notional", 10000, "USDT"),
-        ("exposure_account", 20000, "USDT"),
-        ("exposure_global", 50000, "USDT"),
-        ("exposure_symbol", 10000, "USDT"),
-        ("orders_per_minute", 60, "orders"),
-        ("max_open_orders", 20, "orders"),
-        ("price_max_age", 10, "s"),
-    ):
-        RiskLimit.objects.create(
-            name=name, value=Decimal(value), unit=unit, changed_by="seed", changed_at=moment
-        )
+    limits_install(
+        actor="seed",
+        values={
+            "max_notional": Decimal(10000),
+            "exposure_account": Decimal(20000),
+            "exposure_global": Decimal(50000),
+            "price_max_age": Decimal(60),
+        },
+    )
     for scope, used, cap in (
         ("symbol:paper-spot:BTCUSDT", 8200, 10000),
         ("account:paper-spot", 9100, 20000),
@@ -230,10 +238,19 @@ def _controls(account: Account, moment: datetime) -> None:
         ("watchdog", "watchdog", 95),
     ):
         ProcessHeartbeat.objects.create(
-            name=name, kind=kind, pid=4000 + age, host="here", started_at=moment, beat_at=moment - timedelta(seconds=age)
+            name=name,
+            kind=kind,
+            pid=4000 + age,
+            host="here",
+            started_at=moment,
+            beat_at=moment - timedelta(seconds=age),
         )
-    StreamState.objects.create(name="market:binance-spot", connected_at=moment, last_message_at=moment, reconnects=1)
-    StreamState.objects.create(name="user:paper-spot", connected_at=moment, last_message_at=moment, reconnects=0)
+    StreamState.objects.create(
+        name="market:binance-spot", connected_at=moment, last_message_at=moment, reconnects=1
+    )
+    StreamState.objects.create(
+        name="user:paper-spot", connected_at=moment, last_message_at=moment, reconnects=0
+    )
     ReconcileRun.objects.create(
         account=account,
         trigger="periodic",
@@ -260,7 +277,14 @@ def _orders(
     ):
         created = moment - timedelta(minutes=30 - number * 4)
         order = make_order(
-            account, instruments[symbol], strategy, side=side, quantity=quantity, price=price, status=status, at=created
+            account,
+            instruments[symbol],
+            strategy,
+            side=side,
+            quantity=quantity,
+            price=price,
+            status=status,
+            at=created,
         )
         if code:
             order.code, order.message = code, "27000 USDT is above the limit of 10000 USDT"
@@ -277,7 +301,12 @@ def _orders(
             ]
             order.save(update_fields=["code", "message", "checks"])
         if status in ("FILLED", "PARTIALLY_FILLED"):
-            make_fill(order, share=Decimal(1 if status == "FILLED" else 0.4).quantize(Decimal("0.1")), at=end - timedelta(minutes=40 - number * 9), trade_id=number + 1)
+            make_fill(
+                order,
+                share=Decimal(1 if status == "FILLED" else 0.4).quantize(Decimal("0.1")),
+                at=end - timedelta(minutes=40 - number * 9),
+                trade_id=number + 1,
+            )
         orders.append(order)
     return orders
 
@@ -330,11 +359,18 @@ def make_order(
         updated_at=created,
     )
     for name, delay in (("RESERVED", 0), (status, 31)):
-        OrderEvent.objects.create(order=order, status=name, source="rails" if delay == 0 else "response", at=created + timedelta(milliseconds=delay))
+        OrderEvent.objects.create(
+            order=order,
+            status=name,
+            source="rails" if delay == 0 else "response",
+            at=created + timedelta(milliseconds=delay),
+        )
     return Order.objects.select_related("account", "instrument", "strategy").get(pk=order.pk)
 
 
-def make_fill(order: Order, *, share: Decimal = Decimal(1), at: datetime | None = None, trade_id: int = 1) -> Fill:
+def make_fill(
+    order: Order, *, share: Decimal = Decimal(1), at: datetime | None = None, trade_id: int = 1
+) -> Fill:
     """An execution of a share of an order at its limit price; fee 0.1 % in quote."""
     assert order.price is not None
     quantity = (order.quantity * share).quantize(Decimal("0.00000001"))
@@ -360,7 +396,9 @@ def make_fill(order: Order, *, share: Decimal = Decimal(1), at: datetime | None 
     )
 
 
-def make_request(requester: User, *, kind: str, target: str, payload: dict[str, Any], snapshot: dict[str, Any]) -> ChangeRequest:
+def make_request(
+    requester: User, *, kind: str, target: str, payload: dict[str, Any], snapshot: dict[str, Any]
+) -> ChangeRequest:
     """A pending change request as a service would have filed it."""
     moment = now()
     return ChangeRequest.objects.create(

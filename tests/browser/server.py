@@ -1,4 +1,4 @@
-"""The application served over real HTTP and WebSockets from a thread of the test process, on the test database."""
+"""The application served over real HTTP and WebSockets from a thread, on the test database."""
 
 from __future__ import annotations
 

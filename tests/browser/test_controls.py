@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from playwright.sync_api import expect
 
@@ -12,6 +13,7 @@ from tests.browser.pages import HaltDialog, Inbox, Site
 from tests.browser.rows import World
 from trading.domain.values import Level
 from trading.models import Order, RiskLimit, TradingState
+from trading.services.controls import limit_change
 
 OpenSite = Callable[..., Site]
 
@@ -78,11 +80,7 @@ def test_loosening_a_limit_waits_for_a_second_risk_officer_who_approves_it(
 def test_a_log_in_that_is_too_old_leads_through_log_in_and_back(
     world: World, make_user: Callable[..., User], open_site: OpenSite, settings: object
 ) -> None:
-    from datetime import timedelta
-
     first, second = (make_user("risk_officer", username=name) for name in ("risk", "risk2"))
-    from trading.services.controls import limit_change
-
     request = limit_change(
         name="max_notional", scope="global", value=RiskLimit.objects.get(name="max_notional").value * 2,
         reason="deeper book", actor=first,
@@ -138,3 +136,22 @@ def test_filters_are_in_the_address_and_in_the_api_call_shown(
     assert lines[0].startswith("created_at,symbol,side,type,status,quantity,price")
     assert ",ETHUSDT,BUY,LIMIT,DENIED,9,3000," in lines[1]
     assert site.complaints == []
+
+
+def test_an_order_is_checked_rail_by_rail_before_it_can_be_placed(
+    world: World, trader: User, open_site: OpenSite
+) -> None:
+    site = open_site()
+    site.log_in(trader.username, PASSWORD, "/orders/")
+    site.page.click("#new-order")
+    dialog = site.page.locator("#order-dialog")
+    dialog.locator("[name=symbol]").select_option("BTCUSDT")
+    dialog.locator("[name=quantity]").fill("0.5")
+    dialog.locator("[name=price]").fill("60000")
+    expect(dialog.locator("[data-effect]")).to_contain_text("BUY 0.5 BTCUSDT for about 30,000.00")
+    expect(dialog.locator("[data-confirm]")).to_be_disabled()
+    dialog.locator("#order-check").click()
+    expect(dialog.locator("[data-result]")).to_contain_text("Would be denied")
+    expect(dialog.locator("[data-checks]")).to_contain_text("NOTIONAL_ABOVE_MAX")
+    expect(dialog.locator("[data-confirm]")).to_be_disabled()
+    assert Order.objects.count() == len(world.orders)

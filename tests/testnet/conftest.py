@@ -128,6 +128,16 @@ class Venue:
 StartVenue = Callable[..., Awaitable[Venue]]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _audit_tables_can_be_emptied_between_tests() -> None:
+    """The paper exchange has no database: the suite-wide preparation of one is replaced by nothing."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_redis_keys() -> None:
+    """Nor does it use the broker."""
+
+
 @pytest.fixture
 async def start_venue() -> AsyncIterator[StartVenue]:
     """Start exchanges that stop with the test."""

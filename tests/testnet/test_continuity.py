@@ -322,6 +322,30 @@ def test_every_recorded_candle_has_a_path_that_is_exactly_itself(real_data: Path
         assert times[-1] == candle.open_ms + file.length_ms - 1
 
 
+async def test_candle_interrupted_by_a_crash_still_comes_out_exactly(
+    start_venue: StartVenue, tmp_path: Path
+) -> None:
+    file = read_candles(FIXTURES / "FIXUSDT_1h.csv")
+    first_open = file.candles[70].open_ms
+    venue = await start_venue(
+        replay=FIXTURES, symbols=("FIXUSDT",), start_ms=first_open, data_dir=tmp_path / "state"
+    )
+    await venue.advance(25 * 60_000 + 17_000)
+    venue.exchange.journal.flush()
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("journal.jsonl", "snapshot.json"):
+        (copy / name).write_bytes((tmp_path / "state" / name).read_bytes())
+    again = await start_venue(replay=FIXTURES, symbols=("FIXUSDT",), start_ms=first_open, data_dir=copy)
+    await again.advance(HOUR_MS)
+    answer = await again.anonymous().public(
+        "GET", "/api/v3/klines", symbol="FIXUSDT", interval="1h", startTime=first_open, limit=1
+    )
+    candle = file.candles[70]
+    prices = [int(Decimal(text).scaleb(8)) for text in answer.body[0][1:5]]
+    assert prices == [candle.open, candle.high, candle.low, candle.close]
+
+
 async def test_replay_ends_with_a_break_and_orders_are_refused(start_venue: StartVenue) -> None:
     file = read_candles(FIXTURES / "FIXUSDT_1h.csv")
     end = file.candles[-1].open_ms + HOUR_MS

@@ -29,12 +29,13 @@ from trading.models import (
 )
 
 
-class EstimatePaginator(Paginator):
+class EstimatePaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs only
     """Counts an unfiltered table by the planner's estimate: an exact count reads all of it on every page."""
 
     @cached_property
     def count(self) -> int:
-        query = self.object_list.query
+        rows: Any = self.object_list
+        query = rows.query
         if query.where:
             return int(super().count)
         with connection.cursor() as cursor:

@@ -122,9 +122,7 @@ class StrategyInstanceAdmin(IntentAdmin):
         raises = weight > stored.weight or allocation > stored.allocation
         actor = _person(request, "change.request" if raises else "strategies.disable")
         return _request_or_none(
-            grant_change(
-                instance=stored, weight=weight, allocation=allocation, actor=actor, reason=reason
-            )
+            grant_change(instance=stored, weight=weight, allocation=allocation, actor=actor, reason=reason)
         )
 
 

@@ -33,7 +33,7 @@ def check_parameters(request: Request, known: Collection[str]) -> None:
         )
 
 
-class StrictFilterSet(filters.FilterSet):
+class StrictFilterSet(filters.FilterSet):  # the library has no types
     """A FilterSet that refuses unknown names."""
 
     def is_valid(self) -> bool:
@@ -42,7 +42,7 @@ class StrictFilterSet(filters.FilterSet):
         return bool(super().is_valid())
 
 
-class SymbolFilter(filters.CharFilter):
+class SymbolFilter(filters.CharFilter):  # the library has no types
     """A symbol in any spelling; what is no symbol matches nothing."""
 
     def filter(self, qs: Any, value: Any) -> Any:

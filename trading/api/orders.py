@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -125,8 +126,10 @@ class OrderListView(MembersListView):
         responses={200: DryRunSerializer, 201: OrderSerializer, **DENIED_ANSWER},
         filters=False,
     )
-    def post(self, request: Request) -> Response:
-        return self._judge(request) if request.data.get("dry_run") is True else self._place(request)
+    def post(self, request: Request) -> HttpResponse:
+        # The parser lets only objects through.
+        members: Any = request.data
+        return self._judge(request) if members.get("dry_run") is True else self._place(request)
 
     @idempotent(required=True)
     def _place(self, request: Request) -> Response:
@@ -271,5 +274,3 @@ def person_of(request: Request) -> User:
     """Who is asking; the permission check has made sure that somebody is."""
     assert isinstance(request.user, User)
     return request.user
-
-

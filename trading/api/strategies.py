@@ -19,7 +19,7 @@ from trading.models import Strategy
 from trading.selectors.decisions import decision_members, decision_queryset
 from trading.selectors.strategies import strategies_members, strategy_get, strategy_queryset
 from trading.serializers.controls import ReasonedProposalSerializer, ReasonRequestSerializer
-from trading.serializers.strategies import DecisionSerializer, StrategySerializer
+from trading.serializers.strategies import StrategyDecisionSerializer, StrategySerializer
 from trading.services.strategies import strategy_disable, strategy_enable_request
 
 
@@ -102,7 +102,7 @@ class StrategyDisableView(APIView):
 class DecisionListView(MembersListView):
     """Decisions, newest first."""
 
-    serializer_class = DecisionSerializer
+    serializer_class = StrategyDecisionSerializer
     filterset_class = DecisionFilter
     ordering_fields = ("bar_open_at", "decided_at")
 

@@ -28,8 +28,8 @@ from trading.adapters.binance.user_stream import UserStream
 from trading.domain.errors import VenueError
 from trading.domain.ports import KlineRecord
 from trading.models import Account, Credential, Strategy
-from trading.services.demo import demo_strategies_install
 from trading.services.credentials import credential_open
+from trading.services.demo import demo_strategies_install
 from trading.services.heartbeats import heartbeat
 from trading.services.reconcile import reconcile_request
 from trading.services.venue_events import venue_event_store
@@ -193,7 +193,9 @@ class Feed:
             case KlineEvent():
                 self._heard_market = time.monotonic()
                 self._bars[event.symbol, event.interval] = event
-                self._market_time_ms[event.symbol] = event.close_time_ms if event.closed else event.open_time_ms
+                self._market_time_ms[event.symbol] = (
+                    event.close_time_ms if event.closed else event.open_time_ms
+                )
                 if event.closed:
                     await self._bar_closed(event)
             case Connected():
@@ -203,7 +205,9 @@ class Feed:
                 if since is not None:
                     await _db(stream_gap_closed, name=self._market_name, since=since)
             case Disconnected():
-                await _db(stream_disconnected, name=self._market_name, at=_at(event.at_ns), reason=event.reason)
+                await _db(
+                    stream_disconnected, name=self._market_name, at=_at(event.at_ns), reason=event.reason
+                )
 
     async def _bar_closed(self, event: KlineEvent) -> None:
         instrument = self._instruments.get(event.symbol)
@@ -226,7 +230,9 @@ class Feed:
                 try:
                     await _db(_backfill, instrument, interval)
                 except (VenueError, DatabaseError) as error:
-                    log.warning("backfill_failed", symbol=instrument.symbol, interval=interval, error=str(error)[:200])
+                    log.warning(
+                        "backfill_failed", symbol=instrument.symbol, interval=interval, error=str(error)[:200]
+                    )
 
     async def _flush(self) -> None:
         """Write changed quotes a few times a second, and show prices to the screens."""
@@ -307,7 +313,9 @@ class Feed:
         finally:
             age.cancel()
 
-    async def _user_item(self, account: Account, name: str, item: Connected | Disconnected | dict[str, Any]) -> None:
+    async def _user_item(
+        self, account: Account, name: str, item: Connected | Disconnected | dict[str, Any]
+    ) -> None:
         match item:
             case Connected():
                 await _db(stream_connected, name=name, at=_at(item.at_ns))

@@ -55,7 +55,9 @@ class Watchdog:
         """One look at everything."""
         if self.flag.exists():
             self._raise_by_flag()
-        for account in Account.objects.select_related("venue").filter(is_active=True, opened_at__isnull=False):
+        for account in Account.objects.select_related("venue").filter(
+            is_active=True, opened_at__isnull=False
+        ):
             for due in enforcements_due(account, "watchdog"):
                 enforcement_step(
                     account=account,

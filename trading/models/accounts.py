@@ -11,9 +11,13 @@ class Account(models.Model):
     name = models.SlugField(max_length=40, unique=True)
     venue = models.ForeignKey("universe.Venue", on_delete=models.PROTECT)
     is_active = models.BooleanField(default=True)
-    shards = models.PositiveSmallIntegerField(default=1, help_text="order lanes that may send at the same time")
+    shards = models.PositiveSmallIntegerField(
+        default=1, help_text="order lanes that may send at the same time"
+    )
     opened_at = models.DateTimeField(null=True, blank=True, help_text="when the opening balances were booked")
-    reconciled_at = models.DateTimeField(null=True, blank=True, help_text="end of the last clean reconciliation")
+    reconciled_at = models.DateTimeField(
+        null=True, blank=True, help_text="end of the last clean reconciliation"
+    )
     day_started_on = models.DateField(null=True, blank=True)
     day_start_equity = ledger_amount(null=True, blank=True)
     peak_equity = ledger_amount(null=True, blank=True)
@@ -80,7 +84,9 @@ class TradeCursor(models.Model):
     opened_at = models.DateTimeField(help_text="trades before this belong to the opening balance")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["account", "instrument"], name="one_cursor_per_symbol")]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "instrument"], name="one_cursor_per_symbol")
+        ]
 
     def __str__(self) -> str:
         return f"{self.account} {self.instrument} > {self.last_trade_id}"

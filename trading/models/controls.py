@@ -16,7 +16,9 @@ class TradingState(models.Model):
     reason = models.TextField(blank=True)
     changed_by = models.CharField(max_length=150)
     changed_at = models.DateTimeField()
-    version = models.PositiveIntegerField(default=0, help_text="grows with every change of any scope on the global row")
+    version = models.PositiveIntegerField(
+        default=0, help_text="grows with every change of any scope on the global row"
+    )
 
     def __str__(self) -> str:
         return f"{self.scope} {Level(self.level).name}"
@@ -39,7 +41,9 @@ class KillEnforcement(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["scope", "account", "enforcer", "state_version"], name="one_enforcement"),
+            models.UniqueConstraint(
+                fields=["scope", "account", "enforcer", "state_version"], name="one_enforcement"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -53,7 +57,9 @@ class RiskLimit(models.Model):
     scope = models.CharField(max_length=120, default="global")
     value = money()
     unit = models.CharField(max_length=16)
-    tighter = models.CharField(max_length=6, choices=[("lower", "lower"), ("higher", "higher")], default="lower")
+    tighter = models.CharField(
+        max_length=6, choices=[("lower", "lower"), ("higher", "higher")], default="lower"
+    )
     in_force_until = models.DateTimeField(null=True, blank=True)
     policy_version = models.PositiveIntegerField(default=1)
     description = models.CharField(max_length=200, blank=True)

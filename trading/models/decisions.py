@@ -22,7 +22,9 @@ class Decision(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        constraints = [models.UniqueConstraint(fields=["instance", "bar_open_at"], name="one_decision_per_bar")]
+        constraints = [
+            models.UniqueConstraint(fields=["instance", "bar_open_at"], name="one_decision_per_bar")
+        ]
 
     def __str__(self) -> str:
         return f"{self.instance} {self.bar_open_at:%H:%M} {self.target:+.2f}"
@@ -42,7 +44,9 @@ class Plan(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        constraints = [models.UniqueConstraint(fields=["account", "instrument", "version"], name="plan_version_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "instrument", "version"], name="plan_version_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.account} {self.instrument} plan {self.version}"

@@ -11,7 +11,9 @@ class EquitySnapshot(models.Model):
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE)
     at = models.DateTimeField()
-    market_at = models.DateTimeField(null=True, help_text="the venue's market time; differs from `at` in a replay")
+    market_at = models.DateTimeField(
+        null=True, help_text="the venue's market time; differs from `at` in a replay"
+    )
     equity = ledger_amount()
     cash = ledger_amount()
     market_value = ledger_amount()

@@ -21,7 +21,9 @@ class Fill(models.Model):
     commission = ledger_amount()
     commission_asset = models.CharField(max_length=20)
     commission_quote = ledger_amount(help_text="the commission valued in quote currency when it was booked")
-    realized = ledger_amount(default=0, help_text="realised result of this fill in quote currency, before commission")
+    realized = ledger_amount(
+        default=0, help_text="realised result of this fill in quote currency, before commission"
+    )
     maker = models.BooleanField()
     slippage_bps = models.FloatField(null=True, help_text="against the arrival mid; positive is worse for us")
     traded_at = models.DateTimeField(help_text="the venue's market time")
@@ -31,7 +33,9 @@ class Fill(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["account", "instrument", "trade_id"], name="trade_id_booked_once"),
+            models.UniqueConstraint(
+                fields=["account", "instrument", "trade_id"], name="trade_id_booked_once"
+            ),
             models.CheckConstraint(condition=models.Q(quantity__gt=0, price__gt=0), name="fill_positive"),
         ]
         indexes = [models.Index(fields=["instrument", "-traded_at"], name="fills_by_symbol")]
@@ -62,7 +66,9 @@ class LedgerEntry(models.Model):
         ordering = ["-id"]
         verbose_name_plural = "ledger entries"
         constraints = [
-            models.UniqueConstraint(fields=["account", "transaction", "owner", "asset", "kind"], name="posted_once"),
+            models.UniqueConstraint(
+                fields=["account", "transaction", "owner", "asset", "kind"], name="posted_once"
+            ),
         ]
 
     def __str__(self) -> str:

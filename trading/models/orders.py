@@ -34,14 +34,22 @@ class Order(models.Model):
     client_order_id = models.CharField(max_length=36)
     venue_order_id = models.BigIntegerField(null=True, blank=True)
     plan = models.ForeignKey(Plan, null=True, blank=True, on_delete=models.PROTECT, related_name="orders")
-    decision = models.ForeignKey(Decision, null=True, blank=True, on_delete=models.PROTECT, related_name="orders")
+    decision = models.ForeignKey(
+        Decision, null=True, blank=True, on_delete=models.PROTECT, related_name="orders"
+    )
     strategy = models.ForeignKey(Strategy, null=True, blank=True, on_delete=models.PROTECT)
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT
+    )
 
     side = models.CharField(max_length=4, choices=[(s.value, s.value) for s in Side])
     type = models.CharField(max_length=20, help_text="as asked for")
-    venue_type = models.CharField(max_length=20, choices=[(t.value, t.value) for t in OrderType], help_text="as sent")
-    time_in_force = models.CharField(max_length=4, blank=True, choices=[(t.value, t.value) for t in TimeInForce])
+    venue_type = models.CharField(
+        max_length=20, choices=[(t.value, t.value) for t in OrderType], help_text="as sent"
+    )
+    time_in_force = models.CharField(
+        max_length=4, blank=True, choices=[(t.value, t.value) for t in TimeInForce]
+    )
     quantity = money()
     price = money(null=True, blank=True)
     reduce_only = models.BooleanField(default=False)
@@ -50,7 +58,9 @@ class Order(models.Model):
     status = models.CharField(max_length=18, choices=[(s.value, s.value) for s in OrderStatus])
     executed_quantity = money(default=0)
     executed_quote = money(default=0)
-    reported_status = models.CharField(max_length=18, blank=True, help_text="the furthest state the venue has told")
+    reported_status = models.CharField(
+        max_length=18, blank=True, help_text="the furthest state the venue has told"
+    )
     reported_executed = money(default=0, help_text="how much the venue says is executed; fills follow")
     reserved_notional = ledger_amount(default=0, help_text="held in the exposure buckets, quote currency")
     reserved_asset = models.CharField(max_length=20, blank=True)
@@ -58,7 +68,9 @@ class Order(models.Model):
     fence = models.BigIntegerField(null=True, help_text="the lease under which it was sent")
     timestamp_ms = models.BigIntegerField(null=True, help_text="the signed timestamp, exactly as sent")
     recv_window_ms = models.PositiveIntegerField(null=True)
-    not_found_at_ms = models.JSONField(default=list, help_text="venue times at which it was definitively not found")
+    not_found_at_ms = models.JSONField(
+        default=list, help_text="venue times at which it was definitively not found"
+    )
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_reason = models.CharField(max_length=200, blank=True)
     cancel_tried_at = models.DateTimeField(null=True, blank=True)
@@ -84,13 +96,18 @@ class Order(models.Model):
                 condition=Q(venue_order_id__isnull=False),
             ),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="order_quantity_positive"),
-            models.CheckConstraint(condition=Q(executed_quantity__lte=F("quantity")), name="executed_within_quantity"),
             models.CheckConstraint(
-                condition=Q(reserved_notional__gte=0, reserved_amount__gte=0), name="reservations_not_negative"
+                condition=Q(executed_quantity__lte=F("quantity")), name="executed_within_quantity"
+            ),
+            models.CheckConstraint(
+                condition=Q(reserved_notional__gte=0, reserved_amount__gte=0),
+                name="reservations_not_negative",
             ),
         ]
         indexes = [
-            models.Index(fields=["account", "shard", "id"], name="orders_open", condition=Q(status__in=_OPEN)),
+            models.Index(
+                fields=["account", "shard", "id"], name="orders_open", condition=Q(status__in=_OPEN)
+            ),
             models.Index(fields=["account", "-created_at"], name="orders_by_time"),
             models.Index(fields=["instrument", "-id"], name="orders_by_symbol"),
             models.Index(fields=["status", "-id"], name="orders_by_status"),
@@ -110,7 +127,9 @@ class OrderEvent(models.Model):
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="events")
     status = models.CharField(max_length=18)
-    source = models.CharField(max_length=12, help_text="rails, authorise, response, stream, query, sweep, cancel")
+    source = models.CharField(
+        max_length=12, help_text="rails, authorise, response, stream, query, sweep, cancel"
+    )
     at = models.DateTimeField()
     detail = models.JSONField(default=dict)
 

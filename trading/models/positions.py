@@ -17,15 +17,21 @@ class Position(models.Model):
     commission = ledger_amount(default=0, help_text="all commission, valued in quote currency")
     open_buy = money(default=0, help_text="quantity of buys that are not over yet")
     open_sell = money(default=0)
-    carried_notional = ledger_amount(default=0, help_text="exposure held for the quantity, at reservation prices")
-    carried_by = models.JSONField(default=dict, help_text="carried_notional split by strategy; empty name: people")
+    carried_notional = ledger_amount(
+        default=0, help_text="exposure held for the quantity, at reservation prices"
+    )
+    carried_by = models.JSONField(
+        default=dict, help_text="carried_notional split by strategy; empty name: people"
+    )
     plan_version = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["account", "instrument"], name="one_position_per_symbol"),
-            models.CheckConstraint(condition=models.Q(open_buy__gte=0, open_sell__gte=0), name="open_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(open_buy__gte=0, open_sell__gte=0), name="open_not_negative"
+            ),
         ]
 
     def __str__(self) -> str:

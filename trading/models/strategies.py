@@ -31,18 +31,26 @@ class StrategyInstance(models.Model):
     account = models.ForeignKey(Account, on_delete=models.CASCADE)
     instrument = models.ForeignKey("universe.Instrument", on_delete=models.PROTECT)
     is_enabled = models.BooleanField(default=True)
-    weight = models.DecimalField(max_digits=9, decimal_places=8, default=1, help_text="share of the allocation, 0 to 1")
+    weight = models.DecimalField(
+        max_digits=9, decimal_places=8, default=1, help_text="share of the allocation, 0 to 1"
+    )
     allocation = money(default=0, help_text="capital granted, in quote currency")
     in_force_until = models.DateTimeField(null=True, blank=True, help_text="past this it may only reduce")
     state = models.JSONField(null=True, editable=False)
     parameters_digest = models.CharField(max_length=64, blank=True, editable=False)
-    last_bar_at = models.DateTimeField(null=True, editable=False, help_text="open time of the last bar stepped")
+    last_bar_at = models.DateTimeField(
+        null=True, editable=False, help_text="open time of the last bar stepped"
+    )
     target = models.FloatField(null=True, editable=False, help_text="the last desired exposure, -1 to 1")
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["strategy", "account", "instrument"], name="one_instance_per_symbol"),
-            models.CheckConstraint(condition=models.Q(weight__gte=0, weight__lte=1), name="weight_is_a_share"),
+            models.UniqueConstraint(
+                fields=["strategy", "account", "instrument"], name="one_instance_per_symbol"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(weight__gte=0, weight__lte=1), name="weight_is_a_share"
+            ),
             models.CheckConstraint(condition=models.Q(allocation__gte=0), name="allocation_not_negative"),
         ]
 

@@ -10,7 +10,9 @@ class VenueEvent(models.Model):
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE)
     kind = models.CharField(max_length=32)
-    digest = models.CharField(max_length=64, help_text="sha256 of the message, so that a repeat is stored once")
+    digest = models.CharField(
+        max_length=64, help_text="sha256 of the message, so that a repeat is stored once"
+    )
     payload = models.JSONField()
     received_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
@@ -19,7 +21,9 @@ class VenueEvent(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["account", "digest"], name="message_stored_once")]
         indexes = [
-            models.Index(fields=["account", "id"], name="events_unsettled", condition=models.Q(settled_at=None)),
+            models.Index(
+                fields=["account", "id"], name="events_unsettled", condition=models.Q(settled_at=None)
+            ),
         ]
 
     def __str__(self) -> str:

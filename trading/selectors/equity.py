@@ -34,7 +34,7 @@ def equity_series(
     Every point is a real snapshot (per account the last one of its stretch of time), never an average.
     """
     first, last = since.timestamp(), max(until.timestamp(), since.timestamp() + 1)
-    parameters = {
+    parameters: dict[str, float | int | datetime | str | None] = {
         "first": first,
         "last": last,
         "points": max(1, min(points, MAXIMUM_POINTS) - 1),

@@ -111,10 +111,10 @@ def _prices(now: datetime) -> Iterator[Metric]:
     prices: dict[tuple[str, ...], float] = {}
     ages: dict[tuple[str, ...], float] = {}
     for quote in Quote.objects.filter(pk__in=instruments):
-        labels = instruments[quote.instrument_id]
-        ages[labels] = max(0.0, (now - quote.received_at).total_seconds())
+        key = instruments[quote.instrument_id]
+        ages[key] = max(0.0, (now - quote.received_at).total_seconds())
         if quote.bid is not None and quote.ask is not None:
-            prices[labels] = float((quote.bid + quote.ask) / 2)
+            prices[key] = float((quote.bid + quote.ask) / 2)
     labels = ["symbol", "venue"]
     yield _labelled("mark_price_usd", "Middle of bid and ask.", labels, prices)
     yield _labelled(
@@ -122,9 +122,9 @@ def _prices(now: datetime) -> Iterator[Metric]:
     )
     sizes: dict[tuple[str, ...], float] = {}
     for instrument_id, quantity in Position.objects.values_list("instrument_id", "quantity"):
-        key = instruments.get(instrument_id)
-        if key is not None:
-            sizes[key] = sizes.get(key, 0.0) + float(quantity)
+        found = instruments.get(instrument_id)
+        if found is not None:
+            sizes[found] = sizes.get(found, 0.0) + float(quantity)
     yield _labelled("position_size", "Signed position in base units, over all accounts.", labels, sizes)
 
 
@@ -148,7 +148,7 @@ def _liveness(now: datetime) -> Iterator[Metric]:
         "stream_age_seconds",
         "Since the last message of a stream, wall time.",
         ["stream"],
-        {(name,): max(0.0, (now - at).total_seconds()) for name, at in streams},
+        {(name,): max(0.0, (now - at).total_seconds()) for name, at in streams if at is not None},
     )
 
 
@@ -175,7 +175,9 @@ def _grants() -> Iterator[Metric]:
         .values("strategy__name")
         .annotate(weight=Max("weight"), allocation=Sum("allocation"))
     )
-    weights = {(row["strategy__name"],): float(row["weight"]) for row in rows}
-    allocations = {(row["strategy__name"],): float(row["allocation"]) for row in rows}
+    weights: dict[tuple[str, ...], float] = {(row["strategy__name"],): float(row["weight"]) for row in rows}
+    allocations: dict[tuple[str, ...], float] = {
+        (row["strategy__name"],): float(row["allocation"]) for row in rows
+    }
     yield _labelled("strategy_weight", "Largest weight among the instances.", ["strategy"], weights)
     yield _labelled("strategy_allocation_usd", "Capital granted, all instances.", ["strategy"], allocations)

@@ -78,7 +78,7 @@ def limit_loosens(name: str, scope: str, value: Decimal) -> bool:
     limit = RiskLimit.objects.filter(name=name, scope=scope).first()
     if limit is None:
         return False
-    return value > limit.value if limit.tighter == "lower" else value < limit.value
+    return bool(value > limit.value if limit.tighter == "lower" else value < limit.value)
 
 
 def limit_list() -> list[dict[str, Any]]:

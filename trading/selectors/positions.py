@@ -27,14 +27,15 @@ def position_unrealized(position: Position, mark: Decimal | None) -> Decimal | N
         return Decimal(0)
     if mark is None:
         return None
-    value = exact_product(abs(position.quantity), mark)
-    return value - position.cost if position.quantity > 0 else position.cost - value
+    value, cost = exact_product(abs(position.quantity), mark), Decimal(position.cost)
+    return value - cost if position.quantity > 0 else cost - value
 
 
 def position_notional(position: Position, mark: Decimal | None) -> Decimal:
     """Signed value at `mark`; at cost while there is no mark, so that an exposure never vanishes."""
     if mark is None:
-        return position.cost if position.quantity >= 0 else -position.cost
+        cost = Decimal(position.cost)
+        return cost if position.quantity >= 0 else -cost
     return exact_product(position.quantity, mark)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -95,7 +95,7 @@ def _open_orders() -> dict[str, int]:
     return {
         "open": sum(counts.values()),
         "unknown": counts.get(OrderStatus.UNKNOWN, 0),
-        "by_status": {status: counts.get(status, 0) for status in OPEN_STATUSES},  # type: ignore[dict-item]
+        "by_status": {status: counts.get(status, 0) for status in OPEN_STATUSES},
     }
 
 
@@ -190,8 +190,8 @@ def _rate(use: RateUse) -> dict[str, Any]:
     }
 
 
-def _reconcile(accounts: list[Account], now: datetime) -> dict[str, Any]:
-    run_ids = [account.last_run_id for account in accounts if account.last_run_id is not None]  # type: ignore[attr-defined]
+def _reconcile(accounts: Sequence[Any], now: datetime) -> dict[str, Any]:
+    run_ids = [account.last_run_id for account in accounts if account.last_run_id is not None]
     runs = {run.account_id: run for run in ReconcileRun.objects.filter(pk__in=run_ids)}
     rows = []
     for account in accounts:

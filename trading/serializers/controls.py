@@ -125,9 +125,7 @@ class ReconcileRunSerializer(serializers.Serializer[Any]):
     started_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
     elapsed_s = serializers.FloatField(allow_null=True)
-    outcome = serializers.ChoiceField(
-        choices=["clean", "repaired", "divergent", "failed"], allow_null=True
-    )
+    outcome = serializers.ChoiceField(choices=["clean", "repaired", "divergent", "failed"], allow_null=True)
     report = serializers.DictField()
 
 

@@ -77,7 +77,7 @@ class OrderEventSerializer(serializers.Serializer[Any]):
     """One step of an order's life."""
 
     status = serializers.ChoiceField(choices=[status.value for status in OrderStatus])
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # DRF's own attribute of this name
     at = serializers.DateTimeField()
     detail = serializers.DictField()
 

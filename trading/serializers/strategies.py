@@ -11,7 +11,7 @@ from trading.serializers.controls import BreakerSerializer
 from trading.serializers.portfolio import AccountWorthSerializer, WorthSerializer
 
 
-class DecisionSerializer(serializers.Serializer[Any]):
+class StrategyDecisionSerializer(serializers.Serializer[Any]):
     """One step of a strategy. `bar_open_at` is market time, `decided_at` wall time."""
 
     id = serializers.IntegerField()
@@ -38,7 +38,7 @@ class StrategyInstanceSerializer(serializers.Serializer[Any]):
     in_force_until = serializers.DateTimeField(allow_null=True)
     target = serializers.FloatField(allow_null=True)
     last_bar_at = serializers.DateTimeField(allow_null=True)
-    last_decision = DecisionSerializer(allow_null=True)
+    last_decision = StrategyDecisionSerializer(allow_null=True)
 
 
 class StrategySerializer(serializers.Serializer[Any]):

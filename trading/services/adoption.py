@@ -78,5 +78,3 @@ def report_settle(*, account: Account, report: OrderReport, source: str) -> Orde
     if is_terminal(OrderStatus(order.status)) and not report.fills and order.reported_status:
         return order
     return order_settle(order_id=order.pk, report=report, trades=report.fills, source=source)
-
-

@@ -61,7 +61,9 @@ def venue_call_observed(venue: str, outcome: CallOutcome, latency_s: float, code
             )
         if code in (-1003, -1015):
             metrics.RATE_LIMITED.labels(venue=venue).inc()
-        half_open = CircuitBreaker.objects.filter(scope=f"venue:{venue}", state=CircuitBreaker.State.HALF_OPEN)
+        half_open = CircuitBreaker.objects.filter(
+            scope=f"venue:{venue}", state=CircuitBreaker.State.HALF_OPEN
+        )
         if failed or half_open.exists():
             breakers_evaluate(venue=venue, probe_ok=not failed)
     except DatabaseError as error:
@@ -106,7 +108,9 @@ def breaker_force_open(*, breaker_id: int, actor: User, reason: str) -> CircuitB
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     state = _load(row)
-    after = breakers.trip(state, BreakerRule(**row.rule), datetime_to_ns(now()), f"forced open by {actor}: {reason}")
+    after = breakers.trip(
+        state, BreakerRule(**row.rule), datetime_to_ns(now()), f"forced open by {actor}: {reason}"
+    )
     _store(row, state, after)
     audit_record(action="breaker.forced_open", target=f"breaker:{row.pk}", actor=actor, reason=reason)
     return row
@@ -194,4 +198,3 @@ def breaker_windows_prune(keep_s: int = 3600) -> int:
     """Delete call counts older than any window. Returns how many."""
     deleted, _ = VenueCallWindow.objects.filter(second__lt=int(now().timestamp()) - keep_s).delete()
     return deleted
-

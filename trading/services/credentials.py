@@ -55,7 +55,10 @@ def credential_store(
         },
     )
     audit_record(
-        action="credential.stored", target=f"{account.name}:{purpose}", actor=actor, after={"last_four": api_key[-4:]}
+        action="credential.stored",
+        target=f"{account.name}:{purpose}",
+        actor=actor,
+        after={"last_four": api_key[-4:]},
     )
     return credential
 
@@ -73,9 +76,13 @@ def credential_open(*, account: Account, purpose: str) -> tuple[str, str]:
     if credential is None:
         raise ApplicationError("NO_CREDENTIAL", f"account {account.name} has no key for {purpose}")
     try:
-        secret = SealedBox(_opening_key(str(_keys_folder() / OPENING_KEY))).decrypt(bytes(credential.sealed_secret))
+        secret = SealedBox(_opening_key(str(_keys_folder() / OPENING_KEY))).decrypt(
+            bytes(credential.sealed_secret)
+        )
     except CryptoError:
-        raise ApplicationError("NO_CREDENTIAL", f"the {purpose} key of {account.name} was sealed elsewhere") from None
+        raise ApplicationError(
+            "NO_CREDENTIAL", f"the {purpose} key of {account.name} was sealed elsewhere"
+        ) from None
     return credential.api_key, secret.decode()
 
 
@@ -88,5 +95,5 @@ def process_kind() -> str:
     """What this process is, by the `-X nautilus-KIND` it was started with; empty for a plain interpreter."""
     for option in sys._xoptions:
         if option.startswith("nautilus-"):
-            return option.removeprefix("nautilus-")
+            return str(option).removeprefix("nautilus-")
     return ""

@@ -81,7 +81,8 @@ def demo_install() -> bool:
                     "name": ACCOUNT,
                     "balances": {"USDT": START_USDT},
                     "keys": [
-                        {"api_key": k.api_key, "api_secret": k.api_secret, "permissions": k.permissions} for k in keys
+                        {"api_key": k.api_key, "api_secret": k.api_secret, "permissions": k.permissions}
+                        for k in keys
                     ],
                 }
             ],
@@ -110,7 +111,8 @@ def demo_strategies_install() -> int:
                 "updated_at": moment,
             },
         )
-        share = (Decimal(START_USDT) / 5 / len(instruments)).quantize(Decimal(1))
+        # Fifteen percent of the account in all, so that every symbol fits under the strategy's cap at once.
+        share = (Decimal(START_USDT) * Decimal("0.15") / len(instruments)).quantize(Decimal(1))
         for instrument in instruments:
             SymbolAllowance.objects.get_or_create(
                 account=account, instrument=instrument, defaults={"added_at": moment}
@@ -150,10 +152,7 @@ def _account() -> list[Key]:
     venue = venue_ensure(market="spot", environment=settings.BINANCE_ENV)
     account = Account.objects.create(name=ACCOUNT, venue=venue)
     breakers_install(venue=venue.name, actor=ACTOR)
-    keys = [
-        Key(purpose.value, _random_key(), _random_key())
-        for purpose in Credential.Purpose
-    ]
+    keys = [Key(purpose.value, _random_key(), _random_key()) for purpose in Credential.Purpose]
     for key in keys:
         credential_store(
             account=account, purpose=key.purpose, api_key=key.api_key, api_secret=key.api_secret, actor=ACTOR

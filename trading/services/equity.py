@@ -97,4 +97,4 @@ def equity_prune() -> int:
             """,
             [now() - KEEP_FINE],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)

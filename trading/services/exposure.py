@@ -26,7 +26,11 @@ def balances_locked(account: Account, assets: set[str]) -> dict[str, Balance]:
     """The balance rows of some assets, locked in the order of their names."""
     for asset in sorted(assets):
         Balance.objects.get_or_create(account=account, asset=asset)
-    rows = Balance.objects.select_for_update(of=("self",)).filter(account=account, asset__in=assets).order_by("asset")
+    rows = (
+        Balance.objects.select_for_update(of=("self",))
+        .filter(account=account, asset__in=assets)
+        .order_by("asset")
+    )
     return {row.asset: row for row in rows}
 
 
@@ -57,7 +61,7 @@ def _cap_for(scope: str) -> Decimal:
     kind, _, rest = scope.partition(":")
     name = _LIMIT_OF.get(kind, "exposure_global")
     limit_scope = f"symbol:{rest.rpartition(':')[2]}" if kind == "symbol" else scope
-    values = list(
+    values: list[Decimal] = list(
         RiskLimit.objects.filter(name=name, scope__in={GLOBAL, limit_scope}).values_list("value", flat=True)
     )
     if not values:
@@ -70,7 +74,9 @@ def buckets_reserve(scopes: list[str], amount: Decimal) -> bool:
     if amount == 0:
         return True
     for scope in scopes:
-        taken = ExposureBucket.objects.filter(scope=scope, used__lte=F("cap") - amount).update(used=F("used") + amount)
+        taken = ExposureBucket.objects.filter(scope=scope, used__lte=F("cap") - amount).update(
+            used=F("used") + amount
+        )
         if not taken:
             return False
     return True
@@ -82,7 +88,9 @@ def buckets_move(deltas: Mapping[str, Decimal]) -> None:
         delta = deltas[scope]
         if delta:
             after = Greatest(F("used") + delta, Value(ZERO))
-            ExposureBucket.objects.filter(scope=scope).update(used=after, overrun=Greatest(after - F("cap"), Value(ZERO)))
+            ExposureBucket.objects.filter(scope=scope).update(
+                used=after, overrun=Greatest(after - F("cap"), Value(ZERO))
+            )
 
 
 def _width(scope: str) -> tuple[int, str]:

@@ -24,7 +24,12 @@ class Line:
 
 
 def ledger_post(
-    *, account: Account, transaction: str, lines: Iterable[Line], at: datetime | None = None, fill: Fill | None = None
+    *,
+    account: Account,
+    transaction: str,
+    lines: Iterable[Line],
+    at: datetime | None = None,
+    fill: Fill | None = None,
 ) -> None:
     """Book a transaction: each line for the account and its counter line for the venue; balances follow.
 
@@ -48,7 +53,9 @@ def ledger_post(
                     at=moment,
                 )
             )
-        changed = Balance.objects.filter(account=account, asset=line.asset).update(amount=F("amount") + line.amount)
+        changed = Balance.objects.filter(account=account, asset=line.asset).update(
+            amount=F("amount") + line.amount
+        )
         if not changed:
             Balance.objects.create(account=account, asset=line.asset, amount=line.amount)
     if sum((entry.amount for entry in entries), Decimal(0)) != 0:

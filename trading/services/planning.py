@@ -26,7 +26,9 @@ from universe.models import Instrument
 log = structlog.get_logger(__name__)
 
 REBALANCE_BAND = Decimal("0.10")
-_FALLBACK_LIMIT = Decimal("0.98")  # of the largest order: the collared price of a market order is above the close
+_FALLBACK_LIMIT = Decimal(
+    "0.98"
+)  # of the largest order: the collared price of a market order is above the close
 
 
 @transaction.atomic
@@ -57,7 +59,9 @@ def plan_refresh(*, account_id: int, instrument_id: int) -> list[Order]:
     if latest is None:
         return []
     values, _ = limit_values(["global", f"account:{account.name}", f"symbol:{instrument.symbol}"])
-    open_orders = list(Order.objects.filter(account=account, instrument=instrument, ended_at=None).order_by("pk"))
+    open_orders = list(
+        Order.objects.filter(account=account, instrument=instrument, ended_at=None).order_by("pk")
+    )
     domain = instrument.to_domain()
     wanted = planner.plan(
         [_desire(i, decisions[i.pk]) for i in instances],
@@ -85,11 +89,10 @@ def plan_refresh(*, account_id: int, instrument_id: int) -> list[Order]:
         order = next(o for o in open_orders if o.client_order_id == client_id)
         if order.cancel_requested_at is None:
             order_cancel_request(order=order, actor="planner", reason="the target changed")
-    return [
-        order
-        for leg, intent in enumerate(wanted.intents)
-        if (order := _send(account, instrument, plan, leg, intent, latest)) is not None
+    sent = [
+        _send(account, instrument, plan, leg, intent, latest) for leg, intent in enumerate(wanted.intents)
     ]
+    return [order for order in sent if order is not None]
 
 
 def _desire(instance: StrategyInstance, decision: Decision | None) -> Desire:
@@ -150,7 +153,12 @@ def _send(
                 origin=Order.Origin.STRATEGY,
                 intent_key=f"plan:{plan.pk}:{leg}",
                 client_order_id=client_order_id(
-                    settings.BINANCE_ENV, account.name, strategy.name, f"plan-{plan.pk}-{decision.key}", leg, 0
+                    settings.BINANCE_ENV,
+                    account.name,
+                    strategy.name,
+                    f"plan-{plan.pk}-{decision.key}",
+                    leg,
+                    0,
                 ),
                 decided_at=plan.created_at,
                 strategy=strategy,

@@ -26,7 +26,12 @@ from trading.domain.ports import BalanceReport, ExecutionVenue, OrderReport, Tra
 from trading.domain.values import decimal_text
 from trading.models import Account, Balance, Divergence, Fill, LedgerEntry, Order, ReconcileRun, TradeCursor
 from trading.services.adoption import order_adopt, report_settle
-from trading.services.execution.resolve import late_landings_check, order_resolve, orders_in_doubt, report_trades
+from trading.services.execution.resolve import (
+    late_landings_check,
+    order_resolve,
+    orders_in_doubt,
+    report_trades,
+)
 from trading.services.execution.settle import order_settle
 from trading.services.exposure import balances_locked
 from trading.services.ledger import Line, ledger_post
@@ -58,7 +63,11 @@ def reconcile_request(*, account: Account, actor: User | str, trigger: str = "ma
     run = ReconcileRun.objects.create(account=account, trigger=trigger, started_at=now())
     audit_record(action="reconcile.requested", target=account.name, actor=actor)
     enqueue_on_commit(
-        "trading.tasks.account_reconcile", queue="control", account_id=account.pk, trigger=trigger, run_id=run.pk
+        "trading.tasks.account_reconcile",
+        queue="control",
+        account_id=account.pk,
+        trigger=trigger,
+        run_id=run.pk,
     )
     return run
 
@@ -100,7 +109,10 @@ def account_reconcile(
 def _open(account: Account, venue: ExecutionVenue) -> None:
     """Book what the account holds before we ever traded it, and remember the last trade of each symbol."""
     instruments = list(Instrument.objects.filter(venue=account.venue, status="TRADING"))
-    last = {i.pk: max((t.trade_id for t in venue.trades(i.symbol, from_id=None, start_ms=None)), default=0) for i in instruments}
+    last = {
+        i.pk: max((t.trade_id for t in venue.trades(i.symbol, from_id=None, start_ms=None)), default=0)
+        for i in instruments
+    }
     balances = venue.balances()
     with transaction.atomic():
         locked = Account.objects.select_for_update(of=("self",)).get(pk=account.pk)
@@ -149,7 +161,10 @@ def _reconcile(account: Account, venue: ExecutionVenue, report: Report) -> None:
 def _symbols(account: Account, open_orders: list[OrderReport]) -> list[str]:
     """Symbols we have a cursor for and have ever traded, or that have open orders now."""
     traded = set(
-        Order.objects.filter(account=account).order_by().values_list("instrument__symbol", flat=True).distinct()
+        Order.objects.filter(account=account)
+        .order_by()
+        .values_list("instrument__symbol", flat=True)
+        .distinct()
     )
     return sorted(traded | {report.symbol for report in open_orders})
 
@@ -177,7 +192,14 @@ def _sweep_trades(account: Account, symbol: str, venue: ExecutionVenue, report: 
         order = _order_of(account, instrument, venue_order_id, venue)
         if order is None:
             unexplained = True
-            _diverge(account, report, "MISSING_FILL", f"{symbol}:{missing[0].trade_id}", None, str(missing[0].quantity))
+            _diverge(
+                account,
+                report,
+                "MISSING_FILL",
+                f"{symbol}:{missing[0].trade_id}",
+                None,
+                str(missing[0].quantity),
+            )
             continue
         order_settle(order_id=order.pk, report=None, trades=missing, source="sweep")
         report.fills_booked += len(missing)
@@ -186,9 +208,13 @@ def _sweep_trades(account: Account, symbol: str, venue: ExecutionVenue, report: 
         TradeCursor.objects.filter(pk=cursor.pk, last_trade_id__lt=last).update(last_trade_id=last)
 
 
-def _order_of(account: Account, instrument: Instrument, venue_order_id: int, venue: ExecutionVenue) -> Order | None:
+def _order_of(
+    account: Account, instrument: Instrument, venue_order_id: int, venue: ExecutionVenue
+) -> Order | None:
     """The order behind a trade: by the venue's id, or by asking the venue what that id is."""
-    order = Order.objects.filter(account=account, instrument=instrument, venue_order_id=venue_order_id).first()
+    order = Order.objects.filter(
+        account=account, instrument=instrument, venue_order_id=venue_order_id
+    ).first()
     if order is not None:
         return order
     report = venue.query_by_id(instrument.symbol, venue_order_id)
@@ -198,7 +224,9 @@ def _order_of(account: Account, instrument: Instrument, venue_order_id: int, ven
     return ours or order_adopt(account=account, report=report, source="sweep")
 
 
-def _sweep_orders(account: Account, venue: ExecutionVenue, open_orders: list[OrderReport], report: Report) -> None:
+def _sweep_orders(
+    account: Account, venue: ExecutionVenue, open_orders: list[OrderReport], report: Report
+) -> None:
     """Settle every order the venue lists, and ask about every order of ours it does not list."""
     listed = set()
     for entry in open_orders:
@@ -306,7 +334,9 @@ def _finish(run: ReconcileRun, account: Account, report: Report) -> None:
     run.save()
     if report.repairs:
         metrics.RECONCILE_REPAIRS.inc(report.repairs)
-    if not Divergence.objects.filter(account=account, resolved_at=None, sightings__gte=CONFIRMED_AFTER).exists():
+    if not Divergence.objects.filter(
+        account=account, resolved_at=None, sightings__gte=CONFIRMED_AFTER
+    ).exists():
         Account.objects.filter(pk=account.pk).update(reconciled_at=now())
 
 

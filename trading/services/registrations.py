@@ -37,7 +37,9 @@ def register() -> None:
     )
     register_applier(
         "symbol.allow",
-        Applier(allowances.allowance_snapshot, allowances.apply_allow, approver_roles=_RISK, requester_roles=_ASK),
+        Applier(
+            allowances.allowance_snapshot, allowances.apply_allow, approver_roles=_RISK, requester_roles=_ASK
+        ),
     )
     register_applier(
         "breaker.reset",
@@ -45,11 +47,15 @@ def register() -> None:
     )
     register_applier(
         "strategy.enable",
-        Applier(strategies.strategy_snapshot, strategies.apply_enable, approver_roles=_RISK, requester_roles=_ASK),
+        Applier(
+            strategies.strategy_snapshot, strategies.apply_enable, approver_roles=_RISK, requester_roles=_ASK
+        ),
     )
     register_applier(
         "strategy.grant",
-        Applier(strategies.grant_snapshot, strategies.apply_grant, approver_roles=_RISK, requester_roles=_ASK),
+        Applier(
+            strategies.grant_snapshot, strategies.apply_grant, approver_roles=_RISK, requester_roles=_ASK
+        ),
     )
     register_readiness("reconciliation", _reconciled)
     register_collector(trading_gauges, name="trading")

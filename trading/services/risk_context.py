@@ -100,7 +100,9 @@ def risk_context(
     """Gather everything the rails ask. `values` are the limits in force, the earliest of which ends at `expires_at`."""
     moment = now()
     name = strategy.name if strategy else None
-    scopes = scopes_of(venue=account.venue.name, account=account.name, symbol=instrument.symbol, strategy=name)
+    scopes = scopes_of(
+        venue=account.venue.name, account=account.name, symbol=instrument.symbol, strategy=name
+    )
     level, level_scope = effective_level(scopes)
     base = books.balances.get(instrument.base_asset)
     quote = books.balances.get(instrument.quote_asset)
@@ -122,7 +124,9 @@ def risk_context(
     )
     # Expected open, or disturbed by a difference nobody has explained: not reconciled.
     diverging = Divergence.objects.filter(account=account, resolved_at=None, sightings__gte=2).exists()
-    reconciled_age = None if account.reconciled_at is None or diverging else _ns(moment - account.reconciled_at)
+    reconciled_age = (
+        None if account.reconciled_at is None or diverging else _ns(moment - account.reconciled_at)
+    )
     quote_age = None if market.received_at is None else _ns(moment - market.received_at)
     if not settings.WALL_TIME_RAILS and quote_age is not None:
         quote_age = 0

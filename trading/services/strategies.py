@@ -41,7 +41,9 @@ def instances_due() -> list[int]:
     rows = (
         StrategyInstance.objects.filter(is_enabled=True, strategy__is_enabled=True)
         .annotate(
-            latest=Max("instrument__bars__open_time", filter=Q(instrument__bars__interval=F("strategy__interval")))
+            latest=Max(
+                "instrument__bars__open_time", filter=Q(instrument__bars__interval=F("strategy__interval"))
+            )
         )
         .filter(Q(last_bar_at=None) | Q(latest__gt=F("last_bar_at")), latest__isnull=False)
     )
@@ -65,13 +67,19 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     row = instance.strategy
     strategy = load_strategy(row.kind)()
     try:
-        params = parse_params(strategy.Params, row.parameters)
+        params: Any = parse_params(strategy.Params, row.parameters)
     except ParameterError as error:
         log.error("strategy_parameters_refused", strategy=row.name, error=str(error))
         return None
-    digest = hashlib.sha256(json.dumps([row.kind, row.interval, row.parameters], sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(
+        json.dumps([row.kind, row.interval, row.parameters], sort_keys=True).encode()
+    ).hexdigest()
     step_ns = interval_ns(row.interval)
-    warm = instance.state is not None and instance.parameters_digest == digest and instance.last_bar_at is not None
+    warm = (
+        instance.state is not None
+        and instance.parameters_digest == digest
+        and instance.last_bar_at is not None
+    )
     bars = bars_recent(instance.instrument, row.interval, CATCH_UP)
     if warm:
         fresh = [bar for bar in bars if ns_to_datetime(bar.open_time_ns) > _seen(instance)]
@@ -209,7 +217,12 @@ def strategy_disable(*, name: str, actor: User | str, reason: str) -> Strategy:
         strategy.is_enabled, strategy.updated_at = False, now()
         strategy.save(update_fields=["is_enabled", "updated_at"])
         audit_record(
-            action="strategy.disabled", target=f"strategy:{name}", actor=actor, reason=reason, before=True, after=False
+            action="strategy.disabled",
+            target=f"strategy:{name}",
+            actor=actor,
+            reason=reason,
+            before=True,
+            after=False,
         )
         publish("trading_state", {"strategy": name, "enabled": False})
     return strategy
@@ -247,7 +260,9 @@ def grant_change(
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     if not 0 <= weight <= 1 or allocation < 0:
-        raise ApplicationError("INVALID_VALUE", "expected a weight of 0 to 1 and an allocation of zero or more")
+        raise ApplicationError(
+            "INVALID_VALUE", "expected a weight of 0 to 1 and an allocation of zero or more"
+        )
     diff = {
         "weight": [decimal_text(instance.weight), decimal_text(weight)],
         "allocation": [decimal_text(instance.allocation), decimal_text(allocation)],
@@ -266,13 +281,23 @@ def grant_change(
 
 @transaction.atomic
 def _grant_set(
-    instance_id: int, weight: Decimal, allocation: Decimal, *, actor: User | str, reason: str, diff: dict[str, Any]
+    instance_id: int,
+    weight: Decimal,
+    allocation: Decimal,
+    *,
+    actor: User | str,
+    reason: str,
+    diff: dict[str, Any],
 ) -> StrategyInstance:
     instance = StrategyInstance.objects.select_for_update(of=("self",)).get(pk=instance_id)
     instance.weight, instance.allocation = weight, allocation
     instance.save(update_fields=["weight", "allocation"])
     audit_record(
-        action="strategy.grant_changed", target=f"instance:{instance_id}", actor=actor, reason=reason, after=diff
+        action="strategy.grant_changed",
+        target=f"instance:{instance_id}",
+        actor=actor,
+        reason=reason,
+        after=diff,
     )
     enqueue_on_commit(
         "trading.tasks.plan_refresh",

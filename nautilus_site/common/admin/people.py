@@ -54,8 +54,8 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
-        tokens = super().get_queryset(request)
-        return tokens if may_manage_users(request) else tokens.filter(user_id=request.user.pk)
+        tokens: QuerySet[ApiToken] = super().get_queryset(request)
+        return tokens if may_manage_users(request) else tokens.filter(user_id=request.user.pk or 0)
 
     @display(description="scopes")
     def scope_list(self, token: ApiToken) -> str:

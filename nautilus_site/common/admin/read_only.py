@@ -11,7 +11,7 @@ from nautilus_site.common.admin.site import may_open_admin
 from nautilus_site.common.roles import permissions_of, permits
 
 
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
+class ReadOnlyAdmin(ModelAdmin):
     """For orders, fills, audit rows. `view_permission` names the permission needed to look."""
 
     view_permission = "read"

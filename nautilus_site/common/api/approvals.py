@@ -71,7 +71,7 @@ class ApprovalRequestSerializer(serializers.Serializer[Any]):
     expires_in_s = serializers.IntegerField(required=False, min_value=1, max_value=7 * 24 * 3600)
 
 
-class DecisionSerializer(serializers.Serializer[Any]):
+class ApprovalDecisionSerializer(serializers.Serializer[Any]):
     note = serializers.CharField(required=False, allow_blank=True, max_length=2000, default="")
 
 
@@ -137,7 +137,7 @@ class ApproveView(APIView):
 
     required = {"POST": "change.decide"}
 
-    @extend_schema(request=DecisionSerializer, responses=ApprovalSerializer)
+    @extend_schema(request=ApprovalDecisionSerializer, responses=ApprovalSerializer)
     @idempotent()
     def post(self, request: Request, pk: UUID) -> Response:
         note = _note(request)
@@ -151,7 +151,7 @@ class RejectView(APIView):
     required = {"POST": "change.request"}
     person_only = {"POST"}
 
-    @extend_schema(request=DecisionSerializer, responses=ApprovalSerializer)
+    @extend_schema(request=ApprovalDecisionSerializer, responses=ApprovalSerializer)
     @idempotent()
     def post(self, request: Request, pk: UUID) -> Response:
         note = _note(request)
@@ -160,7 +160,7 @@ class RejectView(APIView):
 
 
 def _note(request: Request) -> str:
-    form = DecisionSerializer(data=request.data)
+    form = ApprovalDecisionSerializer(data=request.data)
     form.is_valid(raise_exception=True)
     return str(form.validated_data["note"])
 

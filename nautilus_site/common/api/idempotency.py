@@ -52,7 +52,7 @@ def idempotent(*, required: bool = False) -> Callable[[Handler], Handler]:
             if key is None:
                 return handler(view, request, *args, **kwargs)
             fingerprint = request_fingerprint(request)
-            outcome = _claim_or_answer(int(request.user.pk), key, fingerprint)
+            outcome = _claim_or_answer(_user_id(request), key, fingerprint)
             if isinstance(outcome, HttpResponse):
                 return outcome
             request.idempotency = outcome  # type: ignore[attr-defined]
@@ -82,6 +82,11 @@ def request_fingerprint(request: Request) -> str:
     body = json.dumps(request.data, sort_keys=True, separators=(",", ":"), default=str)
     text = "\n".join((str(request.method), request.get_full_path(), body))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _user_id(request: Request) -> int:
+    assert request.user.pk is not None  # the permission check came first
+    return int(request.user.pk)
 
 
 def _claim_or_answer(user_id: int, key: str, fingerprint: str) -> Claim | HttpResponse:

@@ -36,7 +36,7 @@ class UserThrottle(BaseThrottle):
         rate = api_settings.DEFAULT_THROTTLE_RATES.get(self.scope)
         if not rate:
             return True
-        limit, period_s = parse_rate(rate)
+        limit, period_s = parse_rate(str(rate))
         who = f"u{request.user.pk}" if request.user.is_authenticated else f"a{self.get_ident(request)}"
         try:
             return self._count(who, limit, period_s, time.time())

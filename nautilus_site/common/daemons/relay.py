@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import structlog
@@ -173,7 +174,7 @@ class Relay:
             self._held = None
 
 
-def _dsn() -> dict[str, object]:
+def _dsn() -> dict[str, Any]:
     """Django's connection parameters, for a connection of our own."""
     parameters = connection.get_connection_params()
     return {

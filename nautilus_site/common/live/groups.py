@@ -39,8 +39,7 @@ def push(events: Sequence[Event]) -> bool:
 
 
 async def push_prices_async(prices: Mapping[str, Any]) -> bool:
-    """Send `{symbol: data}`. Outside the promise of delivery: each stream keeps only the newest per symbol.
-    """
+    """Send `{symbol: data}`. Outside the promise of delivery: each stream keeps only the newest per symbol."""
     return await _send(PRICES_GROUP, {"type": "live.prices", "prices": dict(prices)}) if prices else True
 
 

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 
 from nautilus_site.common.api.problems import plain_problem
 from nautilus_site.common.clock import now_ms
@@ -23,7 +24,7 @@ HEARTBEAT_S = 10.0
 RECHECK_S = 5.0
 
 
-async def stream(request: HttpRequest) -> HttpResponse:
+async def stream(request: HttpRequest) -> HttpResponseBase:
     """Stream events of `?topics=a,b` (all the caller may watch by default)."""
     if request.method != "GET":
         refused = plain_problem(request, "METHOD_NOT_ALLOWED", "only GET", 405)

@@ -5,8 +5,7 @@ from django.db import models
 
 
 class AuditEntry(models.Model):
-    """One change, written in the same transaction as the change. Triggers refuse UPDATE, DELETE and TRUNCATE.
-    """
+    """One change, written in the same transaction as the change. Triggers refuse UPDATE, DELETE and TRUNCATE."""
 
     at = models.DateTimeField()
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT)

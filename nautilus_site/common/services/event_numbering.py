@@ -1,5 +1,4 @@
-"""Numbering outbox events in commit order, and forgetting old ones. Done by the relay alone, under its lease.
-"""
+"""Numbering outbox events in commit order, and forgetting old ones. Done by the relay alone, under its lease."""
 
 from __future__ import annotations
 

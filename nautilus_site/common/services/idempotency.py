@@ -1,5 +1,4 @@
-"""Claiming, answering and releasing an idempotency key: insert first, so that only one caller does the work.
-"""
+"""Claiming, answering and releasing an idempotency key: insert first, so that only one caller does the work."""
 
 from __future__ import annotations
 

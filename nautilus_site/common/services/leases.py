@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -30,6 +31,13 @@ def lease_acquire(
     only after expiry plus the grace, which covers a signed request that the dead holder may have left in
     flight.
     """
+    parameters: dict[str, Any] = {
+        "name": name,
+        "holder": holder,
+        "build": build,
+        "life": life,
+        "grace": grace_s,
+    }
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -50,7 +58,7 @@ def lease_acquire(
                AND (old.holder = '' OR lease.until + make_interval(secs => %(grace)s) < clock_timestamp())
             RETURNING lease.fence, old.holder
             """,
-            {"name": name, "holder": holder, "build": build, "life": life, "grace": grace_s},
+            parameters,
         )
         row = cursor.fetchone()
     if row is None:
@@ -60,13 +68,14 @@ def lease_acquire(
 
 def lease_renew(held: Held, *, life: timedelta = LEASE_LIFE) -> bool:
     """Extend the lease. False when it has been taken by somebody else: stop acting at once."""
+    parameters: list[Any] = [life, held.name, held.fence, held.holder]
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE common_lease SET until = clock_timestamp() + %s"
             " WHERE name = %s AND fence = %s AND holder = %s",
-            [life, held.name, held.fence, held.holder],
+            parameters,
         )
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount == 1)
 
 
 def lease_release(held: Held) -> None:

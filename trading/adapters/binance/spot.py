@@ -66,9 +66,13 @@ class BinanceSpot:
         try:
             report = parse_order(answer)
         except (KeyError, TypeError, ValueError) as error:
-            raise OutcomeUnknown(order.client_order_id, f"an answer that cannot be read: {error!r}") from error
+            raise OutcomeUnknown(
+                order.client_order_id, f"an answer that cannot be read: {error!r}"
+            ) from error
         if report.symbol != order.symbol or report.client_order_id != order.client_order_id:
-            raise OutcomeUnknown(order.client_order_id, f"an answer about {report.symbol} {report.client_order_id}")
+            raise OutcomeUnknown(
+                order.client_order_id, f"an answer about {report.symbol} {report.client_order_id}"
+            )
         return report
 
     def cancel(self, symbol: str, *, client_order_id: str) -> OrderReport | None:

@@ -19,13 +19,18 @@ class Command(BaseCommand):
         levels = [level.name for level in Level if level is not Level.ACTIVE]
         parser.add_argument("--level", default="CANCEL", choices=levels)
         parser.add_argument("--reason", required=True)
-        parser.add_argument("--timeout", type=float, default=25.0, help="seconds to wait for the confirmation")
+        parser.add_argument(
+            "--timeout", type=float, default=25.0, help="seconds to wait for the confirmation"
+        )
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             state = kill_raise(
-                scope=options["scope"], level=Level[options["level"]], reason=options["reason"], actor="manage.py kill"
+                scope=options["scope"],
+                level=Level[options["level"]],
+                reason=options["reason"],
+                actor="manage.py kill",
             )
             report = kill_wait(scope=state.scope, timeout_s=options["timeout"])
         except ApplicationError as error:
@@ -42,7 +47,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(members))
         elif report.confirmed:
             self.stdout.write(
-                f"{report.scope} is at {report.level.name}; the exchange confirms no open order after {report.elapsed_s} s"
+                f"{report.scope} is at {report.level.name}; "
+                f"the exchange confirms no open order after {report.elapsed_s} s"
             )
         if not report.confirmed:
             raise CommandError(

@@ -22,7 +22,12 @@ def symbol_disallow(*, account: Account, instrument: Instrument, actor: User | s
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     removed, _ = SymbolAllowance.objects.filter(account=account, instrument=instrument).delete()
     if removed:
-        audit_record(action="symbol.disallowed", target=f"{account.name}:{instrument.symbol}", actor=actor, reason=reason)
+        audit_record(
+            action="symbol.disallowed",
+            target=f"{account.name}:{instrument.symbol}",
+            actor=actor,
+            reason=reason,
+        )
     return bool(removed)
 
 

@@ -37,9 +37,9 @@ def enforcements_due(account: Account, enforcer: str) -> list[Due]:
     """Scopes at a level that cancels, not confirmed at their present version by this enforcer."""
     states = TradingState.objects.filter(level__in=(Level.REDUCING, Level.CANCEL, Level.FLATTEN))
     confirmed = set(
-        KillEnforcement.objects.filter(account=account, enforcer=enforcer, confirmed_at__isnull=False).values_list(
-            "scope", "state_version"
-        )
+        KillEnforcement.objects.filter(
+            account=account, enforcer=enforcer, confirmed_at__isnull=False
+        ).values_list("scope", "state_version")
     )
     return [
         Due(state.scope, Level(state.level), state.version)
@@ -59,7 +59,9 @@ def enforcement_step(*, account: Account, venue: ExecutionVenue, due: Due, enfor
     )
     for order in _of_scope(Order.objects.filter(account=account, status=OrderStatus.RESERVED), due):
         if due.level > Level.REDUCING or order.side == Side.BUY:
-            order_release(order_id=order.pk, code="TRADING_HALTED", message=f"{due.scope} is at {due.level.name}")
+            order_release(
+                order_id=order.pk, code="TRADING_HALTED", message=f"{due.scope} is at {due.level.name}"
+            )
     try:
         found = _open_at_venue(account, venue, due)
         for report in found:
@@ -104,7 +106,9 @@ def _open_at_venue(account: Account, venue: ExecutionVenue, due: Due) -> list[Or
     symbol = rest if kind == "symbol" else rest.rpartition(":")[2] if kind == "strategy_symbol" else None
     reports = venue.open_orders(symbol)
     if kind in ("strategy", "strategy_symbol", "model"):
-        ours = {o.client_order_id for o in _of_scope(Order.objects.filter(account=account), due, open_only=True)}
+        ours = {
+            o.client_order_id for o in _of_scope(Order.objects.filter(account=account), due, open_only=True)
+        }
         reports = [report for report in reports if report.client_order_id in ours]
     if due.level is Level.REDUCING:
         reports = [report for report in reports if report.side is Side.BUY]

@@ -39,21 +39,52 @@ class LimitKind:
 LIMITS: dict[str, LimitKind] = {
     kind.name: kind
     for kind in (
-        LimitKind("min_notional", "USDT", "higher", Decimal(10), "smallest order; reducing exits may go below it"),
+        LimitKind(
+            "min_notional", "USDT", "higher", Decimal(10), "smallest order; reducing exits may go below it"
+        ),
         LimitKind("max_notional", "USDT", "lower", Decimal(5000), "largest order"),
         LimitKind("max_quantity", "base", "lower", Decimal(100000), "largest order in base units"),
-        LimitKind("exposure_symbol", "USDT", "lower", Decimal(10000), "gross exposure of one symbol", "symbol:"),
-        LimitKind("exposure_strategy", "USDT", "lower", Decimal(20000), "gross exposure of one strategy", "strategy:"),
-        LimitKind("exposure_account", "USDT", "lower", Decimal(40000), "gross exposure of one account", "account:"),
+        LimitKind(
+            "exposure_symbol", "USDT", "lower", Decimal(10000), "gross exposure of one symbol", "symbol:"
+        ),
+        LimitKind(
+            "exposure_strategy",
+            "USDT",
+            "lower",
+            Decimal(20000),
+            "gross exposure of one strategy",
+            "strategy:",
+        ),
+        LimitKind(
+            "exposure_account", "USDT", "lower", Decimal(40000), "gross exposure of one account", "account:"
+        ),
         LimitKind("exposure_global", "USDT", "lower", Decimal(40000), "gross exposure of everything", GLOBAL),
-        LimitKind("orders_per_minute", "orders", "lower", Decimal(60), "orders an account may send in 60 seconds"),
+        LimitKind(
+            "orders_per_minute", "orders", "lower", Decimal(60), "orders an account may send in 60 seconds"
+        ),
         LimitKind("max_open_orders", "orders", "lower", Decimal(20), "working orders per symbol"),
-        LimitKind("price_collar", "bps", "lower", Decimal(50), "how far beyond the middle of the book a limit may pay"),
-        LimitKind("market_slippage", "bps", "lower", Decimal(20), "how far beyond the touch a market order may pay"),
+        LimitKind(
+            "price_collar",
+            "bps",
+            "lower",
+            Decimal(50),
+            "how far beyond the middle of the book a limit may pay",
+        ),
+        LimitKind(
+            "market_slippage", "bps", "lower", Decimal(20), "how far beyond the touch a market order may pay"
+        ),
         LimitKind("price_max_age", "s", "lower", Decimal(5), "oldest price an order may be judged by"),
         LimitKind("decision_ttl", "s", "lower", Decimal(15), "oldest decision that may be sent"),
-        LimitKind("reconcile_max_age", "s", "lower", Decimal(60), "longest time since the account was found clean"),
-        LimitKind("unknown_max_age", "s", "lower", Decimal(30), "oldest unresolved order beside which a symbol trades"),
+        LimitKind(
+            "reconcile_max_age", "s", "lower", Decimal(60), "longest time since the account was found clean"
+        ),
+        LimitKind(
+            "unknown_max_age",
+            "s",
+            "lower",
+            Decimal(30),
+            "oldest unresolved order beside which a symbol trades",
+        ),
     )
 }
 
@@ -142,7 +173,12 @@ def _limit_set(kind: LimitKind, scope: str, value: Decimal, *, actor: User | str
     before = decimal_text(row.value) if row else None
     if row is None:
         row = RiskLimit(
-            name=kind.name, scope=scope, unit=kind.unit, tighter=kind.tighter, description=kind.description, policy_version=0
+            name=kind.name,
+            scope=scope,
+            unit=kind.unit,
+            tighter=kind.tighter,
+            description=kind.description,
+            policy_version=0,
         )
     row.value = value
     row.policy_version += 1
@@ -168,7 +204,9 @@ def _caps_follow(kind: LimitKind) -> None:
         return
     default = RiskLimit.objects.get(name=kind.name, scope=GLOBAL).value
     own = {row.scope: row.value for row in RiskLimit.objects.filter(name=kind.name).exclude(scope=GLOBAL)}
-    for bucket in ExposureBucket.objects.select_for_update().filter(scope__startswith=kind.bucket).order_by("scope"):
+    for bucket in (
+        ExposureBucket.objects.select_for_update().filter(scope__startswith=kind.bucket).order_by("scope")
+    ):
         cap = min(default, own.get(_limit_scope(bucket.scope), default))
         ExposureBucket.objects.filter(pk=bucket.pk).update(
             cap=cap, overrun=Greatest(F("used") - cap, Value(Decimal(0)))

@@ -41,7 +41,9 @@ def states_install(*, level: Level, reason: str, actor: User | str) -> None:
         defaults={"level": level, "reason": reason, "changed_by": str(actor), "changed_at": now()},
     )
     if created:
-        audit_record(action="trading_state.installed", target=GLOBAL, actor=actor, reason=reason, after=level.name)
+        audit_record(
+            action="trading_state.installed", target=GLOBAL, actor=actor, reason=reason, after=level.name
+        )
 
 
 def effective_level(scopes: Sequence[str], *, lock: bool = False) -> tuple[Level, str]:
@@ -84,7 +86,12 @@ def kill_raise(*, scope: str, level: Level, reason: str, actor: User | str) -> T
         )
     before = Level(state.level)
     if level > before:
-        state.level, state.reason, state.changed_by, state.changed_at = level, reason.strip(), str(actor), moment
+        state.level, state.reason, state.changed_by, state.changed_at = (
+            level,
+            reason.strip(),
+            str(actor),
+            moment,
+        )
     if state is not everything:
         state.version = everything.version
         state.save()
@@ -159,7 +166,11 @@ def resume_request(
 def state_snapshot(scope: str) -> dict[str, Any]:
     """What must not change between a resume's request and its approval."""
     state = TradingState.objects.filter(scope=scope).first()
-    return {"level": state.level, "version": state.version} if state else {"level": int(Level.ACTIVE), "version": 0}
+    return (
+        {"level": state.level, "version": state.version}
+        if state
+        else {"level": int(Level.ACTIVE), "version": 0}
+    )
 
 
 def apply_lower(request: ChangeRequest, approver: User) -> None:

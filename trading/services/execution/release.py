@@ -20,7 +20,11 @@ from trading.services.order_events import order_event
 @transaction.atomic
 def order_release(*, order_id: int, code: str, message: str) -> bool:
     """Release a RESERVED order before it is sent. False when it is past that already."""
-    order = Order.objects.select_for_update(of=("self",)).select_related("account", "instrument", "strategy").get(pk=order_id)
+    order = (
+        Order.objects.select_for_update(of=("self",))
+        .select_related("account", "instrument", "strategy")
+        .get(pk=order_id)
+    )
     if order.status != OrderStatus.RESERVED:
         return False
     order.code, order.message = code, message
@@ -45,7 +49,9 @@ def hold_release(order: Order, position: Position) -> None:
     """Give back the open quantity, the balance and the caps an order holds. The rows are locked by the caller."""
     remaining = order.quantity - order.executed_quantity
     open_field = "open_buy" if order.side == Side.BUY else "open_sell"
-    Position.objects.filter(pk=position.pk).update(**{open_field: Greatest(F(open_field) - remaining, Decimal(0))})
+    Position.objects.filter(pk=position.pk).update(
+        **{open_field: Greatest(F(open_field) - remaining, Decimal(0))}
+    )
     if order.reserved_amount:
         Balance.objects.filter(account=order.account, asset=order.reserved_asset).update(
             reserved=F("reserved") - order.reserved_amount

@@ -79,12 +79,19 @@ def _not_found(order: Order, venue: ExecutionVenue) -> OrderStatus:
     Order.objects.filter(pk=order.pk).update(not_found_at_ms=seen)
     assert order.timestamp_ms is not None
     assert order.recv_window_ms is not None
-    if not absence_proven(order.timestamp_ms, order.recv_window_ms, server_time_ms, tuple(seen), False, False):
+    if not absence_proven(
+        order.timestamp_ms, order.recv_window_ms, server_time_ms, tuple(seen), False, False
+    ):
         return OrderStatus.UNKNOWN
     symbol = order.instrument.symbol
     in_open = any(r.client_order_id == order.client_order_id for r in venue.open_orders(symbol))
     if not absence_proven(
-        order.timestamp_ms, order.recv_window_ms, server_time_ms, tuple(seen), in_open, _unexplained(order, venue)
+        order.timestamp_ms,
+        order.recv_window_ms,
+        server_time_ms,
+        tuple(seen),
+        in_open,
+        _unexplained(order, venue),
     ):
         return OrderStatus.UNKNOWN
     return _absent(order.pk)
@@ -93,7 +100,9 @@ def _not_found(order: Order, venue: ExecutionVenue) -> OrderStatus:
 def _unexplained(order: Order, venue: ExecutionVenue) -> bool:
     """Whether the venue lists a trade of the symbol that belongs to no order of ours."""
     known = set(
-        Fill.objects.filter(account=order.account, instrument=order.instrument).values_list("trade_id", flat=True)
+        Fill.objects.filter(account=order.account, instrument=order.instrument).values_list(
+            "trade_id", flat=True
+        )
     )
     ours = set(
         Order.objects.filter(account=order.account, instrument=order.instrument)

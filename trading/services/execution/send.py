@@ -29,7 +29,10 @@ def order_send(*, authorised: Authorised, venue: ExecutionVenue, venue_name: str
         )
     except VenueRejected as error:
         order_refuse(
-            order_id=authorised.order_id, status=OrderStatus.REJECTED, code=str(error.code), message=error.message
+            order_id=authorised.order_id,
+            status=OrderStatus.REJECTED,
+            code=str(error.code),
+            message=error.message,
         )
     except VenueUnavailable as error:
         order_refuse(

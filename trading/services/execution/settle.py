@@ -20,8 +20,8 @@ from trading import metrics
 from trading.domain import portfolio
 from trading.domain.clock import ms_to_ns, ns_to_datetime
 from trading.domain.errors import IllegalTransition, InvariantViolation
-from trading.domain.orders import OrderStatus, advance, from_venue, is_terminal
 from trading.domain.orders import Fill as DomainFill
+from trading.domain.orders import OrderStatus, advance, from_venue, is_terminal
 from trading.domain.ports import OrderReport, TradeReport
 from trading.domain.reservation import Carried, Reservation, settle_fill
 from trading.domain.values import Side, from_units, to_units
@@ -37,7 +37,9 @@ ZERO = Decimal(0)
 
 
 @transaction.atomic
-def order_settle(*, order_id: int, report: OrderReport | None, trades: Iterable[TradeReport], source: str) -> Order:
+def order_settle(
+    *, order_id: int, report: OrderReport | None, trades: Iterable[TradeReport], source: str
+) -> Order:
     """Book fills that are new, then advance the order as far as what is known allows.
 
     A terminal report whose executed quantity is ahead of the fills we have stays open until those fills arrive:
@@ -65,7 +67,11 @@ def order_settle(*, order_id: int, report: OrderReport | None, trades: Iterable[
     booked: list[Fill] = []
     if fresh:
         position = position_locked(order.account, order.instrument)
-        assets = {order.instrument.base_asset, order.instrument.quote_asset, *(t.commission_asset for t in fresh)}
+        assets = {
+            order.instrument.base_asset,
+            order.instrument.quote_asset,
+            *(t.commission_asset for t in fresh),
+        }
         balances_locked(order.account, {a for a in assets if a})
         if order.status == OrderStatus.ABSENT:
             log.error("late_landing", client_order_id=order.client_order_id)
@@ -80,7 +86,10 @@ def order_settle(*, order_id: int, report: OrderReport | None, trades: Iterable[
         fill_event(fill)
     if booked and order.plan_id is not None:
         enqueue_on_commit(
-            "trading.tasks.plan_refresh", queue="trading", account_id=order.account_id, instrument_id=order.instrument_id
+            "trading.tasks.plan_refresh",
+            queue="trading",
+            account_id=order.account_id,
+            instrument_id=order.instrument_id,
         )
     return order
 
@@ -95,7 +104,9 @@ def _note_report(order: Order, report: OrderReport) -> None:
         if order.sent_at is not None:
             metrics.SUBMIT_TO_ACK.observe((order.acknowledged_at - order.sent_at).total_seconds())
     if report.executed_quantity > order.quantity:
-        raise InvariantViolation(f"order {order.client_order_id}: {report.executed_quantity} executed of {order.quantity}")
+        raise InvariantViolation(
+            f"order {order.client_order_id}: {report.executed_quantity} executed of {order.quantity}"
+        )
     order.reported_executed = max(order.reported_executed, report.executed_quantity)
     if not order.reported_status or not is_terminal(OrderStatus(order.reported_status)):
         order.reported_status = told
@@ -238,7 +249,8 @@ def _rate(fill: DomainFill, order: Order) -> Decimal | None:
     if fill.fee == 0 or fill.fee_asset in (order.instrument.base_asset, order.instrument.quote_asset):
         return None
     quote = Quote.objects.filter(
-        instrument__symbol=f"{fill.fee_asset}{order.instrument.quote_asset}", instrument__venue=order.account.venue
+        instrument__symbol=f"{fill.fee_asset}{order.instrument.quote_asset}",
+        instrument__venue=order.account.venue,
     ).first()
     if quote is None or quote.bid is None or quote.ask is None:
         log.warning("commission_not_valued", asset=fill.fee_asset, trade_id=fill.trade_id)
@@ -306,7 +318,9 @@ def _balance_hold_shrinks(order: Order, filled: Decimal) -> None:
         freed = order.reserved_amount
     else:
         freed = (order.reserved_amount * filled / remaining).quantize(Decimal("1E-8"))
-    Balance.objects.filter(account=order.account, asset=order.reserved_asset).update(reserved=F("reserved") - freed)
+    Balance.objects.filter(account=order.account, asset=order.reserved_asset).update(
+        reserved=F("reserved") - freed
+    )
     order.reserved_amount -= freed
 
 

@@ -28,7 +28,9 @@ def order_cancel_request(*, order: Order, actor: User | str, reason: str) -> Ord
     if locked.cancel_requested_at is None:
         locked.cancel_requested_at, locked.cancel_reason = now(), reason[:200]
         locked.save(update_fields=["cancel_requested_at", "cancel_reason"])
-        audit_record(action="order.cancel_requested", target=f"order:{locked.uid}", actor=actor, reason=reason)
+        audit_record(
+            action="order.cancel_requested", target=f"order:{locked.uid}", actor=actor, reason=reason
+        )
     if not order_release(order_id=locked.pk, code="CANCELED_BEFORE_SENDING", message=reason):
         enqueue_on_commit("trading.tasks.order_cancel", queue="control", order_id=locked.pk)
     locked.refresh_from_db()

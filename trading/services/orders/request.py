@@ -69,7 +69,9 @@ def order_request(
     if order_type is OrderType.MARKET and price is not None:
         raise ApplicationError("INVALID_ORDER", "a MARKET order takes no price", extra={"field": "price"})
     if order_type is not OrderType.MARKET and price is None:
-        raise ApplicationError("INVALID_ORDER", f"a {order_type} order needs a price", extra={"field": "price"})
+        raise ApplicationError(
+            "INVALID_ORDER", f"a {order_type} order needs a price", extra={"field": "price"}
+        )
     if (quantity is None) == (quote_quantity is None):
         raise ApplicationError(
             "INVALID_ORDER", "give exactly one of quantity and quote_quantity", extra={"field": "quantity"}

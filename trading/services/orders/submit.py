@@ -30,6 +30,7 @@ from trading.domain.risk import (
 )
 from trading.domain.risk.reasons import DenyReason
 from trading.domain.router import Refused, Routed, route
+from trading.domain.values import Instrument as DomainInstrument
 from trading.domain.values import Side, decimal_text, from_units
 from trading.models import Account, Balance, Decision, ExposureBucket, Order, Plan, Position, Strategy
 from trading.services.controls.limits import limit_values
@@ -41,8 +42,8 @@ from trading.services.exposure import (
     position_locked,
 )
 from trading.services.order_events import order_event
-from trading.services.scopes import scopes_of
 from trading.services.risk_context import Books, Market, check_members, market_of, risk_context
+from trading.services.scopes import scopes_of
 from universe.models import Instrument
 
 
@@ -147,7 +148,8 @@ def _reserve(submission: Submission) -> Verdict:
     audit_record(
         action="order.reserved",
         target=f"order:{order.uid}",
-        actor=submission.requested_by or (submission.strategy.name if submission.strategy else submission.origin),
+        actor=submission.requested_by
+        or (submission.strategy.name if submission.strategy else submission.origin),
         after={
             "client_order_id": order.client_order_id,
             "symbol": submission.instrument.symbol,
@@ -256,7 +258,9 @@ def _judge(
     return routed, context, denial, results
 
 
-def _notional(routed: Routed | Refused, submission: Submission, domain: Any, market: Market) -> int:
+def _notional(
+    routed: Routed | Refused, submission: Submission, domain: DomainInstrument, market: Market
+) -> int:
     if isinstance(routed, Routed):
         return routed.notional_units
     ticks = submission.intent.price
@@ -267,7 +271,11 @@ def _notional(routed: Routed | Refused, submission: Submission, domain: Any, mar
 
 
 def _insert(
-    submission: Submission, routed: Routed | None, market: Market, status: OrderStatus, checks: list[dict[str, Any]]
+    submission: Submission,
+    routed: Routed | None,
+    market: Market,
+    status: OrderStatus,
+    checks: list[dict[str, Any]],
 ) -> Order:
     domain = submission.instrument.to_domain()
     moment = now()

@@ -85,7 +85,7 @@ def parameter_text(name: str, value: object) -> str:
     raise TypeError(f"parameter {name}: expected Decimal, int or str, was {type(value).__name__}")
 
 
-class SpotClient(Client):  # type: ignore[misc]
+class SpotClient(Client):
     """One key (or none) on one venue. One instance per thread: a requests session is not shared."""
 
     def __init__(

@@ -82,7 +82,7 @@ function draw(told) {
       ["type", `${order.type} sent as ${request.sent_as} ${request.time_in_force ?? ""}`], ["price", order.price], ["filled", `${order.executed_quantity}${order.average_price ? ` at ${order.average_price}` : ""}`],
       ["asked by", request.requested_by ?? request.origin], ["middle at arrival", request.arrival_mid], ["cancel", request.cancel_reason],
     ]),
-    ...section("Why", signal, "No strategy decision: the order was asked for by a person or by the platform itself."),
+    ...section("Why", signal, request.origin === "strategy" ? "Asked for by a strategy; its decision is not linked to this order." : `Asked for by ${request.requested_by ?? request.origin}, not by a strategy's decision.`),
     ...(planned ? [planned] : []),
     ...section("Rails: measured against limit", rails?.length ? checksTable(rails) : null, "No rail was recorded for this order."),
     ...(adjustments?.length ? section("Adjusted before sending", node("p", adjustments.map((a) => (typeof a === "string" ? a : JSON.stringify(a))).join("; "))) : []),

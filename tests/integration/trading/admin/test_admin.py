@@ -95,9 +95,7 @@ def rows(world: World) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
-def test_every_page_opens_for_a_trader_and_has_no_way_to_delete(
-    rows: Any, trader: Any, model: Any
-) -> None:
+def test_every_page_opens_for_a_trader_and_has_no_way_to_delete(rows: Any, trader: Any, model: Any) -> None:
     client = browser(trader)
     row = model.objects.first()
     assert client.get(url(model, "changelist")).status_code == 200
@@ -116,9 +114,7 @@ def test_a_viewer_opens_no_page_even_with_the_superuser_flag(rows: Any, viewer: 
     assert client.get(url(model, "change", model.objects.first().pk)).status_code in (302, 403)
 
 
-@pytest.mark.parametrize(
-    "model", [m for m in MODELS if m.__name__ not in INTENT], ids=lambda m: m.__name__
-)
+@pytest.mark.parametrize("model", [m for m in MODELS if m.__name__ not in INTENT], ids=lambda m: m.__name__)
 def test_posting_to_a_fact_changes_nothing_even_for_a_superuser(
     rows: Any, admin_person: Any, model: Any
 ) -> None:

@@ -46,9 +46,7 @@ def test_a_kill_is_in_force_at_once_and_says_that_nothing_is_confirmed_yet(
     assert place(client).json()["code"] == "TRADING_HALTED"
 
 
-def test_every_role_but_the_viewer_may_stop_trading(
-    world: World, make_user: Any, token_client: Any
-) -> None:
+def test_every_role_but_the_viewer_may_stop_trading(world: World, make_user: Any, token_client: Any) -> None:
     for role, status in (("admin", 200), ("model_owner", 200), ("risk_officer", 200), ("viewer", 403)):
         answer = token_client(make_user(role)).post(
             "/api/v1/kill?timeout=0.05", {"reason": role, "level": "HALT_NEW"}, format="json"
@@ -63,7 +61,8 @@ def test_flatten_is_the_highest_level(world: World, trader: Any, token_client: A
 
 
 @pytest.mark.parametrize(
-    "scope", ["account:papr-spot", "strategy:tend", "symbol:NOPEUSDT", "venue:binance", "strategy_symbol:x:BTCUSDT"]
+    "scope",
+    ["account:papr-spot", "strategy:tend", "symbol:NOPEUSDT", "venue:binance", "strategy_symbol:x:BTCUSDT"],
 )
 def test_a_kill_of_something_that_does_not_exist_says_so(
     world: World, trader: Any, token_client: Any, scope: str
@@ -74,7 +73,9 @@ def test_a_kill_of_something_that_does_not_exist_says_so(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_kill_answers_with_what_the_exchange_confirmed(transactional_db: None, make_user: Any, token_client: Any) -> None:
+def test_a_kill_answers_with_what_the_exchange_confirmed(
+    transactional_db: None, make_user: Any, token_client: Any
+) -> None:
     build_world()
     over = threading.Event()
 
@@ -148,7 +149,9 @@ def test_a_looser_limit_waits_for_a_second_person(world: World, trader: Any, tok
 
 
 def test_a_trader_may_not_tighten_limits(world: World, trader: Any, token_client: Any) -> None:
-    answer = token_client(trader).put("/api/v1/limits/max_notional", {"value": "1", "reason": "r"}, format="json")
+    answer = token_client(trader).put(
+        "/api/v1/limits/max_notional", {"value": "1", "reason": "r"}, format="json"
+    )
     assert (answer.status_code, answer.json()["permission"]) == (403, "limits.tighten")
 
 
@@ -206,7 +209,9 @@ def test_an_unknown_strategy_is_a_404(world: World, trader: Any, token_client: A
         assert (answer.status_code, answer.json()["code"]) == (404, "UNKNOWN_STRATEGY")
 
 
-def test_a_reconciliation_is_started_and_can_be_followed(world: World, trader: Any, token_client: Any) -> None:
+def test_a_reconciliation_is_started_and_can_be_followed(
+    world: World, trader: Any, token_client: Any
+) -> None:
     client = token_client(trader)
     answer = client.post("/api/v1/reconcile", {"account": "paper-spot"}, format="json")
     assert answer.status_code == 202

@@ -107,7 +107,7 @@ def test_what_nobody_knows_is_a_404_with_its_own_code(
 @pytest.mark.parametrize(
     ("body", "content_type", "status", "code"),
     [
-        (b"", "application/json", 400, "MALFORMED_JSON"),
+        (b"", "application/json", 400, "VALIDATION"),
         (b"{", "application/json", 400, "MALFORMED_JSON"),
         (b"[]", "application/json", 400, "MALFORMED_JSON"),
         (b'"order"', "application/json", 400, "MALFORMED_JSON"),
@@ -119,7 +119,14 @@ def test_what_nobody_knows_is_a_404_with_its_own_code(
 )
 @pytest.mark.parametrize("path", ["orders", "kill"])
 def test_a_body_that_is_no_json_object_is_refused(
-    world: World, trader: Any, token_client: Any, path: str, body: bytes, content_type: str, status: int, code: str
+    world: World,
+    trader: Any,
+    token_client: Any,
+    path: str,
+    body: bytes,
+    content_type: str,
+    status: int,
+    code: str,
 ) -> None:
     answer = token_client(trader).generic("POST", f"/api/v1/{path}", body, content_type, **key())
     assert (answer.status_code, answer.json()["code"]) == (status, code)
@@ -141,7 +148,10 @@ CONTROL_CASES = [
         ("put", "limits/max_notional", {"value": "1", "reason": "r"}, "value", v)
         for v in [None, *(v for v in NOT_POSITIVE if v not in ("0", 0) or v is True)]
     ],
-    *[("put", "limits/max_notional", {"value": "9999", "reason": "r"}, "expires_in_s", v) for v in NOT_AN_EXPIRY],
+    *[
+        ("put", "limits/max_notional", {"value": "9999", "reason": "r"}, "expires_in_s", v)
+        for v in NOT_AN_EXPIRY
+    ],
     ("put", "limits/max_notional", {"value": "1", "reason": "r"}, "valeu", "1"),
     *[("post", "strategy/trend/disable", {"reason": "r"}, "reason", v) for v in NOT_A_REASON],
     ("post", "strategy/trend/disable", {"reason": "r"}, "why", "x"),
@@ -160,7 +170,14 @@ CONTROL_CASES = [
     [pytest.param(*case, id=f"{case[1]} {case[3]}={str(case[4])[:14]}") for case in CONTROL_CASES],
 )
 def test_a_wrong_member_of_a_control_is_a_400_and_changes_nothing(
-    world: World, risk_officer: Any, token_client: Any, method: str, path: str, body: Any, member: str, value: Any
+    world: World,
+    risk_officer: Any,
+    token_client: Any,
+    method: str,
+    path: str,
+    body: Any,
+    member: str,
+    value: Any,
 ) -> None:
     breaker = CircuitBreaker.objects.create(
         name="b", scope="global", rule={}, state="open", changed_at=world.account.opened_at

@@ -144,9 +144,7 @@ def build_world(*, level: Level = Level.ACTIVE) -> World:
         )
         for symbol in ("BTCUSDT", "ETHUSDT")
     }
-    account = Account.objects.create(
-        name="paper-spot", venue=venue, opened_at=moment, reconciled_at=moment
-    )
+    account = Account.objects.create(name="paper-spot", venue=venue, opened_at=moment, reconciled_at=moment)
     Balance.objects.create(
         account=account, asset="USDT", amount=10_000, venue_free=10_000, venue_seen_at=moment
     )
