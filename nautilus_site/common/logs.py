@@ -19,6 +19,12 @@ def redact(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types
     return event
 
 
+def not_a_probe(record: logging.LogRecord) -> bool:
+    """Drop Django's line for each unready answer of a probe: whoever asks is told in the answer itself."""
+    request = getattr(record, "request", None)
+    return getattr(request, "path", "") not in ("/readyz", "/favicon.ico")
+
+
 def configure_logging(level: str | None = None) -> None:
     from django.conf import settings
 
@@ -67,3 +73,4 @@ def configure_logging(level: str | None = None) -> None:
         "uvicorn.access",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("django.request").addFilter(not_a_probe)

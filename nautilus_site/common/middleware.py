@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 import uuid
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
+
+from nautilus_site.common.metrics import HTTP_LATENCY
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -45,6 +48,20 @@ class _Middleware:
 
     def after(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         raise NotImplementedError
+
+
+class LatencyMiddleware(_Middleware):
+    """Observes how long each route takes. The label is the route's pattern, so that there are few."""
+
+    def before(self, request: HttpRequest) -> None:
+        request.began_at = time.perf_counter()  # type: ignore[attr-defined]
+
+    def after(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        match = request.resolver_match
+        route = (match.route or "/") if match is not None else "unmatched"
+        took = time.perf_counter() - request.began_at  # type: ignore[attr-defined]
+        HTTP_LATENCY.labels(request.method, route, str(response.status_code)).observe(took)
+        return response
 
 
 class RequestIdMiddleware(_Middleware):

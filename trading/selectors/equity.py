@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection
 
+from trading.models import EquitySnapshot
 from trading.selectors.notation import amount_text, utc_text
 
 MAXIMUM_POINTS = 5000
@@ -33,7 +34,15 @@ def equity_series(
 
     Every point is a real snapshot (per account the last one of its stretch of time), never an average.
     """
-    first, last = since.timestamp(), max(until.timestamp(), since.timestamp() + 1)
+    earliest = (
+        EquitySnapshot.objects.filter(at__gte=since, **({"account__name": account} if account else {}))
+        .order_by("at")
+        .values_list("at", flat=True)
+        .first()
+    )
+    # The stretches divide the time there is data for, so that a young platform has a curve, not a dot.
+    first = (earliest or since).timestamp()
+    last = max(until.timestamp(), first + 1)
     parameters: dict[str, float | int | datetime | str | None] = {
         "first": first,
         "last": last,

@@ -116,7 +116,9 @@ def breaker_force_open(*, breaker_id: int, actor: User, reason: str) -> CircuitB
     return row
 
 
-def breaker_reset_request(*, breaker_id: int, requester: User, reason: str) -> ChangeRequest:
+def breaker_reset_request(
+    *, breaker_id: int, requester: User, reason: str, expires_in_s: int | None = None
+) -> ChangeRequest:
     """Ask for an open breaker to be probed now instead of at the end of its cool-down."""
     row = CircuitBreaker.objects.filter(pk=breaker_id).first()
     if row is None:
@@ -130,6 +132,7 @@ def breaker_reset_request(*, breaker_id: int, requester: User, reason: str) -> C
         diff={"state": [row.state, "half_open"]},
         reason=reason,
         requester=requester,
+        expires_in_s=expires_in_s,
     )
 
 

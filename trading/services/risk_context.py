@@ -149,8 +149,8 @@ def risk_context(
         open_buy=to_units(books.position.open_buy),
         open_sell=to_units(books.position.open_sell),
         open_orders=Order.objects.filter(account=account, instrument=instrument, ended_at=None).count(),
-        free_base=to_units(base.amount) if loaded and base else None,
-        free_quote=to_units(quote.amount) if loaded and quote else None,
+        free_base=_free(base) if loaded else None,
+        free_quote=_free(quote) if loaded else None,
         pending_base=to_units(base.reserved) if base else 0,
         pending_quote=to_units(quote.reserved) if quote else 0,
         used_symbol=_used(books, symbol_bucket),
@@ -203,6 +203,11 @@ def _grant_expiry(account: Account, instrument: Instrument, strategy: Strategy |
         .values_list("in_force_until", flat=True)
         .first()
     )
+
+
+def _free(balance: Balance | None) -> int:
+    """What the ledger holds of an asset; an opened account without a row for it holds none."""
+    return to_units(balance.amount) if balance else 0
 
 
 def _used(books: Books, scope: str) -> int:

@@ -74,8 +74,8 @@ def order_settle(
         }
         balances_locked(order.account, {a for a in assets if a})
         if order.status == OrderStatus.ABSENT:
-            log.error("late_landing", client_order_id=order.client_order_id)
-            metrics.INVARIANT_VIOLATIONS.labels(invariant="I12_late_landing").inc()
+            _reserve_again(order)
+            position.refresh_from_db()
         booked = [_book(order, position, trade, source) for trade in fresh]
     _advance(order)
     order.updated_at = now()
@@ -134,7 +134,7 @@ def _advance(order: Order) -> None:
         raise InvariantViolation(str(error)) from error
     if after == current:
         return
-    if current == OrderStatus.ABSENT and not is_terminal(after):
+    if current == OrderStatus.ABSENT and order.ended_at is not None:
         _reserve_again(order)
     order.status = after
     if is_terminal(after):

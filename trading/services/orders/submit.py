@@ -187,7 +187,11 @@ def _books(submission: Submission, *, lock: bool) -> Books:
     assets = {instrument.base_asset, instrument.quote_asset}
     if not lock:
         position = Position.objects.filter(account=account, instrument=instrument).first() or Position(
-            account=account, instrument=instrument
+            account=account,
+            instrument=instrument,
+            quantity=Decimal(0),
+            open_buy=Decimal(0),
+            open_sell=Decimal(0),
         )
         return Books(
             position,
