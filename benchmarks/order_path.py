@@ -105,7 +105,15 @@ def start_exchange(home: Path, port: int) -> subprocess.Popen[bytes]:
     """The paper exchange with the demo's account, without rate limits; waits until it answers."""
     arguments = ["--port", str(port), "--accounts", str(home / "testnet" / "accounts.json")]
     process = subprocess.Popen(  # noqa: S603 (our own module)
-        [sys.executable, "-m", "testnet", *arguments, "--no-rate-limits", "--data-dir", str(home / "testnet")],
+        [
+            sys.executable,
+            "-m",
+            "testnet",
+            *arguments,
+            "--no-rate-limits",
+            "--data-dir",
+            str(home / "testnet"),
+        ],
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
     )
@@ -162,9 +170,7 @@ def refresh_quotes(instruments: list[Any]) -> None:
     updates = []
     for instrument in instruments:
         book = tickers[instrument.symbol]
-        updates.append(
-            QuoteUpdate(instrument.pk, book.bid, book.bid_size, book.ask, book.ask_size, now())
-        )
+        updates.append(QuoteUpdate(instrument.pk, book.bid, book.bid_size, book.ask, book.ask_size, now()))
     quotes_store(updates)
 
 
@@ -258,7 +264,14 @@ def _figures(watch: Stopwatch, orders: int, elapsed: float) -> list[tuple[str, f
     watch.seconds["drain_itself"] = [
         whole - sum(parts) for whole, *parts in zip(watch.seconds["drain"], *steps, strict=True)
     ]
-    for step in ("tx_a_rails_and_reservation", "drain_itself", "tx_b_authorise", "http", "tx_c_settle", "total"):
+    for step in (
+        "tx_a_rails_and_reservation",
+        "drain_itself",
+        "tx_b_authorise",
+        "http",
+        "tx_c_settle",
+        "total",
+    ):
         for name, share in (("p50", 0.5), ("p99", 0.99)):
             figures.append((f"{step}_{name}", round(percentile(watch.seconds[step], share) * 1000, 2), "ms"))
     figures.append(("orders_per_second", round(orders / elapsed, 1), "1/s"))

@@ -13,8 +13,17 @@ from testnet.exchange import Exchange
 from testnet.values import SCALE, MalformedDecimal, TooPrecise, parse_signed_units, parse_units
 
 _ACCOUNT_MEMBERS = frozenset(
-    {"name", "balances", "futures_balances", "keys", "key_type", "public_key", "permissions",
-     "maker_commission", "taker_commission"}
+    {
+        "name",
+        "balances",
+        "futures_balances",
+        "keys",
+        "key_type",
+        "public_key",
+        "permissions",
+        "maker_commission",
+        "taker_commission",
+    }
 )
 _KEY_MEMBERS = frozenset({"api_key", "api_secret", "permissions", "key_type", "public_key"})
 MAX_ASSET = 20
@@ -65,7 +74,10 @@ def add_key(exchange: Exchange, account: Account, raw: object) -> ApiKey:
         load_ed25519(public)
         secret = public
     return exchange.create_key(
-        account, Permissions.parse(raw.get("permissions")), kind=kind, api_key=raw.get("api_key"),
+        account,
+        Permissions.parse(raw.get("permissions")),
+        kind=kind,
+        api_key=raw.get("api_key"),
         secret=secret,
     )
 

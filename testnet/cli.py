@@ -50,8 +50,14 @@ def build_parser() -> argparse.ArgumentParser:
     add("--speed", type=_speed, default=1.0, help="market seconds per wall second (1); 0 pauses")
     add("--start", type=_instant, help="market time at the first start, ISO 8601 (30 days before now)")
     add("--catch-up", action="store_true", help="drop to speed 1 when market time reaches now")
-    add("--symbols", nargs="+", type=str.upper, default=[], metavar="SYMBOL",
-        help=f"symbols to list ({' '.join(DEFAULT_SYMBOLS)}, or all in the replay folder)")
+    add(
+        "--symbols",
+        nargs="+",
+        type=str.upper,
+        default=[],
+        metavar="SYMBOL",
+        help=f"symbols to list ({' '.join(DEFAULT_SYMBOLS)}, or all in the replay folder)",
+    )
     add("--replay", type=Path, metavar="DIR", help="follow recorded candles SYMBOL_INTERVAL.csv[.gz]")
     add("--history-days", type=_days, default=3, help="days of one-minute history before the start (3)")
     add("--hourly-history-days", type=_days, default=60, help="days of hourly history (60)")
@@ -59,8 +65,12 @@ def build_parser() -> argparse.ArgumentParser:
     add("--accounts", type=Path, metavar="FILE", help="JSON list of accounts and keys to create at start")
     add("--faults", type=Path, metavar="FILE", help="JSON list of faults to inject from the start")
     add("--control", action="store_true", help="open the control API /testnet/v1 (loopback only)")
-    add("--control-token", type=Path, metavar="FILE",
-        help="open the control API and guard it with the token in this file")
+    add(
+        "--control-token",
+        type=Path,
+        metavar="FILE",
+        help="open the control API and guard it with the token in this file",
+    )
     add("--no-rate-limits", action="store_true", help="count but never refuse; for load tests")
     add("--access-log", action="store_true", help="log every request")
     add("--process-name", default="nautilus-testnet", help="a label for process lists; changes nothing")
@@ -82,13 +92,22 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     market = MarketOptions(
-        seed=options.seed, speed=options.speed, start_ms=options.start, symbols=tuple(options.symbols),
-        replay=options.replay, data_dir=options.data_dir, catch_up=options.catch_up,
-        minute_days=options.history_days, hour_days=max(options.hourly_history_days, options.history_days),
+        seed=options.seed,
+        speed=options.speed,
+        start_ms=options.start,
+        symbols=tuple(options.symbols),
+        replay=options.replay,
+        data_dir=options.data_dir,
+        catch_up=options.catch_up,
+        minute_days=options.history_days,
+        hour_days=max(options.hourly_history_days, options.history_days),
     )
     server_options = ServerOptions(
-        host=options.host, port=options.port, control=options.control,
-        control_token=_token(options.control_token), rate_limits=not options.no_rate_limits,
+        host=options.host,
+        port=options.port,
+        control=options.control,
+        control_token=_token(options.control_token),
+        rate_limits=not options.no_rate_limits,
         access_log=options.access_log,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -116,8 +135,11 @@ async def _serve(
         raise StartRefused(_why(error, options)) from error
     log.info(
         "listening on http://%s:%d, %d symbols, market time %s, speed %g",
-        options.host, server.port, len(opened.exchange.engine.listings),
-        _iso(opened.exchange.driver.next_ms), opened.exchange.clock.speed,
+        options.host,
+        server.port,
+        len(opened.exchange.engine.listings),
+        _iso(opened.exchange.driver.next_ms),
+        opened.exchange.clock.speed,
     )
     await stopped.wait()
     await server.stop()

@@ -195,8 +195,13 @@ class SpotEngine:
             self._finish(order, Status.EXPIRED, None)
 
     def _sweep(
-        self, listing: Listing, side: str, limit: int | None, steps: int,
-        taker: Order | None, trades: list[Trade],
+        self,
+        listing: Listing,
+        side: str,
+        limit: int | None,
+        steps: int,
+        taker: Order | None,
+        trades: list[Trade],
     ) -> int:
         contra = listing.book.contra(side)
         while steps:
@@ -207,16 +212,26 @@ class SpotEngine:
         return steps
 
     def _trade_head(
-        self, listing: Listing, contra: BookSide, price: int, side: str, steps: int,
-        taker: Order | None, trades: list[Trade],
+        self,
+        listing: Listing,
+        contra: BookSide,
+        price: int,
+        side: str,
+        steps: int,
+        taker: Order | None,
+        trades: list[Trade],
     ) -> int:
         head = contra.levels[price].queue[0]
         maker = head.order
         steps = min(steps, head.steps)
         instrument = listing.instrument
         trade = Trade(
-            listing.tape.next_trade_id(), price, steps, steps * price * instrument.quote_per,
-            self.sink.now_ms(), side == "SELL",
+            listing.tape.next_trade_id(),
+            price,
+            steps,
+            steps * price * instrument.quote_per,
+            self.sink.now_ms(),
+            side == "SELL",
         )
         contra.reduce_head(price, steps)
         listing.book.update_id += 1
@@ -256,9 +271,7 @@ class SpotEngine:
             account.credit(asset, -units)
             return
         # A buy locked its limit price; what the better trade price saves becomes free again.
-        released = (
-            trade.steps * order.price * order.instrument.quote_per if order.side == "BUY" else units
-        )
+        released = trade.steps * order.price * order.instrument.quote_per if order.side == "BUY" else units
         order.locked -= released
         account.unlock(asset, released)
         account.credit(asset, -units)
@@ -348,9 +361,7 @@ class SpotEngine:
         _, quote = self._walk(listing, "BUY", request.quantity // instrument.step, None)
         return instrument.quote, quote
 
-    def _walk(
-        self, listing: Listing, side: str, steps: int | None, quote: int | None
-    ) -> tuple[int, int]:
+    def _walk(self, listing: Listing, side: str, steps: int | None, quote: int | None) -> tuple[int, int]:
         """Steps and quote a market order would trade against the book as it stands."""
         got_steps = got_quote = 0
         contra = listing.book.contra(side)

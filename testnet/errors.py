@@ -10,9 +10,7 @@ class InvariantViolation(RuntimeError):
 class ApiError(Exception):
     """A request the exchange refuses, with its code, text and HTTP status."""
 
-    def __init__(
-        self, code: int, message: str, status: int = 400, retry_after_s: int | None = None
-    ) -> None:
+    def __init__(self, code: int, message: str, status: int = 400, retry_after_s: int | None = None) -> None:
         super().__init__(f"{code} {message}")
         self.code = code
         self.message = message

@@ -84,11 +84,21 @@ class Exchange:
         """Journal and announce a new order."""
         self.journal.append(
             {
-                "t": "order", "id": order.order_id, "a": order.account_id, "s": order.instrument.symbol,
-                "c": order.client_order_id, "side": order.side, "type": order.type,
-                "tif": order.time_in_force, "p": order.price, "q": order.steps,
-                "qq": order.quote_quantity, "stp": order.stp_mode, "sid": order.strategy_id,
-                "st": order.strategy_type, "at": order.created_ms,
+                "t": "order",
+                "id": order.order_id,
+                "a": order.account_id,
+                "s": order.instrument.symbol,
+                "c": order.client_order_id,
+                "side": order.side,
+                "type": order.type,
+                "tif": order.time_in_force,
+                "p": order.price,
+                "q": order.steps,
+                "qq": order.quote_quantity,
+                "stp": order.stp_mode,
+                "sid": order.strategy_id,
+                "st": order.strategy_type,
+                "at": order.created_ms,
             }
         )
         for listener in self.user_listeners:
@@ -102,8 +112,13 @@ class Exchange:
             return
         self.journal.append(
             {
-                "t": "trade", "s": listing.instrument.symbol, "id": trade.trade_id, "p": trade.price,
-                "q": trade.steps, "at": trade.time_ms, "m": trade.buyer_is_maker,
+                "t": "trade",
+                "s": listing.instrument.symbol,
+                "id": trade.trade_id,
+                "p": trade.price,
+                "q": trade.steps,
+                "at": trade.time_ms,
+                "m": trade.buyer_is_maker,
                 "taker": taker.order_id if taker is not None else 0,
                 "maker": maker.order_id if maker is not None else 0,
                 # A market order by quote quantity learns its size only when it trades.
@@ -146,7 +161,11 @@ class Exchange:
     # -- accounts --------------------------------------------------------------------------
 
     def create_account(
-        self, name: str, *, account_id: str | None = None, maker_rate: int | None = None,
+        self,
+        name: str,
+        *,
+        account_id: str | None = None,
+        maker_rate: int | None = None,
         taker_rate: int | None = None,
     ) -> Account:
         """Open an empty account."""
@@ -157,15 +176,23 @@ class Exchange:
             account.taker_rate = taker_rate
         self.journal.append(
             {
-                "t": "account", "id": account.account_id, "name": name,
-                "maker": account.maker_rate, "taker": account.taker_rate,
+                "t": "account",
+                "id": account.account_id,
+                "name": name,
+                "maker": account.maker_rate,
+                "taker": account.taker_rate,
             }
         )
         return account
 
     def create_key(
-        self, account: Account, permissions: Permissions, *, kind: str = "HMAC",
-        api_key: str | None = None, secret: str | None = None,
+        self,
+        account: Account,
+        permissions: Permissions,
+        *,
+        kind: str = "HMAC",
+        api_key: str | None = None,
+        secret: str | None = None,
     ) -> ApiKey:
         """Add a key to an account; key and secret are drawn when not given.
 
@@ -174,16 +201,25 @@ class Exchange:
         ApiError : the key exists.
         """
         key = ApiKey(
-            api_key or random_key(), account.account_id, kind, secret or random_key(),
-            permissions, self.clock.wall(),
+            api_key or random_key(),
+            account.account_id,
+            kind,
+            secret or random_key(),
+            permissions,
+            self.clock.wall(),
         )
         if key.api_key in self.accounts.keys:
             raise ApiError(-1100, "this API key exists already")
         self.accounts.keys[key.api_key] = key
         self.journal.append(
             {
-                "t": "key", "a": account.account_id, "key": key.api_key, "secret": key.secret,
-                "kind": kind, "perm": permissions.to_json(), "wall": key.created_ms,
+                "t": "key",
+                "a": account.account_id,
+                "key": key.api_key,
+                "secret": key.secret,
+                "kind": kind,
+                "perm": permissions.to_json(),
+                "wall": key.created_ms,
             }
         )
         return key
@@ -257,8 +293,12 @@ class Exchange:
         return {
             "symbols": {
                 symbol: [
-                    listing.tape.last_price, listing.tape.trade_id, listing.tape.agg_id,
-                    listing.book.update_id, listing.status.value, listing.klines.minute,
+                    listing.tape.last_price,
+                    listing.tape.trade_id,
+                    listing.tape.agg_id,
+                    listing.book.update_id,
+                    listing.status.value,
+                    listing.klines.minute,
                     self.driver.feeds[symbol].state() if symbol in self.driver.feeds else None,
                 ]
                 for symbol, listing in self.engine.listings.items()

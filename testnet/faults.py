@@ -62,7 +62,9 @@ class Fault:
         if path != "*" and not any(name.startswith(path) for name in edge.paths):
             return False
         for name, value in (
-            ("method", edge.method), ("symbol", edge.symbol), ("account_id", edge.account_id),
+            ("method", edge.method),
+            ("symbol", edge.symbol),
+            ("account_id", edge.account_id),
             ("event", edge.event),
         ):
             wanted = match.get(name)
@@ -78,8 +80,11 @@ class Fault:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "id": self.fault_id, "match": self.match, "effect": self.effect,
-            "remaining": self.remaining, "hits": self.hits,
+            "id": self.fault_id,
+            "match": self.match,
+            "effect": self.effect,
+            "remaining": self.remaining,
+            "hits": self.hits,
         }
 
 
@@ -107,8 +112,11 @@ class Faults:
         if len(self._rules) >= MAX_FAULTS:
             raise ApiError(-1100, f"no more than {MAX_FAULTS} faults at a time")
         fault = Fault(
-            self._next, match, dict(effect) if isinstance(effect, dict) else {},
-            random.Random(match.get("seed", 0)), match.get("count"),
+            self._next,
+            match,
+            dict(effect) if isinstance(effect, dict) else {},
+            random.Random(match.get("seed", 0)),
+            match.get("count"),
         )
         self._rules[fault.fault_id] = fault
         self._next += 1
@@ -176,8 +184,10 @@ def _check_effect(effect: object) -> None:
         raise ApiError(-1100, f"effect: expected one or more of {', '.join(sorted(known))}")
     for name, value in effect.items():
         if name in _INTEGER_EFFECTS:
-            good = isinstance(value, int) and not isinstance(value, bool) and (
-                name == "clock_skew_ms" or value >= 0
+            good = (
+                isinstance(value, int)
+                and not isinstance(value, bool)
+                and (name == "clock_skew_ms" or value >= 0)
             )
         elif name in ("error_before", "error_after"):
             good = (name == "error_after" and value == "drop") or _is_error(value)

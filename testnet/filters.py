@@ -66,5 +66,3 @@ def check_filters(order: NewOrder, instrument: Instrument, average: int, open_or
     check_notional(order, instrument, average)
     if order.type != "MARKET" and open_orders >= instrument.max_orders:
         raise filter_failure("MAX_NUM_ORDERS")
-
-

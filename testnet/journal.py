@@ -56,9 +56,7 @@ class Journal:
         """Start appending after the records already there; until then records are only counted."""
         if self.folder is None:
             return
-        self._file = os.open(
-            self.folder / JOURNAL_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
-        )
+        self._file = os.open(self.folder / JOURNAL_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def append(self, record: dict[str, Any]) -> None:
         """Add a record; it is not yet written."""

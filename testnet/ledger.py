@@ -34,8 +34,12 @@ def ledger_json(exchange: Exchange, account_id: str | None) -> dict[str, Any]:
         "income": [],
         "transfers": [
             {
-                "seq": t.seq, "account_id": t.account_id, "market": "spot", "asset": t.asset,
-                "amount": units_text(t.amount), "at": t.time_ms,
+                "seq": t.seq,
+                "account_id": t.account_id,
+                "market": "spot",
+                "asset": t.asset,
+                "amount": units_text(t.amount),
+                "at": t.time_ms,
             }
             for t in exchange.transfers
             if t.account_id in ids
@@ -47,21 +51,38 @@ def ledger_json(exchange: Exchange, account_id: str | None) -> dict[str, Any]:
 def _order(order: Order) -> dict[str, Any]:
     instrument = order.instrument
     return {
-        "account_id": order.account_id, "market": "spot", "symbol": instrument.symbol,
-        "order_id": order.order_id, "client_order_id": order.client_order_id, "side": order.side,
-        "type": order.type, "time_in_force": order.time_in_force,
-        "price": instrument.price_text(order.price), "orig_qty": instrument.qty_text(order.steps),
-        "executed_qty": instrument.qty_text(order.executed), "status": order.status.value,
+        "account_id": order.account_id,
+        "market": "spot",
+        "symbol": instrument.symbol,
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "side": order.side,
+        "type": order.type,
+        "time_in_force": order.time_in_force,
+        "price": instrument.price_text(order.price),
+        "orig_qty": instrument.qty_text(order.steps),
+        "executed_qty": instrument.qty_text(order.executed),
+        "status": order.status.value,
         "events": [{"seq": seq, "status": str(status), "at": at} for seq, status, at in order.events],
     }
 
 
 def _fill(fill: Fill) -> dict[str, Any]:
     return {
-        "seq": fill.seq, "account_id": fill.account_id, "market": "spot",
-        "symbol": fill.instrument.symbol, "trade_id": fill.trade_id, "order_id": fill.order_id,
-        "side": fill.side, "price": units_text(fill.price), "qty": units_text(fill.quantity),
-        "quote_qty": units_text(fill.quote), "commission": units_text(fill.commission),
-        "commission_asset": fill.commission_asset, "maker": fill.maker, "realized_pnl": units_text(0),
-        "counterparty": fill.counterparty, "at": fill.time_ms,
+        "seq": fill.seq,
+        "account_id": fill.account_id,
+        "market": "spot",
+        "symbol": fill.instrument.symbol,
+        "trade_id": fill.trade_id,
+        "order_id": fill.order_id,
+        "side": fill.side,
+        "price": units_text(fill.price),
+        "qty": units_text(fill.quantity),
+        "quote_qty": units_text(fill.quote),
+        "commission": units_text(fill.commission),
+        "commission_asset": fill.commission_asset,
+        "maker": fill.maker,
+        "realized_pnl": units_text(0),
+        "counterparty": fill.counterparty,
+        "at": fill.time_ms,
     }

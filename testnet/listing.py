@@ -72,6 +72,14 @@ class Listing:
         for bar in window[1:]:
             total = merged(total, bar)
         return DaySummary(
-            total.open, total.high, total.low, total.close, total.volume, total.quote, total.trades,
-            total.open_ms, now_ms, previous,
+            total.open,
+            total.high,
+            total.low,
+            total.close,
+            total.volume,
+            total.quote,
+            total.trades,
+            total.open_ms,
+            now_ms,
+            previous,
         )

@@ -65,9 +65,7 @@ def open_exchange(options: MarketOptions) -> Opened:
     journal = Journal(options.data_dir)
     journal.lock()
     files = _replay_files(options)
-    clock = MarketClock(
-        _start_ms(options, files), speed=options.speed, catch_up=options.catch_up
-    )
+    clock = MarketClock(_start_ms(options, files), speed=options.speed, catch_up=options.catch_up)
     exchange = Exchange(clock, journal, options.seed)
     recovery = Recovery(exchange)
     recovered = options.data_dir is not None and recovery.load(options.data_dir)
@@ -150,8 +148,13 @@ def _synthetic_feed(
     if not is_new:
         return SyntheticFeed(listing, float(max(1, listing.tape.last_price)), 0, rng)
     past = generate(
-        listing.klines, instrument, listing.character, start_ms=now,
-        minute_days=options.minute_days, hour_days=options.hour_days, seed=seed,
+        listing.klines,
+        instrument,
+        listing.character,
+        start_ms=now,
+        minute_days=options.minute_days,
+        hour_days=options.hour_days,
+        seed=seed,
     )
     listing.tape.last_price = instrument.ticks(past.price)
     listing.tape.trade_id = sum(bar.trades for bar in listing.klines.closed["1m"])
@@ -178,5 +181,3 @@ def _replay_feed(
             start = candle.open_ms
             break
     return ReplayFeed(listing, file, start, options.seed, exchange.clock)
-
-

@@ -35,9 +35,17 @@ class Recovery:
         self.market_ms: int | None = None
         self.delisted: set[str] = set()
         self._handlers: dict[str, Callable[[Record], None]] = {
-            "account": self._account, "key": self._key, "transfer": self._transfer, "list": self._list,
-            "status": self._status, "delist": self._delist, "order": self._order, "trade": self._trade,
-            "done": self._done, "bar": self._bar, "clock": self._clock,
+            "account": self._account,
+            "key": self._key,
+            "transfer": self._transfer,
+            "list": self._list,
+            "status": self._status,
+            "delist": self._delist,
+            "order": self._order,
+            "trade": self._trade,
+            "done": self._done,
+            "bar": self._bar,
+            "clock": self._clock,
         }
 
     def load(self, folder: Path) -> bool:
@@ -78,8 +86,12 @@ class Recovery:
 
     def _key(self, record: Record) -> None:
         key = ApiKey(
-            record["key"], record["a"], record["kind"], record["secret"],
-            Permissions.parse(record["perm"]), record["wall"],
+            record["key"],
+            record["a"],
+            record["kind"],
+            record["secret"],
+            Permissions.parse(record["perm"]),
+            record["wall"],
         )
         self._exchange.accounts.keys[key.api_key] = key
 
@@ -106,11 +118,21 @@ class Recovery:
 
     def _order(self, record: Record) -> None:
         order = Order(
-            order_id=record["id"], account_id=record["a"], instrument=self._instruments[record["s"]],
-            client_order_id=record["c"], side=record["side"], type=record["type"],
-            time_in_force=record["tif"], price=record["p"], steps=record["q"],
-            quote_quantity=record["qq"], stp_mode=record["stp"], strategy_id=record["sid"],
-            strategy_type=record["st"], created_ms=record["at"], updated_ms=record["at"],
+            order_id=record["id"],
+            account_id=record["a"],
+            instrument=self._instruments[record["s"]],
+            client_order_id=record["c"],
+            side=record["side"],
+            type=record["type"],
+            time_in_force=record["tif"],
+            price=record["p"],
+            steps=record["q"],
+            quote_quantity=record["qq"],
+            stp_mode=record["stp"],
+            strategy_id=record["sid"],
+            strategy_type=record["st"],
+            created_ms=record["at"],
+            updated_ms=record["at"],
         )
         engine = self._exchange.engine
         engine.register(order)
@@ -219,22 +241,26 @@ def snapshot(exchange: Exchange, delisted: set[str]) -> Record:
         "instruments": {symbol: asdict(instrument) for symbol, instrument in instruments.items()},
         "accounts": [
             {
-                "id": account.account_id, "name": account.name,
-                "maker": account.maker_rate, "taker": account.taker_rate,
+                "id": account.account_id,
+                "name": account.name,
+                "maker": account.maker_rate,
+                "taker": account.taker_rate,
                 "balances": {asset: [b.free, b.locked] for asset, b in account.balances.items()},
             }
             for account in exchange.accounts.by_id.values()
         ],
         "keys": [
             {
-                "key": key.api_key, "a": key.account_id, "kind": key.kind, "secret": key.secret,
-                "perm": key.permissions.to_json(), "wall": key.created_ms,
+                "key": key.api_key,
+                "a": key.account_id,
+                "kind": key.kind,
+                "secret": key.secret,
+                "perm": key.permissions.to_json(),
+                "wall": key.created_ms,
             }
             for key in exchange.accounts.keys.values()
         ],
-        "transfers": [
-            [t.seq, t.account_id, t.asset, t.amount, t.time_ms] for t in exchange.transfers
-        ],
+        "transfers": [[t.seq, t.account_id, t.asset, t.amount, t.time_ms] for t in exchange.transfers],
         "orders": [_order_row(order) for order in sorted(orders, key=lambda order: order.order_id)],
         "fills": [_fill_row(fill) for fill in fills],
         "delisted": sorted(delisted),
@@ -247,18 +273,45 @@ def snapshot(exchange: Exchange, delisted: set[str]) -> Record:
 
 def _order_row(order: Order) -> list[Any]:
     return [
-        order.order_id, order.account_id, order.instrument.symbol, order.client_order_id, order.side,
-        order.type, order.time_in_force, order.price, order.steps, order.quote_quantity, order.stp_mode,
-        order.strategy_id, order.strategy_type, order.created_ms, order.updated_ms, order.status.value,
-        order.executed, order.executed_quote, order.locked, order.events,
+        order.order_id,
+        order.account_id,
+        order.instrument.symbol,
+        order.client_order_id,
+        order.side,
+        order.type,
+        order.time_in_force,
+        order.price,
+        order.steps,
+        order.quote_quantity,
+        order.stp_mode,
+        order.strategy_id,
+        order.strategy_type,
+        order.created_ms,
+        order.updated_ms,
+        order.status.value,
+        order.executed,
+        order.executed_quote,
+        order.locked,
+        order.events,
     ]
 
 
 def _fill_row(fill: Fill) -> list[Any]:
     return [
-        fill.seq, fill.trade_id, fill.time_ms, fill.account_id, fill.order_id, fill.instrument.symbol,
-        fill.side, fill.price, fill.quantity, fill.quote, fill.commission, fill.commission_asset,
-        fill.maker, fill.counterparty,
+        fill.seq,
+        fill.trade_id,
+        fill.time_ms,
+        fill.account_id,
+        fill.order_id,
+        fill.instrument.symbol,
+        fill.side,
+        fill.price,
+        fill.quantity,
+        fill.quote,
+        fill.commission,
+        fill.commission_asset,
+        fill.maker,
+        fill.counterparty,
     ]
 
 

@@ -65,8 +65,13 @@ class Tape:
             self.agg_id += 1
             groups.append(
                 Aggregate(
-                    self.agg_id, trade.price, trade.steps, trade.trade_id, trade.trade_id,
-                    trade.time_ms, trade.buyer_is_maker,
+                    self.agg_id,
+                    trade.price,
+                    trade.steps,
+                    trade.trade_id,
+                    trade.trade_id,
+                    trade.time_ms,
+                    trade.buyer_is_maker,
                 )
             )
         self.aggregates.extend(groups)

@@ -1,5 +1,4 @@
-"""Fixtures every suite may use: a person of each role, API clients with a token or a session, a clean broker.
-"""
+"""Fixtures every suite may use: a person of each role, API clients with a token or a session, a clean broker."""
 
 from __future__ import annotations
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import structlog
 from celery import shared_task
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.services.change_requests import change_requests_expire
-from trading.domain.errors import VenueError
+from trading.domain.errors import DomainError, VenueError
 from trading.domain.orders import OrderStatus
-from trading.models import Account, Order, StrategyInstance
+from trading.models import Account, Order, ReconcileRun, StrategyInstance
 from trading.services import breakers, equity, heartbeats
 from trading.services.controls import enforcement_step, enforcements_due
 from trading.services.execution.cancel import order_cancel as cancel_at_venue
@@ -19,6 +22,7 @@ from trading.services.execution.drain import orders_drain as drain
 from trading.services.execution.resolve import order_resolve as resolve
 from trading.services.execution.resolve import orders_in_doubt
 from trading.services.planning import plan_refresh as refresh
+from trading.services.planning import plans_due
 from trading.services.reconcile import account_reconcile as reconcile
 from trading.services.strategies import instances_due, strategy_step
 from trading.services.venue_events import venue_events_settle as settle_events
@@ -64,11 +68,16 @@ def trading_tick() -> None:
     heartbeats.heartbeat(kind="worker-trading")
     heartbeats.heartbeat(kind="beat")
     for account in Account.objects.filter(is_active=True):
-        settle_events(account_id=account.pk)
-        for shard in range(account.shards):
-            drain(account_id=account.pk, shard=shard)
+        with _alone("trading_tick", account=account.name):
+            settle_events(account_id=account.pk)
+            for shard in range(account.shards):
+                drain(account_id=account.pk, shard=shard)
     for instance_id in instances_due():
-        strategy_step(instance_id=instance_id)
+        with _alone("strategy_step", instance_id=instance_id):
+            strategy_step(instance_id=instance_id)
+    for account_id, instrument_id in plans_due():
+        with _alone("plan_refresh", account_id=account_id, instrument_id=instrument_id):
+            refresh(account_id=account_id, instrument_id=instrument_id)
 
 
 @shared_task
@@ -119,22 +128,46 @@ def control_tick() -> None:
     heartbeats.heartbeat(kind="worker-control")
     change_requests_expire()
     for account in Account.objects.select_related("venue").filter(is_active=True):
-        breakers.breakers_evaluate(venue=account.venue.name)
-        if enforcements_due(account, "control"):
-            kill_enforce(account_id=account.pk)
-        try:
-            for order_id in orders_in_doubt(account.pk):
+        with _alone("breakers", account=account.name):
+            breakers.breakers_evaluate(venue=account.venue.name)
+        with _alone("kill_enforce", account=account.name):
+            if enforcements_due(account, "control"):
+                kill_enforce(account_id=account.pk)
+        for order_id in orders_in_doubt(account.pk):
+            with _alone("order_resolve", order_id=order_id):
                 resolve(order_id=order_id, venue=execution_venue(account))
-            for order_id in _cancels_pending(account.pk):
+        for order_id in _cancels_pending(account.pk):
+            with _alone("order_cancel", order_id=order_id):
                 cancel_at_venue(order_id=order_id, venue=execution_venue(account))
-        except VenueError as error:
-            log.warning("control_tick_without_venue", account=account.name, error=str(error))
-        if account.reconciled_at is None or now() - account.reconciled_at > RECONCILE_EVERY:
-            reconcile(
-                account_id=account.pk,
-                venue=execution_venue(account),
-                trigger="start" if account.reconciled_at is None else "periodic",
-            )
+        with _alone("reconcile", account=account.name):
+            _reconcile_if_due(account)
+
+
+def _reconcile_if_due(account: Account) -> None:
+    """Reconcile when it is time, or when somebody asked and the hint was lost or came during another run."""
+    asked = ReconcileRun.objects.filter(account=account, finished_at=None).order_by("pk").first()
+    if asked is not None:
+        reconcile(
+            account_id=account.pk, venue=execution_venue(account), trigger=asked.trigger, run_id=asked.pk
+        )
+    elif account.reconciled_at is None or now() - account.reconciled_at > RECONCILE_EVERY:
+        reconcile(
+            account_id=account.pk,
+            venue=execution_venue(account),
+            trigger="start" if account.reconciled_at is None else "periodic",
+        )
+
+
+@contextmanager
+def _alone(step: str, **context: object) -> Iterator[None]:
+    """Let one step of a tick fail by itself: an order, a key or an account in trouble never holds up the others.
+
+    What cannot be named here (a bug, a database that is gone) still ends the tick.
+    """
+    try:
+        yield
+    except (DomainError, ApplicationError) as error:
+        log.error("tick_step_failed", step=step, error=f"{type(error).__name__}: {error}"[:300], **context)
 
 
 def _cancels_pending(account_id: int) -> list[int]:

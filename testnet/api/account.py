@@ -26,8 +26,10 @@ def _account(call: Call, omit_zero: bool) -> Json:
         "buyerCommission": 0,
         "sellerCommission": 0,
         "commissionRates": {
-            "maker": units_text(maker), "taker": units_text(taker),
-            "buyer": units_text(0), "seller": units_text(0),
+            "maker": units_text(maker),
+            "taker": units_text(taker),
+            "buyer": units_text(0),
+            "seller": units_text(0),
         },
         "canTrade": bool(key and key.permissions.trade),
         "canWithdraw": bool(key and key.permissions.withdraw),
@@ -49,8 +51,10 @@ def _one_symbol(call: Call) -> Listing:
 
 def _commission(call: Call, listing: Listing) -> Json:
     rates = {
-        "maker": units_text(call.owner.maker_rate), "taker": units_text(call.owner.taker_rate),
-        "buyer": units_text(0), "seller": units_text(0),
+        "maker": units_text(call.owner.maker_rate),
+        "taker": units_text(call.owner.taker_rate),
+        "buyer": units_text(0),
+        "seller": units_text(0),
     }
     zero = dict.fromkeys(rates, units_text(0))
     return {
@@ -59,7 +63,9 @@ def _commission(call: Call, listing: Listing) -> Json:
         "specialCommission": zero,
         "taxCommission": zero,
         "discount": {
-            "enabledForAccount": False, "enabledForSymbol": False, "discountAsset": "BNB",
+            "enabledForAccount": False,
+            "enabledForSymbol": False,
+            "discountAsset": "BNB",
             "discount": units_text(SCALE * 3 // 4),
         },
     }
@@ -134,15 +140,23 @@ def _coin(call: Call, asset: str) -> dict[str, Any]:
 
 
 ENDPOINTS = [
+    Endpoint("GET", "/api/v3/account", fixed(20), _account_parse, _account, "USER_DATA", "account.status"),
     Endpoint(
-        "GET", "/api/v3/account", fixed(20), _account_parse, _account, "USER_DATA", "account.status"
-    ),
-    Endpoint(
-        "GET", "/api/v3/account/commission", fixed(20), _one_symbol, _commission, "USER_DATA",
+        "GET",
+        "/api/v3/account/commission",
+        fixed(20),
+        _one_symbol,
+        _commission,
+        "USER_DATA",
         "account.commission",
     ),
     Endpoint(
-        "GET", "/api/v3/rateLimit/order", fixed(40), nothing, _order_limits, "USER_DATA",
+        "GET",
+        "/api/v3/rateLimit/order",
+        fixed(40),
+        nothing,
+        _order_limits,
+        "USER_DATA",
         "account.rateLimits.orders",
     ),
     Endpoint("GET", "/sapi/v1/account/apiRestrictions", fixed(1), nothing, _restrictions, "USER_DATA"),

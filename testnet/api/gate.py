@@ -139,11 +139,11 @@ class Gate:
         self._late.add(task)
         task.add_done_callback(self._late.discard)
 
-    def _edge(
-        self, endpoint: Endpoint, params: Params, credentials: Credentials, wire: str
-    ) -> Edge:
+    def _edge(self, endpoint: Endpoint, params: Params, credentials: Credentials, wire: str) -> Edge:
         key = credentials.session_key or self.venue.exchange.accounts.keys.get(credentials.api_key or "")
         return Edge(
-            paths=(endpoint.path, wire), method=endpoint.method, symbol=params.values.get("symbol"),
+            paths=(endpoint.path, wire),
+            method=endpoint.method,
+            symbol=params.values.get("symbol"),
             account_id=key.account_id if key is not None else None,
         )

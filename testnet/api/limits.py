@@ -122,7 +122,9 @@ class RateLimits:
         ):
             if count >= limit:
                 raise ApiError(
-                    -1015, f"Too many new orders; current limit is {limit} orders per {span}.", 429,
+                    -1015,
+                    f"Too many new orders; current limit is {limit} orders per {span}.",
+                    429,
                     1 + (wait_ms - now_ms % wait_ms) // 1000,
                 )
 
@@ -152,4 +154,3 @@ class RateLimits:
         if use.day != now_ms // DAY_MS:
             use.day, use.count_day = now_ms // DAY_MS, 0
         return use
-

@@ -11,7 +11,13 @@ SIDES = ("BUY", "SELL")
 TIMES_IN_FORCE = ("GTC", "IOC", "FOK")
 RESPONSE_TYPES = ("ACK", "RESULT", "FULL")
 KNOWN_TYPES = (
-    "LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT",
+    "LIMIT",
+    "LIMIT_MAKER",
+    "MARKET",
+    "STOP_LOSS",
+    "STOP_LOSS_LIMIT",
+    "TAKE_PROFIT",
+    "TAKE_PROFIT_LIMIT",
 )
 
 
@@ -44,12 +50,12 @@ _STOP = ("stopPrice", "trailingDelta", "icebergQty")
 SUPPORTED: dict[str, OrderType] = {
     "LIMIT": OrderType("LIMIT", ("timeInForce", "quantity", "price"), ("quoteOrderQty", *_STOP)),
     "LIMIT_MAKER": OrderType(
-        "LIMIT_MAKER", ("quantity", "price"), ("timeInForce", "quoteOrderQty", *_STOP),
+        "LIMIT_MAKER",
+        ("quantity", "price"),
+        ("timeInForce", "quoteOrderQty", *_STOP),
         default_response="ACK",
     ),
-    "MARKET": OrderType(
-        "MARKET", (), ("timeInForce", "price", *_STOP), one_of=("quantity", "quoteOrderQty")
-    ),
+    "MARKET": OrderType("MARKET", (), ("timeInForce", "price", *_STOP), one_of=("quantity", "quoteOrderQty")),
 }
 
 

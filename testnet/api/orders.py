@@ -18,10 +18,30 @@ _ID_ALPHABET = string.ascii_letters + string.digits
 # Everything the venue documents for a placement; anything else is -1104.
 _PLACEMENT = frozenset(
     {
-        "symbol", "side", "type", "timeInForce", "quantity", "quoteOrderQty", "price", "newClientOrderId",
-        "strategyId", "strategyType", "stopPrice", "trailingDelta", "icebergQty", "newOrderRespType",
-        "selfTradePreventionMode", "pegPriceType", "pegOffsetValue", "pegOffsetType", "recvWindow",
-        "timestamp", "signature", "apiKey", "computeCommissionRates", "returnRateLimits",
+        "symbol",
+        "side",
+        "type",
+        "timeInForce",
+        "quantity",
+        "quoteOrderQty",
+        "price",
+        "newClientOrderId",
+        "strategyId",
+        "strategyType",
+        "stopPrice",
+        "trailingDelta",
+        "icebergQty",
+        "newOrderRespType",
+        "selfTradePreventionMode",
+        "pegPriceType",
+        "pegOffsetValue",
+        "pegOffsetType",
+        "recvWindow",
+        "timestamp",
+        "signature",
+        "apiKey",
+        "computeCommissionRates",
+        "returnRateLimits",
     }
 )
 
@@ -99,11 +119,14 @@ def _test(call: Call, request: NewOrder) -> Json:
     account = call.owner
     return {
         "standardCommissionForOrder": {
-            "maker": units_text(account.maker_rate), "taker": units_text(account.taker_rate),
+            "maker": units_text(account.maker_rate),
+            "taker": units_text(account.taker_rate),
         },
         "taxCommissionForOrder": {"maker": units_text(0), "taker": units_text(0)},
         "discount": {
-            "enabledForAccount": False, "enabledForSymbol": False, "discountAsset": "BNB",
+            "enabledForAccount": False,
+            "enabledForSymbol": False,
+            "discountAsset": "BNB",
             "discount": "0.75000000",
         },
     }
@@ -226,9 +249,7 @@ def _cancel_parse(call: Call) -> tuple[tuple[str, int | None, str | None], str, 
     return reference, call.params.client_id("newClientOrderId") or random_client_id(), restriction
 
 
-def _cancel(
-    call: Call, args: tuple[tuple[str, int | None, str | None], str, str | None]
-) -> Json:
+def _cancel(call: Call, args: tuple[tuple[str, int | None, str | None], str, str | None]) -> Json:
     reference, cancel_id, restriction = args
     order = _find(call, reference)
     if order is None:
@@ -345,27 +366,52 @@ def _my_trade_json(fill: Fill) -> dict[str, Any]:
 
 ENDPOINTS = [
     Endpoint(
-        "POST", "/api/v3/order", fixed(1), parse_placement, place, "TRADE", "order.place",
+        "POST",
+        "/api/v3/order",
+        fixed(1),
+        parse_placement,
+        place,
+        "TRADE",
+        "order.place",
         places_order=True,
     ),
     Endpoint(
-        "POST", "/api/v3/order/test",
+        "POST",
+        "/api/v3/order/test",
         lambda params: 20 if params.values.get("computeCommissionRates") == "true" else 1,
-        parse_placement, _test, "TRADE", "order.test",
+        parse_placement,
+        _test,
+        "TRADE",
+        "order.test",
     ),
     Endpoint("GET", "/api/v3/order", fixed(4), _reference, _query, "USER_DATA", "order.status"),
     Endpoint("DELETE", "/api/v3/order", fixed(1), _cancel_parse, _cancel, "TRADE", "order.cancel"),
     Endpoint(
-        "GET", "/api/v3/openOrders", lambda params: 6 if params.has("symbol") else 80,
-        _optional_symbol, _open_orders, "USER_DATA", "openOrders.status",
+        "GET",
+        "/api/v3/openOrders",
+        lambda params: 6 if params.has("symbol") else 80,
+        _optional_symbol,
+        _open_orders,
+        "USER_DATA",
+        "openOrders.status",
     ),
     Endpoint(
-        "DELETE", "/api/v3/openOrders", fixed(1), _symbol_parse, _cancel_all, "TRADE",
+        "DELETE",
+        "/api/v3/openOrders",
+        fixed(1),
+        _symbol_parse,
+        _cancel_all,
+        "TRADE",
         "openOrders.cancelAll",
     ),
     Endpoint("GET", "/api/v3/allOrders", fixed(20), _range_parse, _all_orders, "USER_DATA", "allOrders"),
     Endpoint(
-        "GET", "/api/v3/myTrades", lambda params: 5 if params.has("orderId") else 20, _range_parse,
-        _my_trades, "USER_DATA", "myTrades",
+        "GET",
+        "/api/v3/myTrades",
+        lambda params: 5 if params.has("orderId") else 20,
+        _range_parse,
+        _my_trades,
+        "USER_DATA",
+        "myTrades",
     ),
 ]

@@ -121,8 +121,10 @@ class Params:
             names = json.loads(self.values["symbols"])
         except ValueError:
             raise illegal_characters("symbols", pattern) from None
-        if not isinstance(names, list) or not names or not all(
-            isinstance(name, str) and _SYMBOL.fullmatch(name) for name in names
+        if (
+            not isinstance(names, list)
+            or not names
+            or not all(isinstance(name, str) and _SYMBOL.fullmatch(name) for name in names)
         ):
             raise illegal_characters("symbols", pattern)
         return names

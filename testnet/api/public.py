@@ -143,7 +143,11 @@ def _klines_parse(call: Call) -> tuple[Listing, str, int | None, int | None, int
     params = call.params
     listing, interval = _listing(call), params.interval()
     return (
-        listing, interval, params.time_ms("startTime"), params.time_ms("endTime"), params.limit(500, 1000)
+        listing,
+        interval,
+        params.time_ms("startTime"),
+        params.time_ms("endTime"),
+        params.limit(500, 1000),
     )
 
 
@@ -195,8 +199,20 @@ def day_json(listing: Listing, now_ms: int) -> dict[str, Any]:
     }
 
 
-_MINI = ("symbol", "openPrice", "highPrice", "lowPrice", "lastPrice", "volume", "quoteVolume", "openTime",
-         "closeTime", "firstId", "lastId", "count")
+_MINI = (
+    "symbol",
+    "openPrice",
+    "highPrice",
+    "lowPrice",
+    "lastPrice",
+    "volume",
+    "quoteVolume",
+    "openTime",
+    "closeTime",
+    "firstId",
+    "lastId",
+    "count",
+)
 
 
 def _ticker_parse(call: Call) -> tuple[list[Listing], bool]:
@@ -256,26 +272,44 @@ def _ticker_weight(one: int, every: int) -> Any:
 ENDPOINTS = [
     Endpoint("GET", "/api/v3/ping", fixed(1), nothing, lambda call, _: {}, ws_method="ping"),
     Endpoint(
-        "GET", "/api/v3/time", fixed(1), nothing,
-        lambda call, _: {"serverTime": call.venue.server_ms()}, ws_method="time",
+        "GET",
+        "/api/v3/time",
+        fixed(1),
+        nothing,
+        lambda call, _: {"serverTime": call.venue.server_ms()},
+        ws_method="time",
     ),
     Endpoint(
-        "GET", "/api/v3/exchangeInfo", fixed(20), _exchange_info_parse, _exchange_info,
+        "GET",
+        "/api/v3/exchangeInfo",
+        fixed(20),
+        _exchange_info_parse,
+        _exchange_info,
         ws_method="exchangeInfo",
     ),
     Endpoint(
-        "GET", "/api/v3/depth", _depth_weight, _with_limit(100, 5000),
-        lambda call, args: depth_json(*args), ws_method="depth",
+        "GET",
+        "/api/v3/depth",
+        _depth_weight,
+        _with_limit(100, 5000),
+        lambda call, args: depth_json(*args),
+        ws_method="depth",
     ),
+    Endpoint("GET", "/api/v3/trades", fixed(25), _with_limit(500, 1000), _trades, ws_method="trades.recent"),
     Endpoint(
-        "GET", "/api/v3/trades", fixed(25), _with_limit(500, 1000), _trades, ws_method="trades.recent"
-    ),
-    Endpoint(
-        "GET", "/api/v3/historicalTrades", fixed(25), _with_limit(500, 1000), _historical_trades,
+        "GET",
+        "/api/v3/historicalTrades",
+        fixed(25),
+        _with_limit(500, 1000),
+        _historical_trades,
         ws_method="trades.historical",
     ),
     Endpoint(
-        "GET", "/api/v3/aggTrades", fixed(4), _with_limit(500, 1000), _agg_trades,
+        "GET",
+        "/api/v3/aggTrades",
+        fixed(4),
+        _with_limit(500, 1000),
+        _agg_trades,
         ws_method="trades.aggregate",
     ),
     Endpoint("GET", "/api/v3/klines", fixed(2), _klines_parse, _klines, ws_method="klines"),
@@ -285,11 +319,19 @@ ENDPOINTS = [
         "GET", "/api/v3/ticker/24hr", _ticker_weight(2, 80), _ticker_parse, _day, ws_method="ticker.24hr"
     ),
     Endpoint(
-        "GET", "/api/v3/ticker/price", _ticker_weight(2, 4), _ticker_parse, _price,
+        "GET",
+        "/api/v3/ticker/price",
+        _ticker_weight(2, 4),
+        _ticker_parse,
+        _price,
         ws_method="ticker.price",
     ),
     Endpoint(
-        "GET", "/api/v3/ticker/bookTicker", _ticker_weight(2, 4), _ticker_parse, _book_ticker,
+        "GET",
+        "/api/v3/ticker/bookTicker",
+        _ticker_weight(2, 4),
+        _ticker_parse,
+        _book_ticker,
         ws_method="ticker.book",
     ),
 ]

@@ -44,9 +44,7 @@ def check_timing(params: Params, server_ms: int) -> None:
     if stamp is None:
         raise mandatory("timestamp")
     if stamp >= server_ms + AHEAD_MS:
-        raise ApiError(
-            -1021, "Timestamp for this request was 1000ms ahead of the server's time."
-        )
+        raise ApiError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
     if server_ms - stamp > window:
         raise ApiError(-1021, "Timestamp for this request is outside of the recvWindow.")
 

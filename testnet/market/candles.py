@@ -125,6 +125,4 @@ def _instrument(symbol: str, candles: list[Candle]) -> Instrument:
     volumes = precision_of([c.volume for c in candles])
     # Prices are kept exactly; the step is coarsened where notionals would not be.
     steps = min(volumes, 8 - prices)
-    return make_instrument(
-        symbol, 10 ** (8 - prices), 10 ** (8 - steps), candles[-1].close / SCALE
-    )
+    return make_instrument(symbol, 10 ** (8 - prices), 10 ** (8 - steps), candles[-1].close / SCALE)

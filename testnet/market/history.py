@@ -30,8 +30,14 @@ def common_factor(seed: int, count: int) -> list[float]:
 
 
 def generate(
-    klines: Klines, instrument: Instrument, character: Character, *,
-    start_ms: int, minute_days: int, hour_days: int, seed: int,
+    klines: Klines,
+    instrument: Instrument,
+    character: Character,
+    *,
+    start_ms: int,
+    minute_days: int,
+    hour_days: int,
+    seed: int,
 ) -> Past:
     """Fill candles up to `start_ms`: coarse hours first, then minutes, on one continuous path.
 
@@ -63,8 +69,12 @@ def generate(
         for _ in range(_MINUTE_PARTS):
             price *= math.exp(
                 log_return(
-                    regime, 1.0 / _MINUTE_PARTS, next(common),
-                    character.correlation, character.volatility, rng,
+                    regime,
+                    1.0 / _MINUTE_PARTS,
+                    next(common),
+                    character.correlation,
+                    character.volatility,
+                    rng,
                 )
             )
             path.append(price)
@@ -74,8 +84,13 @@ def generate(
 
 
 def _bar(
-    open_ms: int, path: list[float], instrument: Instrument, character: Character,
-    seconds: float, regime: int, rng: random.Random,
+    open_ms: int,
+    path: list[float],
+    instrument: Instrument,
+    character: Character,
+    seconds: float,
+    regime: int,
+    rng: random.Random,
 ) -> Bar:
     prices = [instrument.ticks(price) for price in path]
     activity = max(0.4, REGIMES[regime].volatility / 0.0006)
@@ -86,8 +101,16 @@ def _bar(
     share = min(0.9, max(0.1, 0.5 + 0.15 * rng.gauss(0.0, 1.0)))
     taker = round(steps * share)
     return Bar(
-        open_ms, prices[0], max(prices), min(prices), prices[-1], steps,
-        steps * mean_price * instrument.quote_per, count, taker, taker * mean_price * instrument.quote_per,
+        open_ms,
+        prices[0],
+        max(prices),
+        min(prices),
+        prices[-1],
+        steps,
+        steps * mean_price * instrument.quote_per,
+        count,
+        taker,
+        taker * mean_price * instrument.quote_per,
     )
 
 

@@ -39,8 +39,12 @@ def candle_path(candle: Candle, length_ms: int, instrument: Instrument, seed: in
     # Rising candles more often touch their low first, falling ones their high.
     low_first = rng.random() < (0.7 if close >= open_ else 0.3)
     one, two = sorted(rng.sample(range(1, count - 1), 2))
-    corners = [(0, open_), (one, low if low_first else high), (two, high if low_first else low),
-               (count - 1, close)]
+    corners = [
+        (0, open_),
+        (one, low if low_first else high),
+        (two, high if low_first else low),
+        (count - 1, close),
+    ]
     prices = _bridge(corners, low, high, rng)
     weights = [rng.expovariate(1.0) for _ in range(count)]
     total = candle.volume // instrument.step

@@ -99,9 +99,10 @@ class Control:
 
     async def _add_key(self, request: web.Request) -> Any:
         account = self._exchange.accounts.get(request.match_info["id"])
-        return {"account_id": account.account_id, **_key_json(
-            add_key(self._exchange, account, await _body(request, empty={}))
-        )}
+        return {
+            "account_id": account.account_id,
+            **_key_json(add_key(self._exchange, account, await _body(request, empty={}))),
+        }
 
     async def _transfer(self, request: web.Request) -> Any:
         account = self._exchange.accounts.get(request.match_info["id"])

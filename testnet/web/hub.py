@@ -144,7 +144,7 @@ class Hub:
             return request_id, client.combined
         if method == "SET_PROPERTY":
             if len(params) != 2 or params[0] != "combined" or not isinstance(params[1], bool):
-                raise BadRequest("expected [\"combined\", true | false]")
+                raise BadRequest('expected ["combined", true | false]')
             client.combined = params[1]
             return request_id, None
         if not all(isinstance(name, str) for name in params):

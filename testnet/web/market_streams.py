@@ -49,9 +49,15 @@ class MarketStreams:
         if not self._hub.wants(stream):
             return
         payload = {
-            "e": "trade", "E": self._venue.server_ms(), "s": instrument.symbol, "t": trade.trade_id,
-            "p": instrument.price_text(trade.price), "q": instrument.qty_text(trade.steps),
-            "T": trade.time_ms, "m": trade.buyer_is_maker, "M": True,
+            "e": "trade",
+            "E": self._venue.server_ms(),
+            "s": instrument.symbol,
+            "t": trade.trade_id,
+            "p": instrument.price_text(trade.price),
+            "q": instrument.qty_text(trade.steps),
+            "T": trade.time_ms,
+            "m": trade.buyer_is_maker,
+            "M": True,
         }
         self._hub.publish(stream, payload, "trade", instrument.symbol)
 
@@ -63,7 +69,9 @@ class MarketStreams:
             return
         for aggregate in aggregates:
             payload = {
-                "e": "aggTrade", "E": self._venue.server_ms(), "s": instrument.symbol,
+                "e": "aggTrade",
+                "E": self._venue.server_ms(),
+                "s": instrument.symbol,
                 **aggregate_json(instrument, aggregate),
             }
             self._hub.publish(stream, payload, "aggTrade", instrument.symbol)
@@ -79,7 +87,9 @@ class MarketStreams:
         if not self._hub.wants(stream):
             return
         payload = {
-            "e": "kline", "E": self._venue.server_ms(), "s": instrument.symbol,
+            "e": "kline",
+            "E": self._venue.server_ms(),
+            "s": instrument.symbol,
             "k": kline_json(instrument, interval, bar, listing.tape.trade_id, is_closed=is_closed),
         }
         self._hub.publish(stream, payload, "kline", instrument.symbol)
@@ -112,9 +122,12 @@ class MarketStreams:
         instrument = listing.instrument
         bid, ask = (top[0] or [(0, 0)])[0], (top[1] or [(0, 0)])[0]
         payload = {
-            "u": listing.book.update_id, "s": symbol,
-            "b": instrument.price_text(bid[0]), "B": instrument.qty_text(bid[1]),
-            "a": instrument.price_text(ask[0]), "A": instrument.qty_text(ask[1]),
+            "u": listing.book.update_id,
+            "s": symbol,
+            "b": instrument.price_text(bid[0]),
+            "B": instrument.qty_text(bid[1]),
+            "a": instrument.price_text(ask[0]),
+            "A": instrument.qty_text(ask[1]),
         }
         self._hub.publish(stream, payload, "bookTicker", symbol)
         self._hub.publish("!bookTicker", payload, "bookTicker", symbol)
@@ -151,13 +164,14 @@ class MarketStreams:
             state.slow_asks.clear()
             self._partial(listing, "")
 
-    def _diff(
-        self, listing: Listing, stream: str, last_id: int, bids: set[int], asks: set[int]
-    ) -> None:
+    def _diff(self, listing: Listing, stream: str, last_id: int, bids: set[int], asks: set[int]) -> None:
         instrument, book = listing.instrument, listing.book
         payload = {
-            "e": "depthUpdate", "E": self._venue.server_ms(), "s": instrument.symbol,
-            "U": last_id + 1, "u": book.update_id,
+            "e": "depthUpdate",
+            "E": self._venue.server_ms(),
+            "s": instrument.symbol,
+            "U": last_id + 1,
+            "u": book.update_id,
             "b": _changes(instrument, book.bids.levels, sorted(bids, reverse=True)),
             "a": _changes(instrument, book.asks.levels, sorted(asks)),
         }
@@ -199,8 +213,7 @@ class MarketStreams:
 
 def _changes(instrument: Instrument, levels: dict[int, Any], prices: list[int]) -> list[list[str]]:
     return [
-        [instrument.price_text(p), instrument.qty_text(levels[p].steps if p in levels else 0)]
-        for p in prices
+        [instrument.price_text(p), instrument.qty_text(levels[p].steps if p in levels else 0)] for p in prices
     ]
 
 
@@ -209,13 +222,23 @@ def kline_json(
 ) -> dict[str, Any]:
     """The `k` object of a kline event."""
     return {
-        "t": bar.open_ms, "T": end_of(interval, bar.open_ms) - 1, "s": instrument.symbol, "i": interval,
-        "f": last_trade_id - bar.trades + 1 if bar.trades else -1, "L": last_trade_id if bar.trades else -1,
-        "o": instrument.price_text(bar.open), "c": instrument.price_text(bar.close),
-        "h": instrument.price_text(bar.high), "l": instrument.price_text(bar.low),
-        "v": instrument.qty_text(bar.volume), "n": bar.trades, "x": is_closed,
-        "q": units_text(bar.quote), "V": instrument.qty_text(bar.taker_volume),
-        "Q": units_text(bar.taker_quote), "B": "0",
+        "t": bar.open_ms,
+        "T": end_of(interval, bar.open_ms) - 1,
+        "s": instrument.symbol,
+        "i": interval,
+        "f": last_trade_id - bar.trades + 1 if bar.trades else -1,
+        "L": last_trade_id if bar.trades else -1,
+        "o": instrument.price_text(bar.open),
+        "c": instrument.price_text(bar.close),
+        "h": instrument.price_text(bar.high),
+        "l": instrument.price_text(bar.low),
+        "v": instrument.qty_text(bar.volume),
+        "n": bar.trades,
+        "x": is_closed,
+        "q": units_text(bar.quote),
+        "V": instrument.qty_text(bar.taker_volume),
+        "Q": units_text(bar.taker_quote),
+        "B": "0",
     }
 
 
@@ -223,8 +246,14 @@ def mini_ticker_json(listing: Listing, market_ms: int, server_ms: int) -> dict[s
     """The 24-hour mini ticker event."""
     row = day_json(listing, market_ms)
     return {
-        "e": "24hrMiniTicker", "E": server_ms, "s": row["symbol"], "c": row["lastPrice"],
-        "o": row["openPrice"], "h": row["highPrice"], "l": row["lowPrice"], "v": row["volume"],
+        "e": "24hrMiniTicker",
+        "E": server_ms,
+        "s": row["symbol"],
+        "c": row["lastPrice"],
+        "o": row["openPrice"],
+        "h": row["highPrice"],
+        "l": row["lowPrice"],
+        "v": row["volume"],
         "q": row["quoteVolume"],
     }
 
@@ -233,10 +262,27 @@ def ticker_json(listing: Listing, market_ms: int, server_ms: int) -> dict[str, A
     """The full 24-hour ticker event."""
     row = day_json(listing, market_ms)
     return {
-        "e": "24hrTicker", "E": server_ms, "s": row["symbol"], "p": row["priceChange"],
-        "P": row["priceChangePercent"], "w": row["weightedAvgPrice"], "x": row["prevClosePrice"],
-        "c": row["lastPrice"], "Q": row["lastQty"], "b": row["bidPrice"], "B": row["bidQty"],
-        "a": row["askPrice"], "A": row["askQty"], "o": row["openPrice"], "h": row["highPrice"],
-        "l": row["lowPrice"], "v": row["volume"], "q": row["quoteVolume"], "O": row["openTime"],
-        "C": row["closeTime"], "F": row["firstId"], "L": row["lastId"], "n": row["count"],
+        "e": "24hrTicker",
+        "E": server_ms,
+        "s": row["symbol"],
+        "p": row["priceChange"],
+        "P": row["priceChangePercent"],
+        "w": row["weightedAvgPrice"],
+        "x": row["prevClosePrice"],
+        "c": row["lastPrice"],
+        "Q": row["lastQty"],
+        "b": row["bidPrice"],
+        "B": row["bidQty"],
+        "a": row["askPrice"],
+        "A": row["askQty"],
+        "o": row["openPrice"],
+        "h": row["highPrice"],
+        "l": row["lowPrice"],
+        "v": row["volume"],
+        "q": row["quoteVolume"],
+        "O": row["openTime"],
+        "C": row["closeTime"],
+        "F": row["firstId"],
+        "L": row["lastId"],
+        "n": row["count"],
     }

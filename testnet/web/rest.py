@@ -55,7 +55,8 @@ class Rest:
         query_payload, signature = split_signature(query)
         body_payload, body_signature = split_signature(body)
         credentials = Credentials(
-            request.headers.get("X-MBX-APIKEY"), signature or body_signature,
+            request.headers.get("X-MBX-APIKEY"),
+            signature or body_signature,
             (query_payload + body_payload,),
         )
         return await self._gate.run(endpoint, params, credentials, "/api")

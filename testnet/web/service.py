@@ -47,7 +47,12 @@ class Service:
     """The moving parts of one running exchange."""
 
     def __init__(
-        self, gate: Gate, hub: Hub, streams: MarketStreams, users: UserStreams, wsapi: WsApi,
+        self,
+        gate: Gate,
+        hub: Hub,
+        streams: MarketStreams,
+        users: UserStreams,
+        wsapi: WsApi,
         delisted: set[str],
     ) -> None:
         self.gate = gate
@@ -183,9 +188,7 @@ class Service:
         fair = float(instrument.ticks(listing.character.price))
         listing.tape.last_price = round(fair)
         self.exchange.add_listing(listing)
-        rng = random.Random(
-            f"{self.exchange.seed}:market:{instrument.symbol}:{self.exchange.driver.next_ms}"
-        )
+        rng = random.Random(f"{self.exchange.seed}:market:{instrument.symbol}:{self.exchange.driver.next_ms}")
         # A new listing starts in the turbulent regime, as new listings do.
         self.exchange.driver.add(listing, SyntheticFeed(listing, fair, 3, rng))
         self.exchange.journal_clock()
@@ -223,7 +226,8 @@ class Service:
         if symbol is not None:
             lower = symbol.lower() + "@"
             chosen = [
-                c for c in chosen
+                c
+                for c in chosen
                 if isinstance(c, StreamClient) and any(s.startswith(lower) for s in c.streams)
             ]
         return chosen
@@ -237,7 +241,10 @@ def _instrument(symbol: str, price: float, filters: object) -> Instrument:
         raise ApiError(-1100, "filters: expected tickSize, stepSize, minNotional")
     amounts = {name: read_amount(value, f"filters.{name}") for name, value in filters.items()}
     return make_instrument(
-        symbol, amounts.get("tickSize", plain.tick), amounts.get("stepSize", plain.step), price,
+        symbol,
+        amounts.get("tickSize", plain.tick),
+        amounts.get("stepSize", plain.step),
+        price,
         amounts.get("minNotional", plain.min_notional),
     )
 

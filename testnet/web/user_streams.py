@@ -70,7 +70,9 @@ class UserStreams:
             return
         rows = [(asset, account.balance(asset)) for asset in dict.fromkeys(assets)]
         event = {
-            "e": "outboundAccountPosition", "E": self._venue.server_ms(), "u": account.updated_ms,
+            "e": "outboundAccountPosition",
+            "E": self._venue.server_ms(),
+            "u": account.updated_ms,
             "B": [{"a": a, "f": units_text(b.free), "l": units_text(b.locked)} for a, b in rows],
         }
         self._send(account.account_id, event, None)
@@ -78,16 +80,17 @@ class UserStreams:
     def balance_update(self, account: Account, asset: str, delta: int) -> None:
         """Send a balanceUpdate for a deposit or withdrawal."""
         event = {
-            "e": "balanceUpdate", "E": self._venue.server_ms(), "a": asset, "d": units_text(delta),
+            "e": "balanceUpdate",
+            "E": self._venue.server_ms(),
+            "a": asset,
+            "d": units_text(delta),
             "T": self._venue.exchange.now_ms(),
         }
         self._send(account.account_id, event, None)
 
     def _send(self, account_id: str, event: dict[str, Any], symbol: str | None) -> None:
         for row in list(self._by_account.get(account_id, ())):
-            text = json.dumps(
-                {"subscriptionId": row.subscription_id, "event": event}, separators=(",", ":")
-            )
+            text = json.dumps({"subscriptionId": row.subscription_id, "event": event}, separators=(",", ":"))
             effects = self._faults.at_event(
                 Edge((WIRE,), symbol=symbol, account_id=account_id, event=event["e"])
             )
@@ -152,5 +155,3 @@ def execution_report(
     if order.strategy_type is not None:
         event["J"] = order.strategy_type
     return event
-
-

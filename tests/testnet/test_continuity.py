@@ -94,7 +94,7 @@ class Process:
             method=method,
             headers={"X-MBX-APIKEY": KEY},
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=5) as answer:
             return json.loads(answer.read())
 
 

@@ -13,10 +13,10 @@ from types import FrameType
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from nautilus_site.common.errors import ApplicationError
-from trading.domain.errors import VenueError
+from trading.domain.errors import DomainError
 from trading.domain.values import Level
 from trading.models import Account, Credential, TradingState
 from trading.services.controls import enforcement_step, enforcements_due, kill_raise
@@ -47,7 +47,7 @@ class Watchdog:
             try:
                 close_old_connections()
                 self.round()
-            except (DatabaseError, VenueError, ApplicationError) as error:
+            except (DatabaseError, InterfaceError, DomainError, ApplicationError) as error:
                 log.warning("watchdog_round_failed", error=f"{type(error).__name__}: {error}"[:300])
             time.sleep(ROUND_S)
 
@@ -58,16 +58,23 @@ class Watchdog:
         for account in Account.objects.select_related("venue").filter(
             is_active=True, opened_at__isnull=False
         ):
-            for due in enforcements_due(account, "watchdog"):
-                enforcement_step(
-                    account=account,
-                    venue=execution_venue(account, Credential.Purpose.WATCHDOG),
-                    due=due,
-                    enforcer="watchdog",
-                )
+            try:
+                self._enforce(account)
+            except (DomainError, ApplicationError) as error:
+                # One account that cannot be reached must not keep the others' orders at the exchange.
+                log.warning("watchdog_account_failed", account=account.name, error=str(error)[:300])
         if time.monotonic() - self._beat_at > HEARTBEAT_S:
             self._beat_at = time.monotonic()
             heartbeat(kind="watchdog", detail={"flag": self.flag.exists()})
+
+    def _enforce(self, account: Account) -> None:
+        for due in enforcements_due(account, "watchdog"):
+            enforcement_step(
+                account=account,
+                venue=execution_venue(account, Credential.Purpose.WATCHDOG),
+                due=due,
+                enforcer="watchdog",
+            )
 
     def _raise_by_flag(self) -> None:
         level = TradingState.objects.filter(scope=GLOBAL).values_list("level", flat=True).first()

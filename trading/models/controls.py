@@ -36,6 +36,7 @@ class KillEnforcement(models.Model):
     unknown_remaining = models.PositiveIntegerField(null=True)
     empty_reads = models.PositiveSmallIntegerField(default=0)
     started_at = models.DateTimeField()
+    read_at = models.DateTimeField(null=True, help_text="when the open-order list was last read")
     confirmed_at = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
 

@@ -29,7 +29,7 @@ def order_adopt(*, account: Account, report: OrderReport, source: str) -> Order 
     moment = now()
     order, created = Order.objects.get_or_create(
         account=account,
-        client_order_id=report.client_order_id[:36],
+        client_order_id=_own_id(account, report),
         defaults={
             "instrument": instrument,
             "origin": Order.Origin.EXTERNAL,
@@ -64,15 +64,31 @@ def order_adopt(*, account: Account, report: OrderReport, source: str) -> Order 
     return order
 
 
+def _own_id(account: Account, report: OrderReport) -> str:
+    # One account keeps each id once; a second order under the same one is named by the venue's id.
+    used = Order.objects.filter(account=account, client_order_id=report.client_order_id[:36]).exclude(
+        instrument__symbol=report.symbol, venue_order_id=report.venue_order_id
+    )
+    return (
+        f"external-{report.symbol[:16]}-{report.venue_order_id}"[:36]
+        if used.exists()
+        else report.client_order_id[:36]
+    )
+
+
+def order_of_report(account: Account, report: OrderReport) -> Order | None:
+    """Our row of a reported order: by the venue's own id, else by our id where the row has no other venue id.
+
+    The venue lets a client order id be used again once its order is over, so that id alone proves nothing.
+    """
+    of_symbol = Order.objects.filter(account=account, instrument__symbol=report.symbol)
+    found = of_symbol.filter(venue_order_id=report.venue_order_id).first()
+    return found or of_symbol.filter(client_order_id=report.client_order_id, venue_order_id=None).first()
+
+
 def report_settle(*, account: Account, report: OrderReport, source: str) -> Order | None:
     """Settle a report of an order, adopting the order first when it is not ours."""
-    order = Order.objects.filter(account=account, client_order_id=report.client_order_id).first()
-    if order is None:
-        order = Order.objects.filter(
-            account=account, instrument__symbol=report.symbol, venue_order_id=report.venue_order_id
-        ).first()
-    if order is None:
-        order = order_adopt(account=account, report=report, source=source)
+    order = order_of_report(account, report) or order_adopt(account=account, report=report, source=source)
     if order is None:
         return None
     if is_terminal(OrderStatus(order.status)) and not report.fills and order.reported_status:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import timedelta
 from decimal import Decimal
 
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Max
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.errors import ApplicationError, Conflict
 from trading.domain import planner
 from trading.domain.orders import OPEN, OrderIntent, OrderStatus, client_order_id
 from trading.domain.planner import Desire, WorkingOrder
@@ -26,18 +29,27 @@ from universe.models import Instrument
 log = structlog.get_logger(__name__)
 
 REBALANCE_BAND = Decimal("0.10")
+DECISION_LIFE = timedelta(seconds=15)
 _FALLBACK_LIMIT = Decimal(
     "0.98"
 )  # of the largest order: the collared price of a market order is above the close
 
 
-@transaction.atomic
 def plan_refresh(*, account_id: int, instrument_id: int) -> list[Order]:
     """Compare what is wanted with what is held and working, and send the difference. Harmless to repeat.
 
     The position row is locked from reading it until the orders are reserved, so two refreshes cannot both
-    see the same difference.
+    see the same difference. Cancels follow when it is let go: settling locks an order before its position.
     """
+    orders, cancels = _plan(account_id, instrument_id)
+    for order in cancels:
+        with contextlib.suppress(Conflict):  # over by itself in the meantime
+            order_cancel_request(order=order, actor="planner", reason="the target changed")
+    return orders
+
+
+@transaction.atomic
+def _plan(account_id: int, instrument_id: int) -> tuple[list[Order], list[Order]]:
     account = Account.objects.select_related("venue").get(pk=account_id)
     instrument = Instrument.objects.get(pk=instrument_id)
     position = position_locked(account, instrument)
@@ -48,16 +60,16 @@ def plan_refresh(*, account_id: int, instrument_id: int) -> list[Order]:
     )
     # With every strategy of the symbol switched off its position is held, not sold.
     if not any(i.is_enabled and i.strategy.is_enabled for i in instances):
-        return []
+        return [], []
     level, _ = effective_level(
         scopes_of(venue=account.venue.name, account=account.name, symbol=instrument.symbol, strategy=None)
     )
     if level > Level.REDUCING:
-        return []
+        return [], []
     decisions = {i.pk: i.decisions.order_by("-bar_open_at").first() for i in instances}
     latest = max((d for d in decisions.values() if d is not None), key=lambda d: d.bar_open_at, default=None)
     if latest is None:
-        return []
+        return [], []
     values, _ = limit_values(["global", f"account:{account.name}", f"symbol:{instrument.symbol}"])
     open_orders = list(
         Order.objects.filter(account=account, instrument=instrument, ended_at=None).order_by("pk")
@@ -75,7 +87,8 @@ def plan_refresh(*, account_id: int, instrument_id: int) -> list[Order]:
                 status=OrderStatus(o.status),
             )
             for o in open_orders
-            if OrderStatus(o.status) in OPEN and o.origin != Order.Origin.MANUAL
+            # A person's own orders, here or at the exchange, are never the planner's to count or to cancel.
+            if OrderStatus(o.status) in OPEN and o.origin in (Order.Origin.STRATEGY, Order.Origin.FLATTEN)
         ],
         domain,
         latest.price,
@@ -83,16 +96,38 @@ def plan_refresh(*, account_id: int, instrument_id: int) -> list[Order]:
         max_child_notional=values["max_notional"] * _FALLBACK_LIMIT,
     )
     if not wanted.intents and not wanted.cancels:
-        return []
+        return [], []
     plan = _record(account, instrument, position, wanted, latest, decisions, instances)
-    for client_id in wanted.cancels:
-        order = next(o for o in open_orders if o.client_order_id == client_id)
-        if order.cancel_requested_at is None:
-            order_cancel_request(order=order, actor="planner", reason="the target changed")
+    cancels = [
+        o for o in open_orders if o.client_order_id in wanted.cancels and o.cancel_requested_at is None
+    ]
     sent = [
         _send(account, instrument, plan, leg, intent, latest) for leg, intent in enumerate(wanted.intents)
     ]
-    return [order for order in sent if order is not None]
+    return [order for order in sent if order is not None], cancels
+
+
+def plans_due() -> list[tuple[int, int]]:
+    """Accounts and symbols with a decision still worth acting on and no plan since: their hint was lost."""
+    fresh = now() - DECISION_LIFE
+    decided = (
+        Decision.objects.filter(decided_at__gt=fresh)
+        .order_by()
+        .values_list("instance__account_id", "instance__instrument_id")
+        .annotate(latest=Max("decided_at"))
+    )
+    planned = {
+        (account_id, instrument_id): latest
+        for account_id, instrument_id, latest in Plan.objects.filter(created_at__gt=fresh)
+        .order_by()
+        .values_list("account_id", "instrument_id")
+        .annotate(latest=Max("created_at"))
+    }
+    return [
+        (account_id, instrument_id)
+        for account_id, instrument_id, latest in decided
+        if (account_id, instrument_id) not in planned or planned[account_id, instrument_id] < latest
+    ]
 
 
 def _desire(instance: StrategyInstance, decision: Decision | None) -> Desire:

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import Max
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import User
@@ -20,12 +21,23 @@ from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.leases import lease_acquire, lease_release
 from trading import metrics
-from trading.domain.errors import VenueError
+from trading.domain.errors import DomainError, VenueError, VenueUnavailable
 from trading.domain.orders import OrderStatus
 from trading.domain.ports import BalanceReport, ExecutionVenue, OrderReport, TradeReport
-from trading.domain.values import decimal_text
-from trading.models import Account, Balance, Divergence, Fill, LedgerEntry, Order, ReconcileRun, TradeCursor
-from trading.services.adoption import order_adopt, report_settle
+from trading.domain.values import Level, decimal_text
+from trading.models import (
+    Account,
+    Balance,
+    Divergence,
+    Fill,
+    LedgerEntry,
+    Order,
+    ReconcileRun,
+    TradeCursor,
+    TradingState,
+)
+from trading.services.adoption import order_adopt, order_of_report, report_settle
+from trading.services.controls.states import kill_raise
 from trading.services.execution.resolve import (
     late_landings_check,
     order_resolve,
@@ -94,16 +106,32 @@ def account_reconcile(
             account.refresh_from_db()
         _reconcile(account, venue, report)
         _finish(run, account, report)
-    except VenueError as error:
-        run.outcome, run.report = ReconcileRun.Outcome.FAILED, {"error": str(error)}
+    except DomainError as error:
+        run.outcome, run.report = ReconcileRun.Outcome.FAILED, {"error": f"{type(error).__name__}: {error}"}
         run.finished_at = now()
         run.save()
         log.warning("reconcile_failed", account=account.name, error=str(error))
+        if not isinstance(error, VenueError):
+            _halt(account, error)
+            raise
     finally:
         lease_release(held)
         metrics.RECONCILE_RUNS.inc()
         metrics.RECONCILE_DURATION.observe(time.perf_counter() - started)
     return run
+
+
+def _halt(account: Account, error: DomainError) -> None:
+    """What can never be was found in the books: nothing new is sent for this account until people have looked."""
+    scope = f"account:{account.name}"
+    state = TradingState.objects.filter(scope=scope).first()
+    if state is None or state.level < Level.HALT_NEW:
+        kill_raise(
+            scope=scope,
+            level=Level.HALT_NEW,
+            reason=f"reconciliation: {type(error).__name__}: {error}"[:500],
+            actor="reconciliation",
+        )
 
 
 def _open(account: Account, venue: ExecutionVenue) -> None:
@@ -114,8 +142,11 @@ def _open(account: Account, venue: ExecutionVenue) -> None:
         for i in instruments
     }
     balances = venue.balances()
+    if not balances:
+        # An account that holds nothing cannot trade; more likely the venue has lost sight of its balances.
+        raise VenueUnavailable(None, f"the venue lists no balance of {account.name}: not opened")
     with transaction.atomic():
-        locked = Account.objects.select_for_update(of=("self",)).get(pk=account.pk)
+        locked = Account.objects.select_for_update(of=("self",), no_key=True).get(pk=account.pk)
         if locked.opened_at is not None:
             return
         moment = now()
@@ -153,9 +184,10 @@ def _reconcile(account: Account, venue: ExecutionVenue, report: Report) -> None:
         _sweep_trades(account, symbol, venue, report)
     _sweep_orders(account, venue, open_orders, report)
     report.late_landings += late_landings_check(account_id=account.pk, venue=venue)
+    booked_to = _last_entry(account)
     after = venue.balances()
     if _totals(before) == _totals(after):
-        _compare_balances(account, after, report)
+        _compare_balances(account, after, booked_to, report)
 
 
 def _symbols(account: Account, open_orders: list[OrderReport]) -> list[str]:
@@ -220,8 +252,7 @@ def _order_of(
     report = venue.query_by_id(instrument.symbol, venue_order_id)
     if report is None:
         return None
-    ours = Order.objects.filter(account=account, client_order_id=report.client_order_id).first()
-    return ours or order_adopt(account=account, report=report, source="sweep")
+    return order_of_report(account, report) or order_adopt(account=account, report=report, source="sweep")
 
 
 def _sweep_orders(
@@ -231,7 +262,7 @@ def _sweep_orders(
     listed = set()
     for entry in open_orders:
         listed.add(entry.client_order_id)
-        known = Order.objects.filter(account=account, client_order_id=entry.client_order_id).first()
+        known = order_of_report(account, entry)
         if known is None:
             report.orders_adopted += 1
         elif known.status == OrderStatus.NEW and entry.executed_quantity == known.executed_quantity:
@@ -255,8 +286,18 @@ def _totals(balances: list[BalanceReport]) -> dict[str, Decimal]:
     return {b.asset: b.free + b.locked for b in balances}
 
 
-def _compare_balances(account: Account, theirs: list[BalanceReport], report: Report) -> None:
-    """Every asset's ledger sum against what the venue holds. A difference is told, never booked away."""
+def _last_entry(account: Account) -> int | None:
+    return LedgerEntry.objects.filter(account=account).aggregate(last=Max("pk"))["last"]
+
+
+def _compare_balances(
+    account: Account, theirs: list[BalanceReport], booked_to: int | None, report: Report
+) -> None:
+    """Every asset's ledger sum against what the venue holds. A difference is told, never booked away.
+
+    Working orders are no excuse: both readings of the venue agreed and every trade up to them is booked. Only an
+    order whose outcome is not known, or a fill booked since `booked_to`, puts the verdict off.
+    """
     moment = now()
     totals = _totals(theirs)
     for entry in theirs:
@@ -267,14 +308,15 @@ def _compare_balances(account: Account, theirs: list[BalanceReport], report: Rep
         )
     settling = Order.objects.filter(
         account=account,
-        status__in=(OrderStatus.SENDING, OrderStatus.UNKNOWN, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED),
+        status__in=(OrderStatus.SENDING, OrderStatus.UNKNOWN),
     ).exists()
-    for balance in Balance.objects.filter(account=account):
+    rows = list(Balance.objects.filter(account=account))
+    settling = settling or _last_entry(account) != booked_to
+    for balance in rows:
         their_total = totals.get(balance.asset, Decimal(0))
         if balance.amount == their_total:
             _resolve(account, "BALANCE_MISMATCH", balance.asset, "equal again")
         elif not settling:
-            # While an order is alive a fill may lie between the two readings; the next quiet sweep decides.
             _diverge(
                 account,
                 report,

@@ -13,7 +13,7 @@ from nautilus_site.common.clock import now
 from trading.domain.orders import OrderStatus
 from trading.domain.risk import OpenBreaker, RailResult, RiskContext, RiskLimits
 from trading.domain.values import Instrument as DomainInstrument
-from trading.domain.values import OrderType, to_units
+from trading.domain.values import OrderType, times_of, to_units
 from trading.models import (
     Account,
     Balance,
@@ -32,6 +32,7 @@ from trading.services.scopes import scopes_of
 from universe.models import Instrument, Quote
 
 NEVER_NS = 2**62
+_UNIT = Decimal("1E-8")
 MINUTE = timedelta(seconds=60)
 _SENT = tuple(status for status in OrderStatus if status not in (OrderStatus.DENIED,))
 
@@ -206,8 +207,11 @@ def _grant_expiry(account: Account, instrument: Instrument, strategy: Strategy |
 
 
 def _free(balance: Balance | None) -> int:
-    """What the ledger holds of an asset; an opened account without a row for it holds none."""
-    return to_units(balance.amount) if balance else 0
+    """What the ledger holds of an asset; an opened account without a row for it holds none.
+
+    A transfer may bring more digits than a trade ever uses; what lies beyond them cannot be spent.
+    """
+    return times_of(balance.amount, _UNIT)[0] if balance else 0
 
 
 def _used(books: Books, scope: str) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.hints import enqueue_on_commit
@@ -18,6 +18,7 @@ from trading.domain.errors import DomainError
 from trading.domain.values import decimal_of
 from trading.models import Account, Balance, VenueEvent
 from trading.services.adoption import report_settle
+from trading.services.transfers import transfer_book
 
 log = structlog.get_logger(__name__)
 
@@ -58,9 +59,19 @@ def _settle(account: Account, event: VenueEvent) -> None:
     try:
         if event.kind == "executionReport":
             report_settle(account=account, report=parse_execution_report(event.payload), source="stream")
+        elif event.kind == "balanceUpdate":
+            transfer_book(account=account, event=event.payload)
         elif event.kind == "outboundAccountPosition":
             _note_balances(account, event.payload)
-    except (DomainError, KeyError, ValueError) as failure:
+    except (
+        DomainError,
+        LookupError,
+        ValueError,
+        TypeError,
+        ArithmeticError,
+        DataError,
+        IntegrityError,
+    ) as failure:
         # One message that cannot be settled must not hold up the rest; the sweep will tell what it meant.
         error = f"{type(failure).__name__}: {failure}"[:1000]
         log.error("venue_event_not_settled", event_id=event.pk, kind=event.kind, error=error)

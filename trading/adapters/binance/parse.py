@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 from trading.domain.ports import BalanceReport, OrderReport, TradeReport
-from trading.domain.values import Side, decimal_of
+from trading.domain.values import Side, decimal_of, exact_product, floor_to_step
+
+_QUOTE_STEP: Final = Decimal("1E-8")
 
 
 def parse_order(entry: Mapping[str, Any]) -> OrderReport:
@@ -24,7 +27,10 @@ def parse_order(entry: Mapping[str, Any]) -> OrderReport:
             side=side,
             price=decimal_of(str(fill["price"])),
             quantity=decimal_of(str(fill["qty"])),
-            quote_quantity=decimal_of(str(fill["price"])) * decimal_of(str(fill["qty"])),
+            # The answer leaves the amount out; the venue keeps eight digits of it (ETHBTC would have nine).
+            quote_quantity=floor_to_step(
+                exact_product(decimal_of(str(fill["price"])), decimal_of(str(fill["qty"]))), _QUOTE_STEP
+            ),
             commission=decimal_of(str(fill["commission"])),
             commission_asset=str(fill["commissionAsset"]),
             maker=False,  # fills in a placement's answer were taken from the book

@@ -7,21 +7,26 @@ with a key of their own.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
+import structlog
 from django.db import transaction
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.outbox import publish
-from trading.domain.errors import VenueError
+from trading.domain.errors import IllegalTransition, InvariantViolation, VenueError, VenueRejected
 from trading.domain.orders import OrderStatus
 from trading.domain.ports import ExecutionVenue, OrderReport
 from trading.domain.values import Level, Side
 from trading.models import Account, KillEnforcement, Order, TradingState
+from trading.services.adoption import order_of_report
 from trading.services.execution.release import order_release
 from trading.services.execution.resolve import report_trades
 from trading.services.execution.settle import order_settle
 
 _IN_DOUBT = (OrderStatus.SENDING, OrderStatus.UNKNOWN)
+_REREAD_AFTER = timedelta(seconds=1)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +67,25 @@ def enforcement_step(*, account: Account, venue: ExecutionVenue, due: Due, enfor
             order_release(
                 order_id=order.pk, code="TRADING_HALTED", message=f"{due.scope} is at {due.level.name}"
             )
+    # Counted before the list is read: what was sent by then is in the list, and nothing more can be sent.
+    in_doubt = _of_scope(Order.objects.filter(account=account, status__in=_IN_DOUBT), due).count()
+    if in_doubt and row.empty_reads >= 2 and row.unknown_remaining == in_doubt and _read_lately(row):
+        return row  # only the doubt is left, and reading the list as fast as we can would use up the venue's weight
     try:
         found = _open_at_venue(account, venue, due)
-        for report in found:
-            _cancel(account, venue, report)
+        failures = [failure for report in found if (failure := _cancel(account, venue, report))]
         row.cancel_requested += len(found)
         remaining = _open_at_venue(account, venue, due) if found else []
-        row.error = ""
+        row.error = "; ".join(failures)[:500]
     except VenueError as error:
         row.error = str(error)[:500]
         row.empty_reads = 0
         row.save()
         return row
-    in_doubt = sum(1 for _ in _of_scope(Order.objects.filter(account=account, status__in=_IN_DOUBT), due))
     row.open_orders_remaining = len(remaining)
     row.unknown_remaining = in_doubt
     row.empty_reads = row.empty_reads + 1 if not remaining else 0
+    row.read_at = now()
     # An order authorised just before the kill may still land, so an empty list alone proves nothing.
     if row.empty_reads >= 2 and in_doubt == 0 and row.confirmed_at is None:
         row.confirmed_at = now()
@@ -136,10 +144,24 @@ def _of_scope(orders, due: Due, *, open_only: bool = False):  # type: ignore[no-
     return orders
 
 
-def _cancel(account: Account, venue: ExecutionVenue, report: OrderReport) -> None:
-    answer = venue.cancel(report.symbol, client_order_id=report.client_order_id)
-    order = Order.objects.filter(account=account, client_order_id=report.client_order_id).first()
-    if answer is not None and order is not None:
-        order_settle(
-            order_id=order.pk, report=answer, trades=report_trades(order, answer, venue), source="cancel"
-        )
+def _read_lately(row: KillEnforcement) -> bool:
+    return row.read_at is not None and now() - row.read_at < _REREAD_AFTER
+
+
+def _cancel(account: Account, venue: ExecutionVenue, report: OrderReport) -> str | None:
+    """Cancel one order and book what came of it; what went wrong, where it must not stop the other cancels.
+
+    Raises
+    ------
+    VenueUnavailable, OutcomeUnknown : the venue cannot be reached at all.
+    """
+    try:
+        answer = venue.cancel(report.symbol, client_order_id=report.client_order_id)
+        order = order_of_report(account, report)
+        if answer is not None and order is not None:
+            trades = report_trades(order, answer, venue)
+            order_settle(order_id=order.pk, report=answer, trades=trades, source="cancel")
+    except (VenueRejected, InvariantViolation, IllegalTransition) as error:
+        log.error("kill_cancel_failed", client_order_id=report.client_order_id, error=str(error))
+        return f"{report.client_order_id}: {error}"
+    return None

@@ -23,9 +23,9 @@ from trading.domain.errors import IllegalTransition, InvariantViolation
 from trading.domain.orders import Fill as DomainFill
 from trading.domain.orders import OrderStatus, advance, from_venue, is_terminal
 from trading.domain.ports import OrderReport, TradeReport
-from trading.domain.reservation import Carried, Reservation, settle_fill
-from trading.domain.values import Side, from_units, to_units
-from trading.models import Balance, Fill, LedgerEntry, Order, Position
+from trading.domain.reservation import Carried, Reservation, exposure_increase, settle_fill
+from trading.domain.values import Level, Side, exact_product, floor_to_step, from_units, to_units
+from trading.models import Balance, ExposureBucket, Fill, LedgerEntry, Order, Position
 from trading.services.execution.release import hold_release
 from trading.services.exposure import balances_locked, bucket_scopes, buckets_move, position_locked
 from trading.services.ledger import Line, ledger_post
@@ -34,6 +34,7 @@ from universe.models import Quote
 
 log = structlog.get_logger(__name__)
 ZERO = Decimal(0)
+UNIT = Decimal("1E-8")
 
 
 @transaction.atomic
@@ -156,12 +157,51 @@ def _count_end(status: OrderStatus) -> None:
 
 
 def _reserve_again(order: Order) -> None:
-    """An order proven absent has landed after all: it holds its open quantity again, whatever the caps."""
-    position = position_locked(order.account, order.instrument)
-    field = "open_buy" if order.side == Side.BUY else "open_sell"
-    remaining = order.quantity - order.executed_quantity
-    Position.objects.filter(pk=position.pk).update(**{field: F(field) + remaining})
+    """An order proven absent has landed after all: it holds again what it had given back, whatever the caps.
+
+    Taken before its fills are booked: they shrink the order's own hold, never that of another order.
+    """
+    log.error("late_landing", client_order_id=order.client_order_id)
+    metrics.INVARIANT_VIOLATIONS.labels(invariant="I12_late_landing").inc()
     order.ended_at = None
+    remaining = order.quantity - order.executed_quantity
+    position = position_locked(order.account, order.instrument)
+    side = Side(order.side)
+    increase = exposure_increase(
+        to_units(position.quantity),
+        to_units(position.open_buy),
+        to_units(position.open_sell),
+        side,
+        to_units(remaining),
+    )
+    field = "open_buy" if side is Side.BUY else "open_sell"
+    Position.objects.filter(pk=position.pk).update(**{field: F(field) + remaining})
+    if order.price is None:
+        return
+    order.reserved_notional = floor_to_step(exact_product(from_units(increase), order.price), UNIT)
+    order.reserved_amount = (
+        floor_to_step(exact_product(remaining, order.price), UNIT) if side is Side.BUY else remaining
+    )
+    balances_locked(order.account, {order.reserved_asset})
+    Balance.objects.filter(account=order.account, asset=order.reserved_asset).update(
+        reserved=F("reserved") + order.reserved_amount
+    )
+    strategy = order.strategy.name if order.strategy else None
+    scopes = bucket_scopes(order.account.name, order.instrument.symbol, strategy)
+    buckets_move(dict.fromkeys(scopes, order.reserved_notional))
+    if ExposureBucket.objects.filter(scope__in=scopes, overrun__gt=0).exists():
+        transaction.on_commit(lambda: _only_reduce(order.account.name))
+
+
+def _only_reduce(account: str) -> None:
+    from trading.services.controls.states import kill_raise  # it enforces through this module
+
+    kill_raise(
+        scope=f"account:{account}",
+        level=Level.REDUCING,
+        reason="an order proven absent landed after all and passed a cap",
+        actor="settlement",
+    )
 
 
 def _book(order: Order, position: Position, trade: TradeReport, source: str) -> Fill:
@@ -190,14 +230,15 @@ def _book(order: Order, position: Position, trade: TradeReport, source: str) -> 
         fees=to_units(position.commission),
     )
     after = portfolio.apply_fill(held, fill, instrument, fee_value)
-    _caps_follow(order, position, held.quantity, to_units(trade.quantity), fill.quote)
+    _caps_follow(order, position, held.quantity, fill, to_units(trade.quantity))
     position.quantity = from_units(after.quantity)
     position.cost = from_units(after.cost)
     position.realized = from_units(after.realized)
     position.commission = from_units(after.fees)
     position.updated_at = now()
     field = "open_buy" if side is Side.BUY else "open_sell"
-    setattr(position, field, max(getattr(position, field) - trade.quantity, ZERO))
+    if order.ended_at is None:  # an order that was over has given its open quantity back already
+        setattr(position, field, max(getattr(position, field) - trade.quantity, ZERO))
     position.save()
     _balance_hold_shrinks(order, trade.quantity)
     row = Fill.objects.create(
@@ -258,7 +299,7 @@ def _rate(fill: DomainFill, order: Order) -> Decimal | None:
     return (quote.bid + quote.ask) / 2
 
 
-def _caps_follow(order: Order, position: Position, held: int, filled: int, quote: int) -> None:
+def _caps_follow(order: Order, position: Position, held: int, fill: DomainFill, filled: int) -> None:
     """Move the fill's part of the caps from the order to the position, or out when it reduces."""
     remaining = to_units(order.quantity - order.executed_quantity)
     side = Side(order.side)
@@ -268,7 +309,9 @@ def _caps_follow(order: Order, position: Position, held: int, filled: int, quote
         Carried(quantity=held, notional=carried_notional),
         side,
         filled,
-        quote,
+        fill.quote,
+        # Commission in the base asset leaves the position too: at zero nothing may stay carried.
+        fill.fee if fill.fee_asset == order.instrument.base_asset else 0,
     )
     moved = order.reserved_notional - from_units(settlement.reservation.notional)
     carried_delta = from_units(settlement.carried.notional) - position.carried_notional

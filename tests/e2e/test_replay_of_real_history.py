@@ -1,0 +1,125 @@
+"""Recorded Binance candles, end to end: bars, decisions, orders, fills, and equity moving on a real screen."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.chromium import chromium
+from tests.browser.pages import HaltDialog, Site
+from tests.e2e.oracle import agree
+from tests.e2e.platform import ROOT, Platform, eventually
+
+__all__ = ["chromium"]
+
+CANDLES = ROOT.parent / "shared" / "data" / "klines_spot_1h"
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.realdata,
+    pytest.mark.xdist_group("e2e-replay"),
+    pytest.mark.skipif(not CANDLES.is_dir(), reason="the recorded candles are not beside the checkout"),
+]
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Platform]:
+    """A platform whose market is the recorded one, an hour every six seconds."""
+    with tempfile.TemporaryDirectory(prefix="nautilus-replay-") as folder:
+        candles = Path(folder) / "candles"
+        candles.mkdir()
+        for symbol in SYMBOLS:
+            name = f"{symbol}_1h.csv.gz"
+            (candles / name).symlink_to(CANDLES / name)
+        running = Platform(Path(folder) / "home", {"REPLAY": str(candles)})
+        try:
+            running.start()
+            yield running
+        finally:
+            if running.process is not None and running.process.poll() is None:
+                running.stop()
+
+
+def recorded(symbol: str) -> dict[int, tuple[Decimal, ...]]:
+    """Open time in seconds -> open, high, low, close of the recording."""
+    with gzip.open(CANDLES / f"{symbol}_1h.csv.gz", "rt") as file:
+        return {
+            int(datetime.fromisoformat(row["date"]).replace(tzinfo=UTC).timestamp()): tuple(
+                Decimal(row[name]) for name in ("open", "high", "low", "close")
+            )
+            for row in csv.DictReader(file)
+        }
+
+
+def fills(platform: Platform, symbol: str) -> list[dict[str, str]]:
+    return list(platform.get(f"/api/v1/fills?symbol={symbol}").body["results"])
+
+
+def test_both_symbols_trade_their_real_history(platform: Platform) -> None:
+    for symbol in SYMBOLS:
+        fill = eventually(lambda s=symbol: fills(platform, s), within_s=150, what=f"a fill of {symbol}")[0]
+        history = recorded(symbol)
+        hour = int(datetime.fromisoformat(fill["at"]).timestamp()) // 3600 * 3600
+        _, high, low, _ = history[hour]
+        # A fill pays at most the spread of the paper market beyond what the real hour traded at.
+        assert low * Decimal("0.999") <= Decimal(fill["price"]) <= high * Decimal("1.001")
+    agree(platform, within_s=45)
+
+
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_bars_closed_while_streaming_are_the_recorded_candles_to_the_last_digit(
+    platform: Platform, symbol: str
+) -> None:
+    first = platform.get("/api/v1/decisions").body["results"][-1]["bar_open_at"]
+    started = int(datetime.fromisoformat(first).timestamp())
+
+    def streamed() -> list[dict[str, str]]:
+        rows = platform.get(f"/api/v1/bars?symbol={symbol}&interval=1h&limit=100").body["results"]
+        return [row for row in rows if int(row["time"]) > started]
+
+    rows = eventually(
+        lambda: found if len(found := streamed()) >= 3 else None, within_s=60, what="three bars"
+    )
+    history = recorded(symbol)
+    for row in rows:
+        ours = tuple(Decimal(row[name]) for name in ("open", "high", "low", "close"))
+        assert ours == history[int(row["time"])], row["time"]
+
+
+def test_a_person_logs_in_sees_equity_and_fills_move_and_halts(platform: Platform, chromium: Browser) -> None:
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
+    site = Site(context.new_page(), platform.url)
+    try:
+        site.log_in("trader", platform.credentials("trader")["password"])
+        banner = site.page.get_by_text("LOCAL", exact=True).first
+        expect(banner).to_be_visible()
+        equity = site.tile("equity")
+        before = equity.inner_text()
+        expect(equity).not_to_have_text(before, timeout=60_000)
+        newest = platform.get("/api/v1/fills").body["results"][0]["id"]
+        eventually(
+            lambda: platform.get("/api/v1/fills").body["results"][0]["id"] > newest,
+            within_s=120,
+            what="a new fill",
+        )
+        latest = platform.get("/api/v1/fills").body["results"][0]["id"]
+        expect(site.row("fills", str(latest))).to_be_visible(timeout=10_000)
+        halt = HaltDialog(site)
+        halt.open_by_key()
+        halt.confirm_by_key()
+        expect(halt.result).to_contain_text("0 open orders", timeout=30_000)
+        halt.close()
+        expect(site.trading).not_to_contain_text("Trading is on")
+        assert site.complaints == []
+    finally:
+        context.close()
+    agree(platform)
