@@ -20,7 +20,8 @@ COMPOSE = $(NEEDS_DOCKER); env="$${BINANCE_ENV:-$$(sed -n 's/^BINANCE_ENV=//p' .
 	docker compose "$${profile[@]}"
 
 # What pytest is given; `make test TESTS="tests/unit -k rails"` runs a part.
-TESTS ?= -n 2 --dist loadgroup
+# Whole files go to one worker: a platform under test is shared by the tests of its file.
+TESTS ?= -n 2 --dist loadfile
 CHAOS_KILLS ?= 300
 CHAOS_SEED ?= 1
 FILE ?=

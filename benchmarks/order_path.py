@@ -47,7 +47,7 @@ class Stopwatch:
     def __init__(self) -> None:
         self.seconds: defaultdict[str, list[float]] = defaultdict(list)
         self.statements: dict[str, Counter[str]] = defaultdict(Counter)
-        self.statement_seconds: dict[str, Counter[str]] = defaultdict(Counter)
+        self.statement_seconds: dict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
         self._steps: list[str] = ["outside the steps"]
 
     @contextmanager
@@ -181,7 +181,7 @@ def watch_steps(watch: Stopwatch) -> None:
     spot = importlib.import_module("trading.adapters.binance.spot")
     drain.order_authorise = watch.timed("tx_b_authorise", drain.order_authorise)  # type: ignore[attr-defined]
     send.order_settle = watch.timed("tx_c_settle", send.order_settle)  # type: ignore[attr-defined]
-    spot.BinanceSpot.place = watch.timed("http", spot.BinanceSpot.place)  # type: ignore[attr-defined]
+    spot.BinanceSpot.place = watch.timed("http", spot.BinanceSpot.place)
 
 
 def place(watch: Stopwatch, instruments: list[Any], count: int, user: Any, batch: str) -> dict[str, int]:
@@ -226,6 +226,26 @@ def place(watch: Stopwatch, instruments: list[Any], count: int, user: Any, batch
     return dict(ends)
 
 
+def bare_figures(rounds: int = 200) -> list[tuple[str, float, str]]:
+    """What this machine charges for one round trip and for one durable commit, with nothing of ours around it."""
+    import psycopg
+
+    timings: dict[str, list[float]] = {"bare_round_trip": [], "bare_commit": []}
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as bare:
+        bare.execute("CREATE TABLE bare_row (number bigint)")
+        bare.execute("INSERT INTO bare_row VALUES (0)")
+        for name, sql in (
+            ("bare_round_trip", "SELECT number FROM bare_row"),
+            ("bare_commit", "UPDATE bare_row SET number = number + 1"),
+        ):
+            for _ in range(rounds):
+                began = time.perf_counter()
+                bare.execute(sql)
+                timings[name].append(time.perf_counter() - began)
+        bare.execute("DROP TABLE bare_row")
+    return [(f"{name}_p50", round(percentile(times, 0.5) * 1000, 3), "ms") for name, times in timings.items()]
+
+
 def measure(options: argparse.Namespace) -> None:
     from django.db import connection
 
@@ -242,7 +262,7 @@ def measure(options: argparse.Namespace) -> None:
     elapsed = time.perf_counter() - began
     if set(ends) - {"FILLED", "EXPIRED"}:
         raise SystemExit(f"orders ended otherwise than filled or expired: {ends}")
-    figures = _figures(watch, options.orders, elapsed)
+    figures = [*_figures(watch, options.orders, elapsed), *bare_figures()]
     if options.traced:
         watch.statements.clear()
         watch.statement_seconds.clear()

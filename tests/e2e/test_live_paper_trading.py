@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.oracle import agree, differences
 from tests.e2e.platform import Platform, eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-live")]
+pytestmark = [pytest.mark.e2e]
 
 # One-minute bars close every two seconds, so that there is something to see.
 SETTINGS = {"TESTNET_SPEED": "30"}

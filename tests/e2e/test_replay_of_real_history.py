@@ -26,7 +26,6 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.realdata,
-    pytest.mark.xdist_group("e2e-replay"),
     pytest.mark.skipif(not CANDLES.is_dir(), reason="the recorded candles are not beside the checkout"),
 ]
 

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,9 +19,10 @@ from typing import Any
 import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.live.groups import push_prices_async
 from nautilus_site.common.services.hints import send_hint
 from nautilus_site.common.services.leases import Held, lease_acquire, lease_release, lease_renew
@@ -66,6 +68,8 @@ HISTORY_BARS = 500
 QUOTE_FLUSH_S = 0.2
 PRICE_PUSH_S = 0.5
 LEASE_RENEW_S = 2.0
+STORE_RETRY_S = 0.5
+KEY_RETRY_S = 5.0
 
 
 class Feed:
@@ -179,10 +183,7 @@ class Feed:
 
     async def _market(self, market: MarketStream) -> None:
         async for event in market.events():
-            try:
-                await self._market_event(event)
-            except DatabaseError as error:
-                log.error("market_event_not_stored", error=type(error).__name__)
+            await self._kept(self._market_event, event)
 
     async def _market_event(self, event: StreamEvent) -> None:
         match event:
@@ -297,21 +298,40 @@ class Feed:
         return prices
 
     async def _user(self, account: Account) -> None:
+        """Follow an account's events for ever; a rotated key takes over at the next connection."""
         name = f"user:{account.name}"
-        api_key, secret = await _db(credential_open, account=account, purpose=Credential.Purpose.FEED)
-        stream = UserStream(configured_endpoints().spot_ws_api, api_key=api_key, api_secret=secret)
-        age = asyncio.create_task(self._user_age(name, stream))
-        try:
-            async for item in stream.events():
-                while True:  # an event that cannot be stored now is kept, not dropped
-                    try:
-                        await self._user_item(account, name, item)
+        while True:
+            try:
+                key = await _db(credential_open, account=account, purpose=Credential.Purpose.FEED)
+            except (ApplicationError, DatabaseError) as error:
+                # One account without a key must not end the market's streams; its reconciliation still runs.
+                log.error("user_stream_without_key", account=account.name, error=str(error)[:200])
+                await asyncio.sleep(KEY_RETRY_S)
+                continue
+            stream = UserStream(configured_endpoints().spot_ws_api, api_key=key[0], api_secret=key[1])
+            age = asyncio.create_task(self._user_age(name, stream))
+            try:
+                async for item in stream.events():
+                    await self._kept(self._user_item, account, name, item)
+                    if isinstance(item, Disconnected) and await self._key_changed(account, key):
                         break
-                    except DatabaseError as error:
-                        log.error("user_event_waits_for_database", error=type(error).__name__)
-                        await asyncio.sleep(0.5)
-        finally:
-            age.cancel()
+            finally:
+                age.cancel()
+
+    async def _kept(self, store: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Store an event however long the database is away: it is kept, not dropped."""
+        while True:
+            try:
+                return await store(*args)
+            except (DatabaseError, InterfaceError) as error:
+                log.error("event_waits_for_database", error=type(error).__name__)
+                await asyncio.sleep(STORE_RETRY_S)
+
+    async def _key_changed(self, account: Account, key: tuple[str, str]) -> bool:
+        try:
+            return bool(await _db(credential_open, account=account, purpose=Credential.Purpose.FEED) != key)
+        except (ApplicationError, DatabaseError):
+            return False
 
     async def _user_item(
         self, account: Account, name: str, item: Connected | Disconnected | dict[str, Any]

@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import Max
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import User
@@ -287,7 +286,7 @@ def _totals(balances: list[BalanceReport]) -> dict[str, Decimal]:
 
 
 def _last_entry(account: Account) -> int | None:
-    return LedgerEntry.objects.filter(account=account).aggregate(last=Max("pk"))["last"]
+    return LedgerEntry.objects.filter(account=account).order_by("-pk").values_list("pk", flat=True).first()
 
 
 def _compare_balances(

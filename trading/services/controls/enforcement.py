@@ -84,7 +84,8 @@ def enforcement_step(*, account: Account, venue: ExecutionVenue, due: Due, enfor
         return row
     row.open_orders_remaining = len(remaining)
     row.unknown_remaining = in_doubt
-    row.empty_reads = row.empty_reads + 1 if not remaining else 0
+    in_a_row = 0 if found else row.empty_reads
+    row.empty_reads = in_a_row + 1 if not remaining else 0
     row.read_at = now()
     # An order authorised just before the kill may still land, so an empty list alone proves nothing.
     if row.empty_reads >= 2 and in_doubt == 0 and row.confirmed_at is None:

@@ -18,7 +18,7 @@ from trading.domain.router import Refused, build_intent
 from trading.domain.values import OrderType, Side, TimeInForce, split_symbol
 from trading.models import Account, Order, Strategy
 from trading.services.controls.limits import limit_values
-from trading.services.orders.submit import OrderDenied, Submission, order_judge, order_submit
+from trading.services.orders.submit import OrderDenied, Submission, order_judge, order_known, order_submit
 from trading.services.risk_context import market_of
 from universe.models import Instrument
 
@@ -56,6 +56,11 @@ def order_request(
     ApplicationError : UNKNOWN_ACCOUNT, UNKNOWN_SYMBOL, UNKNOWN_STRATEGY (404), INVALID_ORDER (400).
     OrderDenied : a rail said no (422).
     """
+    key = hashlib.sha256(f"{user.pk}|{request_key}".encode()).hexdigest()[:32]
+    if not dry_run:
+        known = order_known(f"manual:{key}")
+        if known is not None:
+            return OrderOutcome(known, known.checks, None, tuple(known.adjustments))
     account = Account.objects.select_related("venue").filter(name=account_name, is_active=True).first()
     if account is None:
         raise NotFound("UNKNOWN_ACCOUNT", f"no account is called {account_name!r}")
@@ -107,7 +112,6 @@ def order_request(
             return OrderOutcome(None, [_members(denial)], _members(denial), ())
         raise OrderDenied(denial, [_members(denial)], None)
     intent, adjustments = built
-    key = hashlib.sha256(f"{user.pk}|{request_key}".encode()).hexdigest()[:32]
     submission = Submission(
         account=account,
         instrument=instrument,

@@ -108,6 +108,22 @@ def order_submit(submission: Submission) -> Order:
     return verdict.order
 
 
+def order_known(intent_key: str) -> Order | None:
+    """The order a key already stands for, whatever has become of the market since; None when there is none.
+
+    Raises
+    ------
+    OrderDenied : it was denied then.
+    """
+    existing = Order.objects.filter(intent_key=intent_key).first()
+    if existing is None:
+        return None
+    verdict = _again(existing)
+    if verdict.denial is not None:
+        raise OrderDenied(verdict.denial, verdict.checks, verdict.order)
+    return existing
+
+
 def order_judge(submission: Submission) -> Verdict:
     """Every rail's verdict and nothing else: nothing is stored, reserved, counted or sent."""
     with transaction.atomic():
@@ -137,12 +153,12 @@ def _reserve(submission: Submission) -> Verdict:
         metrics.ORDERS_DENIED.labels(rail=denial.rail).inc()
         if denial.code is DenyReason.BREAKER_OPEN:
             metrics.BREAKER_REJECTIONS.inc()
-        order = _insert(submission, routed, market, OrderStatus.DENIED, checks)
+        order = _insert(submission, routed, market, context, OrderStatus.DENIED, checks)
         order.code, order.message, order.ended_at = str(denial.code), denial.detail, order.created_at
         order.save(update_fields=["code", "message", "ended_at"])
         order_event(order, source="rails", detail={"rail": denial.rail, "code": str(denial.code)})
         return Verdict(order, denial, checks)
-    order = _insert(submission, routed, market, OrderStatus.RESERVED, checks)
+    order = _insert(submission, routed, market, context, OrderStatus.RESERVED, checks)
     _hold(order, routed, context, books)
     order_event(order, source="rails")
     audit_record(
@@ -278,6 +294,7 @@ def _insert(
     submission: Submission,
     routed: Routed | None,
     market: Market,
+    context: RiskContext,
     status: OrderStatus,
     checks: list[dict[str, Any]],
 ) -> Order:
@@ -315,13 +332,8 @@ def _insert(
         adjustments=[*submission.adjustments, *(routed.adjustments if routed else ())],
         created_at=moment,
         updated_at=moment,
-        expires_at=submission.decided_at + _time_to_live(submission),
+        expires_at=submission.decided_at + timedelta(microseconds=context.limits.decision_ttl_ns // 1_000),
     )
-
-
-def _time_to_live(submission: Submission) -> timedelta:
-    values, _ = limit_values(["global", f"account:{submission.account.name}"])
-    return timedelta(seconds=float(values["decision_ttl"]))
 
 
 def _hold(order: Order, routed: Routed, context: RiskContext, books: Books) -> None:

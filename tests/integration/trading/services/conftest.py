@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,11 +33,11 @@ def desk(db: None) -> Desk:
 
 
 @pytest.fixture
-def shared_desk(transactional_db: None) -> Iterator[Desk]:
+def shared_desk(transactional_db: None) -> Desk:
     """The same, committed, for tests with threads and connections of their own."""
     from tests.factories.trading import trading_desk
 
-    yield trading_desk()
+    return trading_desk()
 
 
 @pytest.fixture

@@ -1,0 +1,116 @@
+"""Tables and lists that repeat what the code decides say the same as the code."""
+
+from __future__ import annotations
+
+import re
+from configparser import ConfigParser
+
+from nautilus_site.common.models import ChangeRequest
+from nautilus_site.common.roles import PERMISSIONS, ROLE_PERMISSIONS, permits
+from nautilus_site.common.services import change_requests
+from tests.docs.documents import ROOT, document, quoted, rows
+from trading.domain.breakers import BreakerRule
+from trading.domain.orders import TRANSITIONS, OrderStatus
+from trading.domain.reconcile import DivergenceKind
+from trading.domain.risk.chain import RAILS
+from trading.domain.values import Level
+from trading.services.breakers import DEFAULT_RULE
+from trading.services.controls.limits import LIMITS
+
+DESIGN, APPROVALS, RUNBOOK = (
+    "docs/SYSTEM_DESIGN.md",
+    "docs/APPROVALS.md",
+    "docs/OPERATIONS_RUNBOOK.md",
+)
+
+
+def test_the_table_of_roles_is_the_one_in_force() -> None:
+    text = document(APPROVALS).text
+    table = text[text.index("<!-- roles: begin -->") : text.index("<!-- roles: end -->")]
+    written = {quoted(row[0])[0]: tuple(cell == "yes" for cell in row[2:]) for row in rows(table)}
+    in_force = {
+        permission: tuple(permits(held, permission) for held in ROLE_PERMISSIONS.values())
+        for permission in PERMISSIONS
+    }
+    assert written == in_force
+
+
+def test_the_columns_of_the_table_of_roles_are_the_roles_in_order() -> None:
+    heading = next(
+        line for line in document(APPROVALS).text.splitlines() if line.startswith("| permission |")
+    )
+    names = [cell.strip().replace(" ", "_") for cell in heading.strip("|").split("|")[2:]]
+    assert names == [str(role) for role in ROLE_PERMISSIONS]
+
+
+def test_every_kind_of_change_request_is_explained_and_no_other() -> None:
+    table = document(APPROVALS).section("What needs two people")
+    assert {quoted(row[1])[0] for row in rows(table)} == set(change_requests._appliers)
+
+
+def test_every_state_a_request_can_have_is_explained() -> None:
+    table = document(APPROVALS).section("What may come of a request")
+    written = {quoted(row[0])[0] for row in rows(table)}
+    states = set(ChangeRequest.State.values)
+    assert written >= states - {"approved"}
+    assert written <= states
+
+
+def test_the_rails_are_listed_in_the_order_they_are_asked() -> None:
+    table = rows(document(DESIGN).section("Rails"))
+    assert [name for row in table for name in quoted(row[0])] == [rail.name for rail in RAILS]
+    for row in table:
+        codes = {str(rail.code) for rail in RAILS if rail.name in quoted(row[0])}
+        assert set(quoted(row[1])) == codes, row[0]
+
+
+def test_every_state_of_an_order_is_listed_with_an_end_where_the_code_has_one() -> None:
+    table = rows(document(DESIGN).section("States of an order"))
+    assert {name for row in table for name in quoted(row[0])} == {str(status) for status in OrderStatus}
+    for row in table:
+        ends = [not TRANSITIONS[OrderStatus(name)] for name in quoted(row[0])]
+        assert all(ends) == (row[2] == "(end)"), row
+
+
+def test_every_level_is_listed_from_weak_to_strong() -> None:
+    table = rows(document(DESIGN).section("Levels"))
+    assert [quoted(row[0])[0] for row in table] == [level.name for level in Level]
+
+
+def test_every_kind_of_divergence_has_its_advice() -> None:
+    table = rows(document(RUNBOOK).section("A divergence is open"))
+    assert {quoted(row[0])[0] for row in table} == {str(kind) for kind in DivergenceKind}
+
+
+def test_the_breakers_open_and_recover_as_written() -> None:
+    written = BreakerRule(
+        window_s=60, min_samples=10, threshold=0.5, cooldown_s=10, cooldown_max_s=300, half_open_successes=3
+    )
+    text = " ".join(document(DESIGN).section("Circuit breakers").split())
+    for claim in (
+        "at least half of at least ten calls within 60 s",
+        "10 s, doubling up to 300 s",
+        "three successes",
+    ):
+        assert claim in text
+    assert written == DEFAULT_RULE
+
+
+def test_every_limit_a_document_names_exists() -> None:
+    text = document(DESIGN).section("Rails") + document(APPROVALS).section("Change a limit")
+    prefixes = ("price_", "max_", "min_", "market_", "decision_", "reconcile_", "unknown_max", "orders_per")
+    named = {span for span in re.findall(r"`([a-z_]+)`", text) if span.startswith(prefixes)}
+    assert named - set(LIMITS) - {rail.name for rail in RAILS} == set()
+
+
+def test_the_layers_inside_an_app_are_those_that_are_enforced() -> None:
+    contract = ConfigParser()
+    contract.read(ROOT / ".importlinter")
+    enforced = [
+        line.replace("(", "").replace(")", "").strip()
+        for line in contract["importlinter:contract:inside"]["layers"].strip().splitlines()
+    ]
+    block = document("docs/DEVELOPER_GUIDE.md").section("Imports point down")
+    inside = block[block.index("in an app:") + len("in an app:") :]
+    written = [line.strip() for line in inside.split("\n\n")[0].splitlines() if line.strip()]
+    assert written == enforced

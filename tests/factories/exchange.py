@@ -1,0 +1,92 @@
+"""The paper exchange as a process of its own, and a funded account on it reached by the real client."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from trading.adapters.binance.spot import BinanceSpot
+from trading.domain.ports import VenueOrder
+from trading.domain.values import OrderType, Side, TimeInForce
+from universe.adapters.binance import SpotClient, endpoints_for
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Exchange:
+    """The running exchange, its control interface, and one funded account on it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.account = self.control("POST", "/accounts", {"balances": {"USDT": "100000", "BTC": "1"}})
+        self.client = SpotClient(
+            endpoints_for("local", local_url=url),
+            api_key=self.account["api_key"],
+            api_secret=self.account["api_secret"],
+        )
+        self.venue = BinanceSpot(self.client)
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/testnet/v1{path}", data=data, method=method)
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return json.load(answer)
+
+    def fault(self, path: str, method: str, **effect: Any) -> None:
+        self.control(
+            "POST", "/faults", {"match": {"path": path, "method": method, "count": 1}, "effect": effect}
+        )
+
+    def touch(self) -> tuple[Decimal, Decimal]:
+        with urllib.request.urlopen(
+            f"{self.url}/api/v3/ticker/bookTicker?symbol=BTCUSDT", timeout=5
+        ) as answer:
+            book = json.load(answer)
+        return Decimal(book["bidPrice"]), Decimal(book["askPrice"])
+
+    def order(self, side: str = "BUY", price: Decimal | None = None, quantity: str = "0.01") -> VenueOrder:
+        """A limit far from the market unless a price is given."""
+        bid, _ = self.touch()
+        away = (bid * Decimal("0.9")).quantize(Decimal("1"))
+        return VenueOrder(
+            "BTCUSDT",
+            Side(side),
+            OrderType.LIMIT,
+            TimeInForce.GTC if price is None else TimeInForce.IOC,
+            Decimal(quantity),
+            away if price is None else price,
+            f"t{uuid.uuid4().hex[:28]}",
+        )
+
+    def place(self, order: VenueOrder) -> Any:
+        return self.venue.place(order, timestamp_ms=self.venue.server_time_ms(), recv_window_ms=2000)
+
+
+@contextmanager
+def running_exchange(*symbols: str) -> Iterator[str]:
+    """Start it with market time standing still and no rate limits; yields its address."""
+    command = [
+        sys.executable, "-m", "testnet", "--port", "0", "--no-rate-limits", "--speed", "0", "--control",
+        "--symbols", *symbols, "--history-days", "1", "--hourly-history-days", "2",
+    ]  # fmt: skip
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            found = None
+            for line in process.stderr:
+                found = re.search(r"listening on (http://\S+?),", line)
+                if found:
+                    break
+            assert found, "the paper exchange did not start"
+            yield found.group(1)
+        finally:
+            process.terminate()
