@@ -76,7 +76,9 @@ class KillView(APIView):
         # The word "global" needs no look-up: stopping everything must not depend on one more read.
         scope = parse_scope(values["scope"])
         scope_check(scope)
-        level = Level.FLATTEN if values["flatten"] else Level[values["level"]]
+        asked = Level.FLATTEN if values["flatten"] else Level[values["level"]]
+        # Stopping must not fail because closing positions is not available: what can be done is done at once.
+        level = min(asked, Level.CANCEL)
         started = time.monotonic()
         kill_raise(scope=scope, level=level, reason=values["reason"], actor=person_of(request))
         report = kill_wait(scope=scope, timeout_s=timeout_s)
@@ -88,6 +90,7 @@ class KillView(APIView):
                 "open_orders_remaining": report.open_orders_remaining,
                 "confirmed": report.confirmed,
                 "elapsed_s": round(time.monotonic() - started, 3),
+                **({"note": NOT_FLATTENED} if asked is Level.FLATTEN else {}),
             }
         )
 

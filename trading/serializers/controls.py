@@ -30,7 +30,7 @@ class ScopeField(TextField):
 
 
 class KillRequestSerializer(RequestSerializer):
-    """Stop. `flatten` is short for level FLATTEN."""
+    """Stop. FLATTEN and `flatten` stop at CANCEL: this version does not close positions, and says so in `note`."""
 
     scope = ScopeField(required=False, default="global")
     level = WordField(choices=RAISED, required=False, default=Level.CANCEL.name)

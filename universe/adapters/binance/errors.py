@@ -80,6 +80,9 @@ def classify_answer(call: Call, status: int, text: str, headers: Mapping[str, st
     code, message = error_body(text)
     message = message or f"HTTP {status}"
     wait = retry_after_s(headers)
+    if call.mutates and code is None:
+        # Without the venue's own code anything between us may have answered, after the order was executed.
+        return OutcomeUnknown(call.client_order_id, f"HTTP {status}: {message}")
     if status in (418, 429) or code in _RATE:
         # Without the header wait out the venue's one-minute window rather than guess shorter.
         return VenueUnavailable(_DEFAULT_RATE_RETRY_S if wait is None else wait, message, code)
