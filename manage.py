@@ -16,6 +16,9 @@ def main() -> None:
 
         sys.exit(run_platform(os.environ))
 
+    from nautilus_site.supervisor.beside import use_running_services
+
+    use_running_services(os.environ)
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

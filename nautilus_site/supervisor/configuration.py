@@ -46,6 +46,10 @@ class Configuration:
         replay = source.get("REPLAY", "")
         if replay and not Path(replay).expanduser().exists():
             raise SettingError("REPLAY", f"{replay} does not exist")
+        if replay and not any(Path(replay).expanduser().glob("*_*.csv*")):
+            raise SettingError(
+                "REPLAY", f"{replay} holds no candle files named SYMBOL_INTERVAL.csv or .csv.gz"
+            )
         return cls(
             home=common.home,
             root=ROOT,

@@ -32,3 +32,17 @@ async def readyz_status(bind: str, port: int, timeout_s: float = 3.0) -> tuple[i
     if len(fields) < 2 or not fields[1].isdigit():
         return None, ""
     return int(fields[1]), body.strip()
+
+
+async def is_listening(bind: str, port: int, timeout_s: float = 1.0) -> bool:
+    """Tell whether somebody accepts connections on the port."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104 (compared, not bound)
+    try:
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_connection(host, port)
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+    except (OSError, TimeoutError):
+        return False
+    return True

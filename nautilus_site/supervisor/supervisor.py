@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from nautilus_site.supervisor.beside import forget_running_services, note_running_services
 from nautilus_site.supervisor.child import Child, Spawn, StopStep, describe_exit
 from nautilus_site.supervisor.configuration import Configuration
 from nautilus_site.supervisor.embedded.errors import EmbeddedServiceError
@@ -21,7 +22,7 @@ from nautilus_site.supervisor.failures import StartupFailure
 from nautilus_site.supervisor.home import empty_directory, write_token
 from nautilus_site.supervisor.merged_log import MergedLog
 from nautilus_site.supervisor.programs import Program
-from nautilus_site.supervisor.readiness import readyz_status
+from nautilus_site.supervisor.readiness import is_listening, readyz_status
 from nautilus_site.supervisor.reaper import Reaper, children_of
 
 SERVICE_START_S = 60.0
@@ -106,6 +107,7 @@ class Supervisor:
             redis_url = await self._start_valkey()
         environment = configuration.child_environment(database_url, redis_url)
         empty_directory(configuration.metrics_directory)
+        note_running_services(configuration.home, environment)
         if configuration.runs_testnet:
             write_token(configuration.home / "testnet" / "control_token")
         if self._prepare is not None:
@@ -115,6 +117,9 @@ class Supervisor:
             child = self._child(program, environment)
             self._running.append((program, child))
             child.start()
+            if program.kind == "testnet":
+                # Calls to an exchange that does not listen yet would count as its errors.
+                await self._wait_listening("the paper exchange", self._configuration.testnet_port)
             await asyncio.sleep(0)
         self._step(f"{len(self._programs)} processes started", time.monotonic())
         if any(program.kind == "web" for program in self._programs):
@@ -161,6 +166,17 @@ class Supervisor:
             f"{name} did not become ready within {SERVICE_START_S:.0f} s; see "
             f"{self._configuration.home / 'logs' / f'{child.kind}.log'}"
         )
+
+    async def _wait_listening(self, name: str, port: int) -> None:
+        began = time.monotonic()
+        while time.monotonic() - began < SERVICE_START_S:
+            self._check_stop()
+            if await is_listening(self._configuration.bind, port):
+                self._step(f"{name} listens", began)
+                return
+            await asyncio.sleep(0.05)
+        # Everything else copes with an exchange that comes later.
+        self._log.say(f"{name} does not listen yet; going on without it")
 
     async def _run_prepare(self, program: Program, environment: dict[str, str]) -> None:
         began = time.monotonic()
@@ -245,6 +261,7 @@ class Supervisor:
             await child.stop(patient, asyncio.get_running_loop().time() + 15.0)
             postgres.release()
         await self._kill_leftovers()
+        forget_running_services(self._configuration.home)
         await self._log.drain()
         self._log.say(f"everything has stopped ({time.monotonic() - began:.1f} s)")
 

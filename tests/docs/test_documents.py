@@ -14,8 +14,6 @@ from django.urls import Resolver404, resolve
 from tests.docs.documents import ROOT, Document, document, documents, quoted, rows
 
 CODE_FOLDERS = ("nautilus_site", "governance", "mlregistry", "trading", "universe")
-# Set for containers only, where the exchange has a host name of its own.
-NOT_FOR_DOTENV = {"TESTNET_URL"}
 LOCAL = "http://127.0.0.1:8000"
 OWN_ROUTES = (
     "/api/v1",
@@ -130,7 +128,7 @@ def test_the_pages_the_readme_names_exist() -> None:
 
 
 def test_the_settings_listed_and_the_settings_read_are_the_same() -> None:
-    assert settings_read() - listed_settings() == NOT_FOR_DOTENV
+    assert settings_read() - listed_settings() == set()
     sources = source() + makefile()
     unread = {name for name in listed_settings() if not re.search(rf"\b{name}\b", sources)}
     assert unread == set()

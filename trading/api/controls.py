@@ -36,6 +36,7 @@ from trading.services.breakers import breaker_force_open, breaker_reset_request
 from trading.services.controls import kill_raise, kill_wait, limit_change, parse_scope, resume_request
 
 _PROPOSED = {202: ApprovalSerializer}
+NOT_FLATTENED = "this version does not close positions; trading is stopped and working orders are cancelled"
 
 
 def validated(form_class: type[RequestSerializer], request: Request) -> dict[str, Any]:

@@ -16,7 +16,7 @@ MEANING = {
     Level.REDUCING: "only orders that reduce a position are allowed",
     Level.HALT_NEW: "no new orders; orders that rest at the exchange stay",
     Level.CANCEL: "no new orders; open orders are canceled",
-    Level.FLATTEN: "no new orders; open orders are canceled and positions are closed",
+    Level.FLATTEN: "no new orders but the flattener's; open orders are canceled",
 }
 # An operator's list of scopes is short; a runaway one must not make the status page slow.
 MAXIMUM_SCOPES = 200

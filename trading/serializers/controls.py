@@ -47,6 +47,7 @@ class KillReportSerializer(serializers.Serializer[Any]):
     open_orders_remaining = serializers.IntegerField(allow_null=True)
     confirmed = serializers.BooleanField()
     elapsed_s = serializers.FloatField()
+    note = serializers.CharField(required=False, help_text="what was asked for and is not done")
 
 
 class ResumeRequestSerializer(RequestSerializer):

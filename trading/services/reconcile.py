@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import User
@@ -50,6 +52,8 @@ from universe.models import Instrument
 
 log = structlog.get_logger(__name__)
 CONFIRMED_AFTER = 2
+MOVED_LATELY = timedelta(seconds=60)
+EVERYTHING_EVERY = timedelta(minutes=5)
 
 
 @dataclass(slots=True)
@@ -62,6 +66,7 @@ class Report:
     resolved: int = 0
     late_landings: int = 0
     divergences: list[dict[str, Any]] = field(default_factory=list)
+    every_symbol: bool = True
 
     @property
     def repairs(self) -> int:
@@ -99,7 +104,7 @@ def account_reconcile(
         run = ReconcileRun.objects.create(account=account, trigger=trigger, started_at=now())
     started = time.perf_counter()
     try:
-        report = Report()
+        report = Report(every_symbol=trigger != "periodic" or _sweeps_everything(account))
         if account.opened_at is None:
             _open(account, venue)
             account.refresh_from_db()
@@ -179,7 +184,7 @@ def _reconcile(account: Account, venue: ExecutionVenue, report: Report) -> None:
     # Balances are read before and after the trades: only what both readings agree on is compared.
     before = venue.balances()
     open_orders = venue.open_orders(None)
-    for symbol in _symbols(account, open_orders):
+    for symbol in _symbols(account, open_orders, report):
         _sweep_trades(account, symbol, venue, report)
     _sweep_orders(account, venue, open_orders, report)
     report.late_landings += late_landings_check(account_id=account.pk, venue=venue)
@@ -189,15 +194,25 @@ def _reconcile(account: Account, venue: ExecutionVenue, report: Report) -> None:
         _compare_balances(account, after, booked_to, report)
 
 
-def _symbols(account: Account, open_orders: list[OrderReport]) -> list[str]:
-    """Symbols we have a cursor for and have ever traded, or that have open orders now."""
-    traded = set(
-        Order.objects.filter(account=account)
-        .order_by()
-        .values_list("instrument__symbol", flat=True)
-        .distinct()
-    )
-    return sorted(traded | {report.symbol for report in open_orders})
+def _sweeps_everything(account: Account) -> bool:
+    """Whether a periodic run looks at every symbol: while anything is unexplained, and every five minutes.
+
+    Asking for trades costs the venue's weight per symbol; a symbol where no order of ours moved has none to tell.
+    """
+    if Divergence.objects.filter(account=account, resolved_at=None).exists():
+        return True
+    return not ReconcileRun.objects.filter(
+        account=account, finished_at__gt=now() - EVERYTHING_EVERY, report__every_symbol=True
+    ).exists()
+
+
+def _symbols(account: Account, open_orders: list[OrderReport], report: Report) -> list[str]:
+    """Symbols to ask for trades: those with orders that moved lately or are open; in a full run all ever traded."""
+    orders = Order.objects.filter(account=account)
+    if not report.every_symbol:
+        orders = orders.filter(Q(ended_at=None) | Q(updated_at__gt=now() - MOVED_LATELY))
+    moved = set(orders.order_by().values_list("instrument__symbol", flat=True).distinct())
+    return sorted(moved | {entry.symbol for entry in open_orders})
 
 
 def _sweep_trades(account: Account, symbol: str, venue: ExecutionVenue, report: Report) -> None:
@@ -218,11 +233,11 @@ def _sweep_trades(account: Account, symbol: str, venue: ExecutionVenue, report: 
     for trade in trades:
         if trade.trade_id not in known:
             by_order.setdefault(trade.venue_order_id, []).append(trade)
-    unexplained = False
+    unfinished = False
     for venue_order_id, missing in by_order.items():
         order = _order_of(account, instrument, venue_order_id, venue)
         if order is None:
-            unexplained = True
+            unfinished = True
             _diverge(
                 account,
                 report,
@@ -232,9 +247,12 @@ def _sweep_trades(account: Account, symbol: str, venue: ExecutionVenue, report: 
                 str(missing[0].quantity),
             )
             continue
+        if order.status == OrderStatus.SENDING:
+            unfinished = True  # its sender is about to book them; should it have died, the resolver will
+            continue
         order_settle(order_id=order.pk, report=None, trades=missing, source="sweep")
         report.fills_booked += len(missing)
-    if not unexplained:
+    if not unfinished:
         last = max(t.trade_id for t in trades)
         TradeCursor.objects.filter(pk=cursor.pk, last_trade_id__lt=last).update(last_trade_id=last)
 
@@ -370,6 +388,7 @@ def _finish(run: ReconcileRun, account: Account, report: Report) -> None:
         "resolved": report.resolved,
         "late_landings": report.late_landings,
         "divergences": report.divergences,
+        "every_symbol": report.every_symbol,
     }
     run.finished_at = now()
     run.save()

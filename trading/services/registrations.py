@@ -38,7 +38,11 @@ def register() -> None:
     register_applier(
         "symbol.allow",
         Applier(
-            allowances.allowance_snapshot, allowances.apply_allow, approver_roles=_RISK, requester_roles=_ASK
+            allowances.allowance_snapshot,
+            allowances.apply_allow,
+            clean=allowances.allowance_clean,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
         ),
     )
     register_applier(

@@ -15,6 +15,7 @@ from nautilus_site.common.errors import ApplicationError
 from trading.domain.clock import datetime_to_ns, interval_ns, ms_to_ns, ns_to_datetime, ns_to_ms
 from trading.domain.ports import KlineRecord, MarketData
 from universe.domain.bars import BarRecord, Gap, ImpossibleBar, check_bar, closed_bars, find_gaps
+from universe.metrics import MARKET_DATA_EVENTS
 from universe.models import Bar, Instrument
 from universe.selectors.bars import bar_latest_open_time, bar_open_times
 
@@ -104,6 +105,7 @@ def bars_store(
         written = cursor.fetchall()
     new = {datetime_to_ns(open_time) for open_time, inserted in written if inserted}
     revised = len(written) - len(new)
+    MARKET_DATA_EVENTS.labels(source=str(source), type="bar").inc(len(new))
     if revised:
         log.warning("bars_revised", symbol=instrument.symbol, interval=interval, count=revised, source=source)
     return [_record(b) for b in ordered if ms_to_ns(b.open_time_ms) in new]

@@ -9,6 +9,8 @@ from decimal import Decimal
 
 from django.db import connection
 
+from universe.metrics import MARKET_DATA_EVENTS
+
 _UPSERT = """
 INSERT INTO universe_quote AS q (
     instrument_id, bid, ask, bid_quantity, ask_quantity, last_price, market_time, received_at)
@@ -73,7 +75,9 @@ def quotes_store(batch: Sequence[QuoteUpdate]) -> int:
                 [r.received_at for r in rows],
             ],
         )
-        return int(cursor.rowcount)
+        written = int(cursor.rowcount)
+    MARKET_DATA_EVENTS.labels(source="stream", type="quote").inc(written)
+    return written
 
 
 def _check(update: QuoteUpdate) -> None:

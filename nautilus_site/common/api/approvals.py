@@ -15,10 +15,11 @@ from rest_framework.views import APIView
 
 from nautilus_site.common.api.idempotency import idempotent
 from nautilus_site.common.clock import now
-from nautilus_site.common.errors import NotFound
+from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.selectors.approvals import approval_list
 from nautilus_site.common.services.change_requests import (
+    applier_for,
     change_request_approve,
     change_request_create,
     change_request_reject,
@@ -108,6 +109,11 @@ class ApprovalListView(generics.ListAPIView[ChangeRequest]):
         form.is_valid(raise_exception=True)
         values = form.validated_data
         assert isinstance(request.user, User)
+        if applier_for(values["kind"]).clean is None:
+            # Its payload is only ever made by the route that checks it.
+            raise ApplicationError(
+                "OWN_ROUTE", f"a change of kind {values['kind']} is proposed by its own route"
+            )
         created = change_request_create(
             kind=values["kind"],
             target=values["target"],

@@ -33,7 +33,7 @@ class Applier:
     effect: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda target, payload: {}
     approver_roles: frozenset[str] = frozenset({Role.RISK_OFFICER})
     requester_roles: frozenset[str] = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.ADMIN})
-    clean: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda target, payload: payload
+    clean: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None
     """Check a payload when it is proposed; raises ApplicationError. What it returns is what is approved."""
 
 
@@ -83,7 +83,7 @@ def change_request_create(
     if not MINIMUM_LIFE <= life <= MAXIMUM_LIFE:
         raise ApplicationError("INVALID_EXPIRY", "expires_in_s must lie between 1 second and 7 days")
     created = now()
-    payload = dict(applier.clean(target, payload))
+    payload = dict(applier.clean(target, payload) if applier.clean else payload)
     snapshot = applier.snapshot(target)
     if diff is None:
         diff = {name: [snapshot.get(name), value] for name, value in payload.items()}

@@ -46,7 +46,15 @@ class Limit:
 @pytest.fixture(autouse=True)
 def _limit(monkeypatch: pytest.MonkeyPatch, clean_cache: None) -> None:
     monkeypatch.setattr(change_requests, "_appliers", dict(change_requests._appliers))
-    register_applier("toy.limit", Applier(snapshot=lambda target: {"value": Limit.value}, apply=Limit.apply))
+    register_applier(
+        "toy.limit",
+        Applier(
+            snapshot=lambda target: {"value": Limit.value},
+            apply=Limit.apply,
+            clean=lambda target, payload: payload,
+        ),
+    )
+    register_applier("toy.routed", Applier(snapshot=lambda target: {}, apply=Limit.apply))
     Limit.value, Limit.applied = "100", 0
 
 
@@ -229,6 +237,8 @@ def test_a_request_is_made_listed_and_filtered_through_the_api(trader: User, tok
     assert client.get(PATH, {"state": "applied"}).json()["results"] == []
     assert client.get(PATH, {"state": "nonsense"}).status_code == 400
     assert code(client.post(PATH, {**body, "kind": "unknown"}, format="json")) == (400, "UNKNOWN_CHANGE")
+    # A kind whose payload only its own route checks cannot be proposed past that route.
+    assert code(client.post(PATH, {**body, "kind": "toy.routed"}, format="json")) == (400, "OWN_ROUTE")
     assert code(client.post(PATH, {**body, "reason": " "}, format="json")) == (400, "VALIDATION")
     assert code(client.get(f"{PATH}/00000000-0000-4000-8000-000000000000")) == (404, "APPROVAL_NOT_FOUND")
 

@@ -8,6 +8,7 @@ import json
 import zipfile
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from universe.services.kline_files import kline_file_check, kline_store, klines_
 
 DATA = Path(__file__).resolve().parents[3].parent / "shared/data"
 HOUR_MS = 3_600_000
+# Without the time of day in the header, so that every process that collects these cases sees the same bytes.
+compressed = partial(gzip.compress, mtime=0)
 T0 = 1_700_002_800_000  # 2023-11-14 23:00:00 UTC
 
 
@@ -106,11 +109,11 @@ FORMATS: dict[str, str | bytes] = {
     "archive_us.csv": "\n".join(archive_rows(3, unit=1000)) + "\n",
     "archive_header.csv": "\n".join([HEADER, *archive_rows(3)]) + "\n",
     "archive.zip": zipped("\n".join(archive_rows(3))),
-    "archive.csv.gz": gzip.compress("\n".join(archive_rows(3)).encode()),
+    "archive.csv.gz": compressed("\n".join(archive_rows(3)).encode()),
     "plain.csv": PLAIN,
     "plain_crlf.csv": PLAIN.replace("\n", "\r\n"),
     "freqtrade.json": json.dumps([[T0 + n * HOUR_MS, 10.5, 12.25, 9.0, 11.0, 100.5] for n in range(3)]),
-    "freqtrade.json.gz": gzip.compress(
+    "freqtrade.json.gz": compressed(
         json.dumps([[T0 + n * HOUR_MS, 10.5, 12.25, 9, 11, 100.5] for n in range(3)]).encode()
     ),
 }
@@ -126,7 +129,7 @@ def test_every_format_gives_the_same_three_exact_bars(name: str, tmp_path: Path)
     else:
         as_parquet(path)
         if name.endswith(".gz"):
-            write(path, gzip.compress(path.read_bytes()))
+            write(path, compressed(path.read_bytes()))
     bring_in(path)
     bars = table()
     assert bars.column("open_time").to_pylist() == [
@@ -171,7 +174,7 @@ GOOD = "2023-11-14 23:00:00,10,12,9,11,1"
         ("date,open,high,low,close\n", 1, "missing columns: volume"),
         ("", 1, "no rows"),
         ("[[1700002800000, 1, 2]]", 1, "expected 6 numbers"),
-        (gzip.compress(PLAIN.encode())[:-12], 1, "damaged"),
+        (compressed(PLAIN.encode())[:-12], 1, "damaged"),
     ],
 )
 def test_a_bad_file_is_refused_whole_with_its_line(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.errors import ApplicationError, Conflict
+from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
@@ -46,6 +47,23 @@ def symbol_allow_request(
         requester=requester,
         expires_in_s=expires_in_s,
     )
+
+
+def allowance_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What is allowed is what the target names, whatever a payload says.
+
+    Raises
+    ------
+    NotFound : UNKNOWN_ACCOUNT, UNKNOWN_SYMBOL.
+    """
+    name, _, symbol = target.partition(":")
+    account = Account.objects.filter(name=name).first()
+    if account is None:
+        raise NotFound("UNKNOWN_ACCOUNT", f"no account is called {name!r}")
+    instrument = Instrument.objects.filter(venue_id=account.venue_id, symbol=symbol).first()
+    if instrument is None:
+        raise NotFound("UNKNOWN_SYMBOL", f"{name} has no symbol {symbol!r}")
+    return {"account_id": account.pk, "instrument_id": instrument.pk}
 
 
 def allowance_snapshot(target: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from requests.adapters import HTTPAdapter
 from trading.domain.errors import OutcomeUnknown, VenueError, VenueRejected, VenueUnavailable
 from trading.domain.values import decimal_text
 from universe.adapters.binance.endpoints import Endpoints
-from universe.adapters.binance.errors import Call, classify_answer, classify_exception, retry_after_s
+from universe.adapters.binance.errors import Call, classify_answer, classify_exception
 from universe.adapters.binance.treasury import MemoryBackoffStore, Priority, WeightTreasury
 
 CONNECT_TIMEOUT_S: Final = 2.0

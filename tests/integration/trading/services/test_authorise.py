@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.factories.trading import Desk
 
 
-@pytest.mark.parametrize("level", [Level.HALT_NEW, Level.CANCEL, Level.FLATTEN])
+@pytest.mark.parametrize("level", [Level.HALT_NEW, Level.CANCEL])
 @pytest.mark.parametrize("scope", ["global", "account:desk", "symbol:BTCUSDT", "venue:binance-spot"])
 def test_nothing_is_sent_at_a_level_that_stops_and_the_order_gives_everything_back(
     desk: Desk, level: Level, scope: str

@@ -34,6 +34,10 @@ def test_a_documented_refusal_of_an_order_is_final(code: int) -> None:
         (500, None, "oops"),
         (502, None, "<html>bad gateway</html>"),
         (504, None, ""),
+        (503, None, "Service Unavailable."),
+        (429, None, ""),
+        (418, None, ""),
+        (403, None, "<html>blocked</html>"),
         (503, -1000, "Unknown error, please check your request or try again later."),
         (400, -1006, "An unexpected response was received from the message bus. Execution status unknown."),
         (408, -1007, "Timeout waiting for response from backend server."),
@@ -55,10 +59,7 @@ def test_whatever_may_have_been_executed_is_unknown(status: int, code: int | Non
         (429, -1003, "Too many requests", {"Retry_After": "7"}, 7.0),
         (418, -1003, "Way too much request weight used; IP banned", {"Retry_After": "120"}, 120.0),
         (429, -1015, "Too many new orders", {"Retry_After": "3"}, 3.0),
-        (429, None, "", {}, 60.0),
-        (503, None, "Service Unavailable.", {}, 1.0),
         (503, -1008, "Server is currently overloaded with other requests.", {}, 1.0),
-        (403, None, "<html>blocked</html>", {}, 60.0),
     ],
 )
 def test_whatever_was_certainly_not_executed_is_unavailable(
