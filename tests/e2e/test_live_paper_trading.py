@@ -141,11 +141,15 @@ def test_a_command_in_a_second_terminal_stops_one_symbol_at_the_exchange(platfor
     assert '"confirmed": true' in done.stdout
     order = platform.get(f"/api/v1/orders/{resting.body['id']}").body
     assert order["status"] == "CANCELED"
+    # The earlier system's reconciliation could not even be imported (W40).
+    reconciled = platform.command("reconcile", "--account", "paper-spot")
+    assert reconciled.returncode == 0, reconciled.stderr
     verified = platform.command("audit", "verify")
     assert verified.returncode == 0, verified.stderr
 
 
 def test_200_posts_of_one_idempotency_key_are_one_order_at_the_exchange(platform: Platform) -> None:
+    """The earlier system checked the key, sent, then stored it: two at once both traded (W15)."""
     key = f"once-{uuid.uuid4()}"
     price = (platform.price("BTCUSDT") * LIMIT_PRICE_FACTOR).quantize(Decimal("0.01"))
     body = {"symbol": "btc/usdt", "side": "BUY", "quantity": "0.001", "price": str(price)}
@@ -216,6 +220,7 @@ def test_loosening_takes_a_second_person_and_never_the_requester(platform: Platf
 
 
 def test_halt_cancels_everything_at_the_exchange_and_says_so(platform: Platform) -> None:
+    """The earlier system's kill wrote a file nothing read, and answered ok (W24)."""
     open_before = [o for o in platform.venue_ledger()["orders"] if o["status"] == "NEW"]
     assert open_before, "resting orders are needed to show that they go"
     answer = platform.request(

@@ -48,7 +48,8 @@ from trading.services.execution.resolve import (
 from trading.services.execution.settle import order_settle
 from trading.services.exposure import balances_locked
 from trading.services.ledger import Line, ledger_post
-from universe.models import Instrument
+from universe.models import Instrument, StreamState
+from universe.services import stream_gap_closed
 
 log = structlog.get_logger(__name__)
 CONFIRMED_AFTER = 2
@@ -398,6 +399,12 @@ def _finish(run: ReconcileRun, account: Account, report: Report) -> None:
         account=account, resolved_at=None, sightings__gte=CONFIRMED_AFTER
     ).exists():
         Account.objects.filter(pk=account.pk).update(reconciled_at=now())
+        if report.every_symbol:
+            gap = StreamState.objects.filter(
+                name=f"user:{account.name}", gap_since__lte=run.started_at
+            ).first()
+            if gap is not None and gap.gap_since is not None:
+                stream_gap_closed(name=gap.name, since=gap.gap_since)
 
 
 def _resolve_seen(account: Account, report: Report) -> None:

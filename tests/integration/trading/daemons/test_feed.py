@@ -14,8 +14,9 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
 from nautilus_site.common.errors import ApplicationError
-from trading.daemons import feed as module
-from trading.daemons.feed import Feed
+from trading.daemons import market_feed
+from trading.daemons import user_feed as module
+from trading.daemons.user_feed import UserFeed
 from trading.models import ReconcileRun, VenueEvent
 from trading.services import venue_events
 from universe.adapters.binance.events import Connected, Disconnected
@@ -52,7 +53,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> type[Script]:
 
 async def follow(desk: Desk, until: Any) -> None:
     """Run the user stream of the account until something is true."""
-    task = asyncio.create_task(Feed()._user(desk.account))
+    task = asyncio.create_task(UserFeed(desk.account).run())
     try:
         async with asyncio.timeout(10):
             while not await sync_to_async(until)():
@@ -103,7 +104,7 @@ async def test_the_event_loop_goes_on_while_the_database_is_slow(
 
     monkeypatch.setattr(module, "venue_event_store", slow)
     script.items = [{"e": "x", "E": 1}]
-    task = asyncio.create_task(Feed()._user(shared_desk.account))
+    task = asyncio.create_task(UserFeed(shared_desk.account).run())
     longest = 0.0
     async with asyncio.timeout(5):
         while not in_store.is_set():
@@ -145,4 +146,4 @@ async def test_an_account_without_a_key_waits_for_one_and_ends_nothing(
 
 def test_times_on_the_wire_become_times_with_a_zone() -> None:
     assert module._at(1_500_000_000_000_000_000).tzinfo is not None
-    assert module._plain(Decimal("1.500")) == "1.5"
+    assert market_feed._plain(Decimal("1.500")) == "1.5"

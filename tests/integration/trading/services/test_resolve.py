@@ -29,6 +29,7 @@ def resolve(desk: Desk, order: Order) -> str:
 
 
 def test_an_order_that_was_executed_is_found_and_settled(desk: Desk) -> None:
+    """The earlier system's recovery never ran, and would have sent the order again (W14)."""
     order = lost(desk, executed=True)
     assert order.status == "UNKNOWN"
     assert resolve(desk, order) == "FILLED"
