@@ -3,6 +3,7 @@
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from nautilus_site.env import Environment, RedisUrls, database_config
 
@@ -82,15 +83,18 @@ TEMPLATES = [
     },
 ]
 
-# A worker keeps its one connection; under ASGI threads come and go, so there a connection ends with its request.
-_IS_WORKER = any(option.startswith("nautilus-worker") for option in sys._xoptions)
+# Workers and daemons keep their connections; under ASGI threads come and go, so there one ends with its request.
+_KEEPS_CONNECTIONS = any(o.startswith("nautilus-") and o != "nautilus-web" for o in sys._xoptions)
+_DATABASE: dict[str, Any] = database_config(ENV.database_url) if ENV.database_url else {"NAME": "nautilus"}
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
-        "CONN_MAX_AGE": 600 if _IS_WORKER else 0,
+        "CONN_MAX_AGE": 600 if _KEEPS_CONNECTIONS else 0,
         "CONN_HEALTH_CHECKS": True,
         "ATOMIC_REQUESTS": False,
-        **(database_config(ENV.database_url) if ENV.database_url else {"NAME": "nautilus"}),
+        **_DATABASE,
+        # Values travel beside the text, so a statement that comes back is parsed and planned once per connection.
+        "OPTIONS": {"server_side_binding": True, "prepare_threshold": 5, **_DATABASE.get("OPTIONS", {})},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -4,34 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
-from django.db.models import F, Value
-from django.db.models.functions import Greatest
+from django.db import connection
+from django.db.models import F
 
 from nautilus_site.common.errors import ApplicationError
 from trading.models import Account, Balance, ExposureBucket, Position, RiskLimit
 from trading.services.scopes import GLOBAL
 from universe.models import Instrument
 
-ZERO = Decimal(0)
+# Rows are locked in their order, and none at all while one of them is missing: a row made afterwards would be
+# locked out of order, behind rows this transaction holds already.
+_BALANCES = """
+SELECT * FROM trading_balance
+ WHERE account_id = %(account)s AND asset = ANY(%(assets)s::text[])
+   AND (SELECT count(*) FROM trading_balance
+         WHERE account_id = %(account)s AND asset = ANY(%(assets)s::text[])) = %(expected)s
+ ORDER BY asset COLLATE "C" FOR UPDATE
+"""
+_BUCKETS = """
+SELECT * FROM trading_exposurebucket
+ WHERE scope = ANY(%(scopes)s::text[])
+   AND (SELECT count(*) FROM trading_exposurebucket WHERE scope = ANY(%(scopes)s::text[])) = %(expected)s
+ ORDER BY array_position(%(scopes)s::text[], scope::text) FOR UPDATE
+"""
+# What must happen whatever the cap. The rows are locked in the given order before the first one changes.
+_MOVE = """
+WITH held AS (
+    SELECT scope FROM trading_exposurebucket WHERE scope = ANY(%(scopes)s::text[])
+     ORDER BY array_position(%(scopes)s::text[], scope::text) FOR UPDATE
+), change AS (
+    SELECT * FROM unnest(%(scopes)s::text[], %(deltas)s::numeric[]) AS change (scope, delta)
+)
+UPDATE trading_exposurebucket AS bucket
+   SET used = greatest(bucket.used + change.delta, 0),
+       overrun = greatest(greatest(bucket.used + change.delta, 0) - bucket.cap, 0)
+  FROM held JOIN change ON change.scope = held.scope
+ WHERE bucket.scope = held.scope
+"""
 
 
 def position_locked(account: Account, instrument: Instrument) -> Position:
     """The position row, locked; made flat where there is none yet."""
-    Position.objects.get_or_create(account=account, instrument=instrument)
-    return Position.objects.select_for_update(of=("self",)).get(account=account, instrument=instrument)
+    rows = Position.objects.select_for_update(of=("self",)).filter(account=account, instrument=instrument)
+    found = next(iter(rows), None)
+    if found is None:
+        flat = Position(account=account, instrument=instrument)
+        Position.objects.bulk_create([flat], ignore_conflicts=True)
+        found = rows.get()
+    return found
 
 
 def balances_locked(account: Account, assets: set[str]) -> dict[str, Balance]:
-    """The balance rows of some assets, locked in the order of their names."""
-    for asset in sorted(assets):
-        Balance.objects.get_or_create(account=account, asset=asset)
-    rows = (
-        Balance.objects.select_for_update(of=("self",))
-        .filter(account=account, asset__in=assets)
-        .order_by("asset")
-    )
-    return {row.asset: row for row in rows}
+    """The balance rows of some assets, locked in the order of their names; empty ones made where missing."""
+    names = sorted(assets)
+    parameters: dict[str, Any] = {"account": account.pk, "assets": names, "expected": len(names)}
+    found = {row.asset: row for row in Balance.objects.raw(_BALANCES, parameters)}
+    if len(found) < len(names):
+        Balance.objects.bulk_create(
+            [Balance(account=account, asset=name) for name in names], ignore_conflicts=True
+        )
+        found = {row.asset: row for row in Balance.objects.raw(_BALANCES, parameters)}
+    return found
 
 
 def bucket_scopes(account: str, symbol: str, strategy: str | None) -> list[str]:
@@ -47,13 +82,13 @@ _LIMIT_OF = {"symbol": "exposure_symbol", "strategy": "exposure_strategy", "acco
 
 def buckets_locked(scopes: list[str]) -> dict[str, ExposureBucket]:
     """The bucket rows, locked in the given order, each made on first use with the cap of its limit."""
-    found: dict[str, ExposureBucket] = {}
-    for scope in scopes:
-        bucket = ExposureBucket.objects.select_for_update().filter(scope=scope).first()
-        if bucket is None:
-            ExposureBucket.objects.get_or_create(scope=scope, defaults={"cap": _cap_for(scope)})
-            bucket = ExposureBucket.objects.select_for_update().get(scope=scope)
-        found[scope] = bucket
+    parameters: dict[str, Any] = {"scopes": scopes, "expected": len(scopes)}
+    found = {row.scope: row for row in ExposureBucket.objects.raw(_BUCKETS, parameters)}
+    if len(found) < len(scopes):
+        known = set(ExposureBucket.objects.filter(scope__in=scopes).values_list("scope", flat=True))
+        missing = [ExposureBucket(scope=s, cap=_cap_for(s)) for s in scopes if s not in known]
+        ExposureBucket.objects.bulk_create(missing, ignore_conflicts=True)
+        found = {row.scope: row for row in ExposureBucket.objects.raw(_BUCKETS, parameters)}
     return found
 
 
@@ -70,27 +105,24 @@ def _cap_for(scope: str) -> Decimal:
 
 
 def buckets_reserve(scopes: list[str], amount: Decimal) -> bool:
-    """Take `amount` in every bucket, or say False and leave the caller to roll back: no bucket passes its cap."""
+    """Take `amount` in every bucket, or say False and leave the caller to roll back: no bucket passes its cap.
+
+    Call with the buckets locked.
+    """
     if amount == 0:
         return True
-    for scope in scopes:
-        taken = ExposureBucket.objects.filter(scope=scope, used__lte=F("cap") - amount).update(
-            used=F("used") + amount
-        )
-        if not taken:
-            return False
-    return True
+    room = ExposureBucket.objects.filter(scope__in=scopes, used__lte=F("cap") - amount)
+    return room.update(used=F("used") + amount) == len(scopes)
 
 
 def buckets_move(deltas: Mapping[str, Decimal]) -> None:
     """Apply changes that must happen whatever the cap: releases, and real fills. Locks narrow to wide."""
-    for scope in sorted(deltas, key=_width):
-        delta = deltas[scope]
-        if delta:
-            after = Greatest(F("used") + delta, Value(ZERO))
-            ExposureBucket.objects.filter(scope=scope).update(
-                used=after, overrun=Greatest(after - F("cap"), Value(ZERO))
-            )
+    scopes = [scope for scope in sorted(deltas, key=_width) if deltas[scope]]
+    if not scopes:
+        return
+    with connection.cursor() as cursor:
+        parameters: dict[str, Any] = {"scopes": scopes, "deltas": [deltas[scope] for scope in scopes]}
+        cursor.execute(_MOVE, parameters)
 
 
 def _width(scope: str) -> tuple[int, str]:

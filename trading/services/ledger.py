@@ -6,12 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from django.db.models import F
+from django.db import connection
 
 from nautilus_site.common.clock import now
 from trading.domain.errors import InvariantViolation
 from trading.models import Account, Balance, Fill, LedgerEntry
+
+_FOLLOW = """
+UPDATE trading_balance AS balance SET amount = balance.amount + change.amount
+  FROM unnest(%(assets)s::text[], %(amounts)s::numeric[]) AS change (asset, amount)
+ WHERE balance.account_id = %(account)s AND balance.asset = change.asset
+RETURNING balance.asset
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,7 @@ def ledger_post(
     """
     moment = at or now()
     entries = []
+    changes: dict[str, Decimal] = {}
     for line in lines:
         if line.amount == 0:
             continue
@@ -53,11 +62,23 @@ def ledger_post(
                     at=moment,
                 )
             )
-        changed = Balance.objects.filter(account=account, asset=line.asset).update(
-            amount=F("amount") + line.amount
-        )
-        if not changed:
-            Balance.objects.create(account=account, asset=line.asset, amount=line.amount)
+        changes[line.asset] = changes.get(line.asset, Decimal(0)) + line.amount
     if sum((entry.amount for entry in entries), Decimal(0)) != 0:
         raise InvariantViolation(f"ledger transaction {transaction} does not sum to zero")
+    _balances_follow(account, changes)
     LedgerEntry.objects.bulk_create(entries)
+
+
+def _balances_follow(account: Account, changes: dict[str, Decimal]) -> None:
+    if not changes:
+        return
+    parameters: dict[str, Any] = {
+        "account": account.pk,
+        "assets": list(changes),
+        "amounts": list(changes.values()),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_FOLLOW, parameters)
+        followed = {asset for (asset,) in cursor.fetchall()}
+    for asset in changes.keys() - followed:
+        Balance.objects.create(account=account, asset=asset, amount=changes[asset])

@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 
 from nautilus_site.common.clock import now
-from trading.domain.orders import OrderStatus
+from trading.domain.orders import OPEN
 from trading.domain.risk import OpenBreaker, RailResult, RiskContext, RiskLimits
 from trading.domain.values import Instrument as DomainInstrument
 from trading.domain.values import OrderType, times_of, to_units
@@ -18,13 +19,9 @@ from trading.models import (
     Account,
     Balance,
     CircuitBreaker,
-    Divergence,
     ExposureBucket,
-    Order,
     Position,
     Strategy,
-    StrategyInstance,
-    SymbolAllowance,
 )
 from trading.services.controls.states import effective_level
 from trading.services.exposure import bucket_scopes
@@ -34,7 +31,26 @@ from universe.models import Instrument, Quote
 NEVER_NS = 2**62
 _UNIT = Decimal("1E-8")
 MINUTE = timedelta(seconds=60)
-_SENT = tuple(status for status in OrderStatus if status not in (OrderStatus.DENIED,))
+
+# One round trip, each part by its own index: the states stand in the text so that the partial index of the open
+# orders serves, however long the history is. A difference seen twice that nobody has explained yet disturbs.
+_OPEN = ", ".join(f"'{status.value}'" for status in sorted(OPEN))
+_RECORD = f"""
+SELECT minute.orders, minute.oldest_at, open.orders, open.unknown_at,
+       EXISTS (SELECT 1 FROM trading_divergence
+                WHERE account_id = %(account)s AND resolved_at IS NULL AND sightings >= 2),
+       (SELECT in_force_until FROM trading_strategyinstance
+         WHERE account_id = %(account)s AND instrument_id = %(instrument)s AND strategy_id = %(strategy)s LIMIT 1),
+       (SELECT array_agg(i.symbol::text) FROM trading_symbolallowance AS a
+          JOIN universe_instrument AS i ON i.id = a.instrument_id WHERE a.account_id = %(account)s)
+  FROM (SELECT count(*) AS orders, min(created_at) AS oldest_at FROM trading_order
+         WHERE account_id = %(account)s AND created_at > %(since)s
+           AND status <> 'DENIED' AND origin <> 'external') AS minute,
+       (SELECT count(*) AS orders, min(sent_at) FILTER (WHERE status = 'UNKNOWN') AS unknown_at
+          FROM trading_order
+         WHERE account_id = %(account)s AND instrument_id = %(instrument)s
+           AND status IN ({_OPEN})) AS open
+"""  # noqa: S608  only our own enumeration is put in
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +60,19 @@ class Books:
     position: Position
     balances: dict[str, Balance]
     buckets: dict[str, ExposureBucket]
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What the tables tell of an account's and a symbol's recent past."""
+
+    last_minute: int
+    oldest_at: datetime | None
+    open_orders: int
+    unknown_at: datetime | None
+    diverging: bool
+    grant_until: datetime | None
+    allowed: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +91,14 @@ class Market:
 
 
 def market_of(instrument: Instrument) -> Market:
-    quote = Quote.objects.filter(instrument=instrument).first()
+    """The book as it is stored now."""
+    row = Quote.objects.filter(instrument=instrument).values_list("bid", "ask", "received_at")
+    return Market(*next(iter(row), (None, None, None)))
+
+
+def market_as_loaded(instrument: Instrument) -> Market:
+    """The book that was read along with the instrument (`select_related("quote")`)."""
+    quote: Quote | None = getattr(instrument, "quote", None)
     return Market(quote.bid, quote.ask, quote.received_at) if quote else Market(None, None, None)
 
 
@@ -108,25 +144,11 @@ def risk_context(
     base = books.balances.get(instrument.base_asset)
     quote = books.balances.get(instrument.quote_asset)
     loaded = account.opened_at is not None
-    recent = list(
-        Order.objects.filter(account=account, created_at__gt=moment - MINUTE, status__in=_SENT)
-        .exclude(origin=Order.Origin.EXTERNAL)
-        .order_by("created_at")
-        .values_list("created_at", flat=True)
-    )
-    grant_until = _grant_expiry(account, instrument, strategy)
-    expiries = [at for at in (expires_at, grant_until) if at is not None]
+    recent = _record(account, instrument, strategy, moment)
+    expiries = [at for at in (expires_at, recent.grant_until) if at is not None]
     valid_ns = _ns(min(expiries) - moment) if expiries else NEVER_NS
-    unknown = (
-        Order.objects.filter(account=account, instrument=instrument, status=OrderStatus.UNKNOWN)
-        .order_by("sent_at")
-        .values_list("sent_at", flat=True)
-        .first()
-    )
-    # Expected open, or disturbed by a difference nobody has explained: not reconciled.
-    diverging = Divergence.objects.filter(account=account, resolved_at=None, sightings__gte=2).exists()
     reconciled_age = (
-        None if account.reconciled_at is None or diverging else _ns(moment - account.reconciled_at)
+        None if account.reconciled_at is None or recent.diverging else _ns(moment - account.reconciled_at)
     )
     quote_age = None if market.received_at is None else _ns(moment - market.received_at)
     if not settings.WALL_TIME_RAILS and quote_age is not None:
@@ -139,9 +161,7 @@ def risk_context(
         level_scope=level_scope,
         limits_valid_for_ns=valid_ns,
         strategy_enabled=strategy.is_enabled if strategy else True,
-        allowed_symbols=frozenset(
-            SymbolAllowance.objects.filter(account=account).values_list("instrument__symbol", flat=True)
-        ),
+        allowed_symbols=recent.allowed,
         allowed_types=frozenset(OrderType),
         best_bid=_ticks(domain, market.bid),
         best_ask=_ticks(domain, market.ask),
@@ -149,7 +169,7 @@ def risk_context(
         position=to_units(books.position.quantity) if loaded else None,
         open_buy=to_units(books.position.open_buy),
         open_sell=to_units(books.position.open_sell),
-        open_orders=Order.objects.filter(account=account, instrument=instrument, ended_at=None).count(),
+        open_orders=recent.open_orders,
         free_base=_free(base) if loaded else None,
         free_quote=_free(quote) if loaded else None,
         pending_base=to_units(base.reserved) if base else 0,
@@ -158,10 +178,10 @@ def risk_context(
         used_strategy=_used(books, f"strategy:{name}") if name else 0,
         used_account=_used(books, f"account:{account.name}"),
         used_global=_used(books, "global"),
-        orders_last_minute=len(recent),
-        oldest_order_age_ns=_ns(moment - recent[0]) if recent else 0,
+        orders_last_minute=recent.last_minute,
+        oldest_order_age_ns=_ns(moment - recent.oldest_at) if recent.oldest_at else 0,
         reconciled_age_ns=reconciled_age,
-        unknown_age_ns=_ns(moment - unknown) if unknown else 0,
+        unknown_age_ns=_ns(moment - recent.unknown_at) if recent.unknown_at else 0,
         open_breakers=open_breakers(scopes),
     )
 
@@ -196,13 +216,19 @@ def check_members(results: tuple[RailResult, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def _grant_expiry(account: Account, instrument: Instrument, strategy: Strategy | None) -> datetime | None:
-    if strategy is None:
-        return None
-    return (
-        StrategyInstance.objects.filter(strategy=strategy, account=account, instrument=instrument)
-        .values_list("in_force_until", flat=True)
-        .first()
+def _record(account: Account, instrument: Instrument, strategy: Strategy | None, moment: datetime) -> _Record:
+    parameters: dict[str, Any] = {
+        "account": account.pk,
+        "instrument": instrument.pk,
+        "strategy": strategy.pk if strategy else None,
+        "since": moment - MINUTE,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_RECORD, parameters)
+        row = cursor.fetchone()
+    last_minute, oldest_at, open_orders, unknown_at, diverging, grant_until, allowed = row
+    return _Record(
+        last_minute, oldest_at, open_orders, unknown_at, diverging, grant_until, frozenset(allowed or ())
     )
 
 

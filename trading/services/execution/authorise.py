@@ -22,6 +22,22 @@ from trading.services.scopes import scopes_of
 RECV_WINDOW_MS = 2000
 CLOCK_ERROR_MS = 250
 MARGIN_MS = 500
+# The columns that are sent, judged or told; an order carries its verdicts and an instrument its filters beside them.
+_NEEDED = (
+    *("uid", "origin", "client_order_id", "venue_order_id", "side", "type", "venue_type", "time_in_force"),
+    *(
+        "quantity",
+        "price",
+        "executed_quantity",
+        "executed_quote",
+        "status",
+        "code",
+        "created_at",
+        "expires_at",
+    ),
+    *("account__name", "account__venue__name", "instrument__symbol", "instrument__market"),
+    "strategy__name",
+)
 
 
 class LeaseLost(Exception):
@@ -55,23 +71,23 @@ def order_authorise(*, order_id: int, held: Held, venue_time_ms: int) -> Authori
 
 @transaction.atomic
 def _authorise(order_id: int, held: Held, venue_time_ms: int) -> Authorised | tuple[str, str] | None:
-    names = (
-        Order.objects.filter(pk=order_id)
-        .values_list("account__venue__name", "account__name", "instrument__symbol", "strategy__name")
-        .get()
+    order = (
+        Order.objects.select_related("account__venue", "instrument", "strategy")
+        .only(*_NEEDED)
+        .get(pk=order_id)
     )
     # The level first: a raise updates the row we share-lock, so it is either seen here or comes after our commit.
     level, scope = effective_level(
-        scopes_of(venue=names[0], account=names[1], symbol=names[2], strategy=names[3]), lock=True
+        scopes_of(
+            venue=order.account.venue.name,
+            account=order.account.name,
+            symbol=order.instrument.symbol,
+            strategy=order.strategy.name if order.strategy else None,
+        ),
+        lock=True,
     )
     _check_lease(held)
-    order = (
-        Order.objects.select_for_update(of=("self",), skip_locked=True)
-        .select_related("account", "instrument")
-        .filter(pk=order_id, status=OrderStatus.RESERVED)
-        .first()
-    )
-    if order is None:
+    if order.status != OrderStatus.RESERVED:
         return None
     moment = now()
     if order.expires_at is not None and order.expires_at <= moment:
@@ -79,9 +95,17 @@ def _authorise(order_id: int, held: Held, venue_time_ms: int) -> Authorised | tu
     if not _level_permits(level, order):
         return "TRADING_HALTED", f"{scope} is at {level.name}"
     order.status = advance(OrderStatus.RESERVED, OrderStatus.SENDING)
-    order.fence, order.timestamp_ms, order.recv_window_ms = held.fence, venue_time_ms, RECV_WINDOW_MS
-    order.sent_at = order.updated_at = moment
-    order.save(update_fields=["status", "fence", "timestamp_ms", "recv_window_ms", "sent_at", "updated_at"])
+    # What was read above never changes while an order is RESERVED. That it still is decides here, and for one only.
+    taken = Order.objects.filter(pk=order_id, status=OrderStatus.RESERVED).update(
+        status=order.status,
+        fence=held.fence,
+        timestamp_ms=venue_time_ms,
+        recv_window_ms=RECV_WINDOW_MS,
+        sent_at=moment,
+        updated_at=moment,
+    )
+    if not taken:
+        return None
     order_event(order, source="authorise", detail={"fence": held.fence})
     metrics.ORDERS_SUBMITTED.inc()
     return Authorised(order.pk, venue_order(order), venue_time_ms, RECV_WINDOW_MS)

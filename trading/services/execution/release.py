@@ -37,7 +37,7 @@ def order_end(order: Order, status: OrderStatus) -> None:
     """Move a locked order to a terminal state and give back, once, everything it still holds."""
     order.status = advance(OrderStatus(order.status), status)
     position = position_locked(order.account, order.instrument)
-    if order.reserved_asset:
+    if order.reserved_amount:
         balances_locked(order.account, {order.reserved_asset})
     hold_release(order, position)
     moment = now()
@@ -49,9 +49,10 @@ def hold_release(order: Order, position: Position) -> None:
     """Give back the open quantity, the balance and the caps an order holds. The rows are locked by the caller."""
     remaining = order.quantity - order.executed_quantity
     open_field = "open_buy" if order.side == Side.BUY else "open_sell"
-    Position.objects.filter(pk=position.pk).update(
-        **{open_field: Greatest(F(open_field) - remaining, Decimal(0))}
-    )
+    if remaining:
+        Position.objects.filter(pk=position.pk).update(
+            **{open_field: Greatest(F(open_field) - remaining, Decimal(0))}
+        )
     if order.reserved_amount:
         Balance.objects.filter(account=order.account, asset=order.reserved_asset).update(
             reserved=F("reserved") - order.reserved_amount

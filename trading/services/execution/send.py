@@ -51,8 +51,11 @@ def order_send(*, authorised: Authorised, venue: ExecutionVenue, venue_name: str
     except OutcomeUnknown as error:
         order_unknown(order_id=authorised.order_id, message=error.message)
     else:
-        order_settle(order_id=authorised.order_id, report=report, trades=report.fills, source="response")
-        _observe_latency(authorised.order_id)
+        settled = order_settle(
+            order_id=authorised.order_id, report=report, trades=report.fills, source="response"
+        )
+        if settled.acknowledged_at is not None:
+            metrics.DECISION_TO_ACK.observe((settled.acknowledged_at - settled.created_at).total_seconds())
 
 
 @transaction.atomic
@@ -89,9 +92,3 @@ def _locked(order_id: int) -> Order:
         .select_related("account", "instrument", "strategy")
         .get(pk=order_id)
     )
-
-
-def _observe_latency(order_id: int) -> None:
-    order = Order.objects.only("created_at", "acknowledged_at").get(pk=order_id)
-    if order.acknowledged_at is not None:
-        metrics.DECISION_TO_ACK.observe((order.acknowledged_at - order.created_at).total_seconds())

@@ -35,6 +35,11 @@ from universe.models import Quote
 log = structlog.get_logger(__name__)
 ZERO = Decimal(0)
 UNIT = Decimal("1E-8")
+_SETTLED = (
+    *("status", "venue_order_id", "acknowledged_at", "ended_at", "updated_at"),
+    *("reported_status", "reported_executed", "executed_quantity", "executed_quote"),
+    *("reserved_notional", "reserved_amount"),
+)
 
 
 @transaction.atomic
@@ -59,13 +64,15 @@ def order_settle(
     if report is not None:
         _note_report(order, report)
     fresh = sorted((t for t in trades if t.quantity > 0), key=lambda t: t.trade_id)
-    known = set(
-        Fill.objects.filter(
-            account=order.account, instrument=order.instrument, trade_id__in=[t.trade_id for t in fresh]
-        ).values_list("trade_id", flat=True)
-    )
-    fresh = [t for t in fresh if t.trade_id not in known]
+    if fresh:
+        known = set(
+            Fill.objects.filter(
+                account=order.account, instrument=order.instrument, trade_id__in=[t.trade_id for t in fresh]
+            ).values_list("trade_id", flat=True)
+        )
+        fresh = [t for t in fresh if t.trade_id not in known]
     booked: list[Fill] = []
+    position: Position | None = None
     if fresh:
         position = position_locked(order.account, order.instrument)
         assets = {
@@ -78,9 +85,9 @@ def order_settle(
             _reserve_again(order)
             position.refresh_from_db()
         booked = [_book(order, position, trade, source) for trade in fresh]
-    _advance(order)
+    _advance(order, position)
     order.updated_at = now()
-    order.save()
+    order.save(update_fields=_SETTLED)
     if (order.status, order.executed_quantity) != before or booked:
         order_event(order, source=source, detail=_detail(report))
     for fill in booked:
@@ -113,8 +120,8 @@ def _note_report(order: Order, report: OrderReport) -> None:
         order.reported_status = told
 
 
-def _advance(order: Order) -> None:
-    """Derive the state from what is booked and what was reported."""
+def _advance(order: Order, locked: Position | None) -> None:
+    """Derive the state from what is booked and what was reported. `locked` where the rows are in hand already."""
     current = OrderStatus(order.status)
     target = current
     told = OrderStatus(order.reported_status) if order.reported_status else None
@@ -139,8 +146,8 @@ def _advance(order: Order) -> None:
         _reserve_again(order)
     order.status = after
     if is_terminal(after):
-        position = position_locked(order.account, order.instrument)
-        if order.reserved_asset:
+        position = locked or position_locked(order.account, order.instrument)
+        if locked is None and order.reserved_amount:
             balances_locked(order.account, {order.reserved_asset})
         hold_release(order, position)
         order.ended_at = now()

@@ -19,7 +19,7 @@ from trading.domain.values import OrderType, Side, TimeInForce, split_symbol
 from trading.models import Account, Order, Strategy
 from trading.services.controls.limits import limit_values
 from trading.services.orders.submit import OrderDenied, Submission, order_judge, order_known, order_submit
-from trading.services.risk_context import market_of
+from trading.services.risk_context import market_as_loaded
 from universe.models import Instrument
 
 
@@ -86,7 +86,7 @@ def order_request(
             "INVALID_ORDER", f"a {order_type} order takes no time_in_force", extra={"field": "time_in_force"}
         )
     tif = TimeInForce.IOC if order_type is OrderType.MARKET else TimeInForce(time_in_force or "GTC")
-    market = market_of(instrument)
+    market = market_as_loaded(instrument)
     values, _ = limit_values(["global", f"account:{account.name}", f"symbol:{instrument.symbol}"])
     try:
         built = build_intent(
@@ -137,7 +137,8 @@ def _instrument(account: Account, text: str) -> Instrument:
         symbol, market = split_symbol(text)
     except ValueError as error:
         raise NotFound("UNKNOWN_SYMBOL", str(error)) from None
-    found = Instrument.objects.filter(venue=account.venue, symbol=symbol).first()
+    listed = Instrument.objects.select_related("quote").filter(venue=account.venue, symbol=symbol)
+    found = next(iter(listed), None)
     if found is None or (market is not None and market.value != account.market):
         raise NotFound("UNKNOWN_SYMBOL", f"{account.venue.name} has no symbol {text!r}")
     return found

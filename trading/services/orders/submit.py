@@ -94,6 +94,17 @@ class Verdict:
     checks: list[dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """An order as the rails saw it, and what they said."""
+
+    routed: Routed | None
+    order: OrderCheck
+    context: RiskContext
+    denial: RailResult | None
+    results: tuple[RailResult, ...]
+
+
 def order_submit(submission: Submission) -> Order:
     """Reserve an order. Asking again with the same intent key returns the first one.
 
@@ -115,7 +126,7 @@ def order_known(intent_key: str) -> Order | None:
     ------
     OrderDenied : it was denied then.
     """
-    existing = Order.objects.filter(intent_key=intent_key).first()
+    existing = _asked_before(intent_key)
     if existing is None:
         return None
     verdict = _again(existing)
@@ -129,37 +140,36 @@ def order_judge(submission: Submission) -> Verdict:
     with transaction.atomic():
         books = _books(submission, lock=False)
         market = market_of(submission.instrument)
-        _, _, denial, results = _judge(submission, books, market)
+        judged = _judge(submission, books, market)
         transaction.set_rollback(True)
-    return Verdict(None, denial, check_members(results))
+    return Verdict(None, judged.denial, check_members(judged.results))
 
 
 @transaction.atomic
 def _reserve(submission: Submission) -> Verdict:
-    existing = Order.objects.filter(intent_key=submission.intent_key).first()
-    if existing is not None:
-        return _again(existing)
     books = _books(submission, lock=True)
-    existing = Order.objects.filter(intent_key=submission.intent_key).first()
-    if existing is not None:  # somebody with the same key was ahead of us at the lock
+    existing = _asked_before(submission.intent_key)
+    if existing is not None:  # asked for before, or somebody with the same key was ahead of us at the lock
         return _again(existing)
     market = market_of(submission.instrument)
     started = time.perf_counter()
-    routed, context, denial, results = _judge(submission, books, market)
+    judged = _judge(submission, books, market)
     metrics.RISK_CHECK.observe(time.perf_counter() - started)
-    checks = check_members(results)
-    if denial is not None or routed is None:
+    checks = check_members(judged.results)
+    denial = judged.denial
+    if denial is not None or judged.routed is None:
         assert denial is not None
         metrics.ORDERS_DENIED.labels(rail=denial.rail).inc()
         if denial.code is DenyReason.BREAKER_OPEN:
             metrics.BREAKER_REJECTIONS.inc()
-        order = _insert(submission, routed, market, context, OrderStatus.DENIED, checks)
+        order = _order(submission, judged, market, OrderStatus.DENIED, checks)
         order.code, order.message, order.ended_at = str(denial.code), denial.detail, order.created_at
-        order.save(update_fields=["code", "message", "ended_at"])
+        order.save(force_insert=True)
         order_event(order, source="rails", detail={"rail": denial.rail, "code": str(denial.code)})
         return Verdict(order, denial, checks)
-    order = _insert(submission, routed, market, context, OrderStatus.RESERVED, checks)
-    _hold(order, routed, context, books)
+    order = _order(submission, judged, market, OrderStatus.RESERVED, checks)
+    _hold(order, judged.routed, judged, books)
+    order.save(force_insert=True)
     order_event(order, source="rails")
     audit_record(
         action="order.reserved",
@@ -178,6 +188,12 @@ def _reserve(submission: Submission) -> Verdict:
         "trading.tasks.orders_drain", queue="trading", account_id=order.account_id, shard=order.shard
     )
     return Verdict(order, None, checks)
+
+
+def _asked_before(intent_key: str) -> Order | None:
+    # Almost always nobody has; the wide row is read only when it is there.
+    same = Order.objects.filter(intent_key=intent_key)
+    return same.get() if same.exists() else None
 
 
 def _again(order: Order) -> Verdict:
@@ -219,9 +235,7 @@ def _books(submission: Submission, *, lock: bool) -> Books:
     )
 
 
-def _judge(
-    submission: Submission, books: Books, market: Market
-) -> tuple[Routed | None, RiskContext, RailResult | None, tuple[RailResult, ...]]:
+def _judge(submission: Submission, books: Books, market: Market) -> _Judged:
     domain = submission.instrument.to_domain()
     name = submission.strategy.name if submission.strategy else None
     values, expires_at = limit_values(
@@ -274,8 +288,8 @@ def _judge(
         # The rails' own order decides which "no" is told first; the router's comes where the venue filters stand.
         if denial is None:
             denial, results = refusal, (*results, refusal)
-        return None, context, denial, results
-    return routed, context, denial, results
+        return _Judged(None, order, context, denial, results)
+    return _Judged(routed, order, context, denial, results)
 
 
 def _notional(
@@ -290,17 +304,16 @@ def _notional(
     return domain.notional_units(ticks, submission.intent.quantity)
 
 
-def _insert(
+def _order(
     submission: Submission,
-    routed: Routed | None,
+    judged: _Judged,
     market: Market,
-    context: RiskContext,
     status: OrderStatus,
     checks: list[dict[str, Any]],
 ) -> Order:
     domain = submission.instrument.to_domain()
     moment = now()
-    intent = submission.intent
+    intent, routed = submission.intent, judged.routed
     if routed is not None:
         quantity, price = routed.order.quantity, routed.order.price
         venue_type, tif = routed.order.type.value, routed.order.time_in_force
@@ -308,7 +321,7 @@ def _insert(
         quantity = domain.quantity(intent.quantity)
         price = domain.price(intent.price) if intent.price is not None else None
         venue_type, tif = intent.type.value, intent.time_in_force
-    return Order.objects.create(
+    return Order(
         account=submission.account,
         instrument=submission.instrument,
         shard=zlib.crc32(submission.instrument.symbol.encode()) % submission.account.shards,
@@ -332,32 +345,20 @@ def _insert(
         adjustments=[*submission.adjustments, *(routed.adjustments if routed else ())],
         created_at=moment,
         updated_at=moment,
-        expires_at=submission.decided_at + timedelta(microseconds=context.limits.decision_ttl_ns // 1_000),
+        expires_at=submission.decided_at
+        + timedelta(microseconds=judged.context.limits.decision_ttl_ns // 1_000),
     )
 
 
-def _hold(order: Order, routed: Routed, context: RiskContext, books: Books) -> None:
+def _hold(order: Order, routed: Routed, judged: _Judged, books: Books) -> None:
     """Take the caps, the balance and the open quantity. The rows are locked, so the rails' numbers still hold."""
-    check = OrderCheck(
-        account=order.account.name,
-        strategy=order.strategy.name if order.strategy else None,
-        symbol=order.instrument.symbol,
-        side=Side(order.side),
-        type=routed.order.type,
-        ticks=routed.ticks,
-        steps=routed.steps,
-        notional=routed.notional_units,
-        reduce_only=order.reduce_only,
-        decision_age_ns=0,
-    )
-    order.reserved_notional = from_units(order_reserve(check, context))
+    order.reserved_notional = from_units(order_reserve(judged.order, judged.context))
     buying = order.side == Side.BUY
     order.reserved_asset = order.instrument.quote_asset if buying else order.instrument.base_asset
     order.reserved_amount = from_units(routed.notional_units) if buying else routed.order.quantity
-    order.save(update_fields=["reserved_notional", "reserved_asset", "reserved_amount"])
     field = "open_buy" if buying else "open_sell"
     Position.objects.filter(pk=books.position.pk).update(**{field: F(field) + routed.order.quantity})
-    Balance.objects.filter(account=order.account, asset=order.reserved_asset).update(
+    Balance.objects.filter(pk=books.balances[order.reserved_asset].pk).update(
         reserved=F("reserved") + order.reserved_amount
     )
     if not buckets_reserve(list(books.buckets), Decimal(order.reserved_notional)):

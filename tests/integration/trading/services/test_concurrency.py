@@ -182,5 +182,5 @@ def test_the_hot_path_asks_the_database_a_bounded_number_of_times(
     print(f"order_settle: {len(asked)} queries")  # noqa: T201
 
 
-SUBMIT_QUERIES = 36
-SETTLE_QUERIES = 31
+SUBMIT_QUERIES = 19
+SETTLE_QUERIES = 17
