@@ -104,13 +104,18 @@ def test_a_person_logs_in_sees_equity_and_fills_move_and_halts(platform: Platfor
         equity = site.tile("equity")
         before = equity.inner_text()
         expect(equity).not_to_have_text(before, timeout=60_000)
-        newest = platform.get("/api/v1/fills").body["results"][0]["id"]
-        eventually(
-            lambda: platform.get("/api/v1/fills").body["results"][0]["id"] > newest,
-            within_s=120,
-            what="a new fill",
+        # The strategy may hold for hours of history; a person's own order fills now.
+        placed = platform.order(
+            "seen-on-screen", symbol="ETHUSDT", side="BUY", type="MARKET", quote_quantity="50"
         )
-        latest = platform.get("/api/v1/fills").body["results"][0]["id"]
+        assert placed.status == 201, placed.body
+        order_id = placed.body["id"]
+        eventually(
+            lambda: [f for f in fills(platform, "ETHUSDT") if f["order_id"] == order_id],
+            within_s=30,
+            what="the fill of a person's order",
+        )
+        latest = next(f["id"] for f in fills(platform, "ETHUSDT") if f["order_id"] == order_id)
         expect(site.row("fills", str(latest))).to_be_visible(timeout=10_000)
         halt = HaltDialog(site)
         halt.open_by_key()

@@ -55,6 +55,7 @@ onState((state) => {
   next.set("before", state.older ?? "");
   older.href = `?${next}`;
   confirm("page", 0, 45);
+  confirm("live", 0, 15); // the state is as fresh as an event
 });
 onEvent(({ topic, data }) => {
   if (topic === "orders") {

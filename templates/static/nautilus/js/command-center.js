@@ -159,6 +159,7 @@ onState((state, received) => {
   document.getElementById("equity-empty").hidden = state.equity.length > 0;
   confirm("prices", state.prices_age_s, 15);
   confirm("page", 0, 45);
+  confirm("live", 0, 15); // the state is as fresh as an event
   paint("marks", () => { price.setFills(state.fills); price.setOrders(state.orders); });
 });
 
