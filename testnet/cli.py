@@ -137,7 +137,7 @@ async def _serve(
         "listening on http://%s:%d, %d symbols, market time %s, speed %g",
         options.host,
         server.port,
-        len(opened.exchange.engine.listings),
+        len(opened.exchange.listings()),
         _iso(opened.exchange.driver.next_ms),
         opened.exchange.clock.speed,
     )

@@ -1,22 +1,27 @@
-"""The spot matching engine: price-time priority, locks, settlement and order life."""
+"""The matching engine of one market: price-time priority and the life of orders.
+
+What a trade means for the accounts (coins that change hands, or positions and margin) is the business of
+the market's clearing.
+"""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from testnet.accounts import Account, Accounts
+from testnet.accounts import Account
 from testnet.book import BookSide
-from testnet.errors import ApiError, InvariantViolation, insufficient_balance, rejected, unknown_order
-from testnet.filters import check_filters
-from testnet.listing import Listing, SymbolStatus
+from testnet.errors import ApiError, InvariantViolation, unknown_order
+from testnet.listing import Listing
 from testnet.orders import TRANSITIONS, Fill, NewOrder, Order, Status
 from testnet.shelf import OrderShelf
 from testnet.tape import Aggregate, Trade
-from testnet.values import SCALE
 
 
 class EngineSink(Protocol):
-    """What the engine tells the rest of the exchange; every call happens inside the operation."""
+    """What engines tell the rest of the exchange; every call happens inside the operation."""
 
     def now_ms(self) -> int:
         """Market time."""
@@ -34,85 +39,97 @@ class EngineSink(Protocol):
 
     def aggregated(self, listing: Listing, aggregates: list[Aggregate]) -> None: ...
 
-    def balances_changed(self, account: Account, assets: tuple[str, ...]) -> None: ...
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What one trade did to one user's side; amounts in 1e-8 units."""
+
+    order: Order
+    commission: int
+    commission_asset: str
+    realized: int = 0
+
+
+class Clearing(Protocol):
+    """Accounts' side of a market: what orders need, and what trades do to their owners."""
+
+    def check(self, listing: Listing, account: Account, request: NewOrder) -> None:
+        """Refuse what must not reach the book; raises ApiError."""
+
+    def accept(self, order: Order) -> None:
+        """Set aside what an open order needs; also used by recovery."""
+
+    def tradable(self, order: Order) -> int:
+        """Steps a resting order may trade now; 0 removes it from the book."""
+
+    def settle(
+        self, listing: Listing, trade: Trade, side: str, taker: Order | None, maker: Order | None
+    ) -> list[Settled]:
+        """Book one trade, `side` being the taker's; one row per user's order in it."""
+
+    def release(self, order: Order) -> None:
+        """Give back what an order that ends still had set aside; also used by recovery."""
+
+    def announce(self, order: Order) -> None:
+        """Tell the owner of an order what it did to balances and positions."""
 
 
 MAX_CLOSED_ORDERS = 200_000
+MARKET_COUNTERPARTY = "market"
 
 
-class SpotEngine:
-    """Matches every spot symbol; the only code that changes orders and books."""
+class Engine:
+    """Matches every symbol of one market; the only code that changes orders and books."""
 
-    def __init__(self, accounts: Accounts, sink: EngineSink) -> None:
-        self.accounts = accounts
+    def __init__(self, market: str, sink: EngineSink) -> None:
+        self.market = market
         self.sink = sink
         self.listings: dict[str, Listing] = {}
         self.shelves: dict[str, OrderShelf] = {}
+        self.by_id: dict[int, Order] = {}
         self.order_id = 0
+        self._clearing: Clearing | None = None
+        self._deferred: deque[Callable[[], None]] = deque()
+        self._busy = False
+
+    @property
+    def clearing(self) -> Clearing:
+        """The market's clearing; set once, right after construction."""
+        if self._clearing is None:
+            raise RuntimeError(f"the {self.market} engine has no clearing")
+        return self._clearing
+
+    @clearing.setter
+    def clearing(self, clearing: Clearing) -> None:
+        self._clearing = clearing
 
     # -- what clients ask ------------------------------------------------------------------
 
     def check(self, account: Account, request: NewOrder) -> None:
-        """Apply every check a placement passes before it reaches the book.
-
-        Raises
-        ------
-        ApiError : market closed, a filter, a duplicate client id, LIMIT_MAKER that would take,
-            or not enough balance.
-        """
-        listing = self.listings[request.symbol]
-        instrument = listing.instrument
-        shelf = self.shelf(account.account_id)
-        if listing.status is not SymbolStatus.TRADING:
-            raise rejected("Market is closed.")
-        open_count = sum(1 for o in shelf.open_by_client_id.values() if o.instrument is instrument)
-        check_filters(request, instrument, listing.average_price(), open_count)
-        if request.client_order_id in shelf.open_by_client_id:
-            raise rejected("Duplicate order sent.")
-        if request.type == "LIMIT_MAKER":
-            best = listing.book.contra(request.side).best()
-            if best is not None and _crosses(request.side, request.price // instrument.tick, best):
-                raise rejected("Order would immediately match and take.")
-        asset, needed = self._needed(listing, request)
-        if needed > account.balance(asset).free:
-            raise insufficient_balance()
+        """Apply every check a placement passes before it reaches the book; raises ApiError."""
+        self.clearing.check(self.listings[request.symbol], account, request)
 
     def place(self, account: Account, request: NewOrder) -> tuple[Order, list[Fill]]:
-        """Accept an order, match it, and rest or expire what remains."""
+        """Check and accept an order, match it, and rest or expire what remains."""
         self.check(account, request)
+        return self.submit(account, request)
+
+    def submit(self, account: Account, request: NewOrder) -> tuple[Order, list[Fill]]:
+        """Accept an order that needs no further check (the venue's own, or one checked already)."""
         listing = self.listings[request.symbol]
-        instrument = listing.instrument
         now = self.sink.now_ms()
         self.order_id += 1
-        order = Order(
-            order_id=self.order_id,
-            account_id=account.account_id,
-            instrument=instrument,
-            client_order_id=request.client_order_id,
-            side=request.side,
-            type=request.type,
-            time_in_force=request.time_in_force,
-            price=request.price // instrument.tick,
-            steps=request.quantity // instrument.step,
-            quote_quantity=request.quote_quantity,
-            stp_mode=request.stp_mode,
-            strategy_id=request.strategy_id,
-            strategy_type=request.strategy_type,
-            created_ms=now,
-            updated_ms=now,
-        )
+        order = Order.of(request, self.order_id, account.account_id, listing.instrument, now)
         self.register(order)
         order.events.append((self.sink.next_seq(), Status.NEW, now))
         self.sink.order_accepted(order)
-        shelf = self.shelf(account.account_id)
-        before = len(shelf.fills)
-        if request.time_in_force == "FOK" and not self._fillable(listing, order):
-            self._finish(order, Status.EXPIRED, None)
-        else:
-            self._execute(listing, order)
-        fills = [fill for fill in shelf.fills[before:] if fill.order_id == order.order_id and not fill.maker]
-        self.sink.balances_changed(account, (instrument.base, instrument.quote))
-        return order, fills
+        fills = self.shelf(account.account_id).fills
+        before = len(fills)
+        self.execute(listing, order)
+        made = [fill for fill in fills[before:] if fill.order_id == order.order_id and not fill.maker]
+        self.clearing.announce(order)
+        self.run_deferred()
+        return order, made
 
     def cancel(self, order: Order, cancel_id: str, restriction: str | None = None) -> None:
         """Cancel an open order.
@@ -127,17 +144,20 @@ class SpotEngine:
             restriction == "ONLY_PARTIALLY_FILLED" and order.status is not Status.PARTIALLY_FILLED
         ):
             raise ApiError(-2011, "Order was not canceled due to cancel restrictions.")
-        self._remove(order)
+        self.withdraw(order)
         self._finish(order, Status.CANCELED, cancel_id)
-        self.sink.balances_changed(self.accounts.by_id[order.account_id], _assets(order))
+        self.clearing.announce(order)
+        self.run_deferred()
 
     def expire(self, order: Order) -> None:
-        """Close an open order by the venue's own decision (a delisting)."""
-        self._remove(order)
+        """Close an open order by the venue's own decision (a delisting, say)."""
+        self.withdraw(order)
         self._finish(order, Status.EXPIRED, None)
-        self.sink.balances_changed(self.accounts.by_id[order.account_id], _assets(order))
+        self.clearing.announce(order)
+        self.run_deferred()
 
-    def _remove(self, order: Order) -> None:
+    def withdraw(self, order: Order) -> None:
+        """Take an order off the book, where it is on it."""
         listing = self.listings[order.instrument.symbol]
         listing.book.side(order.side).remove_order(order.price, order)
         listing.book.update_id += 1
@@ -150,22 +170,33 @@ class SpotEngine:
         return found
 
     def register(self, order: Order) -> None:
-        """Put an order on its account's shelf and lock what it needs; also used by recovery."""
-        account = self.accounts.by_id[order.account_id]
+        """Put an order on its account's shelf and set aside what it needs; also used by recovery."""
+        self.put(order)
+        self.clearing.accept(order)
         shelf = self.shelf(order.account_id)
-        shelf.orders[order.order_id] = order
-        shelf.latest_by_client_id[order.client_order_id] = order
-        shelf.open_by_client_id[order.client_order_id] = order
-        if order.type != "MARKET":
-            instrument = order.instrument
-            if order.side == "BUY":
-                order.locked = order.remaining * order.price * instrument.quote_per
-                account.lock(instrument.quote, order.locked)
-            else:
-                order.locked = order.remaining * instrument.step
-                account.lock(instrument.base, order.locked)
         if len(shelf.orders) > MAX_CLOSED_ORDERS:
-            self._forget_oldest(shelf)
+            for order_id in shelf.forget_oldest(MAX_CLOSED_ORDERS):
+                del self.by_id[order_id]
+
+    def put(self, order: Order) -> None:
+        """Know an order without asking anything of its owner; for snapshots."""
+        self.by_id[order.order_id] = order
+        self.shelf(order.account_id).put(order)
+
+    def defer(self, action: Callable[[], None]) -> None:
+        """Run an action when the present operation is over (what a trade triggers must not nest in it)."""
+        self._deferred.append(action)
+
+    def run_deferred(self) -> None:
+        """Run everything deferred, and what that defers, in order."""
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._deferred:
+                self._deferred.popleft()()
+        finally:
+            self._busy = False
 
     # -- what the background market does ---------------------------------------------------
 
@@ -174,21 +205,26 @@ class SpotEngine:
         trades: list[Trade] = []
         left = self._sweep(listing, side, limit, steps, None, trades)
         self._publish(listing, trades)
+        self.run_deferred()
         return steps - left
 
     # -- matching --------------------------------------------------------------------------
 
-    def _execute(self, listing: Listing, order: Order) -> None:
+    def execute(self, listing: Listing, order: Order) -> None:
+        """Match an accepted order now; rest or expire what remains."""
+        if order.time_in_force == "FOK" and not self._fillable(listing, order):
+            self._finish(order, Status.EXPIRED, None)
+            return
         trades: list[Trade] = []
-        limit = order.price if order.type != "MARKET" else None
+        limit = None if order.takes_any_price else order.price
         if order.quote_quantity:
             # The book cannot change in between, so the preview is what the sweep will trade.
-            order.steps, _ = self._walk(listing, order.side, None, order.quote_quantity)
+            order.steps, _ = walk(listing, order.side, None, order.quote_quantity)
         self._sweep(listing, order.side, limit, order.remaining, order, trades)
         self._publish(listing, trades)
-        if order.status is Status.FILLED:
+        if not order.is_open:
             return
-        if order.type != "MARKET" and order.time_in_force == "GTC":
+        if order.rests:
             listing.book.side(order.side).add(order.price, order.remaining, order)
             listing.book.update_id += 1
         else:
@@ -206,7 +242,7 @@ class SpotEngine:
         contra = listing.book.contra(side)
         while steps:
             best = contra.best()
-            if best is None or (limit is not None and not _crosses(side, limit, best)):
+            if best is None or (limit is not None and not crosses(side, limit, best)):
                 break
             steps -= self._trade_head(listing, contra, best, side, steps, taker, trades)
         return steps
@@ -224,6 +260,12 @@ class SpotEngine:
         head = contra.levels[price].queue[0]
         maker = head.order
         steps = min(steps, head.steps)
+        if maker is not None:
+            steps = min(steps, self.clearing.tradable(maker))
+            if not steps:
+                self.withdraw(maker)
+                self._finish(maker, Status.EXPIRED, None)
+                return 0
         instrument = listing.instrument
         trade = Trade(
             listing.tape.next_trade_id(),
@@ -248,47 +290,14 @@ class SpotEngine:
     def settle(
         self, listing: Listing, trade: Trade, side: str, taker: Order | None, maker: Order | None
     ) -> None:
-        """Move balances of one trade and record a fill on each user's side; also used by recovery."""
-        buyer, seller = (taker, maker) if side == "BUY" else (maker, taker)
-        instrument = listing.instrument
-        base = trade.steps * instrument.step
-        self._pay(buyer, instrument.quote, trade.quote, trade)
-        self._pay(seller, instrument.base, base, trade)
-        bought = self._receive(buyer, instrument.base, base, is_maker=buyer is maker)
-        sold = self._receive(seller, instrument.quote, trade.quote, is_maker=seller is maker)
+        """Clear one trade and record a fill on each user's side; also used by recovery."""
+        rows = self.clearing.settle(listing, trade, side, taker, maker)
         # The maker's report goes out first, as its order was there first.
-        sides = ((buyer, seller, bought, instrument.base), (seller, buyer, sold, instrument.quote))
-        for order, other, commission, asset in sorted(sides, key=lambda row: row[0] is not maker):
-            if order is not None:
-                self._fill(order, other, trade, commission, asset, is_maker=order is maker)
+        for row in sorted(rows, key=lambda row: row.order is not maker):
+            self._fill(row, trade, taker if row.order is maker else maker, is_maker=row.order is maker)
 
-    def _pay(self, order: Order | None, asset: str, units: int, trade: Trade) -> None:
-        if order is None:
-            self.accounts.market.credit(asset, -units)
-            return
-        account = self.accounts.by_id[order.account_id]
-        if order.type == "MARKET":
-            account.credit(asset, -units)
-            return
-        # A buy locked its limit price; what the better trade price saves becomes free again.
-        released = trade.steps * order.price * order.instrument.quote_per if order.side == "BUY" else units
-        order.locked -= released
-        account.unlock(asset, released)
-        account.credit(asset, -units)
-
-    def _receive(self, order: Order | None, asset: str, units: int, *, is_maker: bool) -> int:
-        if order is None:
-            self.accounts.market.credit(asset, units)
-            return 0
-        account = self.accounts.by_id[order.account_id]
-        commission = units * (account.maker_rate if is_maker else account.taker_rate) // SCALE
-        account.credit(asset, units - commission)
-        self.accounts.fees.credit(asset, commission)
-        return commission
-
-    def _fill(
-        self, order: Order, other: Order | None, trade: Trade, commission: int, asset: str, *, is_maker: bool
-    ) -> None:
+    def _fill(self, row: Settled, trade: Trade, other: Order | None, *, is_maker: bool) -> None:
+        order = row.order
         order.executed += trade.steps
         order.executed_quote += trade.quote
         is_done = order.executed == order.steps
@@ -305,27 +314,25 @@ class SpotEngine:
             price=trade.price * order.instrument.tick,
             quantity=trade.steps * order.instrument.step,
             quote=trade.quote,
-            commission=commission,
-            commission_asset=asset,
+            commission=row.commission,
+            commission_asset=row.commission_asset,
             maker=is_maker,
-            counterparty=other.account_id if other is not None else self.accounts.market.account_id,
+            counterparty=other.account_id if other is not None else MARKET_COUNTERPARTY,
+            realized=row.realized,
         )
         shelf.fills.append(fill)
         if is_done:
-            shelf.open_by_client_id.pop(order.client_order_id, None)
+            shelf.close(order)
+            self.clearing.release(order)
         self.sink.order_filled(order, fill)
         if is_maker:
-            self.sink.balances_changed(self.accounts.by_id[order.account_id], _assets(order))
+            self.clearing.announce(order)
 
     def finish(self, order: Order, status: Status) -> None:
-        """Release the locks of an order that ends without a fill; also used by recovery."""
-        account = self.accounts.by_id[order.account_id]
-        if order.locked:
-            asset = order.instrument.quote if order.side == "BUY" else order.instrument.base
-            account.unlock(asset, order.locked)
-            order.locked = 0
+        """Release what an order that ends without a fill had set aside; also used by recovery."""
+        self.clearing.release(order)
         self._advance(order, status)
-        self.shelf(order.account_id).open_by_client_id.pop(order.client_order_id, None)
+        self.shelf(order.account_id).close(order)
 
     def _finish(self, order: Order, status: Status, cancel_id: str | None) -> None:
         self.finish(order, status)
@@ -344,63 +351,34 @@ class SpotEngine:
         if trades:
             self.sink.aggregated(listing, listing.tape.aggregate(trades))
 
-    # -- previews --------------------------------------------------------------------------
-
-    def _needed(self, listing: Listing, request: NewOrder) -> tuple[str, int]:
-        instrument = listing.instrument
-        if request.side == "SELL":
-            if not request.quote_quantity:
-                return instrument.base, request.quantity
-            steps, _ = self._walk(listing, "SELL", None, request.quote_quantity)
-            return instrument.base, steps * instrument.step
-        if request.type != "MARKET":
-            steps, ticks = request.quantity // instrument.step, request.price // instrument.tick
-            return instrument.quote, steps * ticks * instrument.quote_per
-        if request.quote_quantity:
-            return instrument.quote, request.quote_quantity
-        _, quote = self._walk(listing, "BUY", request.quantity // instrument.step, None)
-        return instrument.quote, quote
-
-    def _walk(self, listing: Listing, side: str, steps: int | None, quote: int | None) -> tuple[int, int]:
-        """Steps and quote a market order would trade against the book as it stands."""
-        got_steps = got_quote = 0
-        contra = listing.book.contra(side)
-        for price in contra.prices():
-            per_step = price * listing.instrument.quote_per
-            available = take = contra.levels[price].steps
-            if steps is not None:
-                take = min(take, steps - got_steps)
-            if quote is not None:
-                take = min(take, (quote - got_quote) // per_step)
-            got_steps += take
-            got_quote += take * per_step
-            if take < available:
-                break
-        return got_steps, got_quote
-
     def _fillable(self, listing: Listing, order: Order) -> bool:
         available = 0
         contra = listing.book.contra(order.side)
         for price in contra.prices():
-            if available >= order.steps or not _crosses(order.side, order.price, price):
+            if available >= order.steps or not crosses(order.side, order.price, price):
                 break
             available += contra.levels[price].steps
         return available >= order.steps
 
-    def _forget_oldest(self, shelf: OrderShelf) -> None:
-        for order_id in list(shelf.orders)[: MAX_CLOSED_ORDERS // 10]:
-            order = shelf.orders[order_id]
-            if order.is_open:
-                continue
-            del shelf.orders[order_id]
-            if shelf.latest_by_client_id.get(order.client_order_id) is order:
-                del shelf.latest_by_client_id[order.client_order_id]
-        del shelf.fills[: max(0, len(shelf.fills) - 2 * MAX_CLOSED_ORDERS)]
 
-
-def _crosses(side: str, limit: int, price: int) -> bool:
+def crosses(side: str, limit: int, price: int) -> bool:
+    """True when an order of this side and limit (ticks) trades at a price (ticks)."""
     return price <= limit if side == "BUY" else price >= limit
 
 
-def _assets(order: Order) -> tuple[str, str]:
-    return order.instrument.base, order.instrument.quote
+def walk(listing: Listing, side: str, steps: int | None, quote: int | None) -> tuple[int, int]:
+    """Steps and quote units a market order would trade against the book as it stands."""
+    got_steps = got_quote = 0
+    contra = listing.book.contra(side)
+    for price in contra.prices():
+        per_step = price * listing.instrument.quote_per
+        available = take = contra.levels[price].steps
+        if steps is not None:
+            take = min(take, steps - got_steps)
+        if quote is not None:
+            take = min(take, (quote - got_quote) // per_step)
+        got_steps += take
+        got_quote += take * per_step
+        if take < available:
+            break
+    return got_steps, got_quote

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from testnet.accounts import Account, Accounts, ApiKey, Permissions, random_key
 from testnet.clock import MarketClock
-from testnet.engine import SpotEngine
+from testnet.engine import Engine
 from testnet.errors import ApiError, invalid_symbol
 from testnet.instruments import Character, Instrument
 from testnet.journal import Journal
@@ -16,6 +16,8 @@ from testnet.klines import Bar
 from testnet.listing import Listing, SymbolStatus
 from testnet.market.driver import Driver
 from testnet.orders import Fill, Order
+from testnet.persistence import Part, order_record
+from testnet.spot.market import SpotMarket
 from testnet.tape import Aggregate, Trade
 from testnet.values import SCALE
 
@@ -32,10 +34,14 @@ class MarketListener(Protocol):
     def bars_closed(self, listing: Listing, closed: list[tuple[str, Bar]]) -> None: ...
 
 
-class UserListener(Protocol):
-    """Hears of one account's private events."""
+class OrderListener(Protocol):
+    """Hears of every change of one market's orders."""
 
     def order_event(self, order: Order, fill: Fill | None, cancel_id: str | None) -> None: ...
+
+
+class BalanceListener(Protocol):
+    """Hears of spot balances."""
 
     def balances(self, account: Account, assets: tuple[str, ...]) -> None: ...
 
@@ -62,11 +68,15 @@ class Exchange:
         self.seed = seed
         self.seq = 0
         self.accounts = Accounts()
-        self.engine = SpotEngine(self.accounts, self)
-        self.driver = Driver(self.engine, clock, seed, self._bars_closed)
+        self.spot = SpotMarket(self.accounts, self, self.balances_changed).engine
+        self.engines: dict[str, Engine] = {engine.market: engine for engine in (self.spot,)}
+        self.driver = Driver(clock, seed, self._bars_closed)
+        self.parts: list[Part] = []
         self.transfers: list[Transfer] = []
         self.market_listeners: list[MarketListener] = []
-        self.user_listeners: list[UserListener] = []
+        # By market; the spot listener also hears of balances.
+        self.private: dict[str, OrderListener] = {}
+        self.balance_listener: BalanceListener | None = None
         self.recovering = False
 
     # -- the engine's sink -----------------------------------------------------------------
@@ -82,27 +92,8 @@ class Exchange:
 
     def order_accepted(self, order: Order) -> None:
         """Journal and announce a new order."""
-        self.journal.append(
-            {
-                "t": "order",
-                "id": order.order_id,
-                "a": order.account_id,
-                "s": order.instrument.symbol,
-                "c": order.client_order_id,
-                "side": order.side,
-                "type": order.type,
-                "tif": order.time_in_force,
-                "p": order.price,
-                "q": order.steps,
-                "qq": order.quote_quantity,
-                "stp": order.stp_mode,
-                "sid": order.strategy_id,
-                "st": order.strategy_type,
-                "at": order.created_ms,
-            }
-        )
-        for listener in self.user_listeners:
-            listener.order_event(order, None, None)
+        self.journal.append(order_record(order))
+        self._announce(order, None, None)
 
     def traded(self, listing: Listing, trade: Trade, taker: Order | None, maker: Order | None) -> None:
         """Announce a trade; journal it when a user takes part."""
@@ -113,7 +104,7 @@ class Exchange:
         self.journal.append(
             {
                 "t": "trade",
-                "s": listing.instrument.symbol,
+                "k": listing.instrument.key,
                 "id": trade.trade_id,
                 "p": trade.price,
                 "q": trade.steps,
@@ -129,16 +120,25 @@ class Exchange:
     def order_filled(self, order: Order, fill: Fill) -> None:
         """Announce one side of a trade."""
         if not self.recovering:
-            for listener in self.user_listeners:
-                listener.order_event(order, fill, None)
+            self._announce(order, fill, None)
 
     def order_closed(self, order: Order, cancel_id: str | None) -> None:
         """Journal and announce the end of an order without a fill."""
         self.journal.append(
-            {"t": "done", "id": order.order_id, "status": order.status.value, "at": order.updated_ms}
+            {
+                "t": "done",
+                "k": order.instrument.key,
+                "id": order.order_id,
+                "status": order.status.value,
+                "at": order.updated_ms,
+            }
         )
-        for listener in self.user_listeners:
-            listener.order_event(order, None, cancel_id)
+        self._announce(order, None, cancel_id)
+
+    def _announce(self, order: Order, fill: Fill | None, cancel_id: str | None) -> None:
+        listener = self.private.get(order.instrument.market)
+        if listener is not None:
+            listener.order_event(order, fill, cancel_id)
 
     def aggregated(self, listing: Listing, aggregates: list[Aggregate]) -> None:
         """Announce the public trades of one taker."""
@@ -148,13 +148,12 @@ class Exchange:
     def balances_changed(self, account: Account, assets: tuple[str, ...]) -> None:
         """Announce balances an operation touched."""
         account.updated_ms = self.clock.now_ms
-        if not self.recovering:
-            for listener in self.user_listeners:
-                listener.balances(account, assets)
+        if self.balance_listener is not None and not self.recovering:
+            self.balance_listener.balances(account, assets)
 
     def _bars_closed(self, listing: Listing, closed: list[tuple[str, Bar]]) -> None:
         for _, bar in closed[:1]:
-            self.journal.append({"t": "bar", "s": listing.instrument.symbol, "b": list(bar)})
+            self.journal.append({"t": "bar", "k": listing.instrument.key, "b": list(bar)})
         for listener in self.market_listeners:
             listener.bars_closed(listing, closed)
 
@@ -237,8 +236,8 @@ class Exchange:
         self.journal.append(
             {"t": "transfer", "a": account.account_id, "asset": asset, "u": units, "at": transfer.time_ms}
         )
-        for listener in self.user_listeners:
-            listener.balance_update(account, asset, units)
+        if self.balance_listener is not None:
+            self.balance_listener.balance_update(account, asset, units)
         return transfer
 
     def apply_transfer(self, account: Account, asset: str, units: int, at_ms: int) -> Transfer:
@@ -254,31 +253,36 @@ class Exchange:
     def add_listing(self, listing: Listing) -> None:
         """List a symbol and endow the background market with its assets."""
         instrument = listing.instrument
-        self.engine.listings[instrument.symbol] = listing
+        self.engines[instrument.market].listings[instrument.symbol] = listing
         self.journal.append(listing_record(instrument, listing.character))
         for asset in (instrument.base, instrument.quote):
             if asset not in self.accounts.market.balances:
                 self.transfer(self.accounts.market, asset, ENDOWMENT)
                 self.accounts.fees.balance(asset)
 
-    def set_status(self, symbol: str, status: SymbolStatus) -> None:
+    def set_status(self, listing: Listing, status: SymbolStatus) -> None:
         """Halt or resume a symbol."""
-        self.listing(symbol).status = status
-        self.journal.append({"t": "status", "s": symbol, "status": status.value})
+        listing.status = status
+        self.journal.append({"t": "status", "k": listing.instrument.key, "status": status.value})
 
-    def delist(self, symbol: str) -> None:
+    def delist(self, listing: Listing) -> None:
         """Expire every open order of a symbol and remove it."""
-        self.listing(symbol)
-        for shelf in list(self.engine.shelves.values()):
-            for order in shelf.open_orders(symbol):
-                self.engine.expire(order)
-        del self.engine.listings[symbol]
-        self.driver.feeds.pop(symbol, None)
-        self.journal.append({"t": "delist", "s": symbol})
+        instrument = listing.instrument
+        engine = self.engines[instrument.market]
+        for shelf in list(engine.shelves.values()):
+            for order in shelf.open_orders(instrument.symbol):
+                engine.expire(order)
+        del engine.listings[instrument.symbol]
+        self.driver.remove(listing)
+        self.journal.append({"t": "delist", "k": instrument.key})
 
-    def listing(self, symbol: str) -> Listing:
+    def listings(self) -> list[Listing]:
+        """Every listed symbol of every market."""
+        return [listing for engine in self.engines.values() for listing in engine.listings.values()]
+
+    def listing(self, symbol: str, market: str = "spot") -> Listing:
         """A listed symbol; ApiError -1121 for any other."""
-        found = self.engine.listings.get(symbol)
+        found = self.engines[market].listings.get(symbol)
         if found is None:
             raise invalid_symbol()
         return found
@@ -292,16 +296,16 @@ class Exchange:
     def _marks(self) -> dict[str, Any]:
         return {
             "symbols": {
-                symbol: [
+                listing.instrument.key: [
                     listing.tape.last_price,
                     listing.tape.trade_id,
                     listing.tape.agg_id,
                     listing.book.update_id,
                     listing.status.value,
                     listing.klines.minute,
-                    self.driver.feeds[symbol].state() if symbol in self.driver.feeds else None,
+                    self.driver.state_of(listing),
                 ]
-                for symbol, listing in self.engine.listings.items()
+                for listing in self.listings()
             }
         }
 

@@ -16,7 +16,9 @@ class UnknownInstrument(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One spot symbol. Every amount is in 1e-8 units; prices travel as ticks, quantities as steps.
+    """One symbol of one market (`spot` or `usdm`).
+
+    Every amount is in 1e-8 units; prices travel as ticks, quantities as steps.
 
     `tick * step` must be a whole number of units, so that every notional is exact.
     """
@@ -40,6 +42,7 @@ class Instrument:
     ask_down: int = 20
     max_orders: int = 200
     avg_price_mins: int = 5
+    market: str = "spot"
 
     def __post_init__(self) -> None:
         if self.tick <= 0 or self.step <= 0 or self.tick * self.step % SCALE:
@@ -47,6 +50,16 @@ class Instrument:
                 f"{self.symbol}: tick {trimmed_text(self.tick)} times step {trimmed_text(self.step)} "
                 "is finer than 0.00000001"
             )
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Instrument:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**raw)
+
+    @property
+    def key(self) -> str:
+        """Market and symbol: a symbol may trade in both markets."""
+        return f"{self.market}:{self.symbol}"
 
     @property
     def quote_per(self) -> int:

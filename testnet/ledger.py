@@ -13,12 +13,14 @@ def ledger_json(exchange: Exchange, account_id: str | None) -> dict[str, Any]:
     """Orders, fills, balances and transfers of one account or all, with one sequence for everything."""
     accounts = exchange.accounts
     chosen = [accounts.get(account_id)] if account_id else list(accounts.by_id.values())
-    shelves = [exchange.engine.shelves.get(account.account_id) for account in chosen]
+    shelves = [
+        engine.shelves.get(account.account_id) for engine in exchange.engines.values() for account in chosen
+    ]
     orders = [order for shelf in shelves if shelf for order in shelf.orders.values()]
     fills = [fill for shelf in shelves if shelf for fill in shelf.fills]
     ids = {account.account_id for account in chosen}
     return {
-        "orders": [_order(order) for order in sorted(orders, key=lambda order: order.order_id)],
+        "orders": [_order(order) for order in sorted(orders, key=lambda order: order.events[0][0])],
         "fills": [_fill(fill) for fill in sorted(fills, key=lambda fill: fill.seq)],
         "balances": {
             account.account_id: {
@@ -52,7 +54,7 @@ def _order(order: Order) -> dict[str, Any]:
     instrument = order.instrument
     return {
         "account_id": order.account_id,
-        "market": "spot",
+        "market": instrument.market,
         "symbol": instrument.symbol,
         "order_id": order.order_id,
         "client_order_id": order.client_order_id,
@@ -71,7 +73,7 @@ def _fill(fill: Fill) -> dict[str, Any]:
     return {
         "seq": fill.seq,
         "account_id": fill.account_id,
-        "market": "spot",
+        "market": fill.instrument.market,
         "symbol": fill.instrument.symbol,
         "trade_id": fill.trade_id,
         "order_id": fill.order_id,
@@ -82,7 +84,7 @@ def _fill(fill: Fill) -> dict[str, Any]:
         "commission": units_text(fill.commission),
         "commission_asset": fill.commission_asset,
         "maker": fill.maker,
-        "realized_pnl": units_text(0),
+        "realized_pnl": units_text(fill.realized),
         "counterparty": fill.counterparty,
         "at": fill.time_ms,
     }

@@ -17,7 +17,8 @@ from testnet.market.candles import CandleFile, find_files, read_candles
 from testnet.market.history import generate
 from testnet.market.replay import ReplayFeed, load_history
 from testnet.market.synthetic import SyntheticFeed
-from testnet.recovery import Recovery, snapshot
+from testnet.recovery import Recovery
+from testnet.snapshots import snapshot
 from testnet.values import SCALE
 
 log = logging.getLogger("testnet")
@@ -71,15 +72,15 @@ def open_exchange(options: MarketOptions) -> Opened:
     recovered = options.data_dir is not None and recovery.load(options.data_dir)
     journal.open()
     symbols = list(files) or list(options.symbols or DEFAULT_SYMBOLS)
-    known = [symbol for symbol in exchange.engine.listings if symbol not in symbols]
+    known = [symbol for symbol in exchange.spot.listings if symbol not in symbols]
     for symbol in [*symbols, *known]:
-        if symbol in recovery.delisted:
+        if f"spot:{symbol}" in recovery.delisted:
             continue
         _open_symbol(exchange, recovery, symbol, files.get(symbol), options)
     recovery.rest_orders()
-    for symbol, feed in exchange.driver.feeds.items():
-        if symbol in recovery.feed_states:
-            feed.open_minute(exchange.engine, exchange.driver.next_ms)
+    for key, (engine, _, feed) in exchange.driver.driven.items():
+        if key in recovery.feed_states:
+            feed.open_minute(engine, exchange.driver.next_ms)
     journal.replace(snapshot(exchange, recovery.delisted))
     exchange.journal_clock()
     journal.flush()
@@ -112,13 +113,13 @@ def _start_ms(options: MarketOptions, files: dict[str, CandleFile]) -> int:
 def _open_symbol(
     exchange: Exchange, recovery: Recovery, symbol: str, file: CandleFile | None, options: MarketOptions
 ) -> None:
-    listing = exchange.engine.listings.get(symbol)
+    listing = exchange.spot.listings.get(symbol)
     if listing is None:
         listing = _new_listing(exchange, symbol, file)
         exchange.add_listing(listing)
         state = None
     else:
-        state = recovery.feed_states.get(symbol)
+        state = recovery.feed_states.get(listing.instrument.key)
     feed: SyntheticFeed | ReplayFeed
     if file is not None:
         feed = _replay_feed(exchange, listing, file, options, is_new=state is None)
@@ -128,8 +129,8 @@ def _open_symbol(
         feed.restore(state)
         if listing.tape.last_price == 0:
             listing.tape.last_price = 1
-        feed.makers.requote(exchange.engine, float(listing.tape.last_price), 1.0)
-    exchange.driver.add(listing, feed)
+        feed.makers.requote(exchange.spot, float(listing.tape.last_price), 1.0)
+    exchange.driver.add(exchange.spot, listing, feed)
 
 
 def _new_listing(exchange: Exchange, symbol: str, file: CandleFile | None) -> Listing:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from testnet.accounts import ApiKey
-from testnet.api import account, orders, public
 from testnet.api.call import Call, Endpoint, Json, Venue
 from testnet.api.params import Params
 from testnet.api.security import check_signature, check_timing, find_key
 from testnet.errors import ApiError, key_rejected
 from testnet.faults import MESSAGES, Edge, Faults, error_of
+from testnet.spot.api import account, orders, public
 
 log = logging.getLogger("testnet")
 

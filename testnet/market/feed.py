@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from testnet.engine import SpotEngine
+from testnet.engine import Engine
 
 
 class Feed(Protocol):
     """Moves one symbol's market forward."""
 
-    def advance(self, engine: SpotEngine, start_ms: int, end_ms: int, common: float) -> None:
+    def advance(self, engine: Engine, start_ms: int, end_ms: int, common: float) -> None:
         """Trade and requote for market time (start, end]; never spans a minute boundary.
 
         `common` is the standard normal draw shared by all symbols for this step.
@@ -19,7 +19,7 @@ class Feed(Protocol):
     def close_minute(self, open_ms: int) -> None:
         """Note that the minute which opened here is over."""
 
-    def open_minute(self, engine: SpotEngine, open_ms: int) -> None:
+    def open_minute(self, engine: Engine, open_ms: int) -> None:
         """Trade what belongs to the first instant of a minute."""
 
     def set_liquidity(self, factor: float) -> None:

@@ -6,7 +6,7 @@ import math
 import random
 
 from testnet.book import BookSide
-from testnet.engine import SpotEngine
+from testnet.engine import Engine
 from testnet.listing import Listing
 
 NEAR_LEVELS = 8
@@ -24,7 +24,7 @@ class Makers:
         self._rng = rng
         self.liquidity = 1.0
 
-    def requote(self, engine: SpotEngine, fair: float, half_spread: float) -> None:
+    def requote(self, engine: Engine, fair: float, half_spread: float) -> None:
         """Move the quotes to a fair price in ticks.
 
         A user's order on the wrong side of the new quotes is taken at its own price first, because the
@@ -42,7 +42,7 @@ class Makers:
         self._ladder(book.asks, ask)
         book.update_id += 1
 
-    def clear(self, engine: SpotEngine, price: int, rng: random.Random) -> str:
+    def clear(self, engine: Engine, price: int, rng: random.Random) -> str:
         """Make room for a trade at a price; return the taker's direction.
 
         Users' orders at better prices trade at their own prices first; whatever rests at the price itself

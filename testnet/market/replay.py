@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from testnet.clock import MarketClock
-from testnet.engine import SpotEngine
+from testnet.engine import Engine
 from testnet.instruments import Instrument
 from testnet.klines import MINUTE_MS, Bar, Klines
 from testnet.listing import Listing, SymbolStatus
@@ -121,20 +121,20 @@ class ReplayFeed:
         self._path: list[Point] = []
         self._path_open = -1
 
-    def advance(self, engine: SpotEngine, start_ms: int, end_ms: int, common: float) -> None:
+    def advance(self, engine: Engine, start_ms: int, end_ms: int, common: float) -> None:
         """Print every point before `end_ms`."""
         self._print_until(engine, end_ms - 1)
         if end_ms > self._opens[-1] + self._file.length_ms - 1:
             self._listing.status = SymbolStatus.BREAK
 
-    def open_minute(self, engine: SpotEngine, open_ms: int) -> None:
+    def open_minute(self, engine: Engine, open_ms: int) -> None:
         """Print the point at this very instant, so that a candle's open is its first trade."""
         self._print_until(engine, open_ms)
 
     def close_minute(self, open_ms: int) -> None:
         """Recorded candles carry no truth to note."""
 
-    def _print_until(self, engine: SpotEngine, until_ms: int) -> None:
+    def _print_until(self, engine: Engine, until_ms: int) -> None:
         while self._cursor_ms < until_ms:
             self._load(self._cursor_ms + 1)
             index = bisect_right(self._path, self._cursor_ms, key=lambda point: point.time_ms)
@@ -159,7 +159,7 @@ class ReplayFeed:
         self._path_open = candle.open_ms
         self._path = candle_path(candle, self._file.length_ms, self._file.instrument, self._seed)
 
-    def _print(self, engine: SpotEngine, point: Point) -> None:
+    def _print(self, engine: Engine, point: Point) -> None:
         """Trade exactly at the point's price, users at better prices first."""
         listing, book = self._listing, self._listing.book
         listing.path_price = point.price

@@ -7,7 +7,7 @@ import random
 from itertools import pairwise
 from typing import Any
 
-from testnet.engine import SpotEngine
+from testnet.engine import Engine
 from testnet.klines import MINUTE_MS
 from testnet.listing import Listing
 from testnet.market.makers import Makers
@@ -29,7 +29,7 @@ class SyntheticFeed:
         self._truth: list[tuple[int, int]] = []
         self._path: list[tuple[int, float]] = []
 
-    def advance(self, engine: SpotEngine, start_ms: int, end_ms: int, common: float) -> None:
+    def advance(self, engine: Engine, start_ms: int, end_ms: int, common: float) -> None:
         """Move the fair price, requote, and let takers trade."""
         minutes = (end_ms - start_ms) / MINUTE_MS
         before = self.fair
@@ -72,7 +72,7 @@ class SyntheticFeed:
             del self._truth[: len(self._truth) - KEEP_TRUTH]
         self.regime = step_regime(self.regime, 1.0, self._rng)
 
-    def open_minute(self, engine: SpotEngine, open_ms: int) -> None:
+    def open_minute(self, engine: Engine, open_ms: int) -> None:
         """Quote before the first trade; a generated minute has no trade of its own at its open."""
         if self._listing.book.bids.best() is None or self._listing.book.asks.best() is None:
             sigma = REGIMES[self.regime].volatility * self._listing.character.volatility

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from testnet.engine import SpotEngine
+from testnet.engine import Engine
 from testnet.listing import Listing
 
 # More trades than this in one step are drawn as fewer, larger ones: it bounds the work per step when
@@ -34,7 +34,7 @@ def trade_steps(listing: Listing, price: int, scale: float, rng: random.Random) 
 
 
 def take(
-    engine: SpotEngine, listing: Listing, seconds: float, tilt: float, activity: float, rng: random.Random
+    engine: Engine, listing: Listing, seconds: float, tilt: float, activity: float, rng: random.Random
 ) -> None:
     """Trade against the book for some seconds of market time.
 

@@ -148,7 +148,7 @@ class Control:
     async def _market(self, request: web.Request) -> Any:
         body = await _body(request)
         listing = self._exchange.listing(str(body.get("symbol", "")))
-        feed = self._exchange.driver.feeds[listing.instrument.symbol]
+        feed = self._exchange.driver.feed(listing)
         if "liquidity" in body:
             factor = body["liquidity"]
             if not _is_number(factor) or not 0 < factor <= 1000:
@@ -172,7 +172,7 @@ class Control:
     async def _truth(self, request: web.Request) -> Any:
         listing = self._exchange.listing(request.query.get("symbol", ""))
         start, end = _query_ms(request, "start"), _query_ms(request, "end")
-        rows = self._exchange.driver.feeds[listing.instrument.symbol].truth()
+        rows = self._exchange.driver.feed(listing).truth()
         return {
             "states": NAMES,
             "rows": [
@@ -196,7 +196,7 @@ class Control:
             self._service.schedule(at_ms, action_now)
             return {"symbol": symbol, "action": action, "at": at_ms}
         action_now()
-        listing = self._exchange.engine.listings.get(symbol)
+        listing = self._exchange.spot.listings.get(symbol)
         status = listing.status if listing is not None else SymbolStatus.BREAK
         return {"symbol": symbol, "action": action, "status": status if listing else None}
 

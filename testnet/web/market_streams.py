@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from testnet.api.call import Venue
-from testnet.api.public import aggregate_json, day_json, depth_json
 from testnet.instruments import Instrument
 from testnet.klines import INTERVALS, Bar, end_of
 from testnet.listing import Listing
+from testnet.spot.api.public import aggregate_json, day_json, depth_json
 from testnet.tape import Aggregate, Trade
 from testnet.values import units_text
 from testnet.web.hub import Hub
@@ -101,7 +101,7 @@ class MarketStreams:
         is_slow = wall_ms - self._slow_at >= SLOW_MS
         if is_slow:
             self._slow_at = wall_ms
-        for listing in list(self._venue.exchange.engine.listings.values()):
+        for listing in list(self._venue.exchange.spot.listings.values()):
             self._book(listing, is_slow=is_slow)
             if is_slow:
                 self._slow(listing)
@@ -206,7 +206,7 @@ class MarketStreams:
             if self._hub.wants(stream):
                 rows: Any = [
                     render(listing, exchange.now_ms(), self._venue.server_ms())
-                    for listing in exchange.engine.listings.values()
+                    for listing in exchange.spot.listings.values()
                 ]
                 self._hub.publish(stream, rows, rows[0]["e"] if rows else "24hrTicker")
 

@@ -14,6 +14,7 @@ from testnet.api.gate import Gate
 from testnet.api.limits import RateLimits
 from testnet.faults import Faults
 from testnet.opening import Opened
+from testnet.spot.events import SpotEvents
 from testnet.web.control import Control
 from testnet.web.hub import Hub
 from testnet.web.market_streams import MarketStreams
@@ -51,11 +52,13 @@ class Server:
         self.gate = Gate(venue, self.faults)
         hub = Hub(self.faults, limit_messages=options.rate_limits)
         streams = MarketStreams(venue, hub)
-        users = UserStreams(venue, self.faults)
+        users = UserStreams(self.faults)
         self._wsapi = WsApi(self.gate, users)
         self.service = Service(self.gate, hub, streams, users, self._wsapi, opened.delisted)
         self.exchange.market_listeners.append(streams)
-        self.exchange.user_listeners.append(users)
+        events = SpotEvents(venue, users.follows, users.deliver)
+        self.exchange.private["spot"] = events
+        self.exchange.balance_listener = events
         self._app = web.Application(client_max_size=MAX_BODY)
         self._routes(hub)
         self._runner: web.AppRunner | None = None

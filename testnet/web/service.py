@@ -26,7 +26,7 @@ from testnet.journal import sync_file
 from testnet.listing import Listing, SymbolStatus
 from testnet.market.driver import TICK_MS, stepped_ms
 from testnet.market.synthetic import SyntheticFeed
-from testnet.recovery import snapshot
+from testnet.snapshots import snapshot
 from testnet.values import SCALE
 from testnet.web.connection import Connection
 from testnet.web.hub import Hub, StreamClient
@@ -164,9 +164,9 @@ class Service:
             listing = self._described(symbol, body)
             return lambda: self._list(listing)
         if action == "halt":
-            return lambda: self.exchange.set_status(symbol, SymbolStatus.HALT)
+            return lambda: self._set_status(symbol, SymbolStatus.HALT)
         if action == "resume":
-            return lambda: self.exchange.set_status(symbol, SymbolStatus.TRADING)
+            return lambda: self._set_status(symbol, SymbolStatus.TRADING)
         return lambda: self._delist(symbol)
 
     def _described(self, symbol: str, body: dict[str, Any]) -> Listing:
@@ -182,27 +182,31 @@ class Service:
 
     def _list(self, listing: Listing) -> None:
         instrument = listing.instrument
-        if instrument.symbol in self.exchange.engine.listings:
+        if instrument.symbol in self.exchange.spot.listings:
             raise ApiError(-1100, f"{instrument.symbol} is listed already")
-        self._delisted.discard(instrument.symbol)
+        self._delisted.discard(instrument.key)
         fair = float(instrument.ticks(listing.character.price))
         listing.tape.last_price = round(fair)
         self.exchange.add_listing(listing)
         rng = random.Random(f"{self.exchange.seed}:market:{instrument.symbol}:{self.exchange.driver.next_ms}")
         # A new listing starts in the turbulent regime, as new listings do.
-        self.exchange.driver.add(listing, SyntheticFeed(listing, fair, 3, rng))
+        self.exchange.driver.add(self.exchange.spot, listing, SyntheticFeed(listing, fair, 3, rng))
         self.exchange.journal_clock()
 
     def _delist(self, symbol: str) -> None:
-        self.exchange.delist(symbol)
-        self._delisted.add(symbol)
+        listing = self.exchange.listing(symbol)
+        self.exchange.delist(listing)
+        self._delisted.add(listing.instrument.key)
+
+    def _set_status(self, symbol: str, status: SymbolStatus) -> None:
+        self.exchange.set_status(self.exchange.listing(symbol), status)
 
     # -- faults ----------------------------------------------------------------------------
 
     def apply_standing(self, fault: Fault) -> None:
         """Apply the effects of a new rule that act at once."""
         if "halt_symbol" in fault.effect:
-            self.exchange.set_status(fault.effect["halt_symbol"], SymbolStatus.HALT)
+            self._set_status(fault.effect["halt_symbol"], SymbolStatus.HALT)
         if "disconnect" in fault.effect:
             for connection in self._matching(fault):
                 connection.cut()
@@ -211,8 +215,8 @@ class Service:
     def lift_standing(self, fault: Fault) -> None:
         """Undo what a removed rule held in place."""
         symbol = fault.effect.get("halt_symbol")
-        if symbol is not None and symbol in self.exchange.engine.listings:
-            self.exchange.set_status(symbol, SymbolStatus.TRADING)
+        if symbol is not None and symbol in self.exchange.spot.listings:
+            self._set_status(symbol, SymbolStatus.TRADING)
 
     def _matching(self, fault: Fault) -> list[Connection]:
         match = fault.match

@@ -195,7 +195,7 @@ async def test_error_before_execution_leaves_no_order(venue: Venue) -> None:
     )
     answer = await client.order(**limit_order(venue))
     assert (answer.status, answer.body["msg"]) == (503, "Service Unavailable.")
-    assert venue.exchange.engine.order_id == 0
+    assert venue.exchange.spot.order_id == 0
 
 
 async def test_late_execution_answers_unknown_first(venue: Venue) -> None:
@@ -222,7 +222,7 @@ async def test_late_request_outside_its_receive_window_is_never_executed(venue: 
     )
     await client.order(**limit_order(venue), recvWindow="200")
     await asyncio.sleep(0.8)
-    assert venue.exchange.engine.order_id == 0
+    assert venue.exchange.spot.order_id == 0
 
 
 @pytest.mark.parametrize(

@@ -95,10 +95,10 @@ def test_random_operations_conserve_every_asset_and_never_overdraw(
                     other = listing.book.side(side)
                     other.add(price, steps)
                 else:
-                    exchange.engine.background_take(listing, side, price, steps)
+                    exchange.spot.background_take(listing, side, price, steps)
             elif kind == "cancel":
                 if resting:
-                    exchange.engine.cancel(resting[price % len(resting)], f"x{number}")
+                    exchange.spot.cancel(resting[price % len(resting)], f"x{number}")
             else:
                 request = order(
                     side,
@@ -108,7 +108,7 @@ def test_random_operations_conserve_every_asset_and_never_overdraw(
                     kind={"market": "MARKET", "maker": "LIMIT_MAKER"}.get(kind, "LIMIT"),
                     tif={"ioc": "IOC", "fok": "FOK"}.get(kind, "GTC"),
                 )
-                placed, fills = exchange.engine.place(account, request)
+                placed, fills = exchange.spot.place(account, request)
                 assert sum(fill.quantity for fill in fills) == placed.executed * STEP
                 resting.append(placed)
         except ApiError as refusal:
@@ -173,15 +173,15 @@ def test_ten_thousand_limit_orders_match_exactly_as_a_naive_book_does() -> None:
     for arrival in range(1, 10_001):
         side = rng.choice(["BUY", "SELL"])
         price, steps = 10_000 + round(rng.gauss(3 if side == "SELL" else -3, 6)), rng.randint(1, 40)
-        open_orders = exchange.engine.shelf(maker.account_id).open_orders()
+        open_orders = exchange.spot.shelf(maker.account_id).open_orders()
         if len(open_orders) > 150:
             victim = open_orders[0]
-            exchange.engine.cancel(victim, f"x{arrival}")
+            exchange.spot.cancel(victim, f"x{arrival}")
             naive.resting = [row for row in naive.resting if row[0] != int(victim.client_order_id)]
-        before = len(exchange.engine.shelf(maker.account_id).fills)
-        exchange.engine.place(maker, order(side, price, steps, str(arrival)))
-        fills = exchange.engine.shelf(maker.account_id).fills[before:]
-        orders = exchange.engine.shelf(maker.account_id).orders
+        before = len(exchange.spot.shelf(maker.account_id).fills)
+        exchange.spot.place(maker, order(side, price, steps, str(arrival)))
+        fills = exchange.spot.shelf(maker.account_id).fills[before:]
+        orders = exchange.spot.shelf(maker.account_id).orders
         got = [
             (int(orders[f.order_id].client_order_id), f.price // TICK, f.quantity // STEP)
             for f in fills
@@ -195,13 +195,13 @@ def test_user_waits_behind_background_liquidity_that_was_there_first() -> None:
     exchange, listing = empty_exchange()
     user = funded(exchange, "user")
     listing.book.bids.add(9_990, 50)
-    placed, _ = exchange.engine.place(user, order("BUY", 9_990, 10, "q"))
+    placed, _ = exchange.spot.place(user, order("BUY", 9_990, 10, "q"))
     listing.book.bids.add(9_990, 50)
-    exchange.engine.background_take(listing, "SELL", 9_990, 50)
+    exchange.spot.background_take(listing, "SELL", 9_990, 50)
     assert placed.executed == 0
-    exchange.engine.background_take(listing, "SELL", 9_990, 4)
+    exchange.spot.background_take(listing, "SELL", 9_990, 4)
     assert placed.executed == 4
-    exchange.engine.background_take(listing, "SELL", 9_990, 20)
+    exchange.spot.background_take(listing, "SELL", 9_990, 20)
     assert placed.status is Status.FILLED
 
 
@@ -209,7 +209,7 @@ def test_better_trade_price_frees_the_difference_to_the_limit() -> None:
     exchange, listing = empty_exchange()
     user = funded(exchange, "user", usdt=1_000, btc=0)
     listing.book.asks.add(9_000, 1_000)  # one coin at 90.00
-    placed, _ = exchange.engine.place(user, order("BUY", 10_000, 2_000, "b"))
+    placed, _ = exchange.spot.place(user, order("BUY", 10_000, 2_000, "b"))
     # Bought 1 at 90, still bidding for 1 at 100: 90 spent, 100 locked, 810 free.
     assert placed.executed == 1_000
     assert (user.balance("USDT").free, user.balance("USDT").locked) == (810 * SCALE, 100 * SCALE)
@@ -221,11 +221,11 @@ def test_commission_is_cut_not_rounded() -> None:
     user = funded(exchange, "user", usdt=1_000, btc=0)
     user.taker_rate = 75_000  # 0.075 %
     listing.book.asks.add(9_000, 10_000)
-    exchange.engine.place(user, order("BUY", 9_000, 7, "b"))
+    exchange.spot.place(user, order("BUY", 9_000, 7, "b"))
     # 0.007 x 0.00075 = 0.00000525 exactly; with 1 step 0.00000075; with rate 0.0007501 it would be cut.
     assert exchange.accounts.fees.balance("BTC").free == 525
     user.taker_rate = 75_019
-    exchange.engine.place(user, order("BUY", 9_000, 7, "c"))
+    exchange.spot.place(user, order("BUY", 9_000, 7, "c"))
     # 700000 x 75019 / 1e8 = 525.133 units: the fraction stays with the user.
     assert exchange.accounts.fees.balance("BTC").free == 525 + 525
 

@@ -271,7 +271,7 @@ async def test_test_order_passes_the_checks_and_leaves_no_trace(venue: Venue) ->
         "POST", "/api/v3/order/test", symbol="BTCUSDT", side="BUY", type="MARKET", quoteOrderQty="50"
     )
     assert (answer.status, answer.body) == (200, {})
-    assert venue.exchange.engine.order_id == 0
+    assert venue.exchange.spot.order_id == 0
 
 
 async def test_halted_symbol_refuses_orders_but_lets_them_be_cancelled(venue: Venue) -> None:

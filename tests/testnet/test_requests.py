@@ -54,7 +54,7 @@ async def test_bad_order_is_refused_with_its_own_code(
     assert (answer.status, answer.code) == (400, code)
     if message is not None:
         assert answer.body["msg"] == message
-    assert venue.exchange.engine.order_id == 0
+    assert venue.exchange.spot.order_id == 0
 
 
 @pytest.mark.parametrize(

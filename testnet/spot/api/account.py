@@ -100,7 +100,7 @@ def _restrictions(call: Call, _: None) -> Json:
 def _trade_fee_parse(call: Call) -> list[Listing]:
     if call.params.has("symbol"):
         return [_one_symbol(call)]
-    return list(call.exchange.engine.listings.values())
+    return list(call.exchange.spot.listings.values())
 
 
 def _trade_fee(call: Call, listings: list[Listing]) -> Json:

@@ -7,10 +7,10 @@ import string
 from typing import Any
 
 from testnet.api.call import Call, Endpoint, Json, fixed
-from testnet.api.order_types import RESPONSE_TYPES, SIDES, TIMES_IN_FORCE, order_type
 from testnet.api.params import Params
 from testnet.errors import ApiError, illegal_characters, no_such_order, unknown_order
 from testnet.orders import Fill, NewOrder, Order
+from testnet.spot.api.order_types import RESPONSE_TYPES, SIDES, TIMES_IN_FORCE, order_type
 from testnet.values import DECIMAL_PATTERN, units_text
 
 DAY_MS = 86_400_000
@@ -105,7 +105,7 @@ def place(call: Call, request: NewOrder) -> Json:
     account = call.owner
     now = call.venue.server_ms()
     call.venue.limits.check_order(account.account_id, now)
-    order, fills = call.exchange.engine.place(account, request)
+    order, fills = call.exchange.spot.place(account, request)
     call.venue.limits.count_order(account.account_id, now)
     if order.executed:
         call.venue.limits.credit_order(account.account_id, now)
@@ -113,7 +113,7 @@ def place(call: Call, request: NewOrder) -> Json:
 
 
 def _test(call: Call, request: NewOrder) -> Json:
-    call.exchange.engine.check(call.owner, request)
+    call.exchange.spot.check(call.owner, request)
     if not call.params.boolean("computeCommissionRates", default=False):
         return {}
     account = call.owner
@@ -222,7 +222,7 @@ def _reference(call: Call) -> tuple[str, int | None, str | None]:
 
 def _find(call: Call, reference: tuple[str, int | None, str | None]) -> Order | None:
     symbol, order_id, client_id = reference
-    shelf = call.exchange.engine.shelf(call.owner.account_id)
+    shelf = call.exchange.spot.shelf(call.owner.account_id)
     if order_id is not None:
         order = shelf.orders.get(order_id)
     else:
@@ -254,7 +254,7 @@ def _cancel(call: Call, args: tuple[tuple[str, int | None, str | None], str, str
     order = _find(call, reference)
     if order is None:
         raise unknown_order()
-    call.exchange.engine.cancel(order, cancel_id, restriction)
+    call.exchange.spot.cancel(order, cancel_id, restriction)
     return _canceled_json(order, cancel_id)
 
 
@@ -280,7 +280,7 @@ def _symbol_parse(call: Call) -> str:
 
 
 def _cancel_all(call: Call, symbol: str) -> Json:
-    engine = call.exchange.engine
+    engine = call.exchange.spot
     orders = engine.shelf(call.owner.account_id).open_orders(symbol)
     if not orders:
         raise unknown_order()
@@ -297,7 +297,7 @@ def _optional_symbol(call: Call) -> str | None:
 
 
 def _open_orders(call: Call, symbol: str | None) -> Json:
-    shelf = call.exchange.engine.shelf(call.owner.account_id)
+    shelf = call.exchange.spot.shelf(call.owner.account_id)
     return [order_json(order) for order in shelf.open_orders(symbol)]
 
 
@@ -316,7 +316,7 @@ def _all_orders(call: Call, args: tuple[str, int | None, int | None, int]) -> Js
     order_id = call.params.integer("orderId")
     orders = [
         order
-        for order in call.exchange.engine.shelf(call.owner.account_id).orders.values()
+        for order in call.exchange.spot.shelf(call.owner.account_id).orders.values()
         if order.instrument.symbol == symbol
         and (order_id is None or order.order_id >= order_id)
         and (start is None or order.created_ms >= start)
@@ -334,7 +334,7 @@ def _my_trades(call: Call, args: tuple[str, int | None, int | None, int]) -> Jso
         raise ApiError(-1128, "Combination of optional parameters invalid.")
     fills = [
         fill
-        for fill in call.exchange.engine.shelf(call.owner.account_id).fills
+        for fill in call.exchange.spot.shelf(call.owner.account_id).fills
         if fill.instrument.symbol == symbol
         and (order_id is None or fill.order_id == order_id)
         and (from_id is None or fill.trade_id >= from_id)

@@ -24,7 +24,7 @@ def _exchange_info_parse(call: Call) -> list[str] | None:
 
 
 def _exchange_info(call: Call, names: list[str] | None) -> Json:
-    listings = call.exchange.engine.listings
+    listings = call.exchange.spot.listings
     status = call.params.values.get("symbolStatus")
     return {
         "timezone": "UTC",
@@ -218,7 +218,7 @@ _MINI = (
 def _ticker_parse(call: Call) -> tuple[list[Listing], bool]:
     names = call.params.symbols()
     single = call.params.has("symbol")
-    listings = call.exchange.engine.listings
+    listings = call.exchange.spot.listings
     chosen = [call.exchange.listing(name) for name in names] if names else list(listings.values())
     return chosen, single
 

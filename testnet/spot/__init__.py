@@ -1,0 +1,1 @@
+"""The spot market: balances change hands at every trade."""
