@@ -7,10 +7,7 @@ out. Nothing is ever assumed filled, and no sweep gives up.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from datetime import timedelta
-from decimal import Decimal
-from typing import Any
 
 import structlog
 from django.db import transaction
@@ -24,11 +21,10 @@ from nautilus_site.common.services.leases import lease_acquire, lease_release
 from trading import metrics
 from trading.domain.errors import DomainError, VenueError, VenueUnavailable
 from trading.domain.orders import OrderStatus
-from trading.domain.ports import BalanceReport, ExecutionVenue, OrderReport, TradeReport
+from trading.domain.ports import ExecutionVenue, OrderReport, TradeReport
 from trading.domain.values import Level, decimal_text
 from trading.models import (
     Account,
-    Balance,
     Divergence,
     Fill,
     LedgerEntry,
@@ -39,6 +35,14 @@ from trading.models import (
 )
 from trading.services.adoption import order_adopt, order_of_report, report_settle
 from trading.services.controls.states import kill_raise
+from trading.services.divergences import (
+    Report,
+    balance_totals,
+    balances_compare,
+    divergence_open,
+    last_ledger_entry,
+    unseen_resolve,
+)
 from trading.services.execution.resolve import (
     late_landings_check,
     order_resolve,
@@ -55,23 +59,6 @@ log = structlog.get_logger(__name__)
 CONFIRMED_AFTER = 2
 MOVED_LATELY = timedelta(seconds=60)
 EVERYTHING_EVERY = timedelta(minutes=5)
-
-
-@dataclass(slots=True)
-class Report:
-    """What one run found and did."""
-
-    fills_booked: int = 0
-    orders_settled: int = 0
-    orders_adopted: int = 0
-    resolved: int = 0
-    late_landings: int = 0
-    divergences: list[dict[str, Any]] = field(default_factory=list)
-    every_symbol: bool = True
-
-    @property
-    def repairs(self) -> int:
-        return self.fills_booked + self.orders_settled + self.orders_adopted + self.late_landings
 
 
 @transaction.atomic
@@ -189,10 +176,10 @@ def _reconcile(account: Account, venue: ExecutionVenue, report: Report) -> None:
         _sweep_trades(account, symbol, venue, report)
     _sweep_orders(account, venue, open_orders, report)
     report.late_landings += late_landings_check(account_id=account.pk, venue=venue)
-    booked_to = _last_entry(account)
+    booked_to = last_ledger_entry(account)
     after = venue.balances()
-    if _totals(before) == _totals(after):
-        _compare_balances(account, after, booked_to, report)
+    if balance_totals(before) == balance_totals(after):
+        balances_compare(account, after, booked_to, report)
 
 
 def _sweeps_everything(account: Account) -> bool:
@@ -239,7 +226,7 @@ def _sweep_trades(account: Account, symbol: str, venue: ExecutionVenue, report: 
         order = _order_of(account, instrument, venue_order_id, venue)
         if order is None:
             unfinished = True
-            _diverge(
+            divergence_open(
                 account,
                 report,
                 "MISSING_FILL",
@@ -292,7 +279,7 @@ def _sweep_orders(
     for order in ours.select_related("instrument"):
         found = venue.query(order.instrument.symbol, client_order_id=order.client_order_id)
         if found is None:
-            _diverge(account, report, "ORDER_NOT_AT_VENUE", order.client_order_id, order.status, None)
+            divergence_open(account, report, "ORDER_NOT_AT_VENUE", order.client_order_id, order.status, None)
             continue
         before = order.status
         trades = report_trades(order, found, venue)
@@ -300,80 +287,8 @@ def _sweep_orders(
         report.orders_settled += settled.status != before
 
 
-def _totals(balances: list[BalanceReport]) -> dict[str, Decimal]:
-    return {b.asset: b.free + b.locked for b in balances}
-
-
-def _last_entry(account: Account) -> int | None:
-    return LedgerEntry.objects.filter(account=account).order_by("-pk").values_list("pk", flat=True).first()
-
-
-def _compare_balances(
-    account: Account, theirs: list[BalanceReport], booked_to: int | None, report: Report
-) -> None:
-    """Every asset's ledger sum against what the venue holds. A difference is told, never booked away.
-
-    Working orders are no excuse: both readings of the venue agreed and every trade up to them is booked. Only an
-    order whose outcome is not known, or a fill booked since `booked_to`, puts the verdict off.
-    """
-    moment = now()
-    totals = _totals(theirs)
-    for entry in theirs:
-        Balance.objects.update_or_create(
-            account=account,
-            asset=entry.asset,
-            defaults={"venue_free": entry.free, "venue_locked": entry.locked, "venue_seen_at": moment},
-        )
-    settling = Order.objects.filter(
-        account=account,
-        status__in=(OrderStatus.SENDING, OrderStatus.UNKNOWN),
-    ).exists()
-    rows = list(Balance.objects.filter(account=account))
-    settling = settling or _last_entry(account) != booked_to
-    for balance in rows:
-        their_total = totals.get(balance.asset, Decimal(0))
-        if balance.amount == their_total:
-            _resolve(account, "BALANCE_MISMATCH", balance.asset, "equal again")
-        elif not settling:
-            _diverge(
-                account,
-                report,
-                "BALANCE_MISMATCH",
-                balance.asset,
-                decimal_text(balance.amount.normalize()),
-                decimal_text(their_total),
-            )
-
-
-def _diverge(account: Account, report: Report, kind: str, subject: str, ours: Any, theirs: Any) -> None:
-    moment = now()
-    row = Divergence.objects.filter(account=account, kind=kind, subject=subject, resolved_at=None).first()
-    if row is None:
-        row = Divergence.objects.create(
-            account=account,
-            kind=kind,
-            subject=subject,
-            ours=ours,
-            theirs=theirs,
-            first_seen_at=moment,
-            last_seen_at=moment,
-        )
-    else:
-        row.sightings += 1
-        row.ours, row.theirs, row.last_seen_at = ours, theirs, moment
-        row.save()
-    report.divergences.append({"kind": kind, "subject": subject, "ours": ours, "theirs": theirs})
-    log.warning("divergence", account=account.name, kind=kind, subject=subject, ours=ours, theirs=theirs)
-
-
-def _resolve(account: Account, kind: str, subject: str, how: str) -> None:
-    Divergence.objects.filter(account=account, kind=kind, subject=subject, resolved_at=None).update(
-        resolved_at=now(), resolution=how
-    )
-
-
 def _finish(run: ReconcileRun, account: Account, report: Report) -> None:
-    _resolve_seen(account, report)
+    unseen_resolve(account, report)
     open_now = Divergence.objects.filter(account=account, resolved_at=None).exists()
     run.outcome = (
         ReconcileRun.Outcome.DIVERGENT
@@ -405,11 +320,3 @@ def _finish(run: ReconcileRun, account: Account, report: Report) -> None:
             ).first()
             if gap is not None and gap.gap_since is not None:
                 stream_gap_closed(name=gap.name, since=gap.gap_since)
-
-
-def _resolve_seen(account: Account, report: Report) -> None:
-    """Close order and trade divergences that this run did not see again."""
-    seen = {(entry["kind"], entry["subject"]) for entry in report.divergences}
-    for row in Divergence.objects.filter(account=account, resolved_at=None).exclude(kind="BALANCE_MISMATCH"):
-        if (row.kind, row.subject) not in seen:
-            _resolve(account, row.kind, row.subject, "not seen again")

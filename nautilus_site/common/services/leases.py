@@ -11,6 +11,21 @@ from django.db import connection
 LEASE_LIFE = timedelta(seconds=10)
 
 
+_CREATE = """
+INSERT INTO common_lease (name, fence, holder, build, until) VALUES (%s, 0, '', '', to_timestamp(0))
+ON CONFLICT (name) DO NOTHING
+"""
+_TAKE = """
+WITH old AS (SELECT holder FROM common_lease WHERE name = %(name)s FOR UPDATE)
+UPDATE common_lease AS lease
+   SET fence = lease.fence + 1, holder = %(holder)s, build = %(build)s, until = clock_timestamp() + %(life)s
+  FROM old
+ WHERE lease.name = %(name)s
+   AND (old.holder = '' OR lease.until + make_interval(secs => %(grace)s) < clock_timestamp())
+RETURNING lease.fence, old.holder
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A lease in hand. `fence` goes into every write made under it."""
@@ -39,28 +54,15 @@ def lease_acquire(
         "grace": grace_s,
     }
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO common_lease (name, fence, holder, build, until)
-            VALUES (%s, 0, '', '', to_timestamp(0))
-            ON CONFLICT (name) DO NOTHING
-            """,
-            [name],
-        )
-        cursor.execute(
-            """
-            WITH old AS (SELECT holder FROM common_lease WHERE name = %(name)s FOR UPDATE)
-            UPDATE common_lease AS lease
-               SET fence = lease.fence + 1, holder = %(holder)s, build = %(build)s,
-                   until = clock_timestamp() + %(life)s
-              FROM old
-             WHERE lease.name = %(name)s
-               AND (old.holder = '' OR lease.until + make_interval(secs => %(grace)s) < clock_timestamp())
-            RETURNING lease.fence, old.holder
-            """,
-            parameters,
-        )
+        cursor.execute(_TAKE, parameters)
         row = cursor.fetchone()
+        if row is None:
+            # Held by somebody, or never used before: only the first time needs a row made.
+            cursor.execute(_CREATE, [name])
+            if not cursor.rowcount:
+                return None
+            cursor.execute(_TAKE, parameters)
+            row = cursor.fetchone()
     if row is None:
         return None
     return Held(name=name, fence=row[0], holder=holder, taken_over=bool(row[1]))

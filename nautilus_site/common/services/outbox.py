@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.models import OutboxEvent
 
 TOPICS = (
     "fills",
@@ -24,11 +25,29 @@ TOPICS = (
 WAKE_CHANNEL = "outbox"
 
 
-def publish(topic: str, data: dict[str, Any]) -> OutboxEvent:
-    """Insert the event; NOTIFY reaches the relay when (and only if) the transaction commits."""
+# The row and the wake-up in one round trip; NOTIFY reaches the relay when, and only if, the transaction commits.
+_PUBLISH = """
+WITH event AS (
+    INSERT INTO common_outboxevent (topic, at, data) VALUES (%(topic)s, %(at)s, %(data)s::jsonb) RETURNING id
+)
+SELECT pg_notify(%(channel)s::text, '') FROM event
+"""
+
+
+def publish(topic: str, data: dict[str, Any]) -> None:
+    """Write an event down with the change it tells of.
+
+    Raises
+    ------
+    ValueError : a topic nobody follows.
+    """
     if topic not in TOPICS:
         raise ValueError(f"unknown topic {topic!r}")
-    event = OutboxEvent.objects.create(topic=topic, at=now(), data=data)
+    parameters: dict[str, Any] = {
+        "topic": topic,
+        "at": now(),
+        "data": json.dumps(data, cls=DjangoJSONEncoder, allow_nan=False),
+        "channel": WAKE_CHANNEL,
+    }
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, '')", [WAKE_CHANNEL])
-    return event
+        cursor.execute(_PUBLISH, parameters)
