@@ -20,6 +20,7 @@ STRATEGY_DECISIONS = Counter("strategy_decisions_total", "Decisions recorded.", 
 RECONCILE_RUNS = Counter("reconcile_runs_total", "Reconciliations finished.")
 RECONCILE_REPAIRS = Counter("reconcile_repairs_total", "Missing facts that reconciliation booked.")
 KILL_SWITCH = Counter("kill_switch_total", "Times a kill level was raised.")
+FLATTEN_STOPPED = Counter("flatten_stopped_total", "Positions a flatten could not close and left to people.")
 RATE_LIMITED = Counter("rate_limited_total", "Calls a venue refused for their rate.", ["venue"])
 INVARIANT_VIOLATIONS = Counter("invariant_violations_total", "Broken invariants found.", ["invariant"])
 

@@ -21,6 +21,7 @@ from trading.services.execution.cancel import order_cancel as cancel_at_venue
 from trading.services.execution.drain import orders_drain as drain
 from trading.services.execution.resolve import order_resolve as resolve
 from trading.services.execution.resolve import orders_in_doubt
+from trading.services.flatten import flatten_step
 from trading.services.planning import plan_refresh as refresh
 from trading.services.planning import plans_due
 from trading.services.reconcile import account_reconcile as reconcile
@@ -133,6 +134,8 @@ def control_tick() -> None:
         with _alone("kill_enforce", account=account.name):
             if enforcements_due(account, "control"):
                 kill_enforce(account_id=account.pk)
+        with _alone("flatten", account=account.name):
+            flatten_step(account=account, venue=execution_venue(account))
         for order_id in orders_in_doubt(account.pk):
             with _alone("order_resolve", order_id=order_id):
                 resolve(order_id=order_id, venue=execution_venue(account))

@@ -34,7 +34,7 @@ ENVIRONMENT_WORDS = {
     "demo": "Binance demo trading · no real money",
     "live": "REAL MONEY · orders go to Binance",
 }
-LEVELS = ("REDUCING", "HALT_NEW", "CANCEL")
+LEVELS = ("REDUCING", "HALT_NEW", "CANCEL", "FLATTEN")
 ALL_TOPICS = (
     "orders",
     "fills",

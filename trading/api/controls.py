@@ -34,9 +34,9 @@ from trading.serializers.controls import (
 from trading.serializers.strict import RequestSerializer
 from trading.services.breakers import breaker_force_open, breaker_reset_request
 from trading.services.controls import kill_raise, kill_wait, limit_change, parse_scope, resume_request
+from trading.services.flatten import flatten_report
 
 _PROPOSED = {202: ApprovalSerializer}
-NOT_FLATTENED = "this version does not close positions; trading is stopped and working orders are cancelled"
 
 
 def validated(form_class: type[RequestSerializer], request: Request) -> dict[str, Any]:
@@ -55,7 +55,9 @@ class KillView(APIView):
         operation_id="kill",
         description=(
             "In force when this answers, whatever became of the cancels: `confirmed` says whether the "
-            "exchange showed no open order any more. Asking again enforces again and never lowers."
+            "exchange showed no open order any more. Asking again enforces again and never lowers. `flatten` (level "
+            "FLATTEN) closes the positions of the scope once the cancels are confirmed; `flatten` in the answer "
+            "and in `/status` says how far that is."
         ),
         request=KillRequestSerializer,
         parameters=[TIMEOUT, OPTIONAL_KEY],
@@ -77,9 +79,7 @@ class KillView(APIView):
         # The word "global" needs no look-up: stopping everything must not depend on one more read.
         scope = parse_scope(values["scope"])
         scope_check(scope)
-        asked = Level.FLATTEN if values["flatten"] else Level[values["level"]]
-        # Stopping must not fail because closing positions is not available: what can be done is done at once.
-        level = min(asked, Level.CANCEL)
+        level = Level.FLATTEN if values["flatten"] else Level[values["level"]]
         started = time.monotonic()
         kill_raise(scope=scope, level=level, reason=values["reason"], actor=person_of(request))
         report = kill_wait(scope=scope, timeout_s=timeout_s)
@@ -91,7 +91,7 @@ class KillView(APIView):
                 "open_orders_remaining": report.open_orders_remaining,
                 "confirmed": report.confirmed,
                 "elapsed_s": round(time.monotonic() - started, 3),
-                **({"note": NOT_FLATTENED} if asked is Level.FLATTEN else {}),
+                **({"flatten": flatten_report(scope)} if report.level is Level.FLATTEN else {}),
             }
         )
 

@@ -1,6 +1,6 @@
 from trading.models.accounts import Account, Balance, Credential, TradeCursor
 from trading.models.breakers import CircuitBreaker, VenueCallWindow
-from trading.models.controls import KillEnforcement, RiskLimit, SymbolAllowance, TradingState
+from trading.models.controls import Flatten, KillEnforcement, RiskLimit, SymbolAllowance, TradingState
 from trading.models.decisions import Decision, Plan, PlanShare
 from trading.models.equity import EquitySnapshot
 from trading.models.exposure import ExposureBucket
@@ -22,6 +22,7 @@ __all__ = [
     "EquitySnapshot",
     "ExposureBucket",
     "Fill",
+    "Flatten",
     "KillEnforcement",
     "LedgerEntry",
     "Order",

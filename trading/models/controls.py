@@ -51,6 +51,40 @@ class KillEnforcement(models.Model):
         return f"{self.scope} {self.account} by {self.enforcer}"
 
 
+class Flatten(models.Model):
+    """One position being closed because a scope stands at FLATTEN: how much was to go, and how much is gone."""
+
+    class Status(models.TextChoices):
+        WORKING = "working"
+        DONE = "done"
+        STOPPED = "stopped"
+
+    scope = models.CharField(max_length=120)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    instrument = models.ForeignKey("universe.Instrument", on_delete=models.PROTECT)
+    state_version = models.PositiveIntegerField(help_text="the version of the scope's level this closes for")
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.WORKING)
+    wanted = money(help_text="base quantity that was to be closed when it began")
+    closed = money(default=0)
+    slices = models.PositiveIntegerField(default=0, help_text="sent so far")
+    counted = models.PositiveIntegerField(default=0, help_text="slices whose end is in `closed`")
+    failures = models.PositiveSmallIntegerField(default=0, help_text="slices in a row that closed nothing")
+    note = models.TextField(blank=True)
+    started_at = models.DateTimeField()
+    retry_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["scope", "account", "instrument", "state_version"], name="one_flatten"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.instrument} {self.status}"
+
+
 class RiskLimit(models.Model):
     """A limit in force. Past `in_force_until` only reducing orders pass."""
 

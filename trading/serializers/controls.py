@@ -30,12 +30,24 @@ class ScopeField(TextField):
 
 
 class KillRequestSerializer(RequestSerializer):
-    """Stop. FLATTEN and `flatten` stop at CANCEL: this version does not close positions, and says so in `note`."""
+    """Stop. `flatten` asks for level FLATTEN: cancel everything, then close the positions of the scope."""
 
     scope = ScopeField(required=False, default="global")
     level = WordField(choices=RAISED, required=False, default=Level.CANCEL.name)
     reason = ReasonField()
     flatten = FlagField(required=False, default=False)
+
+
+class FlattenSerializer(serializers.Serializer[Any]):
+    """One position a flatten closes."""
+
+    scope = serializers.CharField()
+    account = serializers.CharField()
+    symbol = serializers.CharField()
+    flatten = serializers.ChoiceField(choices=["working", "done", "stopped"])
+    wanted = DecimalTextField()
+    closed = DecimalTextField()
+    note = serializers.CharField(allow_blank=True)
 
 
 class KillReportSerializer(serializers.Serializer[Any]):
@@ -47,7 +59,7 @@ class KillReportSerializer(serializers.Serializer[Any]):
     open_orders_remaining = serializers.IntegerField(allow_null=True)
     confirmed = serializers.BooleanField()
     elapsed_s = serializers.FloatField()
-    note = serializers.CharField(required=False, help_text="what was asked for and is not done")
+    flatten = FlattenSerializer(many=True, required=False, help_text="positions being closed")
 
 
 class ResumeRequestSerializer(RequestSerializer):

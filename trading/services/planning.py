@@ -61,9 +61,15 @@ def _plan(account_id: int, instrument_id: int) -> tuple[list[Order], list[Order]
     # With every strategy of the symbol switched off its position is held, not sold.
     if not any(i.is_enabled and i.strategy.is_enabled for i in instances):
         return [], []
-    level, _ = effective_level(
-        scopes_of(venue=account.venue.name, account=account.name, symbol=instrument.symbol, strategy=None)
-    )
+    # A stopped strategy stops the symbol it shares: a netted order cannot leave its part out.
+    scopes = {
+        scope
+        for name in (None, *(i.strategy.name for i in instances))
+        for scope in scopes_of(
+            venue=account.venue.name, account=account.name, symbol=instrument.symbol, strategy=name
+        )
+    }
+    level, _ = effective_level(sorted(scopes))
     if level > Level.REDUCING:
         return [], []
     decisions = {i.pk: i.decisions.order_by("-bar_open_at").first() for i in instances}

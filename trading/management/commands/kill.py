@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--scope", default="global")
-        levels = [level.name for level in (Level.REDUCING, Level.HALT_NEW, Level.CANCEL)]
+        levels = [level.name for level in Level if level is not Level.ACTIVE]
         parser.add_argument("--level", default="CANCEL", choices=levels)
         parser.add_argument("--reason", required=True)
         parser.add_argument(

@@ -72,9 +72,6 @@ def kill_raise(*, scope: str, level: Level, reason: str, actor: User | str) -> T
     scope = parse_scope(scope)
     if level is Level.ACTIVE:
         raise ApplicationError("INVALID_LEVEL", "a kill raises the level; use resume to return to ACTIVE")
-    if level is Level.FLATTEN:
-        # Nothing here closes positions yet, and a level that promises it would be believed.
-        raise ApplicationError("FLATTEN_UNAVAILABLE", "this version cannot close positions; use CANCEL")
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     moment = now()

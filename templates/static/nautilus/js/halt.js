@@ -6,6 +6,7 @@ const LEVEL_WORDS = {
   REDUCING: "No new risk. Orders that shrink a position still pass; orders that would add risk are cancelled.",
   HALT_NEW: "No order of any kind is sent, only cancels. Working orders and positions stay.",
   CANCEL: "No order is sent and every working order is cancelled at the exchange. Positions stay.",
+  FLATTEN: "Every working order is cancelled, then every position of the scope is sold in slices near the market price. This costs money and cannot be undone.",
 };
 
 export function bindHalt({ config, feed, refetch }) {

@@ -54,13 +54,14 @@ def test_every_role_but_the_viewer_may_stop_trading(world: World, make_user: Any
         assert answer.status_code == status, role
 
 
-def test_flatten_stops_trading_at_once_and_says_that_positions_stay(
+def test_flatten_is_a_level_of_its_own_and_tells_of_the_positions_it_closes(
     world: World, trader: Any, token_client: Any
 ) -> None:
     body = {"reason": "out", "flatten": True, "scope": "account:paper-spot"}
     answer = token_client(trader).post("/api/v1/kill?timeout=0.05", body, format="json").json()
-    assert (answer["scope"], answer["level"]) == ("account:paper-spot", "CANCEL")
-    assert "does not close positions" in answer["note"]
+    assert (answer["scope"], answer["level"]) == ("account:paper-spot", "FLATTEN")
+    # Nothing is sold before the exchange has confirmed the cancels.
+    assert (answer["confirmed"], answer["flatten"]) == (False, [])
 
 
 @pytest.mark.parametrize(

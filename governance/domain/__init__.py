@@ -1,0 +1,1 @@
+"""Rules of governance: framework free, functions of their arguments."""

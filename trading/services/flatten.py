@@ -1,0 +1,263 @@
+"""Closing positions of a scope at FLATTEN: after every cancel is confirmed, in slices, inside the market collar.
+
+Spot sells only what the platform itself acquired, and never more than the venue says is there; a strategy's scope
+closes only what that strategy's own fills add up to. A slice that closes nothing is tried again a few times, ever
+later; then the position is left as it is and people are told. Nothing here loops at the venue.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Case, DecimalField, F, Sum, When
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.outbox import publish
+from trading import metrics
+from trading.domain.orders import OrderIntent, client_order_id
+from trading.domain.ports import ExecutionVenue
+from trading.domain.values import Level, OrderType, Side, TimeInForce, decimal_text
+from trading.models import Account, Fill, Flatten, KillEnforcement, Order, Position, Strategy, TradingState
+from trading.services.controls.limits import limit_values
+from trading.services.execution.drain import orders_drain
+from trading.services.orders.submit import Submission, order_submit
+from trading.services.risk_context import market_of
+
+log = structlog.get_logger(__name__)
+
+MAXIMUM_FAILURES = 5
+FIRST_RETRY = timedelta(seconds=1)
+# Of the largest order: the collared price of a market order is beyond the touch it was sized by.
+SLICE_SHARE = Decimal("0.95")
+
+
+def flatten_step(*, account: Account, venue: ExecutionVenue) -> int:
+    """Send at most one slice per position that is to be closed. Returns how many positions are still being closed."""
+    working = 0
+    for state in TradingState.objects.filter(level=Level.FLATTEN):
+        if not _covers(state.scope, account) or not _cancels_confirmed(state, account):
+            continue
+        for row in _rows(state, account, venue):
+            working += _advance(row, state, account, venue)
+    return working
+
+
+def _covers(scope: str, account: Account) -> bool:
+    kind, _, rest = scope.partition(":")
+    if kind == "account":
+        return rest == account.name
+    if kind == "venue":
+        return rest == account.venue.name
+    return kind != "model"  # no position is attributed to a model
+
+
+def _cancels_confirmed(state: TradingState, account: Account) -> bool:
+    """Working orders may still trade: what is to be closed is known only when none is left."""
+    return KillEnforcement.objects.filter(
+        scope=state.scope, account=account, state_version=state.version, confirmed_at__isnull=False
+    ).exists()
+
+
+def _rows(state: TradingState, account: Account, venue: ExecutionVenue) -> list[Flatten]:
+    """The positions this level closes, noted down when it is first seen; finished ones are left out."""
+    known = Flatten.objects.filter(scope=state.scope, account=account, state_version=state.version)
+    if not known.exists():
+        for position in _positions(state.scope, account):
+            wanted = _closable(state.scope, position, account, venue)
+            if wanted > 0:
+                Flatten.objects.get_or_create(
+                    scope=state.scope,
+                    account=account,
+                    instrument=position.instrument,
+                    state_version=state.version,
+                    defaults={"wanted": wanted, "started_at": now()},
+                )
+    return list(known.filter(status=Flatten.Status.WORKING).select_related("instrument"))
+
+
+def _positions(scope: str, account: Account) -> list[Position]:
+    kind, _, rest = scope.partition(":")
+    rows = Position.objects.select_related("instrument").filter(account=account, quantity__gt=0)
+    if kind == "symbol":
+        rows = rows.filter(instrument__symbol=rest)
+    elif kind == "strategy_symbol":
+        rows = rows.filter(instrument__symbol=rest.rpartition(":")[2])
+    return list(rows)
+
+
+def _closable(scope: str, position: Position, account: Account, venue: ExecutionVenue) -> Decimal:
+    """Base quantity to close: what we hold, no more than the venue has, for a strategy no more than its own."""
+    held = next((b for b in venue.balances() if b.asset == position.instrument.base_asset), None)
+    at_venue = held.free if held is not None else Decimal(0)
+    quantity = min(position.quantity, at_venue)
+    strategy = _strategy_name(scope)
+    if strategy is not None:
+        quantity = min(quantity, _attributed(position, strategy))
+    return max(quantity, Decimal(0))
+
+
+def _strategy_name(scope: str) -> str | None:
+    kind, _, rest = scope.partition(":")
+    if kind == "strategy":
+        return rest
+    return rest.rpartition(":")[0] if kind == "strategy_symbol" else None
+
+
+def _attributed(position: Position, strategy: str) -> Decimal:
+    """Signed sum of a strategy's own fills, less what their commission took from the coin itself."""
+    signed = Case(
+        When(side=Side.BUY, then=F("quantity")),
+        default=-F("quantity"),
+        output_field=DecimalField(max_digits=38, decimal_places=18),
+    )
+    fills = Fill.objects.filter(
+        account_id=position.account_id, instrument_id=position.instrument_id, order__strategy__name=strategy
+    )
+    traded: Decimal | None = fills.aggregate(total=Sum(signed))["total"]
+    in_coin: Decimal | None = fills.filter(commission_asset=position.instrument.base_asset).aggregate(
+        total=Sum("commission")
+    )["total"]
+    own: Decimal = (traded or Decimal(0)) - (in_coin or Decimal(0))
+    return own
+
+
+def _advance(row: Flatten, state: TradingState, account: Account, venue: ExecutionVenue) -> int:
+    """One look at one position: count the last slice, then end it or send the next. 1 while it is not over."""
+    if not _counted(row):
+        return 1  # its outcome is not known yet; two slices at a time could sell more than there is
+    if row.failures >= MAXIMUM_FAILURES:
+        _finish(row, Flatten.Status.STOPPED, f"{row.failures} slices in a row closed nothing: {row.note}")
+        return 0
+    if row.retry_at is not None and now() < row.retry_at:
+        return 1
+    position = Position.objects.select_related("instrument").get(
+        account=account, instrument_id=row.instrument_id
+    )
+    quantity = max(min(row.wanted - row.closed, _closable(row.scope, position, account, venue)), Decimal(0))
+    steps = _slice_steps(row, account, quantity)
+    if steps == 0:
+        note = f"{decimal_text(quantity)} left, less than the venue trades" if quantity else ""
+        _finish(row, Flatten.Status.DONE, note)
+        return 0
+    row.slices += 1
+    row.save(update_fields=["slices"])
+    _send(row, state, account, steps)
+    return 1
+
+
+def _counted(row: Flatten) -> bool:
+    """Book what the last slice did, once; False while the venue's word on it is out."""
+    if row.slices == row.counted:
+        return True
+    order = Order.objects.filter(intent_key=_key(row, row.slices)).first()
+    if order is not None and order.ended_at is None:
+        return False
+    row.counted = row.slices
+    executed = order.executed_quantity if order is not None else Decimal(0)
+    row.closed += executed
+    if executed > 0:
+        row.failures, row.retry_at, row.note = 0, None, ""
+    else:
+        row.failures += 1
+        row.retry_at = now() + FIRST_RETRY * 2 ** (row.failures - 1)
+        row.note = (order.code or order.status) if order is not None else "NOT_READY"
+    row.save()
+    return True
+
+
+def _slice_steps(row: Flatten, account: Account, quantity: Decimal) -> int:
+    """Steps of the next slice: what is left, cut to the largest order; 0 when the venue takes no order so small."""
+    domain = row.instrument.to_domain()
+    market = market_of(row.instrument)
+    steps = domain.floor_steps(max(quantity, Decimal(0)))
+    if not market.bid:
+        return steps  # the router refuses for want of a price, and the refusal counts as a failure
+    values, _ = limit_values(["global", f"account:{account.name}", f"symbol:{row.instrument.symbol}"])
+    largest = domain.floor_steps(
+        min(values["max_notional"] * SLICE_SHARE / market.bid, values["max_quantity"])
+    )
+    steps = min(steps, largest)
+    value = domain.quantity(steps) * market.bid
+    return 0 if domain.quantity(steps) < domain.min_quantity or value < domain.min_notional else steps
+
+
+def _send(row: Flatten, state: TradingState, account: Account, steps: int) -> None:
+    """Reserve and send one slice. What became of it is counted at the next look, from its row."""
+    strategy_name = _strategy_name(row.scope)
+    key = _key(row, row.slices)
+    submission = Submission(
+        account=account,
+        instrument=row.instrument,
+        intent=OrderIntent(
+            symbol=row.instrument.symbol,
+            side=Side.SELL,
+            type=OrderType.MARKET,
+            time_in_force=TimeInForce.IOC,
+            quantity=steps,
+            price=None,
+            reduce_only=True,
+            reason=f"{row.scope} is at FLATTEN: {state.reason}"[:200],
+        ),
+        origin=Order.Origin.FLATTEN,
+        intent_key=key,
+        client_order_id=client_order_id(settings.BINANCE_ENV, account.name, "flatten", key, 0, 0),
+        decided_at=now(),
+        strategy=Strategy.objects.get(name=strategy_name) if strategy_name else None,
+    )
+    try:
+        order = order_submit(submission)
+    except ApplicationError as refusal:
+        # A denial has written its row; anything else leaves none. Either way the slice has closed nothing.
+        log.warning("flatten_slice_refused", symbol=row.instrument.symbol, code=refusal.code)
+        return
+    # Sent from here as well: closing must not wait for trading workers that may be what has failed.
+    orders_drain(account_id=account.pk, shard=order.shard)
+
+
+def _key(row: Flatten, number: int) -> str:
+    return f"flatten:{row.pk}:{number}"
+
+
+@transaction.atomic
+def _finish(row: Flatten, status: Flatten.Status, note: str) -> None:
+    row.status, row.note, row.finished_at = status, note, now()
+    row.save()
+    audit_record(
+        action=f"flatten.{status}",
+        target=f"{row.scope}:{row.account.name}:{row.instrument.symbol}",
+        actor="flattener",
+        reason=note,
+        after={"wanted": decimal_text(row.wanted), "closed": decimal_text(row.closed), "slices": row.slices},
+    )
+    publish("trading_state", flatten_members(row))
+    if status is Flatten.Status.STOPPED:
+        metrics.FLATTEN_STOPPED.inc()
+        log.error("flatten_stopped", scope=row.scope, symbol=row.instrument.symbol, note=note)
+
+
+def flatten_members(row: Flatten) -> dict[str, object]:
+    """One position being closed, as the API, the page and the event show it."""
+    return {
+        "scope": row.scope,
+        "account": row.account.name,
+        "symbol": row.instrument.symbol,
+        "flatten": row.status,
+        "wanted": decimal_text(row.wanted),
+        "closed": decimal_text(row.closed),
+        "note": row.note,
+    }
+
+
+def flatten_report(scope: str) -> list[dict[str, object]]:
+    """Every position of a scope's present level, with how far its closing has got."""
+    state = TradingState.objects.filter(scope=scope).first()
+    if state is None:
+        return []
+    rows = Flatten.objects.filter(scope=scope, state_version=state.version)
+    return [flatten_members(row) for row in rows.select_related("account", "instrument").order_by("pk")]
