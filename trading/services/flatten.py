@@ -95,7 +95,7 @@ def _closable(scope: str, position: Position, account: Account, venue: Execution
     """Base quantity to close: what we hold, no more than the venue has, for a strategy no more than its own."""
     held = next((b for b in venue.balances() if b.asset == position.instrument.base_asset), None)
     at_venue = held.free if held is not None else Decimal(0)
-    quantity = min(position.quantity, at_venue)
+    quantity: Decimal = min(position.quantity, at_venue)
     strategy = _strategy_name(scope)
     if strategy is not None:
         quantity = min(quantity, _attributed(position, strategy))
