@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from testnet.accounts import Account, ApiKey, Permissions, is_key_shaped
-from testnet.api.security import load_ed25519
+from testnet.api.security import load_public_key
 from testnet.errors import ApiError
 from testnet.exchange import Exchange
 from testnet.values import SCALE, MalformedDecimal, TooPrecise, parse_signed_units, parse_units
@@ -23,6 +23,9 @@ _ACCOUNT_MEMBERS = frozenset(
         "permissions",
         "maker_commission",
         "taker_commission",
+        "futures_maker_commission",
+        "futures_taker_commission",
+        "bnb_burn",
     }
 )
 _KEY_MEMBERS = frozenset({"api_key", "api_secret", "permissions", "key_type", "public_key"})
@@ -60,18 +63,18 @@ def add_key(exchange: Exchange, account: Account, raw: object) -> ApiKey:
     if not isinstance(raw, dict) or set(raw) - _KEY_MEMBERS:
         raise ApiError(-1100, f"key: expected an object with members {', '.join(sorted(_KEY_MEMBERS))}")
     kind = raw.get("key_type", "HMAC")
-    if kind not in ("HMAC", "ED25519"):
-        raise ApiError(-1100, "key_type: expected HMAC or ED25519")
+    if kind not in ("HMAC", "ED25519", "RSA"):
+        raise ApiError(-1100, "key_type: expected HMAC, ED25519 or RSA")
     secret = raw.get("api_secret")
     for name in ("api_key", "api_secret"):
         value = raw.get(name)
         if value is not None and not (isinstance(value, str) and is_key_shaped(value)):
             raise ApiError(-1100, f"{name}: expected 64 letters and digits")
-    if kind == "ED25519":
+    if kind != "HMAC":
         public = raw.get("public_key")
         if not isinstance(public, str):
-            raise ApiError(-1100, "public_key: expected an Ed25519 public key in PEM form")
-        load_ed25519(public)
+            raise ApiError(-1100, "public_key: expected a public key in PEM form")
+        load_public_key(kind, public)
         secret = public
     return exchange.create_key(
         account,
@@ -89,9 +92,12 @@ def create_account(exchange: Exchange, raw: object, name: str | None = None) -> 
             -1100, f"account: expected an object with members {', '.join(sorted(_ACCOUNT_MEMBERS))}"
         )
     balances = read_amounts(raw.get("balances"), "balances")
-    if read_amounts(raw.get("futures_balances"), "futures_balances"):
-        raise ApiError(-1100, "futures_balances: this exchange has no futures market yet")
+    futures = read_amounts(raw.get("futures_balances"), "futures_balances")
     rates = [_rate(raw, "maker_commission"), _rate(raw, "taker_commission")]
+    futures_rates = [_rate(raw, "futures_maker_commission"), _rate(raw, "futures_taker_commission")]
+    burn = raw.get("bnb_burn", False)
+    if not isinstance(burn, bool):
+        raise ApiError(-1100, "bnb_burn: expected true or false")
     label = name or str(raw.get("name") or exchange.accounts.next_id())
     # The whole description is checked before anything is created.
     keys = raw.get("keys")
@@ -103,6 +109,13 @@ def create_account(exchange: Exchange, raw: object, name: str | None = None) -> 
     for asset, units in balances.items():
         if units:
             exchange.transfer(account, asset, units)
+    for asset, units in futures.items():
+        if units:
+            exchange.usdm_market.transfer(account, asset, units)
+    if futures_rates != [None, None]:
+        exchange.usdm_market.settings.set_rates(account.account_id, *futures_rates)
+    if burn:
+        exchange.spot_market.set_bnb_burn(account, burn=True)
     return account, [add_key(exchange, account, key) for key in keys]
 
 

@@ -13,6 +13,8 @@ from testnet.values import SCALE, units_text
 
 MARKET = "market"
 FEES = "fees"
+INSURANCE = "insurance"
+VENUE_ACCOUNTS = (MARKET, FEES, INSURANCE)
 DEFAULT_RATE = SCALE // 1000  # 0.1 %
 KEY_LENGTH = 64
 _KEY_ALPHABET = string.ascii_letters + string.digits
@@ -24,6 +26,7 @@ class Permissions:
 
     read: bool = True
     trade: bool = True
+    futures: bool = True
     withdraw: bool = False
     ip_restricted: bool = True
 
@@ -32,7 +35,7 @@ class Permissions:
         """Read a JSON object; absent members keep their defaults, others are refused."""
         if raw is None:
             return cls()
-        names = ("read", "trade", "withdraw", "ip_restricted")
+        names = ("read", "trade", "futures", "withdraw", "ip_restricted")
         if not isinstance(raw, dict) or not all(k in names and isinstance(v, bool) for k, v in raw.items()):
             raise ApiError(-1100, f"permissions: expected booleans named {', '.join(names)}")
         return cls(**raw)
@@ -41,6 +44,7 @@ class Permissions:
         return {
             "read": self.read,
             "trade": self.trade,
+            "futures": self.futures,
             "withdraw": self.withdraw,
             "ip_restricted": self.ip_restricted,
         }
@@ -76,6 +80,8 @@ class Account:
     maker_rate: int = DEFAULT_RATE
     taker_rate: int = DEFAULT_RATE
     updated_ms: int = 0
+    # Pay commissions in BNB at a discount where there is enough of it.
+    bnb_burn: bool = False
     balances: dict[str, Balance] = field(default_factory=dict)
 
     def balance(self, asset: str) -> Balance:
@@ -116,13 +122,14 @@ class Account:
 
 
 class Accounts:
-    """Every account and key, the background market and the venue's own fee account included."""
+    """Every account and key, the background market and the venue's own (fees, insurance) included."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, Account] = {}
         self.keys: dict[str, ApiKey] = {}
         self.market = self.add(MARKET, MARKET)
         self.fees = self.add(FEES, FEES)
+        self.insurance = self.add(INSURANCE, INSURANCE)
 
     def add(self, account_id: str, name: str) -> Account:
         """Create an account.
@@ -153,7 +160,7 @@ class Accounts:
 
     def next_id(self) -> str:
         """An unused account id."""
-        number = len(self.by_id) - 1
+        number = len(self.by_id) - len(VENUE_ACCOUNTS) + 1
         while f"acct-{number}" in self.by_id:
             number += 1
         return f"acct-{number}"

@@ -14,18 +14,23 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Resting:
-    """A place in a queue: a user's order, or a block of background liquidity when `order` is None."""
+    """A place in a queue: a user's order, or a block of background liquidity when `order` is None.
+
+    `steps` is what the book shows; `hidden` is what an iceberg order still keeps back.
+    """
 
     steps: int
     order: Order | None = None
+    hidden: int = 0
 
 
 @dataclass(slots=True)
 class Level:
-    """All that rests at one price, oldest first; `steps` is the sum of the queue."""
+    """All that rests at one price, oldest first; `steps` is the visible sum of the queue."""
 
     steps: int = 0
     background: int = 0
+    hidden: int = 0
     queue: deque[Resting] = field(default_factory=deque)
 
 
@@ -73,8 +78,22 @@ class BookSide:
         level.queue.append(Resting(steps, order))
         self.touched.add(price)
 
+    def add_order(self, order: Order) -> None:
+        """Join the end of the queue with what is left of an order, its iceberg part hidden."""
+        remaining = order.remaining
+        if not order.iceberg or order.iceberg >= remaining:
+            self.add(order.price, remaining, order)
+            return
+        self.add(order.price, order.iceberg, order)
+        level = self.levels[order.price]
+        level.queue[-1].hidden = remaining - order.iceberg
+        level.hidden += remaining - order.iceberg
+
     def reduce_head(self, price: int, steps: int) -> None:
-        """Take steps from the oldest entry at a price; an emptied entry and level disappear."""
+        """Take steps from the oldest entry at a price; an emptied entry and level disappear.
+
+        An iceberg whose visible part is used up shows the next part at the end of the queue.
+        """
         level = self.levels[price]
         head = level.queue[0]
         head.steps -= steps
@@ -83,8 +102,25 @@ class BookSide:
             level.background -= steps
         if head.steps == 0:
             level.queue.popleft()
+            if head.hidden and head.order is not None:
+                head.steps = min(head.order.iceberg, head.hidden)
+                head.hidden -= head.steps
+                level.hidden -= head.steps
+                level.steps += head.steps
+                level.queue.append(head)
             if not level.queue:
                 self._drop(price)
+        self.touched.add(price)
+
+    def shrink_order(self, price: int, order: Order) -> None:
+        """Cut a user's entry to what the order has left, in place; what is hidden goes first."""
+        level = self.levels[price]
+        entry = next(entry for entry in level.queue if entry.order is order)
+        visible = min(entry.steps, order.remaining)
+        hidden = order.remaining - visible
+        level.steps -= entry.steps - visible
+        level.hidden -= entry.hidden - hidden
+        entry.steps, entry.hidden = visible, hidden
         self.touched.add(price)
 
     def remove_order(self, price: int, order: Order) -> int:
@@ -96,6 +132,7 @@ class BookSide:
             if entry.order is order:
                 del level.queue[index]
                 level.steps -= entry.steps
+                level.hidden -= entry.hidden
                 if not level.queue:
                     self._drop(price)
                 self.touched.add(price)

@@ -17,10 +17,9 @@ import uvloop
 from testnet import __version__
 from testnet.account_setup import load_accounts_file
 from testnet.errors import ApiError
-from testnet.instruments import DEFAULT_SYMBOLS, UnknownInstrument
+from testnet.instruments import DEFAULT_SYMBOLS
 from testnet.journal import DataDirectoryInUse
-from testnet.market.candles import BadCandleFile
-from testnet.opening import BadStart, MarketOptions, open_exchange
+from testnet.opening import MarketOptions, open_exchange
 from testnet.web.server import Server, ServerOptions
 
 log = logging.getLogger("testnet")
@@ -38,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Every option."""
     parser = argparse.ArgumentParser(
         prog="python -m testnet",
-        description="A Binance-compatible paper exchange (spot) on one port.",
+        description="A Binance-compatible paper exchange (spot and USD-M futures) on one port.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -58,7 +57,22 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="SYMBOL",
         help=f"symbols to list ({' '.join(DEFAULT_SYMBOLS)}, or all in the replay folder)",
     )
-    add("--replay", type=Path, metavar="DIR", help="follow recorded candles SYMBOL_INTERVAL.csv[.gz]")
+    perpetuals = parser.add_mutually_exclusive_group()
+    perpetuals.add_argument(
+        "--usdm-symbols",
+        nargs="+",
+        type=str.upper,
+        metavar="SYMBOL",
+        help="perpetuals to list (one for every spot symbol quoted in USDT or USDC)",
+    )
+    perpetuals.add_argument("--no-usdm", action="store_true", help="list no perpetuals")
+    add(
+        "--replay",
+        type=Path,
+        metavar="DIR",
+        help="follow recorded candles SYMBOL_INTERVAL.csv[.gz] or trades SYMBOL_trades.csv[.gz]; "
+        "perpetuals from DIR/usdm where it has them, rates from SYMBOL_fundingRate.csv",
+    )
     add("--history-days", type=_days, default=3, help="days of one-minute history before the start (3)")
     add("--hourly-history-days", type=_days, default=60, help="days of hourly history (60)")
     add("--data-dir", type=Path, help="keep state here and continue from it")
@@ -71,6 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="open the control API and guard it with the token in this file",
     )
+    add("--no-spot-listen-key", action="store_true", help="refuse the withdrawn spot userDataStream")
     add("--no-rate-limits", action="store_true", help="count but never refuse; for load tests")
     add("--access-log", action="store_true", help="log every request")
     add("--process-name", default="nautilus-testnet", help="a label for process lists; changes nothing")
@@ -96,6 +111,7 @@ def _run(options: argparse.Namespace) -> int:
         speed=options.speed,
         start_ms=options.start,
         symbols=tuple(options.symbols),
+        usdm_symbols=_perpetuals(options),
         replay=options.replay,
         data_dir=options.data_dir,
         catch_up=options.catch_up,
@@ -109,6 +125,7 @@ def _run(options: argparse.Namespace) -> int:
         control_token=_token(options.control_token),
         rate_limits=not options.no_rate_limits,
         access_log=options.access_log,
+        spot_listen_key=not options.no_spot_listen_key,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(market, server_options, options.accounts, options.faults))
@@ -129,7 +146,8 @@ async def _serve(
         if faults is not None:
             server.load_faults(faults)
         await server.start()
-    except (BadStart, BadCandleFile, UnknownInstrument, DataDirectoryInUse, ApiError, ValueError) as error:
+    # What is wrong with options and files is a ValueError of some kind.
+    except (ValueError, DataDirectoryInUse, ApiError) as error:
         raise StartRefused(str(error)) from error
     except OSError as error:
         raise StartRefused(_why(error, options)) from error
@@ -145,6 +163,12 @@ async def _serve(
     await server.stop()
     log.info("stopped at market time %s", _iso(opened.exchange.driver.next_ms))
     return 0
+
+
+def _perpetuals(options: argparse.Namespace) -> tuple[str, ...] | None:
+    if options.no_usdm:
+        return ()
+    return tuple(options.usdm_symbols) if options.usdm_symbols else None
 
 
 def _why(error: OSError, options: ServerOptions) -> str:

@@ -8,74 +8,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
 from testnet.accounts import Account
+from testnet.assigned_ids import assigned_id
 from testnet.book import BookSide
 from testnet.errors import ApiError, InvariantViolation, unknown_order
+from testnet.liquidity import crosses, fillable, spares, walk
 from testnet.listing import Listing
-from testnet.orders import TRANSITIONS, Fill, NewOrder, Order, Status
+from testnet.orders import TRANSITIONS, Fill, NewOrder, Order, PreventedMatch, Status
+from testnet.roles import Clearing, Contingencies, EngineSink, Settled
+from testnet.self_trades import prevent_match
 from testnet.shelf import OrderShelf
-from testnet.tape import Aggregate, Trade
+from testnet.tape import Trade
 
-
-class EngineSink(Protocol):
-    """What engines tell the rest of the exchange; every call happens inside the operation."""
-
-    def now_ms(self) -> int:
-        """Market time."""
-
-    def next_seq(self) -> int:
-        """The next number of the one sequence shared by all events."""
-
-    def order_accepted(self, order: Order) -> None: ...
-
-    def order_filled(self, order: Order, fill: Fill) -> None: ...
-
-    def order_closed(self, order: Order, cancel_id: str | None) -> None: ...
-
-    def traded(self, listing: Listing, trade: Trade, taker: Order | None, maker: Order | None) -> None: ...
-
-    def aggregated(self, listing: Listing, aggregates: list[Aggregate]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What one trade did to one user's side; amounts in 1e-8 units."""
-
-    order: Order
-    commission: int
-    commission_asset: str
-    realized: int = 0
-
-
-class Clearing(Protocol):
-    """Accounts' side of a market: what orders need, and what trades do to their owners."""
-
-    def check(self, listing: Listing, account: Account, request: NewOrder) -> None:
-        """Refuse what must not reach the book; raises ApiError."""
-
-    def accept(self, order: Order) -> None:
-        """Set aside what an open order needs; also used by recovery."""
-
-    def tradable(self, order: Order) -> int:
-        """Steps a resting order may trade now; 0 removes it from the book."""
-
-    def settle(
-        self, listing: Listing, trade: Trade, side: str, taker: Order | None, maker: Order | None
-    ) -> list[Settled]:
-        """Book one trade, `side` being the taker's; one row per user's order in it."""
-
-    def release(self, order: Order) -> None:
-        """Give back what an order that ends still had set aside; also used by recovery."""
-
-    def announce(self, order: Order) -> None:
-        """Tell the owner of an order what it did to balances and positions."""
+__all__ = ["Clearing", "Contingencies", "Engine", "EngineSink", "Settled", "crosses", "walk"]
 
 
 MAX_CLOSED_ORDERS = 200_000
 MARKET_COUNTERPARTY = "market"
+# Why an order that takes what it can get ends with a remainder, in the venue's words.
+ILLIQUID = "INSUFFICIENT_LIQUIDITY"
 
 
 class Engine:
@@ -88,6 +40,9 @@ class Engine:
         self.shelves: dict[str, OrderShelf] = {}
         self.by_id: dict[int, Order] = {}
         self.order_id = 0
+        self.contingencies: Contingencies | None = None
+        self.prevented: deque[PreventedMatch] = deque(maxlen=MAX_CLOSED_ORDERS)
+        self.prevented_id = 0
         self._clearing: Clearing | None = None
         self._deferred: deque[Callable[[], None]] = deque()
         self._busy = False
@@ -116,20 +71,61 @@ class Engine:
 
     def submit(self, account: Account, request: NewOrder) -> tuple[Order, list[Fill]]:
         """Accept an order that needs no further check (the venue's own, or one checked already)."""
+        order = self.admit(account, request)
+        made = self.work(order)
+        self.clearing.announce(order)
+        self.run_deferred()
+        return order, made
+
+    def admit(
+        self, account: Account, request: NewOrder, *, list_id: int = -1, pending: bool = False
+    ) -> Order:
+        """Know an order and set aside what it needs, without matching it yet."""
         listing = self.listings[request.symbol]
         now = self.sink.now_ms()
         self.order_id += 1
         order = Order.of(request, self.order_id, account.account_id, listing.instrument, now)
+        if not order.client_order_id:
+            order.client_order_id = assigned_id(self.market, order.order_id)
+        if list_id != -1:
+            order.list_id = list_id
+        if pending:
+            order.status, order.working_ms = Status.PENDING_NEW, 0
         self.register(order)
-        order.events.append((self.sink.next_seq(), Status.NEW, now))
+        order.events.append((self.sink.next_seq(), order.status, now))
         self.sink.order_accepted(order)
-        fills = self.shelf(account.account_id).fills
+        return order
+
+    def work(self, order: Order, at_most: int | None = None) -> list[Fill]:
+        """Match an order; return what it took at once."""
+        fills = self.shelf(order.account_id).fills
         before = len(fills)
-        self.execute(listing, order)
-        made = [fill for fill in fills[before:] if fill.order_id == order.order_id and not fill.maker]
+        self.execute(self.listings[order.instrument.symbol], order, at_most)
+        return [fill for fill in fills[before:] if fill.order_id == order.order_id and not fill.maker]
+
+    def begin(self, order: Order, at_most: int | None = None) -> None:
+        """Let a waiting order work: its stop price was reached, or its turn in a list came."""
+        self.start(order, self.sink.now_ms())
+        self.sink.noted(
+            {"t": "work", "k": order.instrument.key, "id": order.order_id, "at": order.working_ms}
+        )
+        if self.contingencies is not None:
+            self.contingencies.changed(order, "NEW")
+        self.work(order, at_most)
         self.clearing.announce(order)
-        self.run_deferred()
-        return order, made
+
+    def start(self, order: Order, at_ms: int) -> None:
+        """Mark a waiting order as working; also used by recovery."""
+        order.working_ms = order.updated_ms = at_ms
+        if order.status is Status.PENDING_NEW:
+            self._advance(order, Status.NEW, at_ms)
+        if order.takes_any_price:
+            # From here on it pays as it trades.
+            self.clearing.release(order)
+
+    def enter(self, order: Order, at_ms: int) -> None:
+        """Let a pending order of a list wait for its stop price; also used by recovery."""
+        self._advance(order, Status.NEW, at_ms)
 
     def cancel(self, order: Order, cancel_id: str, restriction: str | None = None) -> None:
         """Cancel an open order.
@@ -138,26 +134,36 @@ class Engine:
         ------
         ApiError : -2011 when it is closed already or the restriction forbids it.
         """
+        self.check_cancel(order, restriction)
+        self.close(order, Status.CANCELED, cancel_id)
+        self.run_deferred()
+
+    def check_cancel(self, order: Order, restriction: str | None) -> None:
+        """Raise -2011 for an order that has ended or that the restriction protects."""
         if not order.is_open:
             raise unknown_order()
         if (restriction == "ONLY_NEW" and order.status is not Status.NEW) or (
             restriction == "ONLY_PARTIALLY_FILLED" and order.status is not Status.PARTIALLY_FILLED
         ):
             raise ApiError(-2011, "Order was not canceled due to cancel restrictions.")
-        self.withdraw(order)
-        self._finish(order, Status.CANCELED, cancel_id)
-        self.clearing.announce(order)
-        self.run_deferred()
 
     def expire(self, order: Order) -> None:
-        """Close an open order by the venue's own decision (a delisting, say)."""
-        self.withdraw(order)
-        self._finish(order, Status.EXPIRED, None)
-        self.clearing.announce(order)
+        """Close an order by the venue's own decision (a delisting, say), unless it has ended already."""
+        if not order.is_open:
+            return
+        self.close(order, Status.EXPIRED)
         self.run_deferred()
+
+    def close(self, order: Order, status: Status, cancel_id: str | None = None) -> None:
+        """End an open order in the middle of an operation."""
+        self.withdraw(order)
+        self.end(order, status, cancel_id)
+        self.clearing.announce(order)
 
     def withdraw(self, order: Order) -> None:
         """Take an order off the book, where it is on it."""
+        if not order.is_on_book:
+            return
         listing = self.listings[order.instrument.symbol]
         listing.book.side(order.side).remove_order(order.price, order)
         listing.book.update_id += 1
@@ -210,25 +216,33 @@ class Engine:
 
     # -- matching --------------------------------------------------------------------------
 
-    def execute(self, listing: Listing, order: Order) -> None:
-        """Match an accepted order now; rest or expire what remains."""
-        if order.time_in_force == "FOK" and not self._fillable(listing, order):
-            self._finish(order, Status.EXPIRED, None)
+    def execute(self, listing: Listing, order: Order, at_most: int | None = None) -> None:
+        """Match an accepted order now; rest or expire what remains.
+
+        `at_most` limits the steps an order without a limit may take (to what its owner can pay).
+        """
+        if order.time_in_force == "FOK" and fillable(listing, order) < order.remaining:
+            self.end(order, Status.EXPIRED, None, ILLIQUID)
+            return
+        best = listing.book.contra(order.side).best()
+        if order.time_in_force == "GTX" and best is not None and crosses(order.side, order.price, best):
+            self.end(order, Status.EXPIRED, None)
             return
         trades: list[Trade] = []
         limit = None if order.takes_any_price else order.price
         if order.quote_quantity:
             # The book cannot change in between, so the preview is what the sweep will trade.
-            order.steps, _ = walk(listing, order.side, None, order.quote_quantity)
-        self._sweep(listing, order.side, limit, order.remaining, order, trades)
+            order.steps, _ = walk(listing, order.side, None, order.quote_quantity, spares(order))
+        wanted = order.remaining if at_most is None else min(order.remaining, at_most)
+        self._sweep(listing, order.side, limit, wanted, order, trades)
         self._publish(listing, trades)
         if not order.is_open:
             return
         if order.rests:
-            listing.book.side(order.side).add(order.price, order.remaining, order)
+            listing.book.side(order.side).add_order(order)
             listing.book.update_id += 1
         else:
-            self._finish(order, Status.EXPIRED, None)
+            self.end(order, Status.EXPIRED, None, ILLIQUID)
 
     def _sweep(
         self,
@@ -259,13 +273,17 @@ class Engine:
     ) -> int:
         head = contra.levels[price].queue[0]
         maker = head.order
-        steps = min(steps, head.steps)
+        wanted, steps = steps, min(steps, head.steps)
         if maker is not None:
+            if taker is not None and taker.account_id == maker.account_id and taker.stp_mode != "NONE":
+                return prevent_match(self, listing, taker, maker, price, wanted)
             steps = min(steps, self.clearing.tradable(maker))
             if not steps:
                 self.withdraw(maker)
-                self._finish(maker, Status.EXPIRED, None)
+                self.end(maker, Status.EXPIRED, None)
                 return 0
+        if self.contingencies is not None and (taker is not None or maker is not None):
+            self.contingencies.before_trade(taker, maker)
         instrument = listing.instrument
         trade = Trade(
             listing.tape.next_trade_id(),
@@ -279,12 +297,17 @@ class Engine:
         listing.book.update_id += 1
         listing.tape.record(trade)
         shown = price if listing.path_price is None else listing.path_price
-        listing.klines.record(shown, steps, trade.quote, taker_buys=side == "BUY")
+        listing.klines.record(shown, steps, trade.quote, taker_buys=side == "BUY", time_ms=trade.time_ms)
         # Written before it is applied, so that a restart sees the trade before its effects.
         self.sink.traded(listing, trade, taker, maker)
         if taker is not None or maker is not None:
             self.settle(listing, trade, side, taker, maker)
         trades.append(trade)
+        if self.contingencies is not None:
+            self.contingencies.traded(listing, trade)
+            for order in (maker, taker):
+                if order is not None and (order.list_id != -1 or order.stop is not None):
+                    self.contingencies.moved(order)
         return steps
 
     def settle(
@@ -300,7 +323,7 @@ class Engine:
         order = row.order
         order.executed += trade.steps
         order.executed_quote += trade.quote
-        is_done = order.executed == order.steps
+        is_done = order.remaining == 0
         seq = self._advance(order, Status.FILLED if is_done else Status.PARTIALLY_FILLED, trade.time_ms)
         shelf = self.shelf(order.account_id)
         fill = Fill(
@@ -319,6 +342,7 @@ class Engine:
             maker=is_maker,
             counterparty=other.account_id if other is not None else MARKET_COUNTERPARTY,
             realized=row.realized,
+            position_side=order.position.position_side if order.position is not None else "BOTH",
         )
         shelf.fills.append(fill)
         if is_done:
@@ -334,9 +358,13 @@ class Engine:
         self._advance(order, status)
         self.shelf(order.account_id).close(order)
 
-    def _finish(self, order: Order, status: Status, cancel_id: str | None) -> None:
+    def end(self, order: Order, status: Status, cancel_id: str | None, reason: str = "") -> None:
+        """End an order that is off the book already, and tell everybody."""
+        order.expiry_reason = reason
         self.finish(order, status)
         self.sink.order_closed(order, cancel_id)
+        if self.contingencies is not None and (order.list_id != -1 or order.stop is not None):
+            self.contingencies.moved(order)
 
     def _advance(self, order: Order, status: Status, at_ms: int | None = None) -> int:
         if status not in TRANSITIONS[order.status]:
@@ -350,35 +378,3 @@ class Engine:
     def _publish(self, listing: Listing, trades: list[Trade]) -> None:
         if trades:
             self.sink.aggregated(listing, listing.tape.aggregate(trades))
-
-    def _fillable(self, listing: Listing, order: Order) -> bool:
-        available = 0
-        contra = listing.book.contra(order.side)
-        for price in contra.prices():
-            if available >= order.steps or not crosses(order.side, order.price, price):
-                break
-            available += contra.levels[price].steps
-        return available >= order.steps
-
-
-def crosses(side: str, limit: int, price: int) -> bool:
-    """True when an order of this side and limit (ticks) trades at a price (ticks)."""
-    return price <= limit if side == "BUY" else price >= limit
-
-
-def walk(listing: Listing, side: str, steps: int | None, quote: int | None) -> tuple[int, int]:
-    """Steps and quote units a market order would trade against the book as it stands."""
-    got_steps = got_quote = 0
-    contra = listing.book.contra(side)
-    for price in contra.prices():
-        per_step = price * listing.instrument.quote_per
-        available = take = contra.levels[price].steps
-        if steps is not None:
-            take = min(take, steps - got_steps)
-        if quote is not None:
-            take = min(take, (quote - got_quote) // per_step)
-        got_steps += take
-        got_quote += take * per_step
-        if take < available:
-            break
-    return got_steps, got_quote

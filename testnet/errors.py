@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class InvariantViolation(RuntimeError):
     """Our own books do not add up; nothing may catch this and go on."""
@@ -10,16 +12,28 @@ class InvariantViolation(RuntimeError):
 class ApiError(Exception):
     """A request the exchange refuses, with its code, text and HTTP status."""
 
-    def __init__(self, code: int, message: str, status: int = 400, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        status: int = 400,
+        retry_after_s: int | None = None,
+        data: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(f"{code} {message}")
         self.code = code
         self.message = message
         self.status = status
         self.retry_after_s = retry_after_s
+        # What a partly executed request did all the same.
+        self.data = data
 
     def body(self) -> dict[str, object]:
         """The JSON body clients expect."""
-        return {"code": self.code, "msg": self.message}
+        body: dict[str, object] = {"code": self.code, "msg": self.message}
+        if self.data is not None:
+            body["data"] = self.data
+        return body
 
 
 def mandatory(name: str) -> ApiError:
@@ -30,7 +44,9 @@ def illegal_characters(name: str, pattern: str) -> ApiError:
     return ApiError(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{pattern}'.")
 
 
-def too_precise(name: str) -> ApiError:
+def too_precise(name: str, market: str = "spot") -> ApiError:
+    if market == "usdm":
+        return ApiError(-1111, "Precision is over the maximum defined for this asset.")
     return ApiError(-1111, f"Parameter '{name}' has too much precision.")
 
 

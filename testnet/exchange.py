@@ -13,12 +13,15 @@ from testnet.errors import ApiError, invalid_symbol
 from testnet.instruments import Character, Instrument
 from testnet.journal import Journal
 from testnet.klines import Bar
+from testnet.listen_keys import ListenKeys
 from testnet.listing import Listing, SymbolStatus
 from testnet.market.driver import Driver
 from testnet.orders import Fill, Order
 from testnet.persistence import Part, order_record
 from testnet.spot.market import SpotMarket
 from testnet.tape import Aggregate, Trade
+from testnet.usdm.mark import MarkBoard
+from testnet.usdm.market import UsdmMarket
 from testnet.values import SCALE
 
 ENDOWMENT = 10**12 * SCALE  # of every asset, to the background market
@@ -67,17 +70,24 @@ class Exchange:
         self.journal = journal
         self.seed = seed
         self.seq = 0
+        self.recovering = False
         self.accounts = Accounts()
-        self.spot = SpotMarket(self.accounts, self, self.balances_changed).engine
-        self.engines: dict[str, Engine] = {engine.market: engine for engine in (self.spot,)}
+        self.spot_market = SpotMarket(self.accounts, self, self.balances_changed)
+        self.spot = self.spot_market.engine
+        self.marks = MarkBoard(journal.append)
+        self.usdm_market = UsdmMarket(self)
+        self.usdm = self.usdm_market.engine
+        self.marks.listeners.append(self.usdm_market)
+        self.marks.funding_listeners.append(self.usdm_market)
+        self.listen_keys = ListenKeys(journal)
+        self.engines: dict[str, Engine] = {engine.market: engine for engine in (self.spot, self.usdm)}
         self.driver = Driver(clock, seed, self._bars_closed)
-        self.parts: list[Part] = []
+        self.parts: list[Part] = [self.spot_market, self.marks, self.usdm_market, self.listen_keys]
         self.transfers: list[Transfer] = []
         self.market_listeners: list[MarketListener] = []
         # By market; the spot listener also hears of balances.
         self.private: dict[str, OrderListener] = {}
         self.balance_listener: BalanceListener | None = None
-        self.recovering = False
 
     # -- the engine's sink -----------------------------------------------------------------
 
@@ -94,6 +104,10 @@ class Exchange:
         """Journal and announce a new order."""
         self.journal.append(order_record(order))
         self._announce(order, None, None)
+
+    def noted(self, record: dict[str, Any]) -> None:
+        """Journal what is neither order, trade nor end of an order."""
+        self.journal.append(record)
 
     def traded(self, listing: Listing, trade: Trade, taker: Order | None, maker: Order | None) -> None:
         """Announce a trade; journal it when a user takes part."""
@@ -119,8 +133,11 @@ class Exchange:
 
     def order_filled(self, order: Order, fill: Fill) -> None:
         """Announce one side of a trade."""
-        if not self.recovering:
-            self._announce(order, fill, None)
+        if self.recovering:
+            return
+        self._announce(order, fill, None)
+        if not order.is_open and order.instrument.market == "usdm":
+            self.usdm_market.order_ended(order)
 
     def order_closed(self, order: Order, cancel_id: str | None) -> None:
         """Journal and announce the end of an order without a fill."""
@@ -134,6 +151,8 @@ class Exchange:
             }
         )
         self._announce(order, None, cancel_id)
+        if order.instrument.market == "usdm":
+            self.usdm_market.order_ended(order)
 
     def _announce(self, order: Order, fill: Fill | None, cancel_id: str | None) -> None:
         listener = self.private.get(order.instrument.market)
@@ -251,10 +270,13 @@ class Exchange:
     # -- symbols ---------------------------------------------------------------------------
 
     def add_listing(self, listing: Listing) -> None:
-        """List a symbol and endow the background market with its assets."""
+        """List a symbol and endow the background market with what it trades."""
         instrument = listing.instrument
         self.engines[instrument.market].listings[instrument.symbol] = listing
         self.journal.append(listing_record(instrument, listing.character))
+        if instrument.market == "usdm":
+            self.usdm_market.endow(instrument.quote)
+            return
         for asset in (instrument.base, instrument.quote):
             if asset not in self.accounts.market.balances:
                 self.transfer(self.accounts.market, asset, ENDOWMENT)
@@ -269,6 +291,8 @@ class Exchange:
         """Expire every open order of a symbol and remove it."""
         instrument = listing.instrument
         engine = self.engines[instrument.market]
+        if instrument.market == "usdm":
+            self.usdm_market.settle_symbol(listing)
         for shelf in list(engine.shelves.values()):
             for order in shelf.open_orders(instrument.symbol):
                 engine.expire(order)
@@ -288,6 +312,11 @@ class Exchange:
         return found
 
     # -- market time -----------------------------------------------------------------------
+
+    def wall_tick(self, now_ms: int) -> None:
+        """Do what is due on wall time; called several times a second."""
+        self.usdm_market.wall_tick(now_ms)
+        self.listen_keys.wall_tick(now_ms)
 
     def journal_clock(self) -> None:
         """Record where market time, prices and public ids stand."""

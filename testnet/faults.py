@@ -136,6 +136,11 @@ class Faults:
         """The effects on a request; where two rules name the same effect the earlier one counts."""
         return self._matching(edge, REQUEST_EFFECTS)
 
+    @property
+    def has_rules(self) -> bool:
+        """True while any rule is in force."""
+        return bool(self._rules)
+
     def at_event(self, edge: Edge) -> dict[str, Any]:
         """The effects on an event about to be sent."""
         return self._matching(edge, EVENT_EFFECTS)

@@ -5,8 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from testnet.values import SCALE, decimals_of, parse_units, trimmed_text, units_text
+from testnet.prevention import MODES
+from testnet.usdm.contracts import Perpetual
+from testnet.values import SCALE, decimals_of, fixed_text, parse_units, trimmed_text, units_text
 
+SPOT_ORDER_TYPES = (
+    "LIMIT",
+    "LIMIT_MAKER",
+    "MARKET",
+    "STOP_LOSS",
+    "STOP_LOSS_LIMIT",
+    "TAKE_PROFIT",
+    "TAKE_PROFIT_LIMIT",
+)
 QUOTES = ("USDT", "USDC", "FDUSD", "BTC", "ETH", "BNB", "EUR", "TRY")
 
 
@@ -43,6 +54,20 @@ class Instrument:
     max_orders: int = 200
     avg_price_mins: int = 5
     market: str = "spot"
+    perpetual: Perpetual | None = None
+    max_algo_orders: int = 5
+    max_iceberg_orders: int = 10
+    max_order_lists: int = 20
+    max_amends: int = 10
+    iceberg_parts: int = 10
+    # Distance of trailing stops in basis points, the same on both sides.
+    trailing_min: int = 10
+    trailing_max: int = 2_000
+    # Base units an account may hold and be buying; 0 for no such limit.
+    max_position: int = 0
+    # What clients must round to where that has been made coarser than tick and step; 0 where it has not.
+    announced_tick: int = 0
+    announced_step: int = 0
 
     def __post_init__(self) -> None:
         if self.tick <= 0 or self.step <= 0 or self.tick * self.step % SCALE:
@@ -54,7 +79,8 @@ class Instrument:
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Instrument:
         """Read what `dataclasses.asdict` wrote."""
-        return cls(**raw)
+        terms = raw.get("perpetual")
+        return cls(**{**raw, "perpetual": Perpetual.from_json(terms) if terms else None})
 
     @property
     def key(self) -> str:
@@ -62,17 +88,29 @@ class Instrument:
         return f"{self.market}:{self.symbol}"
 
     @property
+    def tick_size(self) -> int:
+        """What prices of new orders must be multiples of."""
+        return self.announced_tick or self.tick
+
+    @property
+    def step_size(self) -> int:
+        """What quantities of new orders must be multiples of."""
+        return self.announced_step or self.step
+
+    @property
     def quote_per(self) -> int:
         """Quote units of one step traded at one tick."""
         return self.tick * self.step // SCALE
 
     def price_text(self, ticks: int) -> str:
-        """A price in ticks, with eight decimals."""
-        return units_text(ticks * self.tick)
+        """A price in ticks, with eight decimals on spot and the contract's own in a perpetual."""
+        places = self.perpetual.price_precision if self.perpetual is not None else 8
+        return fixed_text(ticks * self.tick, places)
 
     def qty_text(self, steps: int) -> str:
-        """A quantity in steps, with eight decimals."""
-        return units_text(steps * self.step)
+        """A quantity in steps, with eight decimals on spot and the contract's own in a perpetual."""
+        places = self.perpetual.quantity_precision if self.perpetual is not None else 8
+        return fixed_text(steps * self.step, places)
 
     def ticks(self, price: float) -> int:
         """Nearest tick of an approximate price; for the background market only."""
@@ -85,15 +123,15 @@ class Instrument:
                 "filterType": "PRICE_FILTER",
                 "minPrice": units_text(self.min_price),
                 "maxPrice": units_text(self.max_price),
-                "tickSize": units_text(self.tick),
+                "tickSize": units_text(self.tick_size),
             },
             {
                 "filterType": "LOT_SIZE",
                 "minQty": units_text(self.min_qty),
                 "maxQty": units_text(self.max_qty),
-                "stepSize": units_text(self.step),
+                "stepSize": units_text(self.step_size),
             },
-            {"filterType": "ICEBERG_PARTS", "limit": 10},
+            {"filterType": "ICEBERG_PARTS", "limit": self.iceberg_parts},
             {
                 "filterType": "MARKET_LOT_SIZE",
                 "minQty": units_text(0),
@@ -116,8 +154,23 @@ class Instrument:
                 "applyMaxToMarket": False,
                 "avgPriceMins": self.avg_price_mins,
             },
+            {
+                "filterType": "TRAILING_DELTA",
+                "minTrailingAboveDelta": self.trailing_min,
+                "maxTrailingAboveDelta": self.trailing_max,
+                "minTrailingBelowDelta": self.trailing_min,
+                "maxTrailingBelowDelta": self.trailing_max,
+            },
             {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": self.max_orders},
-            {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
+            {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": self.max_algo_orders},
+            {"filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": self.max_iceberg_orders},
+            {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": self.max_order_lists},
+            {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": self.max_amends},
+            *(
+                [{"filterType": "MAX_POSITION", "maxPosition": units_text(self.max_position)}]
+                if self.max_position
+                else []
+            ),
         ]
 
     def info(self, status: str) -> dict[str, Any]:
@@ -132,15 +185,15 @@ class Instrument:
             "quoteAssetPrecision": 8,
             "baseCommissionPrecision": 8,
             "quoteCommissionPrecision": 8,
-            "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
-            "icebergAllowed": False,
-            "ocoAllowed": False,
-            "otoAllowed": False,
+            "orderTypes": list(SPOT_ORDER_TYPES),
+            "icebergAllowed": True,
+            "ocoAllowed": True,
+            "otoAllowed": True,
             "opoAllowed": False,
             "quoteOrderQtyMarketAllowed": True,
-            "allowTrailingStop": False,
-            "cancelReplaceAllowed": False,
-            "amendAllowed": False,
+            "allowTrailingStop": True,
+            "cancelReplaceAllowed": True,
+            "amendAllowed": True,
             "pegInstructionsAllowed": False,
             "isSpotTradingAllowed": True,
             "isMarginTradingAllowed": False,
@@ -148,7 +201,7 @@ class Instrument:
             "permissions": [],
             "permissionSets": [["SPOT"]],
             "defaultSelfTradePreventionMode": "NONE",
-            "allowedSelfTradePreventionModes": ["NONE"],
+            "allowedSelfTradePreventionModes": list(MODES),
         }
 
 
@@ -218,6 +271,7 @@ def make_instrument(
         market_max_qty=max_qty // 5 // step * step,
         min_notional=min_notional,
         max_notional=9_000_000 * SCALE,
+        max_position=max_qty * MAX_POSITION_ORDERS,
     )
 
 
@@ -233,6 +287,8 @@ def instrument_for_price(symbol: str, price: float, volume_decimals: int = 8) ->
 
 
 DEFAULT_STEP_DECIMALS = 5
+# Far above what one account needs: ten thousand of the largest orders.
+MAX_POSITION_ORDERS = 10_000
 
 
 def _leading_zeros(price: float) -> int:

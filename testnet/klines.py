@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
+
+from testnet.bars import Bar, merged, traded
+from testnet.seconds import SECOND_MS, Seconds
+
+__all__ = ["DAY_MS", "HOUR_MS", "INTERVALS", "MINUTE_MS", "Bar", "Klines", "end_of", "merged", "open_of"]
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
@@ -28,8 +34,9 @@ INTERVALS: dict[str, int] = {
     "1w": 7 * DAY_MS,
     "1M": 0,  # calendar months
 }
+ONE_SECOND = "1s"  # kept apart: only the recent past, and not over a restart
 # About a week of minutes; longer bars are fewer, so the same count reaches further back.
-KEEP = {"1m": 10_080}
+KEEP_MINUTES = 10_080
 KEEP_OTHER = 5_000
 
 
@@ -50,47 +57,17 @@ def end_of(interval: str, open_ms: int) -> int:
         first = datetime.fromtimestamp(open_ms // 1000, UTC)
         following = (first + timedelta(days=32)).replace(day=1)
         return int(following.timestamp()) * 1000
-    return open_ms + INTERVALS[interval]
-
-
-class Bar(NamedTuple):
-    """One candle: prices in ticks, volumes in steps, quote amounts in 1e-8 units."""
-
-    open_ms: int
-    open: int
-    high: int
-    low: int
-    close: int
-    volume: int = 0
-    quote: int = 0
-    trades: int = 0
-    taker_volume: int = 0
-    taker_quote: int = 0
-
-
-def merged(first: Bar | None, second: Bar) -> Bar:
-    """`first` followed by `second`; a bar without trades adds only its close."""
-    if first is None:
-        return second
-    return Bar(
-        first.open_ms,
-        first.open,
-        max(first.high, second.high),
-        min(first.low, second.low),
-        second.close,
-        first.volume + second.volume,
-        first.quote + second.quote,
-        first.trades + second.trades,
-        first.taker_volume + second.taker_volume,
-        first.taker_quote + second.taker_quote,
-    )
+    return open_ms + (SECOND_MS if interval == ONE_SECOND else INTERVALS[interval])
 
 
 class Klines:
     """All candles of one symbol: a running minute, running longer bars, and closed ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep_minutes: int = KEEP_MINUTES, keep_other: int = KEEP_OTHER) -> None:
+        self._keep_minutes = keep_minutes
+        self._keep_other = keep_other
         self.minute: Bar | None = None
+        self.seconds = Seconds()
         self.closed: dict[str, list[Bar]] = {name: [] for name in INTERVALS}
         self._running: dict[str, Bar] = {}
 
@@ -98,27 +75,26 @@ class Klines:
         """Open a minute in which nothing has traded yet."""
         self.minute = Bar(open_ms, price, price, price, price)
 
-    def record(self, price: int, steps: int, quote: int, *, taker_buys: bool) -> None:
-        """Count one trade in the running minute; its first trade sets the open."""
+    def record(
+        self, price: int, steps: int, quote: int, *, taker_buys: bool, time_ms: int | None = None
+    ) -> None:
+        """Count one trade in the running minute; its first trade sets the open.
+
+        With its time it also counts in the one-second candles.
+        """
+        if self.minute is None:
+            return
+        self.minute = traded(self.minute, price, steps, quote, taker_buys=taker_buys)
+        if time_ms is not None:
+            self.seconds.record(time_ms, price, steps, quote, taker_buys=taker_buys)
+
+    def quote(self, price: int) -> None:
+        """Move the running minute to a price that is not a trade (an index, say)."""
         bar = self.minute
-        if bar is None:
-            return
-        buys = (steps, quote) if taker_buys else (0, 0)
-        if bar.trades == 0:
-            self.minute = Bar(bar.open_ms, price, price, price, price, steps, quote, 1, *buys)
-            return
-        self.minute = Bar(
-            bar.open_ms,
-            bar.open,
-            max(bar.high, price),
-            min(bar.low, price),
-            price,
-            bar.volume + steps,
-            bar.quote + quote,
-            bar.trades + 1,
-            bar.taker_volume + buys[0],
-            bar.taker_quote + buys[1],
-        )
+        if bar is not None:
+            self.minute = bar._replace(
+                high=max(bar.high, price), low=min(bar.low, price), close=price, trades=bar.trades + 1
+            )
 
     def close_minute(self) -> list[tuple[str, Bar]]:
         """Close the running minute and open the next; return every bar that closed with it."""
@@ -164,6 +140,13 @@ class Klines:
                 self._running.pop(name, None)
             else:
                 self._running[name] = running
+
+    def follow(self, source: Klines, convert: Callable[[Bar], Bar]) -> None:
+        """Take over another symbol's closed and unfinished candles, each converted; its minute is not."""
+        for name, bars in source.closed.items():
+            keep = self._keep_minutes if name == "1m" else self._keep_other
+            self.closed[name] = [convert(bar) for bar in bars[-keep:]]
+        self._running = {name: convert(bar) for name, bar in source._running.items()}
 
     def state(self) -> dict[str, Any]:
         """Everything, as plain lists."""
@@ -217,7 +200,7 @@ class Klines:
     def _keep(self, interval: str, bar: Bar) -> None:
         bars = self.closed[interval]
         bars.append(bar)
-        keep = _keep_count(interval)
+        keep = self._keep_minutes if interval == "1m" else self._keep_other
         if len(bars) > keep + keep // 8:
             del bars[: len(bars) - keep]
 
@@ -229,7 +212,3 @@ def _reopened(running: Bar, bar: Bar) -> Bar:
 
 def _open(bar: Bar) -> int:
     return bar.open_ms
-
-
-def _keep_count(interval: str) -> int:
-    return KEEP.get(interval, KEEP_OTHER)

@@ -6,11 +6,14 @@ from typing import Any
 
 from testnet.exchange import Exchange
 from testnet.orders import Fill, Order
+from testnet.usdm.algo import AlgoOrder
+from testnet.usdm.income import Income
+from testnet.usdm.positions import Position
 from testnet.values import units_text
 
 
 def ledger_json(exchange: Exchange, account_id: str | None) -> dict[str, Any]:
-    """Orders, fills, balances and transfers of one account or all, with one sequence for everything."""
+    """Everything of one account or all, with one sequence for everything."""
     accounts = exchange.accounts
     chosen = [accounts.get(account_id)] if account_id else list(accounts.by_id.values())
     shelves = [
@@ -19,6 +22,8 @@ def ledger_json(exchange: Exchange, account_id: str | None) -> dict[str, Any]:
     orders = [order for shelf in shelves if shelf for order in shelf.orders.values()]
     fills = [fill for shelf in shelves if shelf for fill in shelf.fills]
     ids = {account.account_id for account in chosen}
+    usdm = exchange.usdm_market
+    income = [row for account in chosen for row in usdm.income.of(account.account_id)]
     return {
         "orders": [_order(order) for order in sorted(orders, key=lambda order: order.events[0][0])],
         "fills": [_fill(fill) for fill in sorted(fills, key=lambda fill: fill.seq)],
@@ -28,25 +33,90 @@ def ledger_json(exchange: Exchange, account_id: str | None) -> dict[str, Any]:
                     asset: {"free": units_text(b.free), "locked": units_text(b.locked)}
                     for asset, b in sorted(account.balances.items())
                 },
-                "usdm": {},
+                "usdm": {
+                    asset: {"wallet": units_text(units)}
+                    for asset, units in sorted(usdm.accounts.of(account.account_id).wallets.items())
+                },
             }
             for account in chosen
         },
-        "positions": [],
-        "income": [],
-        "transfers": [
-            {
-                "seq": t.seq,
-                "account_id": t.account_id,
-                "market": "spot",
-                "asset": t.asset,
-                "amount": units_text(t.amount),
-                "at": t.time_ms,
-            }
-            for t in exchange.transfers
-            if t.account_id in ids
+        "positions": [
+            _position(account.account_id, position)
+            for account in chosen
+            for position in usdm.accounts.of(account.account_id).held()
         ],
+        "income": [_income(row) for row in sorted(income, key=lambda row: row.seq)],
+        "algo_orders": [
+            _algo(algo) for account in chosen for algo in usdm.algos.shelf(account.account_id).by_id.values()
+        ],
+        "transfers": _transfers(exchange, ids),
         "seq": exchange.seq,
+    }
+
+
+def _transfers(exchange: Exchange, ids: set[str]) -> list[dict[str, Any]]:
+    rows = [("spot", row) for row in exchange.transfers] + [
+        ("usdm", row) for row in exchange.usdm_market.transfers
+    ]
+    return [
+        {
+            "seq": row.seq,
+            "account_id": row.account_id,
+            "market": market,
+            "asset": row.asset,
+            "amount": units_text(row.amount),
+            "at": row.time_ms,
+        }
+        for market, row in sorted(rows, key=lambda pair: pair[1].seq)
+        if row.account_id in ids
+    ]
+
+
+def _position(account_id: str, position: Position) -> dict[str, Any]:
+    return {
+        "account_id": account_id,
+        "symbol": position.symbol,
+        "position_side": position.side,
+        "quantity": units_text(position.steps * position.instrument.step),
+        # What the quantity was bought (negative: sold) for: wallets minus costs are what was transferred.
+        "cost": units_text(position.cost),
+        "entry_price": units_text(position.entry_price()),
+        "isolated_wallet": units_text(position.isolated),
+        "realized_pnl": units_text(position.accumulated),
+        "at": position.updated_ms,
+    }
+
+
+def _income(row: Income) -> dict[str, Any]:
+    return {
+        "seq": row.seq,
+        "account_id": row.account_id,
+        "symbol": row.symbol,
+        "type": row.kind,
+        "asset": row.asset,
+        "amount": units_text(row.units),
+        "info": row.info,
+        "trade_id": row.trade_id,
+        "at": row.time_ms,
+    }
+
+
+def _algo(algo: AlgoOrder) -> dict[str, Any]:
+    return {
+        "account_id": algo.account_id,
+        "market": "usdm",
+        "symbol": algo.instrument.symbol,
+        "algo_id": algo.algo_id,
+        "client_algo_id": algo.client_algo_id,
+        "side": algo.side,
+        "position_side": algo.position_side,
+        "type": algo.type,
+        "trigger_price": units_text(algo.trigger_price),
+        "price": units_text(algo.price),
+        "qty": units_text(algo.quantity),
+        "status": algo.status.value,
+        "order_id": algo.order_id,
+        "events": [{"seq": seq, "status": status, "at": at} for seq, status, at in algo.events],
     }
 
 
@@ -85,6 +155,7 @@ def _fill(fill: Fill) -> dict[str, Any]:
         "commission_asset": fill.commission_asset,
         "maker": fill.maker,
         "realized_pnl": units_text(fill.realized),
+        "position_side": fill.position_side,
         "counterparty": fill.counterparty,
         "at": fill.time_ms,
     }

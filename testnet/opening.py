@@ -9,16 +9,22 @@ from pathlib import Path
 
 from testnet.clock import MarketClock, wall_ms
 from testnet.exchange import Exchange
-from testnet.instruments import DEFAULT_SYMBOLS, Character, catalog_instrument
+from testnet.instruments import DEFAULT_SYMBOLS, Character, UnknownInstrument, catalog_instrument
 from testnet.journal import Journal
 from testnet.klines import DAY_MS, MINUTE_MS
 from testnet.listing import Listing
-from testnet.market.candles import CandleFile, find_files, read_candles
+from testnet.market.candles import CandleFile
 from testnet.market.history import generate
-from testnet.market.replay import ReplayFeed, load_history
+from testnet.market.replay import ReplayFeed
 from testnet.market.synthetic import SyntheticFeed
 from testnet.recovery import Recovery
+from testnet.replay_opening import read_folder, read_funding, read_usdm_folder, replay_feed
+from testnet.schedule import Schedule
 from testnet.snapshots import snapshot
+from testnet.symbol_actions import SymbolDesk
+from testnet.truth import TruthBook
+from testnet.usdm.feed import PerpetualFeed
+from testnet.usdm.opening import PerpetualOptions, default_symbols, open_perpetual
 from testnet.values import SCALE
 
 log = logging.getLogger("testnet")
@@ -39,6 +45,8 @@ class MarketOptions:
     speed: float = 1.0
     start_ms: int | None = None
     symbols: tuple[str, ...] = ()
+    # None lists a perpetual for every spot symbol that can have one.
+    usdm_symbols: tuple[str, ...] | None = None
     replay: Path | None = None
     data_dir: Path | None = None
     catch_up: bool = False
@@ -52,6 +60,8 @@ class Opened:
 
     exchange: Exchange
     recovered: bool
+    desk: SymbolDesk
+    schedule: Schedule
     delisted: set[str] = field(default_factory=set)
 
 
@@ -60,7 +70,8 @@ def open_exchange(options: MarketOptions) -> Opened:
 
     Raises
     ------
-    BadStart : unknown symbols or a start outside the replayed data.
+    BadStart : a perpetual that cannot be, or a start outside the replayed data.
+    UnknownInstrument : a symbol that is not built in.
     DataDirectoryInUse : another process has the data directory.
     """
     journal = Journal(options.data_dir)
@@ -68,8 +79,14 @@ def open_exchange(options: MarketOptions) -> Opened:
     files = _replay_files(options)
     clock = MarketClock(_start_ms(options, files), speed=options.speed, catch_up=options.catch_up)
     exchange = Exchange(clock, journal, options.seed)
+    schedule = Schedule(journal.append)
+    delisted: set[str] = set()
+    desk = SymbolDesk(exchange, schedule, delisted)
+    truth = TruthBook(exchange.driver, journal.append)
+    exchange.parts += [schedule, desk, truth]
     recovery = Recovery(exchange)
     recovered = options.data_dir is not None and recovery.load(options.data_dir)
+    delisted |= recovery.delisted
     journal.open()
     symbols = list(files) or list(options.symbols or DEFAULT_SYMBOLS)
     known = [symbol for symbol in exchange.spot.listings if symbol not in symbols]
@@ -77,21 +94,54 @@ def open_exchange(options: MarketOptions) -> Opened:
         if f"spot:{symbol}" in recovery.delisted:
             continue
         _open_symbol(exchange, recovery, symbol, files.get(symbol), options)
+    _open_perpetuals(exchange, recovery, options)
     recovery.rest_orders()
     for key, (engine, _, feed) in exchange.driver.driven.items():
         if key in recovery.feed_states:
             feed.open_minute(engine, exchange.driver.next_ms)
-    journal.replace(snapshot(exchange, recovery.delisted))
+    _recall_truth(exchange, recovery, truth)
+    journal.replace(snapshot(exchange, delisted))
     exchange.journal_clock()
     journal.flush()
-    return Opened(exchange, recovered, recovery.delisted)
+    exchange.market_listeners.append(truth)
+    return Opened(exchange, recovered, desk, schedule, delisted)
+
+
+def _recall_truth(exchange: Exchange, recovery: Recovery, truth: TruthBook) -> None:
+    """Give recovered feeds their past back, and write down a new feed's."""
+    for key, (_, _, feed) in exchange.driver.driven.items():
+        market = feed.market if isinstance(feed, PerpetualFeed) else feed
+        if key in recovery.feed_states and isinstance(market, SyntheticFeed):
+            market.load_truth(truth.rows(key, exchange.driver.next_ms))
+        else:
+            truth.note(key, feed.truth())
 
 
 def _replay_files(options: MarketOptions) -> dict[str, CandleFile]:
     if options.replay is None:
         return {}
-    paths = find_files(options.replay, list(options.symbols) or None)
-    return {symbol: read_candles(path) for symbol, path in paths.items()}
+    return read_folder(options.replay, list(options.symbols) or None)
+
+
+def _open_perpetuals(exchange: Exchange, recovery: Recovery, options: MarketOptions) -> None:
+    exchange.marks.keep(exchange.usdm)
+    files = read_usdm_folder(options.replay) if options.replay is not None else {}
+    terms = PerpetualOptions(
+        options.seed,
+        options.minute_days,
+        options.hour_days,
+        files,
+        read_funding(options.replay) if options.replay is not None else {},
+    )
+    wanted = default_symbols(exchange) if options.usdm_symbols is None else list(options.usdm_symbols)
+    for symbol in dict.fromkeys([*wanted, *exchange.usdm.listings]):
+        key = f"usdm:{symbol}"
+        if key in recovery.delisted:
+            continue
+        try:
+            open_perpetual(exchange, symbol, terms, recovery.feed_states.get(key))
+        except UnknownInstrument as error:
+            raise BadStart(str(error)) from error
 
 
 def _start_ms(options: MarketOptions, files: dict[str, CandleFile]) -> int:
@@ -122,7 +172,14 @@ def _open_symbol(
         state = recovery.feed_states.get(listing.instrument.key)
     feed: SyntheticFeed | ReplayFeed
     if file is not None:
-        feed = _replay_feed(exchange, listing, file, options, is_new=state is None)
+        feed = replay_feed(
+            exchange,
+            listing,
+            file,
+            minute_days=options.minute_days,
+            seed=options.seed,
+            is_new=state is None,
+        )
     else:
         feed = _synthetic_feed(exchange, listing, options, is_new=state is None)
     if state is not None:
@@ -163,22 +220,3 @@ def _synthetic_feed(
     feed = SyntheticFeed(listing, past.price * SCALE / instrument.tick, past.regime, rng)
     feed.load_truth(past.truth)
     return feed
-
-
-def _replay_feed(
-    exchange: Exchange, listing: Listing, file: CandleFile, options: MarketOptions, *, is_new: bool
-) -> ReplayFeed:
-    now = exchange.driver.next_ms
-    if is_new:
-        before = sum(1 for candle in file.candles if candle.open_ms + file.length_ms <= now)
-        load_history(listing.klines, file, before, now - options.minute_days * DAY_MS, options.seed)
-        last = file.candles[max(0, before - 1)]
-        listing.tape.last_price = (last.close if before else last.open) // listing.instrument.tick
-        listing.path_price = listing.tape.last_price
-    start = now
-    for candle in file.candles:
-        # Starting inside a candle prints it from its beginning, so that it still comes out whole.
-        if candle.open_ms <= now < candle.open_ms + file.length_ms:
-            start = candle.open_ms
-            break
-    return ReplayFeed(listing, file, start, options.seed, exchange.clock)

@@ -37,11 +37,13 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 class StopTerms:
     """When a conditional spot order starts to work: `price` in 1e-8 units (0 when it only trails).
 
-    `trailing_bips` is the distance it keeps from the best price seen, in basis points.
+    `trailing_bips` is the distance it keeps from the best price seen, in basis points. `reserve` is the
+    price in ticks at which a buy without a limit sets money aside while it waits.
     """
 
     price: int
     trailing_bips: int = 0
+    reserve: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,30 @@ class PositionTerms:
     good_till_ms: int = 0
     # The type a client asked for, where a conditional order became this one.
     original_type: str = ""
+
+
+NO_LIMIT = frozenset({"MARKET", "STOP_LOSS", "TAKE_PROFIT"})
+
+
+def triggers_above(kind: str, side: str) -> bool:
+    """True for a conditional type that waits for the price to rise to its stop price."""
+    return kind.startswith("STOP_LOSS") == (side == "BUY")
+
+
+@dataclass(frozen=True, slots=True)
+class PreventedMatch:
+    """A trade of an account with itself that did not happen; steps are what each order lost, 0 for none."""
+
+    match_id: int
+    symbol: str
+    account_id: str
+    mode: str
+    price: int
+    taker_id: int
+    maker_id: int
+    taker_steps: int
+    maker_steps: int
+    time_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +160,13 @@ class Order:
     status: Status = Status.NEW
     executed: int = 0
     executed_quote: int = 0
+    # Steps that self-trade prevention took away, and the last match it prevented.
+    prevented: int = 0
+    prevented_match_id: int = -1
+    # When a trailing stop began to follow the market; 0 before.
+    trailing_ms: int = 0
+    amends: int = 0
+    expiry_reason: str = ""
     locked: int = 0
     events: list[tuple[int, str, int]] = field(default_factory=list)
 
@@ -167,7 +200,7 @@ class Order:
     @property
     def takes_any_price(self) -> bool:
         """True for an order without a limit."""
-        return self.type == "MARKET"
+        return self.type in NO_LIMIT
 
     @property
     def rests(self) -> bool:
@@ -181,8 +214,8 @@ class Order:
 
     @property
     def remaining(self) -> int:
-        """Steps not yet executed."""
-        return self.steps - self.executed
+        """Steps that may still be executed."""
+        return self.steps - self.executed - self.prevented
 
     @property
     def is_open(self) -> bool:

@@ -114,7 +114,7 @@ def order_record(order: Order) -> Record:
     if order.iceberg:
         record["ice"] = order.iceberg
     if order.stop is not None:
-        record["stop"] = [order.stop.price, order.stop.trailing_bips]
+        record["stop"] = [order.stop.price, order.stop.trailing_bips, order.stop.reserve]
     if order.position is not None:
         record["pos"] = asdict(order.position)
     if order.list_id != -1:

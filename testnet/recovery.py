@@ -11,9 +11,11 @@ from testnet.exchange import Exchange
 from testnet.instruments import Character, Instrument
 from testnet.journal import read_records, read_snapshot
 from testnet.klines import Bar
+from testnet.liquidity import crosses
 from testnet.listing import Listing, SymbolStatus
-from testnet.orders import Order, Status
+from testnet.orders import Order, PreventedMatch, Status
 from testnet.persistence import Handler, Record, order_of_record
+from testnet.self_trades import note_prevention
 from testnet.snapshots import restore
 from testnet.tape import Trade
 
@@ -42,6 +44,9 @@ class Recovery:
             "order": self._order,
             "trade": self._trade,
             "done": self._done,
+            "enter": self._enter,
+            "work": self._work,
+            "prevent": self._prevent,
             "bar": self._bar,
             "clock": self._clock,
         }
@@ -73,16 +78,32 @@ class Recovery:
         return snapshot is not None or count > 0
 
     def rest_orders(self) -> None:
-        """Put open orders back on their books, behind what the makers quote now."""
+        """Put open orders back on their books, behind what the makers quote now.
+
+        One that the market has crossed meanwhile trades first; one that never rests, and so was cut short
+        by the crash, expires.
+        """
         for engine in self._exchange.engines.values():
             orders = [order for shelf in engine.shelves.values() for order in shelf.open_orders()]
             for order in sorted(orders, key=lambda order: order.order_id):
-                if order.is_on_book and order.instrument.symbol in engine.listings:
-                    book = engine.listings[order.instrument.symbol].book
-                    book.side(order.side).add(order.price, order.remaining, order)
-                    book.update_id += 1
+                if order.is_open and order.working_ms and order.instrument.symbol in engine.listings:
+                    self._rest(engine, order)
         for part in self._exchange.parts:
             part.recovered()
+
+    def _rest(self, engine: Engine, order: Order) -> None:
+        book = engine.listings[order.instrument.symbol].book
+        best = book.contra(order.side).best()
+        if not order.remaining:
+            engine.close(order, Status.EXPIRED_IN_MATCH)
+        elif not order.rests:
+            engine.close(order, Status.EXPIRED)
+        elif best is not None and crosses(order.side, order.price, best):
+            engine.work(order)
+            engine.clearing.announce(order)
+        else:
+            book.side(order.side).add_order(order)
+            book.update_id += 1
 
     def _engine(self, record: Record) -> Engine:
         return self._exchange.engines[self._instruments[record["k"]].market]
@@ -142,7 +163,7 @@ class Recovery:
     def _trade(self, record: Record) -> None:
         listing, engine = self._listing(record), self._engine(record)
         taker, maker = engine.by_id.get(record["taker"]), engine.by_id.get(record["maker"])
-        if taker is not None:
+        if taker is not None and taker.quote_quantity:
             taker.steps = record["size"]
         quote = record["p"] * record["q"] * listing.instrument.quote_per
         trade = Trade(record["id"], record["p"], record["q"], quote, record["at"], record["m"])
@@ -154,6 +175,21 @@ class Recovery:
     def _done(self, record: Record) -> None:
         self._exchange.clock.now_ms = record["at"]
         self._engine(record).finish(self._order_of(record, record["id"]), Status(record["status"]))
+
+    def _enter(self, record: Record) -> None:
+        self._exchange.clock.now_ms = record["at"]
+        self._engine(record).enter(self._order_of(record, record["id"]), record["at"])
+
+    def _work(self, record: Record) -> None:
+        self._exchange.clock.now_ms = record["at"]
+        self._engine(record).start(self._order_of(record, record["id"]), record["at"])
+
+    def _prevent(self, record: Record) -> None:
+        match = PreventedMatch(*record["m"])
+        taker = self._order_of(record, match.taker_id)
+        if taker.quote_quantity:
+            taker.steps = record["size"]
+        note_prevention(self._engine(record), match)
 
     def _bar(self, record: Record) -> None:
         listing = self._listing(record)

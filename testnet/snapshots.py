@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 
 from testnet.accounts import ApiKey, Permissions
 from testnet.engine import Engine
 from testnet.exchange import Exchange, Transfer
 from testnet.instruments import Character, Instrument
 from testnet.listing import Listing, SymbolStatus
+from testnet.orders import PreventedMatch
 from testnet.persistence import Record, fill_rows, order_rows, read_fills, read_orders
 
 
@@ -67,6 +68,7 @@ def _market(exchange: Exchange, engine: Engine) -> Record:
         "instruments": {key: asdict(instrument) for key, instrument in instruments.items()},
         "orders": order_rows(orders),
         "fills": fill_rows(fills),
+        "prevented": [astuple(match) for match in engine.prevented],
         "listings": {symbol: _listing(exchange, listing) for symbol, listing in engine.listings.items()},
     }
 
@@ -114,6 +116,9 @@ def _restore_market(engine: Engine, raw: Record, restored: Restored) -> None:
         engine.put(order)
     for fill in read_fills(raw["fills"], instruments):
         engine.shelf(fill.account_id).fills.append(fill)
+    for row in raw.get("prevented", []):
+        engine.prevented.append(PreventedMatch(*row))
+        engine.prevented_id = engine.prevented[-1].match_id
     for symbol, state in raw["listings"].items():
         listing = Listing(instruments[f"{engine.market}:{symbol}"], Character(**state["character"]))
         listing.status = SymbolStatus(state["status"])

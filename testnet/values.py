@@ -47,6 +47,20 @@ def units_text(units: int) -> str:
     return f"{units // SCALE}.{units % SCALE:08d}"
 
 
+def fixed_text(units: int, places: int) -> str:
+    """Write 1e-8 units with this many decimals, rounding half up where there are more."""
+    if places == DECIMALS:
+        return units_text(units)
+    scale = 10 ** (DECIMALS - places)
+    rounded = (abs(units) + scale // 2) // scale
+    if units < 0 and rounded:
+        return "-" + fixed_text(-units, places)
+    if places == 0:
+        return str(rounded)
+    base = 10**places
+    return f"{rounded // base}.{rounded % base:0{places}d}"
+
+
 def trimmed_text(units: int) -> str:
     """Write 1e-8 units without trailing zeros."""
     text = units_text(units)

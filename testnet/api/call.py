@@ -60,7 +60,9 @@ Run = Callable[[Call, Any], Json]
 class Endpoint:
     """One thing clients may ask: `parse` complains about parameters, `run` does the work after security.
 
-    `security` is NONE, USER_DATA or TRADE.
+    `security` is NONE, USER_STREAM (a key without signature), USER_DATA or TRADE; `market` decides the
+    limits that are charged and the words of some refusals. With `places_order` the answer carries the
+    order counts.
     """
 
     method: str
@@ -71,6 +73,7 @@ class Endpoint:
     security: str = "NONE"
     ws_method: str | None = None
     places_order: bool = False
+    market: str = "spot"
 
 
 def fixed(weight: int) -> Weight:

@@ -9,17 +9,23 @@ from typing import Any
 
 from testnet.accounts import ApiKey
 from testnet.api.call import Call, Endpoint, Json, Venue
+from testnet.api.limits import MARKET_LIMITS
 from testnet.api.params import Params
 from testnet.api.security import check_signature, check_timing, find_key
 from testnet.errors import ApiError, key_rejected
 from testnet.faults import MESSAGES, Edge, Faults, error_of
-from testnet.spot.api import account, orders, public
+from testnet.spot import api as spot_api
+from testnet.usdm import api as usdm_api
 
 log = logging.getLogger("testnet")
 
-ENDPOINTS: list[Endpoint] = [*public.ENDPOINTS, *orders.ENDPOINTS, *account.ENDPOINTS]
+ENDPOINTS: list[Endpoint] = [*spot_api.ENDPOINTS, *usdm_api.ENDPOINTS]
 BY_PATH: dict[tuple[str, str], Endpoint] = {(e.method, e.path): e for e in ENDPOINTS}
-BY_WS_METHOD: dict[str, Endpoint] = {e.ws_method: e for e in ENDPOINTS if e.ws_method is not None}
+# Both WebSocket APIs have an `order.place`, each of its own market.
+BY_WS_METHOD: dict[str, dict[str, Endpoint]] = {
+    market: {e.ws_method: e for e in ENDPOINTS if e.ws_method is not None and e.market == market}
+    for market in MARKET_LIMITS
+}
 # A request the venue says it lost may still execute up to this much later.
 MAX_LATE_MS = 60_000
 
@@ -47,9 +53,9 @@ class Gate:
         self.faults = faults
         self._late: set[asyncio.Task[None]] = set()
 
-    def charge(self, address: str, weight: int) -> int:
+    def charge(self, address: str, weight: int, market: str = "spot") -> int:
         """Count request weight; ApiError 429 or 418 above the limits."""
-        return self.venue.limits.charge(address, weight, self.venue.server_ms())
+        return self.venue.limits.charge(address, weight, self.venue.server_ms(), market)
 
     async def run(
         self, endpoint: Endpoint, params: Params, credentials: Credentials, wire: str
@@ -98,13 +104,15 @@ class Gate:
     def _authenticate(self, endpoint: Endpoint, call: Call, credentials: Credentials) -> None:
         key = credentials.session_key or find_key(self.venue.exchange.accounts, credentials.api_key)
         permitted = key.permissions.trade if endpoint.security == "TRADE" else key.permissions.read
-        if not permitted:
+        if not permitted or (endpoint.market == "usdm" and not key.permissions.futures):
             raise key_rejected()
+        call.key = key
+        call.account = self.venue.exchange.accounts.by_id[key.account_id]
+        if endpoint.security == "USER_STREAM":
+            return
         check_timing(call.params, self.venue.server_ms())
         if credentials.session_key is None:
             self.verify(key, credentials)
-        call.key = key
-        call.account = self.venue.exchange.accounts.by_id[key.account_id]
 
     def verify(self, key: ApiKey, credentials: Credentials) -> None:
         """Accept a signature over any of the texts the client may have signed; -1022 otherwise."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from urllib.parse import unquote_plus
@@ -10,6 +9,7 @@ from urllib.parse import unquote_plus
 from testnet.errors import ApiError, illegal_characters, mandatory, too_precise
 from testnet.klines import INTERVALS
 from testnet.values import DECIMAL_PATTERN, MalformedDecimal, TooPrecise, parse_units
+from testnet.wire_json import read_json
 
 _INTEGER = re.compile(r"[0-9]{1,20}", re.ASCII)
 _INTEGER_RANGE = "^[0-9]{1,20}$"
@@ -26,13 +26,15 @@ MAX_RECV_WINDOW_MS = 60_000.0
 class Params:
     """Parameters of one request; an empty value counts as not sent."""
 
-    __slots__ = ("values",)
+    __slots__ = ("market", "values")
 
-    def __init__(self, values: dict[str, str]) -> None:
+    def __init__(self, values: dict[str, str], market: str = "spot") -> None:
         self.values = values
+        # Some refusals read differently on the futures market.
+        self.market = market
 
     @classmethod
-    def from_raw(cls, query: str, body: str) -> Params:
+    def from_raw(cls, query: str, body: str, market: str = "spot") -> Params:
         """Decode a raw query string and form body; a name in both takes the query's value.
 
         Raises
@@ -41,7 +43,7 @@ class Params:
         """
         values = _decode(body)
         values.update(_decode(query))
-        return cls(values)
+        return cls(values, market)
 
     def has(self, name: str) -> bool:
         """True when a non-empty value was sent."""
@@ -90,7 +92,7 @@ class Params:
         except MalformedDecimal:
             raise illegal_characters(name, DECIMAL_PATTERN) from None
         except TooPrecise:
-            raise too_precise(name) from None
+            raise too_precise(name, self.market) from None
 
     def boolean(self, name: str, *, default: bool) -> bool:
         """An optional `true` or `false`."""
@@ -118,7 +120,7 @@ class Params:
             return None
         pattern = r'^\[("[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}){0,1}\]$'
         try:
-            names = json.loads(self.values["symbols"])
+            names = read_json(self.values["symbols"])
         except ValueError:
             raise illegal_characters("symbols", pattern) from None
         if (
@@ -129,9 +131,9 @@ class Params:
             raise illegal_characters("symbols", pattern)
         return names
 
-    def interval(self) -> str:
-        """A mandatory candle interval."""
-        return self.choice("interval", INTERVALS, -1120, "Invalid interval.")
+    def interval(self, *more: str) -> str:
+        """A mandatory candle interval, of the common ones or one of `more`."""
+        return self.choice("interval", {*INTERVALS, *more}, -1120, "Invalid interval.")
 
     def client_id(self, name: str) -> str | None:
         """An optional client order id."""

@@ -7,10 +7,14 @@ import binascii
 import hashlib
 import hmac
 import re
+from functools import lru_cache
 from urllib.parse import unquote
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from testnet.accounts import Accounts, ApiKey, is_key_shaped
@@ -19,6 +23,7 @@ from testnet.errors import ApiError, bad_signature, key_format, key_rejected, ma
 
 _SIGNATURE = re.compile(r"(^|&)signature=([^&]*)")
 AHEAD_MS = 1_000
+MIN_RSA_BITS, MAX_RSA_BITS = 2_048, 4_096
 
 
 def split_signature(raw: str) -> tuple[str, str | None]:
@@ -63,28 +68,37 @@ def check_signature(key: ApiKey, payload: str, signature: str | None) -> None:
     """Verify a signature over the raw payload; -1102 when absent, -1022 when wrong."""
     if not signature:
         raise mandatory("signature")
-    if key.kind == "ED25519":
-        _check_ed25519(key.secret, payload, unquote(signature))
+    if key.kind != "HMAC":
+        _check_asymmetric(key, payload, unquote(signature))
         return
     expected = hmac.new(key.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), signature.lower().encode()):
         raise bad_signature()
 
 
-def _check_ed25519(pem: str, payload: str, signature: str) -> None:
-    public = load_ed25519(pem)
+def _check_asymmetric(key: ApiKey, payload: str, signature: str) -> None:
+    public = load_public_key(key.kind, key.secret)
     try:
-        public.verify(base64.b64decode(signature, validate=True), payload.encode())
+        raw = base64.b64decode(signature, validate=True)
+        if isinstance(public, RSAPublicKey):
+            public.verify(raw, payload.encode(), PKCS1v15(), SHA256())
+        else:
+            public.verify(raw, payload.encode())
     except (InvalidSignature, binascii.Error, ValueError):
         raise bad_signature() from None
 
 
-def load_ed25519(pem: str) -> Ed25519PublicKey:
-    """Read a PEM public key; ApiError -1100 when it is not Ed25519."""
+@lru_cache(maxsize=1_024)
+def load_public_key(kind: str, pem: str) -> Ed25519PublicKey | RSAPublicKey:
+    """Read a PEM public key; ApiError -1100 when it is not of this kind (ED25519 or RSA)."""
+    wanted, label = (RSAPublicKey, "RSA") if kind == "RSA" else (Ed25519PublicKey, "Ed25519")
+    refusal = ApiError(-1100, f"public_key: expected an {label} public key in PEM form")
     try:
         public = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm):
-        raise ApiError(-1100, "public_key: expected an Ed25519 public key in PEM form") from None
-    if not isinstance(public, Ed25519PublicKey):
-        raise ApiError(-1100, "public_key: expected an Ed25519 public key in PEM form")
+        raise refusal from None
+    if not isinstance(public, wanted):
+        raise refusal
+    if isinstance(public, RSAPublicKey) and not MIN_RSA_BITS <= public.key_size <= MAX_RSA_BITS:
+        raise ApiError(-1100, f"public_key: expected {MIN_RSA_BITS} to {MAX_RSA_BITS} bits")
     return public

@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 from testnet.instruments import Instrument, make_instrument, precision_of
 from testnet.klines import INTERVALS
+from testnet.market.trades import TRADES_NAME, TradeFile, read_trades
 from testnet.values import SCALE, MalformedDecimal, TooPrecise, parse_units
 
 _NAME = re.compile(r"([A-Z0-9]{5,20})_([0-9]+[mhdw])\.csv(\.gz)?")
 _HEADER = ["date", "open", "high", "low", "close", "volume"]
-_ARCHIVE_COLUMNS = 12
+_TRADES_RANK = {"trades": -2, "aggTrades": -1}
 
 
 class BadCandleFile(ValueError):
@@ -37,11 +38,15 @@ class Candle(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CandleFile:
-    """All candles of one symbol and the instrument that represents them exactly."""
+    """All candles of one symbol and the instrument that represents them exactly.
+
+    `trades` is where they come from when the recording is one of trades, not of candles.
+    """
 
     instrument: Instrument
     interval: str
     candles: list[Candle]
+    trades: TradeFile | None = None
 
     @property
     def length_ms(self) -> int:
@@ -50,7 +55,7 @@ class CandleFile:
 
 
 def find_files(folder: Path, symbols: list[str] | None) -> dict[str, Path]:
-    """The file of each symbol in a folder; where several intervals exist, the shortest.
+    """The file of each symbol in a folder; where several exist, trades before the shortest interval.
 
     Raises
     ------
@@ -58,27 +63,38 @@ def find_files(folder: Path, symbols: list[str] | None) -> dict[str, Path]:
     """
     found: dict[str, tuple[int, Path]] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        match = _NAME.fullmatch(path.name)
-        if match is None or match.group(2) not in INTERVALS:
-            continue
-        length = INTERVALS[match.group(2)]
+        match = TRADES_NAME.fullmatch(path.name)
+        if match is not None:
+            length = _TRADES_RANK[match.group(2)]
+        else:
+            match = _NAME.fullmatch(path.name)
+            if match is None or match.group(2) not in INTERVALS:
+                continue
+            length = INTERVALS[match.group(2)]
         if match.group(1) not in found or length < found[match.group(1)][0]:
             found[match.group(1)] = (length, path)
     if not found:
-        raise BadCandleFile(f"{folder}: no file named SYMBOL_INTERVAL.csv or .csv.gz")
+        raise BadCandleFile(
+            f"{folder}: no file named SYMBOL_INTERVAL.csv, SYMBOL_trades.csv or SYMBOL_aggTrades.csv (or .gz)"
+        )
     missing = [symbol for symbol in symbols or [] if symbol not in found]
     if missing:
-        raise BadCandleFile(f"{folder}: no candles for {', '.join(missing)}")
+        raise BadCandleFile(f"{folder}: no candles or trades for {', '.join(missing)}")
     return {symbol: found[symbol][1] for symbol in (symbols or sorted(found))}
 
 
 def read_candles(path: Path) -> CandleFile:
     """Read `date,open,high,low,close,volume` or the venue's 12-column archive form, also gzipped.
 
+    A file of trades gives the one-minute candles they make.
+
     Raises
     ------
     BadCandleFile : unreadable rows, impossible prices, or times that do not ascend.
+    BadTradeFile : the same of a trade file.
     """
+    if TRADES_NAME.fullmatch(path.name):
+        return _of_trades(read_trades(path))
     match = _NAME.fullmatch(path.name)
     if match is None:
         raise BadCandleFile(f"{path.name}: expected SYMBOL_INTERVAL.csv or .csv.gz")
@@ -101,6 +117,17 @@ def read_candles(path: Path) -> CandleFile:
     if len(candles) < 2:
         raise BadCandleFile(f"{path.name}: needs at least two candles")
     return CandleFile(_instrument(symbol, candles), interval, candles)
+
+
+def _of_trades(file: TradeFile) -> CandleFile:
+    tick, step = file.instrument.tick, file.instrument.step
+    candles = [
+        Candle(
+            bar.open_ms, bar.open * tick, bar.high * tick, bar.low * tick, bar.close * tick, bar.volume * step
+        )
+        for bar in file.bars
+    ]
+    return CandleFile(file.instrument, "1m", candles, file)
 
 
 def _candle(row: list[str]) -> Candle:

@@ -10,7 +10,7 @@ from testnet.clock import MarketClock
 from testnet.engine import Engine
 from testnet.klines import MINUTE_MS, Bar
 from testnet.listing import Listing, SymbolStatus
-from testnet.market.feed import Feed
+from testnet.market.feed import Feed, TimedFeed
 
 TICK_MS = 100  # wall time between steps
 MAX_STEP_MS = 15_000  # four steps a minute keep candles' ranges plausible at any speed
@@ -40,6 +40,8 @@ class Driver:
     def add(self, engine: Engine, listing: Listing, feed: Feed) -> None:
         """Drive one more symbol from now on."""
         self.driven[listing.instrument.key] = Driven(engine, listing, feed)
+        if isinstance(feed, TimedFeed):
+            feed.use_clock(self._clock)
         if listing.klines.minute is None:
             listing.klines.start_minute(self.next_ms // MINUTE_MS * MINUTE_MS, listing.tape.last_price)
         feed.open_minute(engine, self.next_ms)

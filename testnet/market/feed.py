@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from testnet.clock import MarketClock
 from testnet.engine import Engine
 
 
@@ -33,3 +34,11 @@ class Feed(Protocol):
 
     def truth(self) -> list[tuple[int, int]]:
         """(open time, regime index) per one-minute bar, ascending."""
+
+
+@runtime_checkable
+class TimedFeed(Protocol):
+    """A feed whose trades have times of their own within a step."""
+
+    def use_clock(self, clock: MarketClock) -> None:
+        """Move this clock between the step's start and end, and leave it at its end."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from testnet.instruments import Character, Instrument
 from testnet.klines import HOUR_MS, MINUTE_MS, Bar, Klines
+from testnet.market.profiles import PRINTS_PER_ORDER, profile_of
 from testnet.market.regimes import REGIMES, log_return, step_regime
 
 _COARSE_STEP_MIN = 5.0
@@ -93,9 +94,11 @@ def _bar(
     rng: random.Random,
 ) -> Bar:
     prices = [instrument.ticks(price) for price in path]
-    activity = max(0.4, REGIMES[regime].volatility / 0.0006)
-    count = max(1, round(character.trades_per_s * seconds * activity * rng.uniform(0.7, 1.3)))
-    notional = character.trade_notional * count * rng.uniform(0.8, 1.2)
+    profile, state = profile_of(instrument, character), REGIMES[regime]
+    orders = profile.orders_per_s * state.rate * seconds * rng.uniform(0.7, 1.3)
+    count = max(1, round(orders * PRINTS_PER_ORDER))
+    mean_order, _ = profile.moments(state.size)
+    notional = mean_order * orders * rng.uniform(0.8, 1.2)
     mean_price = sum(prices) // len(prices)
     steps = max(1, round(notional * 1e8 / (mean_price * instrument.quote_per)))
     share = min(0.9, max(0.1, 0.5 + 0.15 * rng.gauss(0.0, 1.0)))

@@ -6,8 +6,6 @@ import math
 import random
 from dataclasses import dataclass
 
-MINUTES_PER_STEP = 1
-
 
 @dataclass(frozen=True, slots=True)
 class Regime:
@@ -35,10 +33,11 @@ class Regime:
 
 # A day of calm moves about 1.1 %, of turbulence about 6 %; a trend of two hours carries about 2 %.
 # The trends' makers and takers are fitted to the recorded feeds, whose volatility they come nearest to.
+#   name, drift, volatility, mean_minutes; depth, refill, wide, wide_bps; rate, size, persistence
 REGIMES: tuple[Regime, ...] = (
     Regime("calm", 0.0, 0.0003, 240.0, 1.3, 6.0, 0.003, 0.05, 0.5, 0.8, 0.30),
-    Regime("trend_up", 0.00016, 0.00055, 150.0, 1.0, 4.0, 0.008, 0.15, 1.0, 1.0, 0.45),
-    Regime("trend_down", -0.00016, 0.00055, 150.0, 1.0, 4.0, 0.008, 0.15, 1.0, 1.0, 0.45),
+    Regime("trend_up", 0.00016, 0.00055, 150.0, 1.0, 4.0, 0.004, 0.15, 1.0, 1.0, 0.45),
+    Regime("trend_down", -0.00016, 0.00055, 150.0, 1.0, 4.0, 0.004, 0.15, 1.0, 1.0, 0.45),
     Regime("turbulent", 0.0, 0.0016, 60.0, 0.5, 2.0, 0.060, 1.00, 2.5, 1.4, 0.55),
 )
 NAMES = [regime.name for regime in REGIMES]

@@ -1,9 +1,11 @@
-"""A replayed market: prices follow recorded candles exactly."""
+"""A replayed market: prices follow recorded candles, or recorded trades one by one, exactly."""
 
 from __future__ import annotations
 
+import math
 import random
 from bisect import bisect_right
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -14,17 +16,20 @@ from testnet.klines import MINUTE_MS, Bar, Klines
 from testnet.listing import Listing, SymbolStatus
 from testnet.market.candles import Candle, CandleFile
 from testnet.market.makers import Makers
+from testnet.market.profiles import profile_of
+from testnet.values import SCALE
 
 _MIN_POINTS, _MAX_POINTS = 12, 240
 _POINT_EVERY_MS = 30_000
 
 
 class Point(NamedTuple):
-    """One print of the path: market time, price in ticks, quantity in steps."""
+    """One print of the path: market time, price in ticks, quantity in steps, the taker's side if known."""
 
     time_ms: int
     price: int
     steps: int
+    side: str = ""
 
 
 def candle_path(candle: Candle, length_ms: int, instrument: Instrument, seed: int) -> list[Point]:
@@ -70,8 +75,13 @@ def _bridge(corners: list[tuple[int, int]], low: int, high: int, rng: random.Ran
 def load_history(klines: Klines, file: CandleFile, before: int, minutes_from: int, seed: int) -> None:
     """Fill candles from the file's first `before` candles.
 
-    From `minutes_from` on, one-minute bars come from the same paths a replay would follow.
+    From `minutes_from` on, one-minute bars come from the same paths a replay would follow. Recorded
+    trades have real minutes, which are used as they are.
     """
+    if file.trades is not None:
+        for bar in file.trades.bars[:before]:
+            klines.absorb(bar)
+        return
     for candle in file.candles[:before]:
         if candle.open_ms < minutes_from or file.length_ms < MINUTE_MS:
             klines.absorb_coarse(_whole(candle, file.instrument), file.length_ms)
@@ -105,7 +115,7 @@ def _minutes(points: list[Point], open_ms: int, length_ms: int, instrument: Inst
 
 
 class ReplayFeed:
-    """Drives one symbol along its recorded candles, then halts it."""
+    """Drives one symbol along its recorded candles or trades, then halts it."""
 
     def __init__(
         self, listing: Listing, file: CandleFile, start_ms: int, seed: int, clock: MarketClock
@@ -116,55 +126,72 @@ class ReplayFeed:
         self._clock = clock
         self._rng = random.Random(f"{seed}:replay:{listing.instrument.symbol}")
         self.makers = Makers(listing, self._rng)
-        self._opens = [candle.open_ms for candle in file.candles]
+        self._width = _usual_width(listing)
+        self._end_ms = file.candles[-1].open_ms + file.length_ms
         self._cursor_ms = start_ms - 1  # points up to here have been printed
-        self._path: list[Point] = []
-        self._path_open = -1
+        self._upcoming: Iterator[Point] | None = None
+        self._next: Point | None = None
+        self._last: Point | None = None
 
     def advance(self, engine: Engine, start_ms: int, end_ms: int, common: float) -> None:
         """Print every point before `end_ms`."""
+        if self._file.trades is not None:
+            # Trades of a time in which the symbol was halted did not happen here. (A candle is completed.)
+            self._cursor_ms = max(self._cursor_ms, start_ms - 1)
         self._print_until(engine, end_ms - 1)
-        if end_ms > self._opens[-1] + self._file.length_ms - 1:
+        if self._file.trades is not None:
+            self._quote(engine, (end_ms - start_ms) / 1000)
+        if end_ms >= self._end_ms:
             self._listing.status = SymbolStatus.BREAK
 
     def open_minute(self, engine: Engine, open_ms: int) -> None:
         """Print the point at this very instant, so that a candle's open is its first trade."""
         self._print_until(engine, open_ms)
+        if self._file.trades is not None and self._last is None:
+            self._quote(engine, math.inf)
 
     def close_minute(self, open_ms: int) -> None:
-        """Recorded candles carry no truth to note."""
+        """A recording carries no truth to note."""
 
     def _print_until(self, engine: Engine, until_ms: int) -> None:
-        while self._cursor_ms < until_ms:
-            self._load(self._cursor_ms + 1)
-            index = bisect_right(self._path, self._cursor_ms, key=lambda point: point.time_ms)
-            if index < len(self._path):
-                point = self._path[index]
-                if point.time_ms > until_ms:
-                    break
-                self._cursor_ms = point.time_ms
-                self._print(engine, point)
-                continue
-            following = bisect_right(self._opens, self._cursor_ms)
-            if following == len(self._opens) or self._opens[following] > until_ms:
+        if self._upcoming is None:
+            self._upcoming, self._next = self._points(self._cursor_ms), None
+        while True:
+            point = self._next if self._next is not None else next(self._upcoming, None)
+            if point is None or point.time_ms > until_ms:
+                self._next = point
                 break
-            self._cursor_ms = self._opens[following] - 1
+            self._next = None
+            if point.time_ms > self._cursor_ms:
+                self._print(engine, point)
         self._cursor_ms = max(self._cursor_ms, until_ms)
 
-    def _load(self, time_ms: int) -> None:
-        index = bisect_right(self._opens, time_ms) - 1
-        if index < 0 or self._opens[index] == self._path_open:
+    def _points(self, after_ms: int) -> Iterator[Point]:
+        instrument = self._file.instrument
+        if self._file.trades is not None:
+            for trade in self._file.trades.after(after_ms):
+                side = "BUY" if trade.is_buy else "SELL"
+                steps = trade.quantity // instrument.step
+                yield Point(trade.time_ms, trade.price // instrument.tick, steps, side)
             return
-        candle = self._file.candles[index]
-        self._path_open = candle.open_ms
-        self._path = candle_path(candle, self._file.length_ms, self._file.instrument, self._seed)
+        candles = self._file.candles
+        first = bisect_right(candles, after_ms + 1, key=lambda candle: candle.open_ms) - 1
+        for index in range(max(0, first), len(candles)):
+            for point in candle_path(candles[index], self._file.length_ms, instrument, self._seed):
+                if point.time_ms > after_ms:
+                    yield point
 
     def _print(self, engine: Engine, point: Point) -> None:
         """Trade exactly at the point's price, users at better prices first."""
         listing, book = self._listing, self._listing.book
         listing.path_price = point.price
         self._clock.now_ms = max(point.time_ms, self._clock.now_ms - self._clock.now_ms % MINUTE_MS)
-        side = self.makers.clear(engine, point.price, self._rng)
+        side = point.side
+        if side:
+            self.makers.make_way(engine, point.price)
+            book.side(side).cut_background(point.price)
+        else:
+            side = self.makers.clear(engine, point.price, self._rng)
         contra = book.contra(side)
         level = contra.levels.get(point.price)
         have = level.steps if level is not None else 0
@@ -172,7 +199,20 @@ class ReplayFeed:
             contra.add(point.price, point.steps - have)
             book.update_id += 1
         engine.background_take(listing, side, point.price, point.steps)
-        self.makers.requote(engine, point.price, max(0.5, point.price * 5e-5))
+        last, self._last = self._last, point
+        if not point.side:
+            self.makers.requote(engine, point.price, max(0.5, point.price * 5e-5))
+        elif last is None or (last.price, last.side) != (point.price, point.side):
+            self._quote(engine, 0.0)
+
+    def _quote(self, engine: Engine, seconds: float) -> None:
+        """Stand where the last recorded trade shows the touch: a buyer took the ask, a seller the bid."""
+        half = self._width / 2
+        price, side = self._listing.tape.last_price, "BUY"
+        if self._last is not None:
+            price, side = self._last.price, self._last.side
+        middle = price + (half if side == "SELL" else -half)
+        self.makers.requote(engine, middle, half, seconds=seconds)
 
     def set_liquidity(self, factor: float) -> None:
         """Scale the size of new quotes."""
@@ -189,4 +229,10 @@ class ReplayFeed:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from `state()`."""
         self._cursor_ms = int(state["cursor"])
+        self._upcoming = self._next = None
         self._listing.path_price = state["path_price"]
+
+
+def _usual_width(listing: Listing) -> int:
+    profile = profile_of(listing.instrument, listing.character)
+    return max(1, round(profile.spread_bps * listing.character.price * SCALE / listing.instrument.tick / 1e4))

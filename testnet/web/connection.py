@@ -22,6 +22,9 @@ class Connection:
     A client that reads too slowly fills its queue and is cut off; nobody else waits for it.
     """
 
+    ping_every_s = PING_EVERY_S
+    pong_within_s = PONG_WITHIN_S
+
     def __init__(self, socket: web.WebSocketResponse, address: str, path: str) -> None:
         self.socket = socket
         self.address = address
@@ -73,6 +76,12 @@ class Connection:
         if self._transport is not None:
             self._transport.abort()
 
+    async def drained(self, within_s: float) -> None:
+        """Wait until everything queued has been written, or the time is over."""
+        until = time.monotonic() + within_s
+        while self._queue and not self.closed and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+
     async def _write(self) -> None:
         while not self.closed:
             await self._ready.wait()
@@ -84,12 +93,12 @@ class Connection:
                     self.closed = True
 
     async def beat(self, now: float) -> None:
-        """Ping when it is time; cut off a client that has not answered for a minute."""
+        """Ping when it is time; cut off a client that has not answered, or has been there for a day."""
         if self.closed or not self.socket.prepared or self.socket.closed:
             return
-        if now - self._heard_at > PING_EVERY_S + PONG_WITHIN_S or now - self._opened_at > LONGEST_S:
+        if now - self._heard_at > self.ping_every_s + self.pong_within_s or now - self._opened_at > LONGEST_S:
             self.cut()
-        elif now - self._pinged_at >= PING_EVERY_S:
+        elif now - self._pinged_at >= self.ping_every_s:
             self._pinged_at = now
             try:
                 await self.socket.ping(str(int(time.time() * 1000)).encode())

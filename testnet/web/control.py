@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -11,14 +10,19 @@ from typing import Any
 from aiohttp import web
 
 from testnet.account_setup import add_key, create_account, read_amount
-from testnet.accounts import FEES, MARKET, ApiKey
+from testnet.accounts import VENUE_ACCOUNTS, ApiKey
 from testnet.errors import ApiError
 from testnet.faults import Fault
 from testnet.ledger import ledger_json
-from testnet.listing import SymbolStatus
+from testnet.listing import Listing
+from testnet.market.feed import Feed
 from testnet.market.regimes import NAMES
 from testnet.market.synthetic import SyntheticFeed
+from testnet.symbol_actions import read_action
+from testnet.usdm.catalog import MARGIN_ASSETS
+from testnet.usdm.feed import PerpetualFeed
 from testnet.web.service import Service
+from testnet.wire_json import read_json
 
 HEADER = "X-Testnet-Control"
 Handler = Callable[[web.Request], Awaitable[Any]]
@@ -94,7 +98,7 @@ class Control:
                 ],
             }
             for account in self._exchange.accounts.by_id.values()
-            if account.account_id not in (MARKET, FEES)
+            if account.account_id not in VENUE_ACCOUNTS
         ]
 
     async def _add_key(self, request: web.Request) -> Any:
@@ -108,11 +112,17 @@ class Control:
         account = self._exchange.accounts.get(request.match_info["id"])
         body = await _body(request)
         asset = body.get("asset")
+        market = body.get("market", "spot")
+        amount = read_amount(body.get("amount"), "amount", signed=True)
+        if market == "usdm":
+            if asset not in MARGIN_ASSETS:
+                raise ApiError(-1100, f"asset: expected {' or '.join(MARGIN_ASSETS)}")
+            futures = self._exchange.usdm_market.transfer(account, asset, amount)
+            return {"seq": futures.seq, "account_id": account.account_id, "at": futures.time_ms}
+        if market != "spot":
+            raise ApiError(-1100, "market: expected spot or usdm")
         if not isinstance(asset, str) or asset not in self._exchange.accounts.market.balances:
             raise ApiError(-1100, "asset: expected an asset this exchange trades")
-        if body.get("market", "spot") != "spot":
-            raise ApiError(-1100, "market: this exchange has no futures market yet")
-        amount = read_amount(body.get("amount"), "amount", signed=True)
         transfer = self._exchange.transfer(account, asset, amount)
         return {"seq": transfer.seq, "account_id": account.account_id, "at": transfer.time_ms}
 
@@ -145,10 +155,20 @@ class Control:
             raise ApiError(-1100, 'expected {"speed": X} or {"advance_ms": N}')
         return await self._get_clock(request)
 
+    def _listing(self, symbol: object, market: object) -> Listing:
+        if market not in self._exchange.engines:
+            raise ApiError(-1100, f"market: expected {' or '.join(self._exchange.engines)}")
+        return self._exchange.listing(str(symbol or ""), str(market))
+
+    def _driving(self, listing: Listing) -> Feed:
+        """What moves a symbol's price; a perpetual's feed marks it besides."""
+        feed = self._exchange.driver.feed(listing)
+        return feed.market if isinstance(feed, PerpetualFeed) else feed
+
     async def _market(self, request: web.Request) -> Any:
         body = await _body(request)
-        listing = self._exchange.listing(str(body.get("symbol", "")))
-        feed = self._exchange.driver.feed(listing)
+        listing = self._listing(body.get("symbol"), body.get("market", "spot"))
+        feed = self._driving(listing)
         if "liquidity" in body:
             factor = body["liquidity"]
             if not _is_number(factor) or not 0 < factor <= 1000:
@@ -167,10 +187,10 @@ class Control:
         elif "liquidity" not in body:
             raise ApiError(-1100, "expected regime, path or liquidity")
         self._exchange.journal_clock()
-        return {"symbol": listing.instrument.symbol}
+        return {"symbol": listing.instrument.symbol, "market": listing.instrument.market}
 
     async def _truth(self, request: web.Request) -> Any:
-        listing = self._exchange.listing(request.query.get("symbol", ""))
+        listing = self._listing(request.query.get("symbol"), request.query.get("market", "spot"))
         start, end = _query_ms(request, "start"), _query_ms(request, "end")
         rows = self._exchange.driver.feed(listing).truth()
         return {
@@ -184,21 +204,19 @@ class Control:
 
     async def _symbols(self, request: web.Request) -> Any:
         body = await _body(request)
-        symbol, action = body.get("symbol"), body.get("action")
-        if not isinstance(symbol, str) or action not in ("list", "delist", "halt", "resume"):
-            raise ApiError(-1100, "expected symbol and action (list, delist, halt or resume)")
-        if body.get("market", "spot") != "spot":
-            raise ApiError(-1100, "market: this exchange has no futures market yet")
-        at = body.get("at")
-        at_ms = _time_ms(at) if at is not None else None
-        action_now = self._service.symbol_action(symbol, action, body)
+        at_ms = _time_ms(body["at"]) if body.get("at") is not None else None
+        action = read_action(body)
+        self._service.desk.request(body, at_ms)
+        answer: dict[str, Any] = {
+            "symbol": action.symbol,
+            "market": action.market,
+            "action": action.action,
+        }
+        listing = self._exchange.engines[action.market].listings.get(action.symbol)
+        answer["status"] = listing.status.value if listing is not None else None
         if at_ms is not None and at_ms > self._exchange.driver.next_ms:
-            self._service.schedule(at_ms, action_now)
-            return {"symbol": symbol, "action": action, "at": at_ms}
-        action_now()
-        listing = self._exchange.spot.listings.get(symbol)
-        status = listing.status if listing is not None else SymbolStatus.BREAK
-        return {"symbol": symbol, "action": action, "status": status if listing else None}
+            answer["at"] = at_ms
+        return answer
 
     # -- faults ----------------------------------------------------------------------------
 
@@ -244,7 +262,7 @@ async def _body(request: web.Request, empty: dict[str, Any] | None = None) -> di
     if not raw and empty is not None:
         return empty
     try:
-        body = json.loads(raw)
+        body = read_json(raw)
     except ValueError:
         raise ApiError(-1135, "expected a JSON object") from None
     if not isinstance(body, dict):

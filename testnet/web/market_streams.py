@@ -1,34 +1,53 @@
-"""Turns market events into stream payloads."""
+"""Turns events of the spot market into stream payloads."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from testnet.api.call import Venue
-from testnet.instruments import Instrument
-from testnet.klines import INTERVALS, Bar, end_of
+from testnet.klines import INTERVALS, ONE_SECOND, Bar
 from testnet.listing import Listing
-from testnet.spot.api.public import aggregate_json, day_json, depth_json
+from testnet.seconds import SECOND_MS
+from testnet.spot.api.public import aggregate_json, depth_json
 from testnet.tape import Aggregate, Trade
-from testnet.values import units_text
+from testnet.web.depth_pace import PARTIAL_LEVELS, DepthPace, changes
 from testnet.web.hub import Hub
+from testnet.web.spot_payloads import (
+    WINDOWS,
+    average_json,
+    kline_json,
+    mini_ticker_json,
+    ticker_json,
+    window_json,
+)
 
-FAST_MS = 100
+SPOT = "spot"
 SLOW_MS = 1_000
-_PARTIAL_LEVELS = (5, 10, 20)
+# The names of each pace.
+_PACES = ((100, ("@100ms",)), (1_000, ("", "@1000ms")))
+Render = Callable[[Listing, int, int], dict[str, Any]]
 
 
-class _BookState:
-    """What one symbol's book streams have sent so far."""
+class _Sent:
+    """What one symbol's streams have sent so far."""
 
-    __slots__ = ("fast_id", "partial_id", "slow_asks", "slow_bids", "slow_id", "top", "trade_at")
+    __slots__ = ("paces", "second_at", "ticker_at", "top")
 
-    def __init__(self, update_id: int) -> None:
-        self.fast_id = self.slow_id = self.partial_id = update_id
-        self.slow_bids: set[int] = set()
-        self.slow_asks: set[int] = set()
+    def __init__(self, listing: Listing, market_ms: int) -> None:
+        symbol, update_id = listing.instrument.symbol.lower(), listing.book.update_id
         self.top: tuple[Any, Any] | None = None
-        self.trade_at = 0
+        self.ticker_at = 0
+        self.second_at = market_ms // SECOND_MS * SECOND_MS  # seconds before it have been sent
+        self.paces = [
+            DepthPace(
+                every_ms,
+                tuple(f"{symbol}@depth{name}" for name in names),
+                tuple((n, f"{symbol}@depth{n}{name}") for n in PARTIAL_LEVELS for name in names),
+                update_id,
+            )
+            for every_ms, names in _PACES
+        ]
 
 
 class MarketStreams:
@@ -37,7 +56,7 @@ class MarketStreams:
     def __init__(self, venue: Venue, hub: Hub) -> None:
         self._venue = venue
         self._hub = hub
-        self._books: dict[str, _BookState] = {}
+        self._sent: dict[str, _Sent] = {}
         self._slow_at = 0
 
     # -- events ----------------------------------------------------------------------------
@@ -46,7 +65,7 @@ class MarketStreams:
         """Publish one trade."""
         instrument = listing.instrument
         stream = f"{instrument.symbol.lower()}@trade"
-        if not self._hub.wants(stream):
+        if instrument.market != SPOT or not self._hub.wants(stream):
             return
         payload = {
             "e": "trade",
@@ -65,7 +84,7 @@ class MarketStreams:
         """Publish the aggregates of one taker."""
         instrument = listing.instrument
         stream = f"{instrument.symbol.lower()}@aggTrade"
-        if not self._hub.wants(stream):
+        if instrument.market != SPOT or not self._hub.wants(stream):
             return
         for aggregate in aggregates:
             payload = {
@@ -78,8 +97,9 @@ class MarketStreams:
 
     def bars_closed(self, listing: Listing, closed: list[tuple[str, Bar]]) -> None:
         """Publish the final state of every candle that closed."""
-        for interval, bar in closed:
-            self._kline(listing, interval, bar, is_closed=True)
+        if listing.instrument.market == SPOT:
+            for interval, bar in closed:
+                self._kline(listing, interval, bar, is_closed=True)
 
     def _kline(self, listing: Listing, interval: str, bar: Bar, *, is_closed: bool) -> None:
         instrument = listing.instrument
@@ -102,20 +122,32 @@ class MarketStreams:
         if is_slow:
             self._slow_at = wall_ms
         for listing in list(self._venue.exchange.spot.listings.values()):
-            self._book(listing, is_slow=is_slow)
+            sent = self._of(listing)
+            self._book_ticker(listing, sent)
+            self._depth(listing, sent, wall_ms)
             if is_slow:
-                self._slow(listing)
+                self._slow(listing, sent)
         if is_slow:
             self._all_symbols()
 
-    def book_ticker(self, listing: Listing) -> None:
+    def forget(self, symbol: str) -> None:
+        """Drop what is known of a delisted symbol."""
+        self._sent.pop(symbol, None)
+
+    def _of(self, listing: Listing) -> _Sent:
+        found = self._sent.get(listing.instrument.symbol)
+        if found is None:
+            found = _Sent(listing, self._venue.exchange.now_ms())
+            self._sent[listing.instrument.symbol] = found
+        return found
+
+    def _book_ticker(self, listing: Listing, sent: _Sent) -> None:
         """Publish best bid and ask if they changed since the last time."""
         symbol = listing.instrument.symbol
-        state = self._state(listing)
         top = (listing.book.bids.top(1), listing.book.asks.top(1))
-        if top == state.top:
+        if top == sent.top:
             return
-        state.top = top
+        sent.top = top
         stream = f"{symbol.lower()}@bookTicker"
         if not self._hub.wants(stream) and not self._hub.wants("!bookTicker"):
             return
@@ -132,157 +164,83 @@ class MarketStreams:
         self._hub.publish(stream, payload, "bookTicker", symbol)
         self._hub.publish("!bookTicker", payload, "bookTicker", symbol)
 
-    def _state(self, listing: Listing) -> _BookState:
-        symbol = listing.instrument.symbol
-        state = self._books.get(symbol)
-        if state is None:
-            state = self._books[symbol] = _BookState(listing.book.update_id)
-        return state
-
-    def _book(self, listing: Listing, *, is_slow: bool) -> None:
-        self.book_ticker(listing)
-        state, book = self._state(listing), listing.book
-        lower = listing.instrument.symbol.lower()
+    def _depth(self, listing: Listing, sent: _Sent, wall_ms: int) -> None:
+        book = listing.book
         bids, asks = book.bids.touched, book.asks.touched
-        if bids or asks:
-            stream = f"{lower}@depth@100ms"
-            if self._hub.wants(stream):
-                self._diff(listing, stream, state.fast_id, bids, asks)
-            state.fast_id = book.update_id
-            state.slow_bids |= bids
-            state.slow_asks |= asks
-            bids.clear()
-            asks.clear()
-            self._partial(listing, "@100ms")
-        if is_slow and (state.slow_bids or state.slow_asks):
-            stream = f"{lower}@depth"
-            for name in (stream, f"{lower}@depth@1000ms"):
-                if self._hub.wants(name):
-                    self._diff(listing, name, state.slow_id, state.slow_bids, state.slow_asks)
-            state.slow_id = book.update_id
-            state.slow_bids.clear()
-            state.slow_asks.clear()
-            self._partial(listing, "")
+        for pace in sent.paces:
+            diffs = [name for name in pace.diff_names if self._hub.wants(name)]
+            partials = [row for row in pace.partial_names if self._hub.wants(row[1])]
+            if not diffs and not partials:
+                pace.skip(book.update_id)
+                continue
+            pace.touch(bids, asks)
+            if (pace.bids or pace.asks) and pace.is_due(wall_ms):
+                self._send_depth(listing, pace, diffs, partials)
+                pace.begin(book.update_id, wall_ms)
+        bids.clear()
+        asks.clear()
 
-    def _diff(self, listing: Listing, stream: str, last_id: int, bids: set[int], asks: set[int]) -> None:
+    def _send_depth(
+        self, listing: Listing, pace: DepthPace, diffs: list[str], partials: list[tuple[int, str]]
+    ) -> None:
         instrument, book = listing.instrument, listing.book
-        payload = {
-            "e": "depthUpdate",
-            "E": self._venue.server_ms(),
-            "s": instrument.symbol,
-            "U": last_id + 1,
-            "u": book.update_id,
-            "b": _changes(instrument, book.bids.levels, sorted(bids, reverse=True)),
-            "a": _changes(instrument, book.asks.levels, sorted(asks)),
-        }
-        self._hub.publish(stream, payload, "depthUpdate", instrument.symbol)
+        if diffs:
+            bids, asks = changes(instrument, book, pace)
+            payload = {
+                "e": "depthUpdate",
+                "E": self._venue.server_ms(),
+                "s": instrument.symbol,
+                "U": pace.last_id + 1,
+                "u": book.update_id,
+                "b": bids,
+                "a": asks,
+            }
+            for name in diffs:
+                self._hub.publish(name, payload, "depthUpdate", instrument.symbol)
+        for levels, name in partials:
+            self._hub.publish(name, depth_json(listing, levels), "depth", instrument.symbol)
 
-    def _partial(self, listing: Listing, suffix: str) -> None:
+    def _slow(self, listing: Listing, sent: _Sent) -> None:
         lower = listing.instrument.symbol.lower()
-        for levels in _PARTIAL_LEVELS:
-            stream = f"{lower}@depth{levels}{suffix}"
-            if self._hub.wants(stream):
-                self._hub.publish(stream, depth_json(listing, levels), "depth", listing.instrument.symbol)
-
-    def _slow(self, listing: Listing) -> None:
-        lower = listing.instrument.symbol.lower()
+        self._seconds(listing, sent)
         for interval in INTERVALS:
             if self._hub.wants(f"{lower}@kline_{interval}"):
                 bar = listing.klines.running(interval)
                 if bar is not None:
                     self._kline(listing, interval, bar, is_closed=False)
-        state = self._state(listing)
-        if state.trade_at == listing.tape.trade_id:
+        if sent.ticker_at == listing.tape.trade_id:
             return
-        state.trade_at = listing.tape.trade_id
-        for name, render in (("miniTicker", mini_ticker_json), ("ticker", ticker_json)):
+        sent.ticker_at = listing.tape.trade_id
+        renders: list[tuple[str, Render]] = [
+            ("miniTicker", mini_ticker_json),
+            ("ticker", ticker_json),
+            ("avgPrice", average_json),
+            *((f"ticker_{window}", window_json(window)) for window in WINDOWS),
+        ]
+        for name, render in renders:
             if self._hub.wants(f"{lower}@{name}"):
-                payload = render(listing, self._venue.exchange.now_ms(), self._venue.server_ms())
+                payload = self._rendered(render, listing)
                 self._hub.publish(f"{lower}@{name}", payload, payload["e"], listing.instrument.symbol)
 
+    def _seconds(self, listing: Listing, sent: _Sent) -> None:
+        """Publish every second that has closed since the last time, then the running one."""
+        running = self._venue.exchange.now_ms() // SECOND_MS * SECOND_MS
+        if self._hub.wants(f"{listing.instrument.symbol.lower()}@kline_{ONE_SECOND}"):
+            for bar in listing.klines.seconds.span(sent.second_at, running):
+                self._kline(listing, ONE_SECOND, bar, is_closed=bar.open_ms < running)
+        sent.second_at = running
+
+    def _rendered(self, render: Render, listing: Listing) -> dict[str, Any]:
+        return render(listing, self._venue.exchange.now_ms(), self._venue.server_ms())
+
     def _all_symbols(self) -> None:
-        exchange = self._venue.exchange
-        for stream, render in (("!miniTicker@arr", mini_ticker_json), ("!ticker@arr", ticker_json)):
-            if self._hub.wants(stream):
-                rows: Any = [
-                    render(listing, exchange.now_ms(), self._venue.server_ms())
-                    for listing in exchange.spot.listings.values()
-                ]
-                self._hub.publish(stream, rows, rows[0]["e"] if rows else "24hrTicker")
-
-
-def _changes(instrument: Instrument, levels: dict[int, Any], prices: list[int]) -> list[list[str]]:
-    return [
-        [instrument.price_text(p), instrument.qty_text(levels[p].steps if p in levels else 0)] for p in prices
-    ]
-
-
-def kline_json(
-    instrument: Instrument, interval: str, bar: Bar, last_trade_id: int, *, is_closed: bool
-) -> dict[str, Any]:
-    """The `k` object of a kline event."""
-    return {
-        "t": bar.open_ms,
-        "T": end_of(interval, bar.open_ms) - 1,
-        "s": instrument.symbol,
-        "i": interval,
-        "f": last_trade_id - bar.trades + 1 if bar.trades else -1,
-        "L": last_trade_id if bar.trades else -1,
-        "o": instrument.price_text(bar.open),
-        "c": instrument.price_text(bar.close),
-        "h": instrument.price_text(bar.high),
-        "l": instrument.price_text(bar.low),
-        "v": instrument.qty_text(bar.volume),
-        "n": bar.trades,
-        "x": is_closed,
-        "q": units_text(bar.quote),
-        "V": instrument.qty_text(bar.taker_volume),
-        "Q": units_text(bar.taker_quote),
-        "B": "0",
-    }
-
-
-def mini_ticker_json(listing: Listing, market_ms: int, server_ms: int) -> dict[str, Any]:
-    """The 24-hour mini ticker event."""
-    row = day_json(listing, market_ms)
-    return {
-        "e": "24hrMiniTicker",
-        "E": server_ms,
-        "s": row["symbol"],
-        "c": row["lastPrice"],
-        "o": row["openPrice"],
-        "h": row["highPrice"],
-        "l": row["lowPrice"],
-        "v": row["volume"],
-        "q": row["quoteVolume"],
-    }
-
-
-def ticker_json(listing: Listing, market_ms: int, server_ms: int) -> dict[str, Any]:
-    """The full 24-hour ticker event."""
-    row = day_json(listing, market_ms)
-    return {
-        "e": "24hrTicker",
-        "E": server_ms,
-        "s": row["symbol"],
-        "p": row["priceChange"],
-        "P": row["priceChangePercent"],
-        "w": row["weightedAvgPrice"],
-        "x": row["prevClosePrice"],
-        "c": row["lastPrice"],
-        "Q": row["lastQty"],
-        "b": row["bidPrice"],
-        "B": row["bidQty"],
-        "a": row["askPrice"],
-        "A": row["askQty"],
-        "o": row["openPrice"],
-        "h": row["highPrice"],
-        "l": row["lowPrice"],
-        "v": row["volume"],
-        "q": row["quoteVolume"],
-        "O": row["openTime"],
-        "C": row["closeTime"],
-        "F": row["firstId"],
-        "L": row["lastId"],
-        "n": row["count"],
-    }
+        listings = list(self._venue.exchange.spot.listings.values())
+        renders: list[tuple[str, Render]] = [
+            ("!miniTicker@arr", mini_ticker_json),
+            ("!ticker@arr", ticker_json),
+            *((f"!ticker_{window}@arr", window_json(window)) for window in WINDOWS),
+        ]
+        for stream, render in renders:
+            if listings and self._hub.wants(stream):
+                rows = [self._rendered(render, listing) for listing in listings]
+                self._hub.publish(stream, rows, rows[0]["e"])

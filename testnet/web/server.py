@@ -15,8 +15,11 @@ from testnet.api.limits import RateLimits
 from testnet.faults import Faults
 from testnet.opening import Opened
 from testnet.spot.events import SpotEvents
+from testnet.usdm.force_orders import ForceOrders
+from testnet.usdm.streams import PerpetualStreams
 from testnet.web.control import Control
-from testnet.web.hub import Hub
+from testnet.web.hub import STREAM_ROOTS, Hub
+from testnet.web.listen_keys import connect_private_streams
 from testnet.web.market_streams import MarketStreams
 from testnet.web.rest import MAX_BODY, Rest
 from testnet.web.service import Service
@@ -26,7 +29,8 @@ from testnet.web.wsapi import WsApi
 log = logging.getLogger("testnet")
 
 _STREAM_PATHS = ("/ws", "/stream")
-_SPLIT_ROOTS = ("", "/public", "/market", "/private")
+_REST_ROOTS = ("/api", "/sapi", "/dapi", "/fapi", "/futures/data")
+_OLD_LISTEN_KEY = "/api/v3/userDataStream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class ServerOptions:
     control_token: str | None = None
     rate_limits: bool = True
     access_log: bool = False
+    # The venue has withdrawn the spot listen key; some clients still need it.
+    spot_listen_key: bool = True
 
 
 class Server:
@@ -50,15 +56,21 @@ class Server:
         self.faults = Faults()
         venue = Venue(opened.exchange, RateLimits(enabled=options.rate_limits))
         self.gate = Gate(venue, self.faults)
-        hub = Hub(self.faults, limit_messages=options.rate_limits)
+        hub = self.hub = Hub(self.faults, limit_messages=options.rate_limits)
         streams = MarketStreams(venue, hub)
+        perpetual_streams = PerpetualStreams(venue, hub)
         users = UserStreams(self.faults)
-        self._wsapi = WsApi(self.gate, users)
-        self.service = Service(self.gate, hub, streams, users, self._wsapi, opened.delisted)
-        self.exchange.market_listeners.append(streams)
+        self._apis = {market: WsApi(self.gate, users, market) for market in ("spot", "usdm")}
+        self.service = Service(self.gate, hub, streams, perpetual_streams, users, self._apis, opened)
+        self.exchange.market_listeners += [streams, perpetual_streams]
         events = SpotEvents(venue, users.follows, users.deliver)
         self.exchange.private["spot"] = events
         self.exchange.balance_listener = events
+        connect_private_streams(venue, hub, users)
+        self.exchange.listen_keys.serves_spot = options.spot_listen_key
+        private = self.exchange.private["usdm"]
+        self.exchange.private["usdm"] = ForceOrders(private, perpetual_streams.force_order)
+        hub.is_only_usdm = self._is_only_usdm
         self._app = web.Application(client_max_size=MAX_BODY)
         self._routes(hub)
         self._runner: web.AppRunner | None = None
@@ -67,15 +79,21 @@ class Server:
     def _routes(self, hub: Hub) -> None:
         rest = Rest(self.gate)
         router = self._app.router
-        for root in ("/api", "/sapi"):
+        if not self._options.spot_listen_key:
+            router.add_route("*", _OLD_LISTEN_KEY, _withdrawn)
+        for root in _REST_ROOTS:
             router.add_route("*", root + "/{tail:.*}", rest.handle)
-        for split in _SPLIT_ROOTS:
+        for root in STREAM_ROOTS:
             for path in _STREAM_PATHS:
-                router.add_get(split + path, hub.handle)
-                router.add_get(split + path + "/{tail:.*}", hub.handle)
-        router.add_get("/ws-api/v3", self._wsapi.handle)
+                router.add_get(root + path, hub.handle)
+                router.add_get(root + path + "/{tail:.*}", hub.handle)
+        router.add_get("/ws-api/v3", self._apis["spot"].handle)
+        router.add_get("/ws-fapi/v1", self._apis["usdm"].handle)
         if self._options.control or self._options.control_token is not None:
             Control(self.service, self._options.control_token).add_routes(self._app)
+
+    def _is_only_usdm(self, symbol: str) -> bool:
+        return symbol in self.exchange.usdm.listings and symbol not in self.exchange.spot.listings
 
     def load_faults(self, path: Path) -> None:
         """Put the faults of a JSON list in force.
@@ -113,3 +131,8 @@ class Server:
             await self._runner.cleanup()
         self.exchange.journal_clock()
         self.exchange.journal.close()
+
+
+async def _withdrawn(request: web.Request) -> web.StreamResponse:
+    text = f"Path {request.path}, Method {request.method} is invalid"
+    return web.json_response({"code": -5000, "msg": text}, status=404)

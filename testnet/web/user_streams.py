@@ -1,4 +1,4 @@
-"""One account's private events, sent to whoever subscribed over the WebSocket API."""
+"""One account's private events, sent to whoever subscribed over the WebSocket API or a listen key."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from testnet.api.time_unit import in_microseconds
 from testnet.faults import Edge, Faults
 from testnet.web.connection import Connection
+from testnet.web.listen_keys import KeyStreams
 
 WIRE = "/ws-api/v3"
 
@@ -20,6 +22,7 @@ class Subscription:
     subscription_id: int
     account_id: str
     held: str | None = None
+    microseconds: bool = False
 
 
 class UserStreams:
@@ -27,6 +30,8 @@ class UserStreams:
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
+        # Streams by listen key that carry the same events, or (futures) that alone carry them.
+        self.keyed: dict[str, KeyStreams] = {}
         self._by_account: dict[str, list[Subscription]] = {}
 
     def subscribe(self, subscription: Subscription) -> None:
@@ -41,21 +46,32 @@ class UserStreams:
 
     def connections(self, account_id: str | None) -> set[Connection]:
         """Connections that follow an account, or any."""
-        return {
+        found = {
             row.connection
             for owner, rows in self._by_account.items()
             if account_id in (None, owner)
             for row in rows
         }
+        if account_id is not None:
+            for streams in self.keyed.values():
+                found |= streams.connections(account_id)
+        return found
 
     def follows(self, account_id: str) -> bool:
-        """True when anybody listens to an account."""
-        return bool(self._by_account.get(account_id))
+        """True when anybody listens to an account's spot events."""
+        if self._by_account.get(account_id):
+            return True
+        streams = self.keyed.get("spot")
+        return streams is not None and streams.follows(account_id)
 
     def deliver(self, account_id: str, event: dict[str, Any], symbol: str | None) -> None:
-        """Send an event to everybody who follows the account, faults permitting."""
+        """Send a spot event to everybody who follows the account, faults permitting."""
+        streams = self.keyed.get("spot")
+        if streams is not None:
+            streams.deliver(account_id, event, symbol)
         for row in list(self._by_account.get(account_id, ())):
-            text = json.dumps({"subscriptionId": row.subscription_id, "event": event}, separators=(",", ":"))
+            shown = in_microseconds(event) if row.microseconds else event
+            text = json.dumps({"subscriptionId": row.subscription_id, "event": shown}, separators=(",", ":"))
             effects = self._faults.at_event(
                 Edge((WIRE,), symbol=symbol, account_id=account_id, event=event["e"])
             )

@@ -1,9 +1,10 @@
-"""The WebSocket API: the same endpoints as REST, plus sessions and the user data stream."""
+"""The WebSocket APIs: the same endpoints as REST, plus sessions and the spot user data stream."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -12,23 +13,29 @@ from aiohttp import web
 from testnet.accounts import ApiKey
 from testnet.api.call import Endpoint
 from testnet.api.gate import BY_WS_METHOD, ConnectionCut, Credentials, Gate
-from testnet.api.limits import RATE_LIMITS
+from testnet.api.limits import MARKET_LIMITS
 from testnet.api.params import Params
 from testnet.api.security import check_timing, find_key
+from testnet.api.time_unit import MICROSECOND, in_microseconds, time_unit
 from testnet.errors import ApiError, illegal_characters, key_rejected, mandatory
 from testnet.web.connection import Connection, new_socket
 from testnet.web.user_streams import WIRE, Subscription, UserStreams
+from testnet.wire_json import read_json
 
 MAX_SUBSCRIPTIONS = 1_000
 CONNECT_WEIGHT = 2
+WIRES = {"spot": WIRE, "usdm": "/ws-fapi/v1"}
 _ID_RANGE = "^[a-zA-Z0-9-_]{1,36}$"
 
 
 class Session(Connection):
     """One WebSocket API connection."""
 
-    def __init__(self, socket: web.WebSocketResponse, address: str, path: str, *, show_limits: bool) -> None:
+    def __init__(
+        self, socket: web.WebSocketResponse, address: str, path: str, *, show_limits: bool, unit: str
+    ) -> None:
         super().__init__(socket, address, path)
+        self.unit = unit
         self.key: ApiKey | None = None
         self.authorized_ms: int | None = None
         self.connected_ms = 0
@@ -38,32 +45,38 @@ class Session(Connection):
 
 
 class WsApi:
-    """Serves `/ws-api/v3`."""
+    """Serves `/ws-api/v3` for spot, `/ws-fapi/v1` for futures."""
 
-    def __init__(self, gate: Gate, users: UserStreams) -> None:
+    def __init__(self, gate: Gate, users: UserStreams, market: str = "spot") -> None:
         self._gate = gate
         self._users = users
+        self._market = market
+        self._endpoints = BY_WS_METHOD[market]
         self.sessions: set[Session] = set()
-        self._methods = {
+        self._methods: dict[str, Callable[[Session, dict[str, Any]], Any]] = {
             "session.logon": self._logon,
             "session.status": self._status,
             "session.logout": self._logout,
-            "session.subscriptions": self._list_subscriptions,
-            "userDataStream.subscribe": self._subscribe_session,
-            "userDataStream.subscribe.signature": self._subscribe_signed,
-            "userDataStream.unsubscribe": self._unsubscribe,
         }
+        if market == "spot":
+            self._methods |= {
+                "session.subscriptions": self._list_subscriptions,
+                "userDataStream.subscribe": self._subscribe_session,
+                "userDataStream.subscribe.signature": self._subscribe_signed,
+                "userDataStream.unsubscribe": self._unsubscribe,
+            }
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it ends."""
         address = request.remote or "local"
         try:
-            self._gate.charge(address, CONNECT_WEIGHT)
+            self._charge(address, CONNECT_WEIGHT)
+            unit = time_unit(request.query.get("timeUnit"))
         except ApiError as error:
             headers = {"Retry-After": str(error.retry_after_s or 1)}
             return web.json_response(error.body(), status=error.status, headers=headers)
         show = request.query.get("returnRateLimits", "true") != "false"
-        session = Session(new_socket(), address, WIRE, show_limits=show)
+        session = Session(new_socket(), address, WIRES[self._market], show_limits=show, unit=unit)
         session.connected_ms = self._gate.venue.server_ms()
         self.sessions.add(session)
         try:
@@ -73,6 +86,9 @@ class WsApi:
                 self._users.unsubscribe(subscription)
             self.sessions.discard(session)
         return session.socket
+
+    def _charge(self, address: str, weight: int) -> None:
+        self._gate.charge(address, weight, self._market)
 
     async def _on_text(self, session: Session, text: str) -> None:
         answer: dict[str, Any]
@@ -104,12 +120,12 @@ class WsApi:
     ) -> tuple[Any, str | None]:
         own = self._methods.get(method)
         if own is not None:
-            self._gate.charge(session.address, 2)
+            self._charge(session.address, 2)
             result = own(session, params)
             return result, session.key.account_id if session.key else None
-        endpoint = BY_WS_METHOD.get(method)
+        endpoint = self._endpoints.get(method)
         if endpoint is None:
-            self._gate.charge(session.address, 1)
+            self._charge(session.address, 1)
             raise ApiError(-1000, f"Unknown method '{method}'", 400)
         return await self._endpoint(session, endpoint, params)
 
@@ -117,29 +133,30 @@ class WsApi:
         self, session: Session, endpoint: Endpoint, raw: dict[str, Any]
     ) -> tuple[Any, str | None]:
         values = {name: _text(name, value) for name, value in raw.items()}
-        params = Params(values)
+        params = Params(values, self._market)
         try:
             weight = endpoint.weight(params)
         except ApiError:
-            self._gate.charge(session.address, 1)
+            self._charge(session.address, 1)
             raise
-        self._gate.charge(session.address, weight)
+        self._charge(session.address, weight)
         credentials = _credentials(values)
         if session.key is not None and "signature" not in values:
             credentials.session_key = session.key
             # A logged-on session may leave the timestamp out.
             values.setdefault("timestamp", str(self._gate.venue.server_ms()))
-        call, result = await self._gate.run(endpoint, params, credentials, WIRE)
+        call, result = await self._gate.run(endpoint, params, credentials, session.path)
+        if session.unit == MICROSECOND:
+            result = in_microseconds(result, endpoint.path)
         return result, call.account.account_id if call.account is not None else None
 
     def _rate_limits(self, session: Session, account_id: str | None) -> list[dict[str, Any]]:
         limits, now = self._gate.venue.limits, self._gate.venue.server_ms()
-        rows = []
+        rows: list[dict[str, Any]] = []
         if account_id is not None:
-            counts = limits.order_counts(account_id, now)
-            orders = [row for row in RATE_LIMITS if row["rateLimitType"] == "ORDERS"]
-            rows = [{**row, "count": count} for row, count in zip(orders, counts, strict=True)]
-        rows.append({**RATE_LIMITS[0], "count": limits.used(session.address)})
+            rows = limits.order_rows(account_id, now, self._market)
+        weight = MARKET_LIMITS[self._market].announced()[0]
+        rows.append({**weight, "count": limits.used(session.address, self._market)})
         return rows
 
     # -- sessions --------------------------------------------------------------------------
@@ -197,7 +214,7 @@ class WsApi:
             raise ApiError(-2035, f"No more than {MAX_SUBSCRIPTIONS} subscriptions per session.")
         number = session.next_subscription
         session.next_subscription += 1
-        subscription = Subscription(session, number, key.account_id)
+        subscription = Subscription(session, number, key.account_id, microseconds=session.unit == MICROSECOND)
         session.subscriptions[number] = subscription
         # The answer must reach the client before any event of the new subscription.
         asyncio.get_running_loop().call_soon(self._start, session, subscription)
@@ -228,7 +245,7 @@ class _Malformed(Exception):
 
 def _read(text: str) -> tuple[object, str, dict[str, Any]]:
     try:
-        message = json.loads(text)
+        message = read_json(text)
     except ValueError:
         raise _Malformed(None, ApiError(-1135, "Invalid JSON request")) from None
     if not isinstance(message, dict):

@@ -146,6 +146,7 @@ async def start_venue() -> AsyncIterator[StartVenue]:
     async def start(
         *,
         symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT"),
+        usdm_symbols: tuple[str, ...] | None = None,
         seed: int = 7,
         speed: float = 0.0,
         data_dir: Path | None = None,
@@ -159,6 +160,7 @@ async def start_venue() -> AsyncIterator[StartVenue]:
             seed=seed,
             speed=speed,
             symbols=symbols,
+            usdm_symbols=usdm_symbols,
             start_ms=start_ms,
             data_dir=data_dir,
             replay=replay,

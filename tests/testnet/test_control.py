@@ -66,6 +66,29 @@ async def test_created_account_trades_and_its_transfers_reach_its_user_stream(ve
     assert too_much.code == -2010
 
 
+async def test_transfers_reach_the_futures_wallet_and_leave_it(venue: Venue) -> None:
+    made = (await control(venue, "POST", "/accounts", {"futures_balances": {"USDT": "500"}})).body
+    client = venue.anonymous()
+    client.api_key, client.secret = made["api_key"], made["api_secret"]
+    path = f"/accounts/{made['account_id']}/transfer"
+
+    async def wallet() -> Decimal:
+        rows = (await client.signed("GET", "/fapi/v3/balance")).body
+        return Decimal(next(row["balance"] for row in rows if row["asset"] == "USDT"))
+
+    assert await wallet() == 500
+    moved = await control(venue, "POST", path, {"market": "usdm", "asset": "USDT", "amount": "-120.5"})
+    assert moved.status == 200
+    assert await wallet() == Decimal("379.5")
+    for body in (
+        {"market": "usdm", "asset": "USDT", "amount": "-379.51"},
+        {"market": "usdm", "asset": "BTC", "amount": "1"},
+        {"market": "moon", "asset": "USDT", "amount": "1"},
+    ):
+        assert (await control(venue, "POST", path, body)).status == 400
+    assert await wallet() == Decimal("379.5")
+
+
 async def test_accounts_file_is_applied_once_and_its_keys_are_used_verbatim(
     start_venue: StartVenue, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -136,58 +137,76 @@ def test_random_operations_conserve_every_asset_and_never_overdraw(
 
 
 class NaiveBook:
-    """Price-time priority by sorting everything at every step."""
+    """Price-time priority by sorting everything at every step.
+
+    An iceberg offers its visible part; when that is used up the next part arrives as if it were new.
+    """
 
     def __init__(self) -> None:
-        self.resting: list[list[int]] = []  # [arrival, is_buy, price, steps, owner]
+        # [place in the queue, is_buy, price, visible, hidden, part, order]
+        self.resting: list[list[int]] = []
+        self.turn = 0
 
-    def place(self, arrival: int, side: str, price: int, steps: int) -> list[tuple[int, int, int]]:
+    def place(
+        self, order: int, side: str, price: int, steps: int, part: int = 0
+    ) -> list[tuple[int, int, int]]:
         buys = side == "BUY"
         fills = []
-        candidates = sorted(
-            (
+        while steps:
+            candidates = [
                 row
                 for row in self.resting
                 if row[1] != buys and (row[2] <= price if buys else row[2] >= price)
-            ),
-            key=lambda row: (row[2] if buys else -row[2], row[0]),
-        )
-        for row in candidates:
-            take = min(steps, row[3])
-            if not take:
+            ]
+            if not candidates:
                 break
+            row = min(candidates, key=lambda row: (row[2] if buys else -row[2], row[0]))
+            take = min(steps, row[3])
             row[3] -= take
             steps -= take
-            fills.append((row[0], row[2], take))
-        self.resting = [row for row in self.resting if row[3]]
+            fills.append((row[6], row[2], take))
+            if not row[3]:
+                self.turn += 1
+                row[0], row[3] = self.turn, min(row[5], row[4])
+                row[4] -= row[3]
+            self.resting = [row for row in self.resting if row[3]]
         if steps:
-            self.resting.append([arrival, int(buys), price, steps])
+            self.turn += 1
+            visible = min(part or steps, steps)
+            self.resting.append([self.turn, int(buys), price, visible, steps - visible, part, order])
         return fills
 
 
 def test_ten_thousand_limit_orders_match_exactly_as_a_naive_book_does() -> None:
-    exchange, _ = empty_exchange()
+    exchange, listing = empty_exchange()
     maker = funded(exchange, "maker", usdt=10**9, btc=10**7)
     rng = random.Random(5)
     naive = NaiveBook()
-    for arrival in range(1, 10_001):
+    icebergs = 0
+    for number in range(1, 10_001):
         side = rng.choice(["BUY", "SELL"])
         price, steps = 10_000 + round(rng.gauss(3 if side == "SELL" else -3, 6)), rng.randint(1, 40)
-        open_orders = exchange.spot.shelf(maker.account_id).open_orders()
+        shelf = exchange.spot.shelf(maker.account_id)
+        open_orders = shelf.open_orders()
         if len(open_orders) > 150:
             victim = open_orders[0]
-            exchange.spot.cancel(victim, f"x{arrival}")
-            naive.resting = [row for row in naive.resting if row[0] != int(victim.client_order_id)]
-        before = len(exchange.spot.shelf(maker.account_id).fills)
-        exchange.spot.place(maker, order(side, price, steps, str(arrival)))
-        fills = exchange.spot.shelf(maker.account_id).fills[before:]
-        orders = exchange.spot.shelf(maker.account_id).orders
+            exchange.spot.cancel(victim, f"x{number}")
+            naive.resting = [row for row in naive.resting if row[6] != int(victim.client_order_id)]
+        hides = not rng.randrange(4) and sum(1 for o in shelf.open_orders() if o.iceberg) < 9
+        part = rng.randint(-(-steps // 10), steps) if hides else 0
+        icebergs += hides
+        before = len(shelf.fills)
+        request = replace(order(side, price, steps, str(number)), iceberg=part * STEP)
+        exchange.spot.place(maker, request)
         got = [
-            (int(orders[f.order_id].client_order_id), f.price // TICK, f.quantity // STEP)
-            for f in fills
+            (int(shelf.orders[f.order_id].client_order_id), f.price // TICK, f.quantity // STEP)
+            for f in shelf.fills[before:]
             if f.maker
         ]
-        assert got == naive.place(arrival, side, price, steps)
+        assert got == naive.place(number, side, price, steps, part)
+        shown = sum(level.steps for level in listing.book.bids.levels.values())
+        assert shown == sum(row[3] for row in naive.resting if row[1])
+    assert icebergs > 500
     assert conserved(exchange)
 
 

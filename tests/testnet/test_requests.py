@@ -35,7 +35,11 @@ LIMIT = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GT
         ({"symbol": "btcusdt"}, -1100, None),
         ({"side": "HOLD"}, -1117, "Invalid side."),
         ({"type": "GUESS"}, -1116, "Invalid orderType."),
-        ({"type": "STOP_LOSS_LIMIT"}, -1014, "Unsupported order combination."),
+        (
+            {"type": "STOP_LOSS_LIMIT"},
+            -1102,
+            "Param 'stopPrice' or 'trailingDelta' must be sent, but both were empty/null!",
+        ),
         ({"timeInForce": "GTX"}, -1115, "Invalid timeInForce."),
         ({"price": ""}, -1102, "Mandatory parameter 'price' was not sent, was empty/null, or malformed."),
         ({"stopPrice": "5"}, -1106, "Parameter 'stopPrice' sent when not required."),

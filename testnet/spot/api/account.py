@@ -1,14 +1,12 @@
-"""Balances, commissions and the account helpers clients ask for at start."""
+"""Balances, commissions and order counts of a spot account."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from testnet.accounts import balances_json
 from testnet.api.call import Call, Endpoint, Json, fixed, nothing
-from testnet.api.limits import RATE_LIMITS
 from testnet.listing import Listing
-from testnet.values import SCALE, trimmed_text, units_text
+from testnet.spot.discounts import discount_json
+from testnet.values import SCALE, units_text
 
 _BASIS_POINT = SCALE // 10_000
 
@@ -62,81 +60,12 @@ def _commission(call: Call, listing: Listing) -> Json:
         "standardCommission": rates,
         "specialCommission": zero,
         "taxCommission": zero,
-        "discount": {
-            "enabledForAccount": False,
-            "enabledForSymbol": False,
-            "discountAsset": "BNB",
-            "discount": units_text(SCALE * 3 // 4),
-        },
+        "discount": discount_json(call.owner),
     }
 
 
 def _order_limits(call: Call, _: None) -> Json:
-    counts = call.venue.limits.order_counts(call.owner.account_id, call.venue.server_ms())
-    rows = [limit for limit in RATE_LIMITS if limit["rateLimitType"] == "ORDERS"]
-    return [{**limit, "count": count} for limit, count in zip(rows, counts, strict=True)]
-
-
-def _restrictions(call: Call, _: None) -> Json:
-    key = call.key
-    allowed = key.permissions if key is not None else None
-    return {
-        "ipRestrict": bool(allowed and allowed.ip_restricted),
-        "createTime": key.created_ms if key is not None else 0,
-        "enableReading": bool(allowed and allowed.read),
-        "enableWithdrawals": bool(allowed and allowed.withdraw),
-        "enableInternalTransfer": False,
-        "enableMargin": False,
-        "enableFutures": False,
-        "permitsUniversalTransfer": False,
-        "enableVanillaOptions": False,
-        "enableFixApiTrade": False,
-        "enableFixReadOnly": False,
-        "enableSpotAndMarginTrading": bool(allowed and allowed.trade),
-        "enablePortfolioMarginTrading": False,
-    }
-
-
-def _trade_fee_parse(call: Call) -> list[Listing]:
-    if call.params.has("symbol"):
-        return [_one_symbol(call)]
-    return list(call.exchange.spot.listings.values())
-
-
-def _trade_fee(call: Call, listings: list[Listing]) -> Json:
-    return [
-        {
-            "symbol": listing.instrument.symbol,
-            "makerCommission": trimmed_text(call.owner.maker_rate),
-            "takerCommission": trimmed_text(call.owner.taker_rate),
-        }
-        for listing in listings
-    ]
-
-
-def _coins(call: Call, _: None) -> Json:
-    assets = sorted(call.exchange.accounts.market.balances)
-    return [_coin(call, asset) for asset in assets]
-
-
-def _coin(call: Call, asset: str) -> dict[str, Any]:
-    balance = call.owner.balances.get(asset)
-    return {
-        "coin": asset,
-        "name": asset,
-        "depositAllEnable": True,
-        "withdrawAllEnable": False,
-        "free": units_text(balance.free if balance else 0),
-        "locked": units_text(balance.locked if balance else 0),
-        "freeze": "0",
-        "withdrawing": "0",
-        "ipoing": "0",
-        "ipoable": "0",
-        "storage": "0",
-        "isLegalMoney": False,
-        "trading": True,
-        "networkList": [],
-    }
+    return call.venue.limits.order_rows(call.owner.account_id, call.venue.server_ms())
 
 
 ENDPOINTS = [
@@ -159,7 +88,4 @@ ENDPOINTS = [
         "USER_DATA",
         "account.rateLimits.orders",
     ),
-    Endpoint("GET", "/sapi/v1/account/apiRestrictions", fixed(1), nothing, _restrictions, "USER_DATA"),
-    Endpoint("GET", "/sapi/v1/asset/tradeFee", fixed(1), _trade_fee_parse, _trade_fee, "USER_DATA"),
-    Endpoint("GET", "/sapi/v1/capital/config/getall", fixed(10), nothing, _coins, "USER_DATA"),
 ]

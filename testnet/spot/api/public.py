@@ -10,16 +10,23 @@ from testnet.api.limits import RATE_LIMITS
 from testnet.api.params import Params
 from testnet.errors import ApiError
 from testnet.instruments import Instrument
-from testnet.klines import Bar, end_of
+from testnet.klines import ONE_SECOND, Bar, end_of
 from testnet.listing import Listing
 from testnet.tape import Aggregate, Trade
 from testnet.values import units_text
+
+SYMBOL_STATUSES = ("TRADING", "END_OF_DAY", "HALT", "BREAK", "CANCEL_ONLY")
 
 
 def _exchange_info_parse(call: Call) -> list[str] | None:
     names = call.params.symbols()
     for name in names or ():
         call.exchange.listing(name)
+    status = call.params.values.get("symbolStatus")
+    if status and status not in SYMBOL_STATUSES:
+        raise ApiError(-1122, "Invalid symbolStatus.")
+    if status and names:
+        raise ApiError(-1128, "Combination of optional parameters invalid.")
     return names
 
 
@@ -141,7 +148,7 @@ def kline_row(instrument: Instrument, interval: str, bar: Bar) -> list[Any]:
 
 def _klines_parse(call: Call) -> tuple[Listing, str, int | None, int | None, int]:
     params = call.params
-    listing, interval = _listing(call), params.interval()
+    listing, interval = _listing(call), params.interval(ONE_SECOND)
     return (
         listing,
         interval,
@@ -153,10 +160,11 @@ def _klines_parse(call: Call) -> tuple[Listing, str, int | None, int | None, int
 
 def _klines(call: Call, args: tuple[Listing, str, int | None, int | None, int]) -> Json:
     listing, interval, start, end, limit = args
-    return [
-        kline_row(listing.instrument, interval, bar)
-        for bar in listing.klines.select(interval, start, end, limit)
-    ]
+    if interval == ONE_SECOND:
+        bars = listing.klines.seconds.select(start, end, limit, call.exchange.now_ms())
+    else:
+        bars = listing.klines.select(interval, start, end, limit)
+    return [kline_row(listing.instrument, interval, bar) for bar in bars]
 
 
 def _avg_price(call: Call, listing: Listing) -> Json:
@@ -230,7 +238,7 @@ def _each(single: bool, rows: list[dict[str, Any]]) -> Json:
 def _day(call: Call, args: tuple[list[Listing], bool]) -> Json:
     kind = call.params.values.get("type") or "FULL"
     if kind not in ("FULL", "MINI"):
-        raise ApiError(-1130, "Data sent for parameter 'type' is not valid.")
+        raise ApiError(-1139, "Invalid ticker type.")
     rows = [day_json(listing, call.exchange.now_ms()) for listing in args[0]]
     if kind == "MINI":
         rows = [{name: row[name] for name in _MINI} for row in rows]
