@@ -12,7 +12,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from trading.domain.strategies.compiled import CompiledStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,8 @@ class Strategy(ABC):
 
     name: ClassVar[str]
     Params: ClassVar[type]
+    compiled: ClassVar[CompiledStep | None] = None
+    """The same decisions in the subset that the backtester compiles, where there is such a step."""
 
     @abstractmethod
     def warmup(self, params: Any) -> int:

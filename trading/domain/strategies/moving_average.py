@@ -13,12 +13,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from trading.domain.strategies.base import Desired, Observation, Strategy
+from trading.domain.strategies.compiled import CompiledStep
 from trading.domain.strategies.parameters import ParameterError, parameter
 
 EQUAL_WITHIN = 1e-12
+FRESH_TURNS = 32
+"""After so many turns of its ring the compiled step takes its running sums afresh."""
+NEARLY_EQUAL = 1e-9
+"""Closer than this the compiled step sums exactly. Its running sums are wrong by at most three roundings a
+bar, which over 32 turns of 5,000 closes is 6e-11 of a sum."""
 
 Closes = tuple[float, ...]
 
@@ -36,11 +42,81 @@ class MovingAverageParams:
             raise ParameterError("fast", f"expected fast below slow, were {self.fast} and {self.slow}")
 
 
+def crossing_step(
+    params: Any,
+    state: Any,
+    now_ns: int,
+    open_price: float,
+    high: float,
+    low: float,
+    close: float,
+    volume: float,
+    position: float,
+    average_price: float,
+    unrealized: float,
+) -> tuple[int, float, float, float, float]:
+    """Decide as `MovingAverage.step`, at a cost that does not grow with the windows.
+
+    The state is: turns of the ring since the sums were last taken afresh, place of the next close in the
+    ring, sum of the fast and of the slow window, then the ring of the last `slow` closes, in which a place
+    never filled is zero. Where the averages are too close for the rounding of running sums, they are summed
+    in two floats each, which is exact (and so equal to `math.fsum`) while the closes of a window lie within
+    a factor of 2^40 of each other (Dekker 1971, Numer. Math. 18, 224-242).
+    """
+    fast, slow = int(params[0]), int(params[1])
+    at = int(state[1])
+    fast_sum = state[2] + (close - state[4 + (at - fast if at >= fast else at - fast + slow)])
+    slow_sum = state[3] + (close - state[4 + at])
+    state[4 + at] = close
+    at = at + 1 if at + 1 < slow else 0
+    if at == 0:
+        state[0] += 1.0
+    # The sign of the difference of the averages, times both lengths: products are cheaper than quotients.
+    level = slow_sum * fast
+    gap = fast_sum * slow - level
+    equal = state[4 + at] == 0.0
+    if state[0] >= FRESH_TURNS or (abs(gap) <= NEARLY_EQUAL * abs(level) and not equal):
+        state[0] = 0.0
+        fast_sum = fast_rest = slow_sum = slow_rest = 0.0
+        for k in range(slow):
+            value = state[4 + (at + k if at + k < slow else at + k - slow)]
+            total = slow_sum + value
+            back = total - slow_sum
+            slow_rest += (slow_sum - (total - back)) + (value - back)
+            slow_sum = total + slow_rest
+            slow_rest -= slow_sum - total
+            if k >= slow - fast:
+                total = fast_sum + value
+                back = total - fast_sum
+                fast_rest += (fast_sum - (total - back)) + (value - back)
+                fast_sum = total + fast_rest
+                fast_rest -= fast_sum - total
+        mean = slow_sum / slow
+        gap = fast_sum / fast - mean
+        equal = abs(gap) <= EQUAL_WITHIN * abs(mean)
+    state[1], state[2], state[3] = at, fast_sum, slow_sum
+    above = gap > 0.0
+    code = 0 if equal else (1 if above else 2)
+    target = 1.0 if above else (-1.0 if params[2] > 0.0 else 0.0)
+    return code, target, 0.0, 0.0, 0.0
+
+
+def _vector(params: MovingAverageParams) -> tuple[float, ...]:
+    return float(params.fast), float(params.slow), float(params.allow_short)
+
+
+def _state_size(params: MovingAverageParams) -> int:
+    return 4 + params.slow
+
+
 class MovingAverage(Strategy):
     """Crossing of two simple moving averages of closes; its state is the last `slow` closes."""
 
     name: ClassVar[str] = "moving_average"
     Params: ClassVar[type] = MovingAverageParams
+    compiled: ClassVar[CompiledStep | None] = CompiledStep(
+        crossing_step, _vector, _state_size, ("FAST_ABOVE_SLOW", "FAST_BELOW_SLOW")
+    )
 
     def warmup(self, params: MovingAverageParams) -> int:
         """Return `slow`: the averages exist from that bar on."""

@@ -1,0 +1,183 @@
+"""The compiled engine: one strategy with a compiled step on one instrument; the same result, sooner."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from trading.domain.backtest.arithmetic import NO_LIMIT, PARTS, mul_div
+from trading.domain.backtest.engine import Inputs
+from trading.domain.backtest.impact import trailing_day
+from trading.domain.backtest.ledger import FILL_COLUMNS, FUNDING_COLUMNS, REFUSAL_COLUMNS, Ledger
+from trading.domain.backtest.loop import Columns, FundingColumns, Setup, Tables, run_bars
+from trading.domain.backtest.rails import LimitTable, limit_table
+from trading.domain.backtest.result import BacktestResult
+from trading.domain.backtest.scale import scale_of
+from trading.domain.backtest.series import BarSeries, FundingSeries
+from trading.domain.backtest.settings import FillMode, Settings, SizeRule
+from trading.domain.backtest.sizing import MAX_CHILDREN
+from trading.domain.backtest.timing import arrivals, funding_ranges
+from trading.domain.values import Market, to_units
+
+FIRST_ROWS: Final = 65_536
+"""Rows the tables have room for; a run with more fills than that is done twice."""
+
+
+LARGEST: Final = 2**61
+"""Bound of the products of the compiled loop."""
+
+
+class NotCompilable(ValueError):
+    """The run needs the Python engine; the text says why."""
+
+
+def why_not(inputs: Inputs) -> str:
+    """Return why the compiled engine cannot take a run, or an empty text."""
+    if len(inputs.series) != 1 or len(inputs.assignments) != 1:
+        return "it has several instruments or strategies"
+    if inputs.slower:
+        return "its strategy looks at slower bars"
+    if getattr(inputs.assignments[0].strategy, "compiled", None) is None:
+        return f"{inputs.assignments[0].strategy.name} has no compiled step"
+    return ""
+
+
+def run_compiled(inputs: Inputs, *, interpreted: bool = False) -> BacktestResult:
+    """Run to the end with machine code.
+
+    Parameters
+    ----------
+    interpreted : run the same loop and step as plain Python instead; for tests.
+
+    Raises
+    ------
+    NotCompilable : see `why_not`.
+    """
+    reason = why_not(inputs)
+    if reason:
+        raise NotCompilable(reason)
+    assignment, series, settings = inputs.assignments[0], inputs.series[0], inputs.settings
+    declared = assignment.strategy.compiled
+    assert declared is not None
+    run: Any
+    step: Any
+    run, step = (run_bars, declared.step) if interpreted else _machine_code(declared.step)
+    costs, limits = settings.cost_table(), limit_table(settings.limits, series.instrument.step_units)
+    columns = _columns(series, settings, costs.impact)
+    arguments: tuple[Any, ...] = (
+        columns,
+        _funding(series, inputs.funding.get(series.symbol, FundingSeries())),
+        scale_of(series.instrument),
+        limits,
+        costs,
+        _setup(series, settings, assignment.share),
+    )
+    vector = np.array(declared.vector(assignment.params), dtype=np.float64)
+    rows = FIRST_ROWS
+    while True:
+        tables = _tables(rows, columns, limits, settings)
+        state = np.zeros(declared.state_size(assignment.params))
+        if interpreted:
+            # Views give Python's own numbers, whose products do not overflow.
+            counts = run(step, vector.tolist(), state.tolist(), *map(_viewed, arguments), _viewed(tables))
+        else:
+            counts = run(step, vector, state, *arguments, tables)
+        if max(counts) <= rows:
+            break
+        rows = max(counts)
+    fills, refusals, paid = (table[:count].copy() for table, count in zip(tables[:3], counts, strict=True))
+    ledger = Ledger(fills=fills, refusals=refusals, funding=paid)
+    return BacktestResult((series,), ledger, inputs.header(), to_units(settings.cash))
+
+
+def _machine_code(step: Any) -> tuple[Any, Any]:
+    from trading.domain.backtest import machine
+
+    return machine.compiled_run(), machine.compiled_step(step)
+
+
+def _viewed(argument: Any) -> Any:
+    if not isinstance(argument, tuple):
+        return argument
+    members = (m.data if isinstance(m, np.ndarray) else m for m in argument)
+    return type(argument)(*members)
+
+
+def _plain(column: Any) -> Any:
+    # Machine code is compiled for contiguous, writable arrays; a column of a stored file is neither always.
+    return np.require(column, requirements=("C", "W"))
+
+
+def _columns(series: BarSeries, settings: Settings, impact: float) -> Columns:
+    daily, sigma = trailing_day(series, impact)
+    prices = series.prices
+    return Columns(
+        open_ns=_plain(series.open_ns),
+        close_ns=_plain(series.close_ns),
+        t_open=_plain(series.open),
+        t_high=_plain(series.high),
+        t_low=_plain(series.low),
+        t_close=_plain(series.close),
+        p_open=prices[0],
+        p_high=prices[1],
+        p_low=prices[2],
+        p_close=prices[3],
+        volume=_plain(series.volume),
+        arrival=arrivals(series, settings),
+        daily=daily,
+        sigma=sigma,
+    )
+
+
+def _tables(rows: int, bars: Columns, limits: LimitTable, settings: Settings) -> Tables:
+    size = len(bars.open_ns)
+    in_flight = settings.latency_bars + 2
+    if settings.latency_ns:
+        in_flight = int((bars.arrival - np.arange(size)).max()) + 2
+    rate = limits.orders_per_minute
+    recent = 1 if rate >= NO_LIMIT else max(1, min(rate, MAX_CHILDREN * size))
+    return Tables(
+        fills=np.empty((rows, len(FILL_COLUMNS)), np.int64),
+        refusals=np.empty((rows, len(REFUSAL_COLUMNS)), np.int64),
+        paid=np.empty((rows, len(FUNDING_COLUMNS)), np.int64),
+        flights=np.zeros((in_flight, 4), np.int64),
+        recent=np.zeros(recent, np.int64),
+    )
+
+
+def _funding(series: BarSeries, funding: FundingSeries) -> FundingColumns:
+    rows = (funding.times_ns, funding.rates, funding.marks)
+    return FundingColumns(funding_ranges(series, funding), *map(_plain, rows))
+
+
+def _setup(series: BarSeries, settings: Settings, share: int) -> Setup:
+    quantity = capital = 0
+    if settings.size_amount is not None:
+        if settings.size is SizeRule.quantity:
+            quantity = mul_div(series.instrument.steps(settings.size_amount), share, PARTS)
+        else:
+            capital = mul_div(to_units(settings.size_amount), share, PARTS)
+    leverage, scale = int(settings.leverage * PARTS), scale_of(series.instrument)
+    # Every product in the loop is a notional times `den`, or equity times the leverage: within these bounds
+    # none of them reaches 63 bits.
+    largest = LARGEST // (scale.den * -(-leverage // PARTS))
+    if max(to_units(settings.cash), capital, quantity * int(series.high.max()) * scale.num) > largest:
+        raise ValueError(
+            f"{series.symbol}: the amounts are too large for 64 bits; the Python engine has no bound"
+        )
+    spot = series.instrument.market is Market.spot
+    return Setup(
+        cash=to_units(settings.cash),
+        quantity=quantity,
+        capital=capital,
+        share=share,
+        usable=settings.usable_parts,
+        band=settings.band_parts,
+        max_child=settings.max_child_units,
+        same_close=int(settings.fill is FillMode.same_close),
+        through=int(not settings.touch_fills),
+        long_only=int(settings.long_only or spot),
+        leverage=leverage,
+        largest=largest,
+    )

@@ -1,0 +1,385 @@
+"""One instrument of a run: its bars, its position, its orders in flight."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from trading.domain.backtest.arithmetic import NO_LIMIT, PARTS, mul_div
+from trading.domain.backtest.costs import fee, funding_payment, slipped
+from trading.domain.backtest.execution import trade_market
+from trading.domain.backtest.fold import average_price, carried_after, cost_quote, fold_trade
+from trading.domain.backtest.impact import trailing_day
+from trading.domain.backtest.ledger import FillKind
+from trading.domain.backtest.leg import Leg
+from trading.domain.backtest.rails import limit_table
+from trading.domain.backtest.scale import base_quantity, market_value, notional, scale_of
+from trading.domain.backtest.series import BarSeries, FloatArray, FundingSeries, IntArray
+from trading.domain.backtest.settings import FillMode, Settings, SizeRule
+from trading.domain.backtest.sizing import child_steps, fixed_steps, netted_steps, planned_steps
+from trading.domain.backtest.timing import arrivals, funding_ranges
+from trading.domain.backtest.touches import (
+    LIQUIDATED,
+    NOTHING,
+    STOP,
+    exit_inside,
+    liquidation_ticks,
+    protection_ticks,
+    trailing_stop,
+)
+from trading.domain.planner import split_steps
+from trading.domain.strategies import Bar, Execution
+from trading.domain.values import UNITS, to_units
+
+_MINUTE_NS: Final = 60_000_000_000
+
+ALONE: Final = (1,)
+"""Shares of a lane with one leg."""
+
+Flight = tuple[int, int, int, int, tuple[int, ...]]
+"""An order on its way: (bar it arrives at, signed steps, orders, decided_ns, shares of the legs)."""
+
+
+class Account:
+    """The cash of a run and what its positions carry; in quote units."""
+
+    __slots__ = ("cash", "lanes", "leverage", "sent", "used")
+
+    def __init__(self, cash: int, leverage: int) -> None:
+        self.cash = cash
+        self.used = 0
+        self.leverage = leverage
+        self.lanes: list[Lane] = []
+        self.sent: deque[int] = deque()
+
+    def equity(self) -> int:
+        """Cash plus every holding at its last close."""
+        return self.cash + sum(market_value(x.scale, x.position, x.mark) for x in self.lanes)
+
+    def sent_within_minute(self, now_ns: int) -> int:
+        """How many orders went out in the last 60 s of market time."""
+        sent = self.sent
+        while sent and sent[0] <= now_ns - _MINUTE_NS:
+            sent.popleft()
+        return len(sent)
+
+
+class Lane:
+    """State of one instrument; its methods are what can happen to it, in the order it happens in a bar."""
+
+    __slots__ = (
+        "account", "arrival", "band", "best", "busy", "capital", "carried", "close", "close_ns", "cost",
+        "costs", "daily", "fills", "flights", "funding_from", "funding_marks", "funding_ns",
+        "funding_rates", "high", "legs", "limits", "low", "mark", "max_child", "number", "open",
+        "open_ns", "paid", "position", "quantity", "realized", "refusals", "same_close", "scale",
+        "series", "settings", "settled", "sigma", "slower", "stop", "take_profit", "through",
+        "tick_ratio", "trail", "usable", "worth",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        number: int,
+        series: BarSeries,
+        funding: FundingSeries,
+        settings: Settings,
+        account: Account,
+        slower: Mapping[int, Mapping[str, Bar]],
+    ) -> None:
+        self.number = number
+        self.series = series
+        self.settings = settings
+        self.account = account
+        self.slower = slower
+        self.scale = scale_of(series.instrument)
+        self.limits = limit_table(settings.limits, series.instrument.step_units)
+        self.costs = settings.cost_table()
+        self.legs: list[Leg] = []
+        self.quantity = self.capital = 0
+        if settings.size is SizeRule.allocation and settings.size_amount is not None:
+            self.capital = to_units(settings.size_amount)
+        if settings.size is SizeRule.quantity and settings.size_amount is not None:
+            self.quantity = series.instrument.steps(settings.size_amount)
+        self.usable, self.band, self.max_child = (
+            settings.usable_parts,
+            settings.band_parts,
+            settings.max_child_units,
+        )
+        self.same_close = settings.fill is FillMode.same_close
+        self.through = 0 if settings.touch_fills else 1
+        self.tick_ratio = series.instrument.tick_size.as_integer_ratio()
+        # Views: a number read from one is a Python int, at half the cost of reading it from an array.
+        self.open, self.high, self.low, self.close = (
+            _view(c) for c in (series.open, series.high, series.low, series.close)
+        )
+        self.open_ns, self.close_ns = _view(series.open_ns), _view(series.close_ns)
+        self.arrival = _view(arrivals(series, settings))
+        self.daily, self.sigma = (_view(c) for c in trailing_day(series, self.costs.impact))
+        self.funding_rates, self.funding_marks = _view(funding.rates), _view(funding.marks)
+        self.funding_ns = _view(funding.times_ns)
+        self.funding_from = _view(funding_ranges(series, funding))
+
+        self.position = self.cost = self.realized = self.carried = 0
+        self.worth = 0.0
+        self.mark = self.open[0]
+        self.best = 0
+        self.stop = self.take_profit = self.trail = 0
+        self.flights: deque[Flight] = deque()
+        self.busy = False
+        self.settled = True
+        self.fills: list[tuple[int, ...]] = []
+        self.refusals: list[tuple[int, ...]] = []
+        self.paid: list[tuple[int, ...]] = []
+
+    def opened(self, i: int) -> None:
+        """Live through bar `i` up to its close: funding, arriving orders, exits inside the bar."""
+        first, last = self.funding_from[i], self.funding_from[i + 1]
+        at = first
+        while at < last and self.funding_ns[at] <= self.open_ns[i]:
+            self._fund(i, at)
+            at += 1
+        flights = self.flights
+        while flights and flights[0][0] <= i:
+            _, steps, count, decided_ns, shares = flights.popleft()
+            self._send(i, self.open[i], self.open_ns[i], steps, count, decided_ns, shares)
+        for late in range(at, last):
+            self._fund(i, late)
+        if self.position != 0:
+            self._exits(i)
+            self._remember_best(i)
+        self._set_busy()
+
+    def decide(self, i: int) -> None:
+        """Compare what is wanted with what is held and in flight at the close of bar `i`, send the rest."""
+        price = self.close[i]
+        wanted = self._wanted(price)
+        if self.stop or self.take_profit or self.trail or any(leg.protection for leg in self.legs):
+            self._protect(price)
+        in_flight = 0
+        for flight in self.flights:
+            in_flight += flight[1]
+        steps, count = planned_steps(
+            self.scale, wanted, self.position, in_flight, price, self.band, self.max_child
+        )
+        if steps:
+            now = self.close_ns[i]
+            shares = ALONE if len(self.legs) == 1 else self._shares(steps, price)
+            if self.same_close:
+                self._send(i, price, now, steps, count, now, shares)
+            else:
+                self.flights.append((self.arrival[i], steps, count, now, shares))
+                in_flight += steps
+        self.settled = self.position + in_flight == wanted
+        self._set_busy()
+
+    def _set_busy(self) -> None:
+        self.busy = bool(self.flights) or (
+            self.position != 0
+            and (self.scale.futures == 1 or self.stop > 0 or self.take_profit > 0 or self.trail > 0)
+        )
+
+    def _wanted(self, price: int) -> int:
+        if not self.quantity:
+            return netted_steps(self.scale, [(self._capital(leg), leg.target) for leg in self.legs], price)
+        wanted = 0
+        for leg in self.legs:
+            wanted += fixed_steps(leg.quantity, leg.target)
+        return wanted
+
+    def _capital(self, leg: Leg) -> int:
+        if self.capital:
+            return mul_div(self.capital, leg.share, PARTS)
+        equity = self.account.equity()
+        return mul_div(mul_div(equity, self.usable, PARTS), leg.share, PARTS) if equity > 0 else 0
+
+    def _protect(self, price: int) -> None:
+        sets = [leg.protection for leg in self.legs if leg.protection is not None]
+        side = 1 if sum(leg.target for leg in self.legs) >= 0 else -1
+        trailed = self.trail > 0
+        self.stop = self.take_profit = self.trail = 0
+        for wanted in sets:
+            stop, profit, trail = protection_ticks(
+                side, wanted.stop or 0.0, wanted.take_profit or 0.0, wanted.trailing or 0.0, self.scale
+            )
+            # One set per net position: of several the one nearest to the market.
+            tighter = max if side > 0 else min
+            nearer = min if side > 0 else max
+            self.stop = tighter(self.stop, stop) if self.stop and stop else self.stop or stop
+            both = self.take_profit and profit
+            self.take_profit = nearer(self.take_profit, profit) if both else self.take_profit or profit
+            self.trail = min(self.trail, trail) if self.trail and trail else self.trail or trail
+        if self.trail > 0 and not trailed and self.position != 0:
+            self.best = price
+
+    def _shares(self, steps: int, price: int) -> tuple[int, ...]:
+        # As the planner: who wants to move this way, and how far; else by capital.
+        side = 1 if steps > 0 else -1
+        moves = []
+        for leg in self.legs:
+            if self.quantity:
+                want = fixed_steps(leg.quantity, leg.target)
+            else:
+                want = netted_steps(self.scale, [(self._capital(leg), leg.target)], price)
+            moves.append(max(0, side * (want - leg.attributed)))
+        return tuple(moves) if any(moves) else tuple(leg.share for leg in self.legs)
+
+    def _send(
+        self,
+        i: int,
+        touch: int,
+        time_ns: int,
+        steps: int,
+        count: int,
+        decided_ns: int,
+        shares: Sequence[int],
+    ) -> None:
+        account = self.account
+        side, size = (1, steps) if steps > 0 else (-1, -steps)
+        limited = self.limits.orders_per_minute < NO_LIMIT
+        for number in range(count):
+            child = size if count == 1 else child_steps(size, count, number)
+            verdict, filled, quote, commission, slippage, reserved = trade_market(
+                self.scale,
+                self.limits,
+                self.costs,
+                side,
+                child,
+                touch,
+                self.position,
+                account.cash if self.scale.futures == 0 else self._margin_room(touch),
+                0,
+                account.sent_within_minute(time_ns) if limited else 0,
+                self.carried,
+                self._carried_by_strategy() if len(account.lanes) > 1 else self.carried,
+                account.used,
+                account.used,
+                self.daily[i],
+                self.sigma[i],
+            )
+            if verdict:
+                self.refusals.append((time_ns, self.number, i, verdict, side * child, touch))
+                self.settled = False
+                continue
+            if filled < child:
+                self.settled = False
+            if limited:
+                account.sent.append(time_ns)
+            self._book(
+                i, time_ns, side * filled, touch, quote, commission, slippage, reserved, FillKind.MARKET,
+                decided_ns, shares,
+            )  # fmt: skip
+
+    def _carried_by_strategy(self) -> int:
+        # What is netted with others counts in full for each: never less than a strategy's own.
+        names = {leg.name for leg in self.legs}
+        return sum(x.carried for x in self.account.lanes if any(leg.name in names for leg in x.legs))
+
+    def _margin_room(self, touch: int) -> int:
+        others = sum(notional(x.scale, x.mark, abs(x.position)) for x in self.account.lanes if x is not self)
+        equity = self.account.equity() + market_value(self.scale, self.position, touch)
+        equity -= market_value(self.scale, self.position, self.mark)
+        return mul_div(equity, self.account.leverage, PARTS) - others if equity > 0 else -others
+
+    def _book(
+        self,
+        i: int,
+        time_ns: int,
+        signed: int,
+        ticks: int,
+        quote: int,
+        commission: int,
+        slippage: int,
+        reserved: int,
+        kind: FillKind,
+        decided_ns: int,
+        shares: Sequence[int],
+    ) -> None:
+        account, before = self.account, self.position
+        carried = carried_after(before, self.carried, signed, reserved, quote)
+        account.used += carried - self.carried
+        self.carried = carried
+        self.position, self.cost, self.realized = fold_trade(before, self.cost, self.realized, signed, quote)
+        self.worth = cost_quote(self.cost, self.position)
+        account.cash -= (quote if signed > 0 else -quote) + commission
+        if before == 0 or (before > 0) != (self.position > 0):
+            self.best = ticks
+        self.fills.append(
+            (time_ns, decided_ns, self.number, i, signed, ticks, quote, commission, slippage, int(kind))
+        )
+        size = abs(signed)
+        price = quote / UNITS / base_quantity(self.scale, size)
+        if len(self.legs) == 1:
+            self._tell(self.legs[0], signed, price, commission / UNITS, kind, time_ns)
+            return
+        sign = 1 if signed > 0 else -1
+        for leg, part in zip(self.legs, split_steps(size, shares), strict=True):
+            if part:
+                self._tell(leg, sign * part, price, commission / UNITS * part / size, kind, time_ns)
+
+    def _tell(self, leg: Leg, signed: int, price: float, paid: float, kind: FillKind, time_ns: int) -> None:
+        scale, seen = self.scale, leg.observation
+        leg.attributed += signed
+        seen.position = base_quantity(scale, leg.attributed)
+        if leg.attributed:
+            seen.average_price = average_price(scale, self.cost, self.position)
+        else:
+            seen.average_price = seen.unrealized = 0.0
+        bought = base_quantity(scale, signed)
+        leg.executions.append(Execution(bought, price, paid, kind is FillKind.MAKER, time_ns))
+
+    def _fund(self, i: int, at: int) -> None:
+        if self.position == 0:
+            return
+        mark = self.funding_marks[at] or self.open[i]
+        paid = funding_payment(self.scale, self.position, mark, self.funding_rates[at])
+        self.account.cash -= paid
+        self.paid.append((self.funding_ns[at], self.number, i, self.position, mark, paid))
+
+    def _exits(self, i: int) -> None:
+        side = 1 if self.position > 0 else -1
+        stop = trailing_stop(side, self.best, self.trail, self.stop)
+        what, price = exit_inside(
+            side, stop, self.take_profit, self.open[i], self.low[i], self.high[i], self.through
+        )
+        if self.scale.futures == 1:
+            rest = self.account.equity() - market_value(self.scale, self.position, self.mark)
+            level = liquidation_ticks(self.scale, self.position, rest, self.costs.maintenance)
+            extreme = self.low[i] if side > 0 else self.high[i]
+            crossed = level > 0 and (extreme <= level if side > 0 else extreme >= level)
+            # A stop nearer to the market saves the position, unless the bar opened beyond both.
+            if crossed and not (what == STOP and (price > level if side > 0 else price < level)):
+                what, price = LIQUIDATED, level
+        if what == NOTHING:
+            return
+        steps = abs(self.position)
+        amount = notional(self.scale, price, steps)
+        if what == STOP:
+            quote = slipped(amount, -side, self.costs.slippage)
+            kind, commission = FillKind.STOP, fee(quote, self.costs.taker)
+        elif what == LIQUIDATED:
+            # The venue keeps what margin is left: the maintenance part of the notional.
+            quote, kind = amount, FillKind.LIQUIDATION
+            commission = fee(quote, self.costs.maintenance)
+        else:
+            quote, kind = amount, FillKind.TAKE_PROFIT
+            commission = fee(quote, self.costs.maker)
+        shares = [abs(leg.attributed) for leg in self.legs]
+        now = self.close_ns[i]
+        self._book(i, now, -side * steps, price, quote, commission, abs(quote - amount), 0, kind, now, shares)
+        for leg in self.legs:
+            leg.leave()
+        self.stop = self.take_profit = self.trail = 0
+        self.settled = not self.flights
+
+    def _remember_best(self, i: int) -> None:
+        # Only for the bars after this one: inside a bar nobody knows whether the high came first.
+        if self.position > 0:
+            self.best = max(self.best, self.high[i])
+        elif self.position < 0:
+            self.best = min(self.best, self.low[i])
+
+
+def _view(column: IntArray | FloatArray) -> Any:
+    return np.ascontiguousarray(column).data

@@ -1,0 +1,356 @@
+"""The compiled engine's loop: one strategy on one instrument, over arrays, in the subset numba compiles.
+
+It is plain Python and runs as such; `machine.py` compiles it. Step by step it does what `lane.py` and
+`engine.py` do for a single strategy, with the same kernels, and tests hold the two equal row for row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from trading.domain.backtest.arithmetic import NO_LIMIT, PARTS, mul_div
+from trading.domain.backtest.costs import CostTable, fee, funding_payment, slipped
+from trading.domain.backtest.execution import trade_market
+from trading.domain.backtest.fold import average_price, carried_after, cost_quote, fold_trade
+from trading.domain.backtest.rails import LimitTable
+from trading.domain.backtest.scale import Scale, base_quantity, market_value, notional
+from trading.domain.backtest.series import FloatArray, IntArray
+from trading.domain.backtest.sizing import child_steps, fixed_steps, planned_steps, wanted_steps
+from trading.domain.backtest.touches import (
+    LIQUIDATED,
+    NOTHING,
+    STOP,
+    exit_inside,
+    liquidation_ticks,
+    protection_ticks,
+    target_parts,
+    trailing_stop,
+)
+
+ArrayStep = Callable[..., tuple[int, float, float, float, float]]
+MINUTE_NS: Final = 60_000_000_000
+MAX_PRICE: Final = 1e12
+
+
+class Setup(NamedTuple):
+    """Settings as whole numbers; flags are 0 or 1, rates parts of 1e-8, money quote units, 0 for none.
+    `largest` is the most that equity may become."""
+
+    cash: int
+    quantity: int
+    capital: int
+    share: int
+    usable: int
+    band: int
+    max_child: int
+    same_close: int
+    through: int
+    long_only: int
+    leverage: int
+    largest: int
+
+
+class Columns(NamedTuple):
+    """The bars of one series: times, prices in ticks (`t`) and in quote currency (`p`), volume in base."""
+
+    open_ns: IntArray
+    close_ns: IntArray
+    t_open: IntArray
+    t_high: IntArray
+    t_low: IntArray
+    t_close: IntArray
+    p_open: FloatArray
+    p_high: FloatArray
+    p_low: FloatArray
+    p_close: FloatArray
+    volume: FloatArray
+    arrival: IntArray
+    daily: FloatArray
+    sigma: FloatArray
+
+
+class FundingColumns(NamedTuple):
+    """Funding times, and for each bar the range of them that falls to it: (N + 1,) `bar_from`."""
+
+    bar_from: IntArray
+    times_ns: IntArray
+    rates: IntArray
+    marks: IntArray
+
+
+class Tables(NamedTuple):
+    """Where the loop writes: rows as in `ledger.py`, orders in flight, times of orders sent."""
+
+    fills: IntArray
+    refusals: IntArray
+    paid: IntArray
+    flights: IntArray
+    recent: IntArray
+
+
+def run_bars(
+    step: ArrayStep,
+    params: FloatArray,
+    state: FloatArray,
+    bars: Columns,
+    funding: FundingColumns,
+    scale: Scale,
+    limits: LimitTable,
+    costs: CostTable,
+    setup: Setup,
+    tables: Tables,
+) -> tuple[int, int, int]:
+    """Run to the last bar; return how many rows of fills, refusals and funding there are.
+
+    It allocates nothing. Where a table is too short for its rows the last place is written again and again;
+    the counts tell, and the caller runs once more with longer ones.
+    """
+    size = len(bars.open_ns)
+    fills, refusals, paid = tables.fills, tables.refusals, tables.paid
+    flights, recent = tables.flights, tables.recent
+    filled_rows, refused_rows, paid_rows = 0, 0, 0
+    fills_end, refusals_end, paid_end = len(fills) - 1, len(refusals) - 1, len(paid) - 1
+    room, first_flight, last_flight = len(flights), 0, 0
+    limited = limits.orders_per_minute < NO_LIMIT
+    sent = 0
+
+    cash, position, cost, realized, carried = setup.cash, 0, 0, 0, 0
+    average, held, worth, best = 0.0, 0.0, 0.0, 0
+    target, wish_stop, wish_profit, wish_trail = 0, 0.0, 0.0, 0.0
+    stop, profit, trail = 0, 0, 0
+    settled, fixed, wanted = True, setup.quantity > 0, 0
+
+    for i in range(size):
+        # One pass through the order machinery for what arrives at this open, one for this close.
+        if first_flight < last_flight or (
+            position != 0 and (scale.futures == 1 or stop > 0 or profit > 0 or trail > 0)
+        ):
+            at, last = funding.bar_from[i], funding.bar_from[i + 1]
+            while at < last and funding.times_ns[at] <= bars.open_ns[i]:
+                if position != 0:
+                    mark = funding.marks[at] if funding.marks[at] > 0 else bars.t_open[i]
+                    payment = funding_payment(scale, position, mark, funding.rates[at])
+                    cash -= payment
+                    row = min(paid_rows, paid_end)
+                    paid[row, 0], paid[row, 1], paid[row, 2] = funding.times_ns[at], 0, i
+                    paid[row, 3], paid[row, 4], paid[row, 5] = position, mark, payment
+                    paid_rows += 1
+                at += 1
+            due = 1 if first_flight < last_flight and flights[first_flight % room, 0] <= i else 0
+        else:
+            at, last, due = 0, 0, 0
+
+        stage = 0
+        touch, now = bars.t_open[i], bars.open_ns[i]
+        while stage < 2:
+            # Stage 0 sends what was decided earlier, stage 1 decides and may send at the close.
+            order, count, decided = 0, 0, 0
+            if stage == 0:
+                if due == 1 and first_flight < last_flight and flights[first_flight % room, 0] <= i:
+                    row = first_flight % room
+                    order, count, decided = flights[row, 1], flights[row, 2], flights[row, 3]
+                    first_flight += 1
+                else:
+                    while at < last:
+                        if position != 0:
+                            mark = funding.marks[at] if funding.marks[at] > 0 else bars.t_open[i]
+                            payment = funding_payment(scale, position, mark, funding.rates[at])
+                            cash -= payment
+                            row = min(paid_rows, paid_end)
+                            paid[row, 0], paid[row, 1] = funding.times_ns[at], 0
+                            paid[row, 2], paid[row, 3] = i, position
+                            paid[row, 4], paid[row, 5] = mark, payment
+                            paid_rows += 1
+                        at += 1
+                    if position != 0 and (scale.futures == 1 or stop > 0 or profit > 0 or trail > 0):
+                        side = 1 if position > 0 else -1
+                        level_stop = trailing_stop(side, best, trail, stop)
+                        what, price = exit_inside(
+                            side,
+                            level_stop,
+                            profit,
+                            bars.t_open[i],
+                            bars.t_low[i],
+                            bars.t_high[i],
+                            setup.through,
+                        )
+                        if scale.futures == 1:
+                            level = liquidation_ticks(scale, position, cash, costs.maintenance)
+                            extreme = bars.t_low[i] if side > 0 else bars.t_high[i]
+                            crossed = level > 0 and (extreme <= level if side > 0 else extreme >= level)
+                            saved = what == STOP and (price > level if side > 0 else price < level)
+                            if crossed and not saved:
+                                what, price = LIQUIDATED, level
+                        if what != NOTHING:
+                            steps = abs(position)
+                            amount = notional(scale, price, steps)
+                            quote = slipped(amount, -side, costs.slippage) if what == STOP else amount
+                            rate = costs.maker
+                            kind = 2
+                            if what == STOP:
+                                rate, kind = costs.taker, 1
+                            elif what == LIQUIDATED:
+                                rate, kind = costs.maintenance, 4
+                            commission = fee(quote, rate)
+                            carried = carried_after(position, carried, -side * steps, 0, quote)
+                            signed = -side * steps
+                            position, cost, realized = fold_trade(position, cost, realized, signed, quote)
+                            cash -= (quote if signed > 0 else -quote) + commission
+                            row = min(filled_rows, fills_end)
+                            fills[row, 0], fills[row, 1] = bars.close_ns[i], bars.close_ns[i]
+                            fills[row, 2], fills[row, 3] = 0, i
+                            fills[row, 4], fills[row, 5] = signed, price
+                            fills[row, 6], fills[row, 7] = quote, commission
+                            fills[row, 8], fills[row, 9] = abs(quote - amount), kind
+                            filled_rows += 1
+                            average, held, worth = 0.0, 0.0, 0.0
+                            target, wish_stop, wish_profit, wish_trail = 0, 0.0, 0.0, 0.0
+                            stop, profit, trail = 0, 0, 0
+                            settled = first_flight == last_flight
+                    if position > 0:
+                        best = max(best, bars.t_high[i])
+                    elif position < 0:
+                        best = min(best, bars.t_low[i])
+                    stage = 1
+                    touch, now = bars.t_close[i], bars.close_ns[i]
+                    price_close = bars.p_close[i]
+                    result = held * price_close - worth
+                    code, new_target, new_stop, new_profit, new_trail = step(
+                        params,
+                        state,
+                        now,
+                        bars.p_open[i],
+                        bars.p_high[i],
+                        bars.p_low[i],
+                        price_close,
+                        bars.volume[i],
+                        held,
+                        average,
+                        result,
+                    )
+                    if code != 0:
+                        if not (-1.0 <= new_target <= 1.0 and 0.0 <= new_trail < 1.0):
+                            raise ValueError("expected a target of -1 to 1 and a trail of 0 to below 1")
+                        if not (0.0 <= new_stop < MAX_PRICE and 0.0 <= new_profit < MAX_PRICE):
+                            raise ValueError("expected a stop and a take-profit that are prices, or 0")
+                        parts = target_parts(new_target, setup.long_only)
+                        if (
+                            parts != target
+                            or new_stop != wish_stop
+                            or new_profit != wish_profit
+                            or new_trail != wish_trail
+                        ):
+                            target = parts
+                            wish_stop, wish_profit, wish_trail = new_stop, new_profit, new_trail
+                            settled = False
+                    if settled and (fixed or (target == 0 and position == 0)):
+                        break
+                    if fixed:
+                        wanted = fixed_steps(setup.quantity, target)
+                    else:
+                        capital = setup.capital
+                        if capital == 0:
+                            equity = cash + market_value(scale, position, touch)
+                            if equity > setup.largest:
+                                raise ValueError("the equity has outgrown 64 bits; use the Python engine")
+                            capital = mul_div(equity, setup.usable, PARTS) if equity > 0 else 0
+                            capital = mul_div(capital, setup.share, PARTS)
+                        wanted = (
+                            0
+                            if target < 0 and scale.futures == 0
+                            else wanted_steps(scale, capital, target, touch)
+                        )
+                    trailed = trail > 0
+                    stop, profit, trail = 0, 0, 0
+                    if wish_stop > 0.0 or wish_profit > 0.0 or wish_trail > 0.0:
+                        stop, profit, trail = protection_ticks(
+                            1 if target >= 0 else -1, wish_stop, wish_profit, wish_trail, scale
+                        )
+                    if trail > 0 and not trailed and position != 0:
+                        best = touch
+                    in_flight = 0
+                    for flying in range(first_flight, last_flight):
+                        in_flight += flights[flying % room, 1]
+                    order, count = planned_steps(
+                        scale, wanted, position, in_flight, touch, setup.band, setup.max_child
+                    )
+                    decided = now
+                    if order != 0 and setup.same_close == 0:
+                        row = last_flight % room
+                        flights[row, 0], flights[row, 1] = bars.arrival[i], order
+                        flights[row, 2], flights[row, 3] = count, decided
+                        last_flight += 1
+                        in_flight += order
+                        order = 0
+                    if order == 0:
+                        settled = position + in_flight == wanted
+                        break
+
+            side = 1 if order > 0 else -1
+            parent = abs(order)
+            complete = True
+            for number in range(count):
+                child = parent if count == 1 else child_steps(parent, count, number)
+                free = cash
+                if scale.futures == 1:
+                    equity = cash + market_value(scale, position, touch)
+                    free = mul_div(equity, setup.leverage, PARTS) if equity > 0 else 0
+                busy_minute = 0
+                if limited:
+                    ring = len(recent)
+                    if limits.orders_per_minute <= 0:
+                        busy_minute = 1
+                    elif sent >= ring and recent[sent % ring] > now - MINUTE_NS:
+                        busy_minute = limits.orders_per_minute
+                verdict, got, quote, commission, slippage, reserved = trade_market(
+                    scale,
+                    limits,
+                    costs,
+                    side,
+                    child,
+                    touch,
+                    position,
+                    free,
+                    0,
+                    busy_minute,
+                    carried,
+                    carried,
+                    carried,
+                    carried,
+                    bars.daily[i],
+                    bars.sigma[i],
+                )
+                if verdict != 0:
+                    row = min(refused_rows, refusals_end)
+                    refusals[row, 0], refusals[row, 1] = now, 0
+                    refusals[row, 2], refusals[row, 3] = i, verdict
+                    refusals[row, 4], refusals[row, 5] = side * child, touch
+                    refused_rows += 1
+                    complete = False
+                    continue
+                if got < child:
+                    complete = False
+                if limited:
+                    recent[sent % len(recent)] = now
+                    sent += 1
+                signed, before = side * got, position
+                carried = carried_after(position, carried, signed, reserved, quote)
+                position, cost, realized = fold_trade(position, cost, realized, signed, quote)
+                cash -= (quote if signed > 0 else -quote) + commission
+                if before == 0 or (before > 0) != (position > 0):
+                    best = touch
+                held, worth = base_quantity(scale, position), cost_quote(cost, position)
+                average = average_price(scale, cost, position)
+                row = min(filled_rows, fills_end)
+                fills[row, 0], fills[row, 1], fills[row, 2] = now, decided, 0
+                fills[row, 3], fills[row, 4], fills[row, 5] = i, signed, touch
+                fills[row, 6], fills[row, 7] = quote, commission
+                fills[row, 8], fills[row, 9] = slippage, 0
+                filled_rows += 1
+            if stage == 1:
+                settled = position == wanted
+                break
+            if not complete:
+                settled = False
+    return filled_rows, refused_rows, paid_rows

@@ -1,0 +1,91 @@
+"""Steps in the subset that numba compiles: scalars and float arrays in, a tuple out.
+
+The backtester compiles such a step and runs millions of bars a second; live the same function runs as the
+plain Python it is. A strategy declares it in one of two ways: as `compiled`, beside a `step` of its own that
+decides the same; or by deriving from `ArrayStrategy`, which has no other step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, ClassVar, TypeVar
+
+from trading.domain.strategies.base import Desired, Observation, Protection, Strategy
+
+ArrayStep = Callable[..., tuple[int, float, float, float, float]]
+"""`step(params, state, now_ns, open, high, low, close, volume, position, average_price, unrealized)`.
+
+`params` and `state` are float arrays; `state` is changed in place and starts as zeros. Units as in
+`Observation`. It returns `(code, target, stop, take_profit, trailing)`: code 0 is no change, code n gives
+reason n; a protection of 0.0 is none. It may use arithmetic, comparisons, loops, `math`, indexing and
+functions marked `numeric`; nothing else.
+"""
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+NUMERIC: set[FunctionType] = set()
+"""Functions that compiled steps may call."""
+
+
+def numeric(function: _F) -> _F:
+    """Let compiled steps call a function; it is itself in the compiled subset."""
+    assert isinstance(function, FunctionType)
+    NUMERIC.add(function)
+    return function
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledStep:
+    """A step in the compiled subset and what belongs to it.
+
+    Attributes
+    ----------
+    vector : parameters as the numbers the step gets.  state_size : how many numbers it remembers.
+    reasons : codes for records and screens, for the step's code 1, 2, ...
+    """
+
+    step: ArrayStep
+    vector: Callable[[Any], tuple[float, ...]]
+    state_size: Callable[[Any], int]
+    reasons: tuple[str, ...]
+
+
+class ArrayStrategy(Strategy):
+    """A strategy whose one step is in the compiled subset: derive, set `compiled`, `Params`, `warmup`."""
+
+    compiled: ClassVar[CompiledStep]
+
+    def initial(self, params: Any) -> tuple[float, ...]:
+        """Return zeros."""
+        return (0.0,) * self.compiled.state_size(params)
+
+    def step(
+        self, params: Any, state: tuple[float, ...], observation: Observation
+    ) -> tuple[tuple[float, ...], Desired | None]:
+        """Run the array step on one closed bar."""
+        if observation.trigger != "bar":
+            return state, None
+        bar, numbers = observation.bar, list(state)
+        code, target, stop, take_profit, trailing = self.compiled.step(
+            self.compiled.vector(params),
+            numbers,
+            observation.now_ns,
+            bar.open,
+            bar.high,
+            bar.low,
+            bar.close,
+            bar.volume,
+            observation.position,
+            observation.average_price,
+            observation.unrealized,
+        )
+        if code == 0:
+            return tuple(numbers), None
+        protection = None
+        if stop > 0 or take_profit > 0 or trailing > 0:
+            protection = Protection(stop or None, take_profit or None, trailing or None)
+        return tuple(numbers), Desired(
+            float(target), reason=self.compiled.reasons[int(code) - 1], protection=protection
+        )

@@ -1,0 +1,115 @@
+"""What a person asks of a backtest, checked and turned into the inputs of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from nautilus_site.common.errors import ApplicationError
+from trading.domain.backtest import Assignment, Costs, FillMode, Inputs, Settings, SizeRule
+from trading.domain.strategies import ParameterError, StrategyLoadError, load_strategy, parse_params
+from trading.services.backtests.bars import series_load
+from trading.services.backtests.funding import funding_read
+
+SPOT_FEE_BPS = Decimal(10)
+FUTURES_FEE_BPS = Decimal(5)
+"""Binance's fees without discounts; an account's own come from the venue."""
+
+MARKET_COLLAR_BPS = 20
+"""As the limit `market_slippage` of a new installation."""
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestRequest:
+    """One strategy on one symbol; amounts in quote currency, rates in basis points."""
+
+    strategy: str
+    symbol: str
+    interval: str
+    market: str = "spot"
+    start: datetime | None = None
+    end: datetime | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    cash: Decimal = Decimal(100_000)
+    quantity: Decimal | None = None
+    fill: FillMode = FillMode.next_open
+    long_only: bool = False
+    fee_bps: Decimal | None = None
+    slippage_bps: Decimal = Decimal(0)
+    impact: Decimal = Decimal(0)
+    latency_bars: int = 0
+    leverage: Decimal = Decimal(1)
+    funding: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Inputs of a run and notes for the person who asked."""
+
+    inputs: Inputs
+    params: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+
+def backtest_prepare(request: BacktestRequest) -> Prepared:
+    """Load strategy and bars and check the assumptions.
+
+    Raises
+    ------
+    ApplicationError : codes UNKNOWN_STRATEGY, BAD_PARAMETER, BAD_REQUEST; and those of `series_load`.
+    """
+    try:
+        strategy = load_strategy(request.strategy)()
+        params: Any = parse_params(strategy.Params, request.params)
+    except StrategyLoadError as error:
+        raise ApplicationError("UNKNOWN_STRATEGY", str(error)) from None
+    except ParameterError as error:
+        raise ApplicationError("BAD_PARAMETER", str(error)) from None
+    series, notes = series_load(
+        request.symbol,
+        request.interval,
+        request.market,
+        start=request.start,
+        end=request.end,
+        quantity=request.quantity,
+    )
+    default = SPOT_FEE_BPS if request.market == "spot" else FUTURES_FEE_BPS
+    taker = default if request.fee_bps is None else request.fee_bps
+    # A market order may trade as far beyond the touch as it is assumed to slip.
+    collar = max(MARKET_COLLAR_BPS, math.ceil(request.slippage_bps))
+    try:
+        settings = Settings(
+            cash=request.cash,
+            fill=request.fill,
+            costs=Costs(
+                taker_bps=taker, maker_bps=taker, slippage_bps=request.slippage_bps, impact=request.impact
+            ),
+            size=SizeRule.fraction if request.quantity is None else SizeRule.quantity,
+            size_amount=request.quantity,
+            long_only=request.long_only,
+            latency_bars=request.latency_bars,
+            market_collar_bps=collar,
+            leverage=request.leverage,
+        )
+        settings.cost_table()
+        if request.quantity is not None:
+            series.instrument.steps(request.quantity)
+        funding = {}
+        if request.funding is not None:
+            funding[series.symbol] = funding_read(request.funding, series.instrument.tick_size)
+        inputs = Inputs([series], [Assignment(series.symbol, strategy, params)], settings, funding)
+    except ValueError as error:
+        raise ApplicationError("BAD_REQUEST", str(error)) from None
+    if request.fill is FillMode.same_close:
+        notes += ("same_close fills at the price that made the decision: for comparison only",)
+    if len(series) < strategy.warmup(params):
+        notes += (
+            f"{len(series)} bars are fewer than the {strategy.warmup(params)} the strategy warms up on",
+        )
+    shown = {name: getattr(params, name) for name in type(params).__dataclass_fields__}
+    return Prepared(inputs, shown, notes)
