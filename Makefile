@@ -43,6 +43,7 @@ run: ## Run the whole platform in the foreground; Ctrl-C stops it
 
 test: ## Run the test suite (TESTS="tests/unit -k rails" for a part)
 	@$(BOOTSTRAP) --dev
+	@$(PY) scripts/client_envs.py
 	@$(PY) -m pytest $(TESTS)
 
 bench: ## Run the benchmarks; a table here, JSON lines in benchmarks/results/
@@ -100,6 +101,9 @@ format: ## Format the code and repair what ruff can
 lock: ## Pin requirements*.in anew, with hashes (needs uv)
 	@command -v uv >/dev/null || { echo "nautilus: make lock needs uv on the PATH" >&2; exit 1; }
 	@for name in requirements requirements-dev; do \
+		uv pip compile --generate-hashes --python-version 3.11 --no-emit-index-url "$$name.in" -o "$$name.txt"; \
+	done
+	@cd tests/contract/clients/requirements; for name in ccxt sdk nautilus; do \
 		uv pip compile --generate-hashes --python-version 3.11 --no-emit-index-url "$$name.in" -o "$$name.txt"; \
 	done
 
