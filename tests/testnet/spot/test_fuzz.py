@@ -10,6 +10,7 @@ import time
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
+import pytest
 import websockets
 
 from testnet.api.gate import BY_WS_METHOD, ENDPOINTS
@@ -119,17 +120,18 @@ async def test_rest_answers_raw_bytes_that_are_no_parameters(venue: Venue) -> No
     assert (await client.raw("GET", "/api/v3/ping")).body == {}
 
 
-async def test_websocket_api_answers_every_frame_and_stays_open(venue: Venue) -> None:
+@pytest.mark.parametrize(("market", "path"), [("spot", "/ws-api/v3"), ("usdm", "/ws-fapi/v1")])
+async def test_websocket_api_answers_every_frame_and_stays_open(venue: Venue, market: str, path: str) -> None:
     rng = random.Random(3)
     client = venue.client(USDT="100000", BTC="10")
     methods = [
-        *BY_WS_METHOD["spot"],
+        *BY_WS_METHOD[market],
         "session.logon",
         "session.status",
         "userDataStream.subscribe",
         "nothing",
     ]
-    async with websockets.connect(venue.ws + "/ws-api/v3") as socket:
+    async with websockets.connect(venue.ws + path) as socket:
         for number in range(400):
             await socket.send(json.dumps(frame(rng, client, rng.choice(methods), number)))
             answer = json.loads(await asyncio.wait_for(socket.recv(), 5))
@@ -162,7 +164,11 @@ def frame(rng: random.Random, client: Client, method: str, number: int) -> dict[
 async def test_stream_sockets_survive_every_frame(venue: Venue) -> None:
     rng = random.Random(4)
     texts = ["", "{", "[]", "null", "1", '"x"', "[" * 20_000, '{"method":5}', '{"method":"SUBSCRIBE"}']
-    for path in ("/ws", "/stream", "/ws/btcusdt@trade", "/stream?streams=btcusdt@nothing/é", "/ws/7"):
+    paths = (
+        *("/ws", "/stream", "/ws/btcusdt@trade", "/stream?streams=btcusdt@nothing/é", "/ws/7"),
+        *("/public/ws", "/market/stream", "/private/ws?listenKey=é", "/fstream/ws/btcusdt@markPrice"),
+    )
+    for path in paths:
         async with websockets.connect(venue.ws + path) as socket:
             for number in range(4):
                 method = rng.choice(
