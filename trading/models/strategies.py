@@ -10,7 +10,7 @@ class Strategy(models.Model):
     """A built-in or user strategy with its parameters. Disabled until somebody enables it."""
 
     name = models.SlugField(max_length=40, unique=True)
-    kind = models.CharField(max_length=80, help_text="a name in the strategy registry")
+    kind = models.CharField(max_length=300, help_text="a name in the strategy registry")
     interval = models.CharField(max_length=4, default="1m")
     parameters = models.JSONField(default=dict, blank=True)
     is_enabled = models.BooleanField(default=False)

@@ -90,7 +90,11 @@ def strategy_step(*, instance_id: int) -> Decision | None:
         state = strategy.load(json.dumps(instance.state))
     else:
         fresh = _unbroken_tail(bars, step_ns)
-        state = strategy.initial(params)
+        try:
+            state = strategy.initial(params)
+        except ParameterError as error:
+            log.error("strategy_refused_to_start", strategy=row.name, error=str(error))
+            return None
     if not warm and len(fresh) < strategy.warmup(params):
         return None
     observation = _observation(instance, fresh[0])
@@ -98,7 +102,13 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     wanted: Desired | None = None
     for bar in fresh:
         observation.bar, observation.now_ns = _bar(bar), bar.close_time_ns
-        state, desired = strategy.step(params, state, observation)
+        try:
+            state, desired = strategy.step(params, state, observation)
+            _check_servable(desired)
+        except ParameterError as error:
+            # Nothing of this step is kept: what it wants cannot be done in full, so none of it is.
+            log.error("strategy_refused", strategy=row.name, error=str(error))
+            return None
         if desired is not None:
             wanted = desired
         # Bars before the first warm one only fill the memory; a decision about them would be about the past.
@@ -118,6 +128,21 @@ def strategy_step(*, instance_id: int) -> Decision | None:
             instrument_id=instance.instrument_id,
         )
     return decision
+
+
+def _check_servable(desired: Desired | None) -> None:
+    """Refuse what live trading cannot do yet: a position it should protect, or quotes it should keep.
+
+    Raises
+    ------
+    ParameterError : resting quotes or protective orders are wanted.
+    """
+    if desired is None:
+        return
+    if desired.quotes is not None:
+        raise ParameterError("quotes", "resting quotes are replayed, not yet traded live")
+    if desired.protection is not None:
+        raise ParameterError("protection", "protective orders are backtested, not yet placed live")
 
 
 def _decide(instance: StrategyInstance, bar: BarRecord, desired: Desired, digest: str) -> Decision:

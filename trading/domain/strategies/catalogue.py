@@ -7,11 +7,27 @@ import importlib.util
 import inspect
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from trading.domain.strategies.base import Strategy
+from trading.domain.strategies.hierarchical_hmm import HierarchicalHmm
+from trading.domain.strategies.hmm_policy import HmmPolicy
+from trading.domain.strategies.listing_sniper import ListingSniper
+from trading.domain.strategies.ma_hmm_ensemble import MaHmmEnsemble
+from trading.domain.strategies.market_maker import MarketMaker
 from trading.domain.strategies.moving_average import MovingAverage
 from trading.domain.strategies.parameters import parameter_schema
+from trading.domain.strategies.trend_follow import TrendFollow
+
+BUILT_IN: Final[tuple[type[Strategy], ...]] = (
+    MovingAverage,
+    TrendFollow,
+    HmmPolicy,
+    MaHmmEnsemble,
+    HierarchicalHmm,
+    MarketMaker,
+    ListingSniper,
+)
 
 
 class StrategyLoadError(ValueError):
@@ -20,7 +36,7 @@ class StrategyLoadError(ValueError):
 
 def registry() -> dict[str, type[Strategy]]:
     """Return the built-in strategies by name; a new dict each time."""
-    return {strategy.name: strategy for strategy in (MovingAverage,)}
+    return {strategy.name: strategy for strategy in BUILT_IN}
 
 
 def load_strategy(text: str) -> type[Strategy]:

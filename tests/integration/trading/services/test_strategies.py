@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -170,3 +171,48 @@ def test_an_order_that_works_against_the_new_target_is_taken_back(desk: Desk) ->
     desk.decide(0.0)
     refresh(desk)
     assert desk.fresh(order).cancel_requested_at is not None
+
+
+PROTECTED = '''
+from dataclasses import dataclass
+from trading.domain.strategies import Desired, Protection, Strategy
+
+@dataclass(frozen=True)
+class Params:
+    """Nothing to set."""
+
+class Protected(Strategy):
+    """Wants half of its capital at work, and a stop under it."""
+
+    name = "protected"
+    Params = Params
+
+    def warmup(self, params):
+        return 1
+
+    def initial(self, params):
+        return None
+
+    def step(self, params, state, observation):
+        return None, Desired(0.5, protection=Protection(stop=observation.bar.close * 0.9))
+'''
+
+
+def test_a_strategy_whose_protection_cannot_be_placed_takes_no_position(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "protected.py"
+    file.write_text(PROTECTED)
+    instance = desk.instances["trend:BTCUSDT"]
+    Strategy.objects.filter(pk=instance.strategy_id).update(kind=f"{file}:Protected", parameters={})
+    bars(desk, [60000, 60010])
+    assert strategy_step(instance_id=instance.pk) is None
+    assert not Decision.objects.filter(instance=instance).exists()
+    assert StrategyInstance.objects.get(pk=instance.pk).target is None
+    assert refresh(desk) == []
+
+
+def test_a_model_that_is_not_there_stops_the_strategy_and_nothing_else(desk: Desk) -> None:
+    instance = desk.instances["trend:BTCUSDT"]
+    Strategy.objects.filter(pk=instance.strategy_id).update(kind="hmm_policy", parameters={})
+    bars(desk, [60000 + n for n in range(30)])
+    assert strategy_step(instance_id=instance.pk) is None
+    assert not Decision.objects.filter(instance=instance).exists()
