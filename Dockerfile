@@ -8,7 +8,7 @@ COPY requirements.txt /requirements.txt
 # Wheels only, each checked against its hash: no compiler is needed, here or in the final image.
 RUN python -m venv /venv \
     && /venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --only-binary :all: \
-        --require-hashes --requirement /requirements.txt
+        --require-hashes --no-deps --requirement /requirements.txt
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --home-dir /nautilus --shell /usr/sbin/nologin nautilus \

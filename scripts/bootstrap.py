@@ -91,6 +91,9 @@ def install(python, requirements):
         "install",
         "--quiet",
         "--require-hashes",
+        # The files name every package there is to install: left to resolve, pip reads `name[extra]` as another
+        # package than the pinned `name`, and takes its newest release.
+        "--no-deps",
         "--requirement",
         str(requirements),
     ]

@@ -72,7 +72,7 @@ def install(environment: Path, requirements: Path, timeout_s: float) -> str:
     ]
     command += ["--no-input", "--disable-pip-version-check", "--retries", "1"]
     # Source builds would take compilers and minutes; without a wheel the client counts as not installable.
-    command += ["--only-binary", ":all:", "--require-hashes", "--requirement", str(requirements)]
+    command += ["--only-binary", ":all:", "--require-hashes", "--no-deps", "--requirement", str(requirements)]
     try:
         done = subprocess.run(
             command, env=dict(os.environ, PIP_USER="0"), capture_output=True, text=True, timeout=timeout_s
