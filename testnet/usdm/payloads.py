@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from testnet.candle_json import candle_json
 from testnet.instruments import Instrument
-from testnet.klines import Bar, end_of
+from testnet.klines import Bar
 from testnet.listing import Listing
 from testnet.orders import Order
 from testnet.tape import Aggregate, Trade
@@ -39,36 +40,14 @@ def aggregate_event(instrument: Instrument, aggregate: Aggregate, server_ms: int
     return {"e": "aggTrade", "E": server_ms, "s": instrument.symbol, **row, "st": USD_MARGINED}
 
 
-def candle_json(listing: Listing, interval: str, bar: Bar, *, is_closed: bool) -> dict[str, Any]:
-    """The `k` object of both candle events, without the symbol."""
-    instrument, last_id = listing.instrument, listing.tape.trade_id
-    return {
-        "t": bar.open_ms,
-        "T": end_of(interval, bar.open_ms) - 1,
-        "i": interval,
-        "f": last_id - bar.trades + 1 if bar.trades else -1,
-        "L": last_id if bar.trades else -1,
-        "o": instrument.price_text(bar.open),
-        "c": instrument.price_text(bar.close),
-        "h": instrument.price_text(bar.high),
-        "l": instrument.price_text(bar.low),
-        "v": instrument.qty_text(bar.volume),
-        "n": bar.trades,
-        "x": is_closed,
-        "q": units_text(bar.quote),
-        "V": instrument.qty_text(bar.taker_volume),
-        "Q": units_text(bar.taker_quote),
-        "B": "0",
-    }
-
-
 def candle_event(
     listing: Listing, interval: str, bar: Bar, server_ms: int, *, is_closed: bool
 ) -> dict[str, Any]:
     """A candle."""
-    symbol = listing.instrument.symbol
-    candle = {"s": symbol, **candle_json(listing, interval, bar, is_closed=is_closed)}
-    return {"e": "kline", "E": server_ms, "s": symbol, "k": candle}
+    instrument = listing.instrument
+    candle = candle_json(instrument, interval, bar, listing.tape.trade_id, is_closed=is_closed)
+    symbol = {"s": instrument.symbol}
+    return {"e": "kline", "E": server_ms, **symbol, "k": symbol | candle}
 
 
 def continuous_event(
@@ -80,7 +59,7 @@ def continuous_event(
         "E": server_ms,
         "ps": listing.instrument.symbol,
         "ct": terms_of(listing).contract_type,
-        "k": candle_json(listing, interval, bar, is_closed=is_closed),
+        "k": candle_json(listing.instrument, interval, bar, listing.tape.trade_id, is_closed=is_closed),
     }
 
 

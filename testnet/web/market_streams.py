@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from testnet.api.call import Venue
+from testnet.candle_json import candle_json
 from testnet.klines import INTERVALS, ONE_SECOND, Bar
 from testnet.listing import Listing
 from testnet.seconds import SECOND_MS
@@ -16,7 +17,6 @@ from testnet.web.hub import Hub
 from testnet.web.spot_payloads import (
     WINDOWS,
     average_json,
-    kline_json,
     mini_ticker_json,
     ticker_json,
     window_json,
@@ -110,7 +110,8 @@ class MarketStreams:
             "e": "kline",
             "E": self._venue.server_ms(),
             "s": instrument.symbol,
-            "k": kline_json(instrument, interval, bar, listing.tape.trade_id, is_closed=is_closed),
+            "k": {"s": instrument.symbol}
+            | candle_json(instrument, interval, bar, listing.tape.trade_id, is_closed=is_closed),
         }
         self._hub.publish(stream, payload, "kline", instrument.symbol)
 

@@ -5,38 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from testnet.instruments import Instrument
-from testnet.klines import Bar, end_of
 from testnet.listing import Listing
 from testnet.spot.api.public import day_json
 from testnet.values import units_text
 
 WINDOWS = {"1h": 60, "4h": 240, "1d": 1_440}  # in minutes
-
-
-def kline_json(
-    instrument: Instrument, interval: str, bar: Bar, last_trade_id: int, *, is_closed: bool
-) -> dict[str, Any]:
-    """The `k` object of a kline event."""
-    return {
-        "t": bar.open_ms,
-        "T": end_of(interval, bar.open_ms) - 1,
-        "s": instrument.symbol,
-        "i": interval,
-        "f": last_trade_id - bar.trades + 1 if bar.trades else -1,
-        "L": last_trade_id if bar.trades else -1,
-        "o": instrument.price_text(bar.open),
-        "c": instrument.price_text(bar.close),
-        "h": instrument.price_text(bar.high),
-        "l": instrument.price_text(bar.low),
-        "v": instrument.qty_text(bar.volume),
-        "n": bar.trades,
-        "x": is_closed,
-        "q": units_text(bar.quote),
-        "V": instrument.qty_text(bar.taker_volume),
-        "Q": units_text(bar.taker_quote),
-        "B": "0",
-    }
 
 
 def mini_ticker_json(listing: Listing, market_ms: int, server_ms: int) -> dict[str, Any]:

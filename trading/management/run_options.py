@@ -33,7 +33,9 @@ def add_run_arguments(parser: CommandParser) -> None:
     parser.add_argument("--param", nargs="+", action="extend", default=[], type=pair, metavar="k=v")
     parser.add_argument("--cash", type=positive, default=Decimal(100_000), help="default 100000")
     parser.add_argument(
-        "--quantity", type=positive, help="base quantity in place of a fraction of the equity"
+        "--quantity",
+        type=positive,
+        help="base quantity at full exposure, in place of a fraction of the equity",
     )
     parser.add_argument("--fill", choices=[mode.value for mode in FillMode], default="next_open")
     parser.add_argument("--long-only", action="store_true", help="a negative target is flat")

@@ -8,9 +8,10 @@ from typing import Any
 from testnet.api.call import Call, Endpoint, Json, fixed, nothing
 from testnet.api.limits import RATE_LIMITS
 from testnet.api.params import Params
+from testnet.candle_json import kline_row
 from testnet.errors import ApiError
 from testnet.instruments import Instrument
-from testnet.klines import ONE_SECOND, Bar, end_of
+from testnet.klines import ONE_SECOND
 from testnet.listing import Listing
 from testnet.tape import Aggregate, Trade
 from testnet.values import units_text
@@ -126,24 +127,6 @@ def _agg_trades(call: Call, args: tuple[Listing, int]) -> Json:
     ]
     rows = rows[:limit] if from_id is not None or start is not None else rows[-limit:]
     return [aggregate_json(listing.instrument, row) for row in rows]
-
-
-def kline_row(instrument: Instrument, interval: str, bar: Bar) -> list[Any]:
-    """A candle as the 12-element list."""
-    return [
-        bar.open_ms,
-        instrument.price_text(bar.open),
-        instrument.price_text(bar.high),
-        instrument.price_text(bar.low),
-        instrument.price_text(bar.close),
-        instrument.qty_text(bar.volume),
-        end_of(interval, bar.open_ms) - 1,
-        units_text(bar.quote),
-        bar.trades,
-        instrument.qty_text(bar.taker_volume),
-        units_text(bar.taker_quote),
-        "0",
-    ]
 
 
 def _klines_parse(call: Call) -> tuple[Listing, str, int | None, int | None, int]:

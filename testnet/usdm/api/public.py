@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from testnet.api.call import Call, Endpoint, Json, Run, Weight, fixed, nothing
 from testnet.api.params import Params
+from testnet.candle_json import kline_row
 from testnet.errors import ApiError
 from testnet.instruments import Instrument
-from testnet.klines import INTERVALS, Bar, Klines, end_of
+from testnet.klines import INTERVALS, Bar, Klines
 from testnet.listing import Listing
 from testnet.tape import Aggregate, Trade
 from testnet.usdm.api.symbols import exchange_info
@@ -174,24 +175,6 @@ def klines_weight(params: Params) -> int:
     """The more candles, the heavier."""
     limit = params.integer("limit", 500) or 500
     return 1 if limit < 100 else 2 if limit < 500 else 5 if limit <= 1_000 else 10
-
-
-def kline_row(instrument: Instrument, interval: str, bar: Bar) -> list[Any]:
-    """A candle as the 12-element list."""
-    return [
-        bar.open_ms,
-        instrument.price_text(bar.open),
-        instrument.price_text(bar.high),
-        instrument.price_text(bar.low),
-        instrument.price_text(bar.close),
-        instrument.qty_text(bar.volume),
-        end_of(interval, bar.open_ms) - 1,
-        units_text(bar.quote),
-        bar.trades,
-        instrument.qty_text(bar.taker_volume),
-        units_text(bar.taker_quote),
-        "0",
-    ]
 
 
 def _klines(call: Call, span: Span) -> Json:

@@ -7,22 +7,18 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from nautilus_site.common.errors import ApplicationError
-from trading.domain.backtest import FillMode
-from trading.domain.clock import interval_ns, ns_to_datetime
+from trading.domain.clock import ns_to_datetime
 from trading.domain.report.from_backtest import run_from_backtest, summary_of
 from trading.domain.statistics import Summary
-from trading.domain.values import decimal_of, split_symbol
+from trading.management.run_options import add_run_arguments, request_of
 from trading.services.backtests import (
     ENGINES,
-    BacktestRequest,
     Finished,
     Prepared,
     backtest_prepare,
@@ -49,34 +45,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("strategy", help="a built-in name, or path/to/file.py:Class")
-        parser.add_argument(
-            "--symbol", required=True, type=_symbol, help="BTCUSDT; BTCUSDT.P is the perpetual"
-        )
-        parser.add_argument("--interval", required=True, type=_interval)
-        parser.add_argument(
-            "--market", choices=("spot", "usdm"), help="default: what the symbol says, else spot"
-        )
-        parser.add_argument("--start", type=_time, help="first open time, e.g. 2022-01-01 (UTC)")
-        parser.add_argument("--end", type=_time, help="bars that open before this time")
-        parser.add_argument("--param", nargs="+", action="extend", default=[], type=_pair, metavar="k=v")
-        parser.add_argument("--cash", type=_positive, default=Decimal(100_000), help="default 100000")
-        parser.add_argument(
-            "--quantity",
-            type=_positive,
-            help="base quantity at full exposure, in place of a fraction of the equity",
-        )
-        parser.add_argument("--fill", choices=[mode.value for mode in FillMode], default="next_open")
-        parser.add_argument("--long-only", action="store_true", help="a negative target is flat")
-        parser.add_argument("--fee-bps", type=_rate, help="default 10 on spot, 5 on USD-M")
-        parser.add_argument("--slippage-bps", type=_rate, default=Decimal(0))
-        parser.add_argument(
-            "--impact", type=_rate, default=Decimal(0), help="factor of the square-root impact"
-        )
-        parser.add_argument("--latency-bars", type=int, default=0, help="bars an order is late by")
-        parser.add_argument(
-            "--leverage", type=_positive, default=Decimal(1), help="USD-M: exposure over equity"
-        )
-        parser.add_argument("--funding", type=Path, metavar="FILE.csv", help="USD-M: time,rate[,mark_price]")
+        add_run_arguments(parser)
         parser.add_argument("--engine", choices=ENGINES, default="auto", help="the result is the same")
         parser.add_argument(
             "--checkpoint", type=Path, help="Ctrl-C leaves the run here; the next call goes on"
@@ -85,13 +54,11 @@ class Command(BaseCommand):
         parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        symbol, named = options["symbol"]
-        market = options["market"] or named or "spot"
-        if named and market != named:
-            raise CommandError(f"{symbol} written that way is on {named}, not {market}", returncode=2)
+        request = request_of(options["strategy"], options)
+        symbol = request.symbol
         bar = ProgressBar(f"backtest {symbol} {options['interval']}")
         try:
-            prepared = backtest_prepare(self._request(symbol, market, options))
+            prepared = backtest_prepare(request)
             with _interruptible() as interrupted:
                 finished = backtest_run(
                     prepared.inputs,
@@ -119,27 +86,6 @@ class Command(BaseCommand):
             report_write(options["report"], [run], title=f"Backtest of {options['strategy']}")
         if not finished.result.complete:
             raise CommandError("stopped before the last bar; the figures are those of the part that was run")
-
-    def _request(self, symbol: str, market: str, options: dict[str, Any]) -> BacktestRequest:
-        return BacktestRequest(
-            strategy=options["strategy"],
-            symbol=symbol,
-            interval=options["interval"],
-            market=market,
-            start=options["start"],
-            end=options["end"],
-            params=dict(options["param"]),
-            cash=options["cash"],
-            quantity=options["quantity"],
-            fill=FillMode(options["fill"]),
-            long_only=options["long_only"],
-            fee_bps=options["fee_bps"],
-            slippage_bps=options["slippage_bps"],
-            impact=options["impact"],
-            latency_bars=options["latency_bars"],
-            leverage=options["leverage"],
-            funding=options["funding"],
-        )
 
     def _table(self, members: dict[str, Any], finished: Finished, statistics: Summary) -> None:
         result = finished.result
@@ -210,51 +156,3 @@ def _interruptible() -> Iterator[list[bool]]:
 
 def _share(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.2%}"
-
-
-def _symbol(text: str) -> tuple[str, str | None]:
-    try:
-        symbol, market = split_symbol(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return symbol, None if market is None else market.value
-
-
-def _interval(text: str) -> str:
-    try:
-        interval_ns(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
-
-
-def _time(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected YYYY-MM-DD or YYYY-MM-DDTHH:MM, was {text!r}") from None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"expected name=value, was {text!r}")
-    return name, value
-
-
-def _positive(text: str) -> Decimal:
-    number = _rate(text)
-    if number == 0:
-        raise argparse.ArgumentTypeError(f"expected a positive number, was {text}")
-    return number
-
-
-def _rate(text: str) -> Decimal:
-    try:
-        number = decimal_of(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"expected a number of zero or more, was {text}")
-    return number
