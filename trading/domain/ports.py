@@ -10,12 +10,28 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from trading.domain.values import OrderType, Side, TimeInForce
+from trading.domain.values import (
+    ListKind,
+    OrderService,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    WorkingType,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class VenueOrder:
-    """An order exactly as it will be sent."""
+    """An order exactly as it will be sent.
+
+    Attributes
+    ----------
+    price : limit price; None for the market types.
+    stop_price : the trigger of a conditional order; on a trailing order the price that activates it, or None.
+    callback_bps : distance of a trailing stop from the best price, basis points.
+    close_position : USD-M: whatever is left of the position at the trigger; sent without a quantity.
+    """
 
     symbol: str
     side: Side
@@ -25,11 +41,34 @@ class VenueOrder:
     price: Decimal | None
     client_order_id: str
     reduce_only: bool = False
+    position_side: PositionSide = PositionSide.BOTH
+    stop_price: Decimal | None = None
+    callback_bps: int | None = None
+    working_type: WorkingType | None = None
+    close_position: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrderList:
+    """Orders sent as one request that the venue ties together.
+
+    Attributes
+    ----------
+    legs : OCO: the one above the market, then the one below; OTO and OTOCO: the working order first.
+    """
+
+    kind: ListKind
+    symbol: str
+    client_list_id: str
+    legs: tuple[VenueOrder, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TradeReport:
-    """One execution as the venue tells it; `client_order_id` is None where the venue leaves it out."""
+    """One execution as the venue tells it; `client_order_id` is None where the venue leaves it out.
+
+    `realized` is the result in the margin asset as USD-M states it, before commission; None on spot.
+    """
 
     symbol: str
     trade_id: int
@@ -43,11 +82,20 @@ class TradeReport:
     maker: bool
     time_ms: int
     client_order_id: str | None
+    position_side: PositionSide = PositionSide.BOTH
+    realized: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OrderReport:
-    """An order as the venue tells it; `status` in the venue's words, fills where the answer has them."""
+    """An order as the venue tells it; `status` in the venue's words, fills where the answer has them.
+
+    Attributes
+    ----------
+    venue_order_id : 0 for a conditional order of USD-M that has not triggered: it has only an `algo_id` then.
+    triggered : whether a conditional order has become an ordinary one.
+    venue_list_id : of the list it belongs to, or None.
+    """
 
     symbol: str
     client_order_id: str
@@ -62,15 +110,77 @@ class OrderReport:
     status: str
     time_ms: int
     fills: tuple[TradeReport, ...] = ()
+    service: OrderService = OrderService.ORDER
+    position_side: PositionSide = PositionSide.BOTH
+    reduce_only: bool = False
+    stop_price: Decimal | None = None
+    algo_id: int | None = None
+    triggered: bool = False
+    venue_list_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderListReport:
+    """A list as the venue tells it, with its orders in the order of the request."""
+
+    client_list_id: str
+    venue_list_id: int
+    legs: tuple[OrderReport, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class BalanceReport:
-    """One asset of the account; `locked` is what open orders hold."""
+    """One asset of the account; `locked` is what open orders hold.
+
+    On USD-M `free + locked` is the wallet balance, unrealised results left out, and `available` is what the venue
+    would let new orders use as margin.
+    """
 
     asset: str
     free: Decimal
     locked: Decimal
+    available: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PositionReport:
+    """One open position of USD-M; `quantity` is signed, prices in quote currency.
+
+    `liquidation_price` is None where the venue gives none; `maintenance_margin` in the margin asset.
+    """
+
+    symbol: str
+    position_side: PositionSide
+    quantity: Decimal
+    entry_price: Decimal
+    mark_price: Decimal
+    unrealized: Decimal
+    liquidation_price: Decimal | None
+    maintenance_margin: Decimal
+    isolated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IncomeReport:
+    """One change of the futures wallet: `kind` in the venue's words (FUNDING_FEE, COMMISSION, TRANSFER, ...)."""
+
+    transaction_id: str
+    kind: str
+    asset: str
+    amount: Decimal
+    symbol: str | None
+    trade_id: int | None
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FuturesMode:
+    """How a futures account is set up; `leverage` and `isolated` by symbol."""
+
+    hedge: bool
+    multi_assets: bool
+    leverage: Mapping[str, int]
+    isolated: Mapping[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +252,36 @@ class ExecutionVenue(Protocol):
 
     def key_permissions(self) -> Mapping[str, bool] | None:
         """Return what the key may do, or None where the venue cannot say."""
+        ...
+
+
+class OrderListVenue(ExecutionVenue, Protocol):
+    """A venue that ties orders together (spot)."""
+
+    def place_list(
+        self, orders: VenueOrderList, *, timestamp_ms: int, recv_window_ms: int
+    ) -> OrderListReport:
+        """Send a list once. Raises as `place` does; one list is accepted or refused as a whole."""
+        ...
+
+
+class FuturesVenue(ExecutionVenue, Protocol):
+    """A venue with positions and margin (USD-M). Look-ups and cancels reach both of its order services."""
+
+    def positions(self, symbol: str | None) -> list[PositionReport]:
+        """List positions that are not flat, of a symbol or of all."""
+        ...
+
+    def income(self, *, start_ms: int, end_ms: int | None = None) -> list[IncomeReport]:
+        """List every change of the wallet in ascending time, all pages."""
+        ...
+
+    def mode(self) -> FuturesMode:
+        """Return position mode, and leverage and margin type of every symbol."""
+        ...
+
+    def countdown_cancel(self, symbol: str, *, countdown_ms: int) -> None:
+        """Arm the venue's dead-man: it cancels the symbol's orders when not called again in time; 0 disarms."""
         ...
 
 

@@ -6,7 +6,7 @@ from trading.models.equity import EquitySnapshot
 from trading.models.exposure import ExposureBucket
 from trading.models.fills import Fill, LedgerEntry
 from trading.models.heartbeats import ProcessHeartbeat
-from trading.models.orders import Order, OrderEvent
+from trading.models.orders import Order, OrderEvent, OrderList
 from trading.models.positions import Position
 from trading.models.reconcile import Divergence, ReconcileRun
 from trading.models.strategies import Strategy, StrategyInstance
@@ -27,6 +27,7 @@ __all__ = [
     "LedgerEntry",
     "Order",
     "OrderEvent",
+    "OrderList",
     "Plan",
     "PlanShare",
     "Position",

@@ -11,6 +11,9 @@ class Account(models.Model):
     name = models.SlugField(max_length=40, unique=True)
     venue = models.ForeignKey("universe.Venue", on_delete=models.PROTECT)
     is_active = models.BooleanField(default=True)
+    hedge_mode = models.BooleanField(
+        default=False, help_text="USD-M: a long and a short position side by side on one symbol"
+    )
     shards = models.PositiveSmallIntegerField(
         default=1, help_text="order lanes that may send at the same time"
     )

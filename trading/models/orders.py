@@ -7,13 +7,40 @@ from django.db import models
 from django.db.models import F, Q
 
 from trading.domain.orders import OPEN, OrderStatus
-from trading.domain.values import OrderType, Side, TimeInForce
+from trading.domain.values import (
+    ListKind,
+    OrderService,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    WorkingType,
+)
 from trading.models.accounts import Account
 from trading.models.columns import ledger_amount, money
 from trading.models.decisions import Decision, Plan
 from trading.models.strategies import Strategy
 
 _OPEN = sorted(status.value for status in OPEN)
+
+
+class OrderList(models.Model):
+    """Orders that leave as one request and that the venue ties together. Its state is that of its legs."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT)
+    instrument = models.ForeignKey("universe.Instrument", on_delete=models.PROTECT)
+    kind = models.CharField(max_length=5, choices=[(k.value, k.value) for k in ListKind])
+    client_list_id = models.CharField(max_length=36)
+    venue_list_id = models.BigIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "client_list_id"], name="client_list_id_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.client_list_id}"
 
 
 class Order(models.Model):
@@ -23,16 +50,27 @@ class Order(models.Model):
         STRATEGY = "strategy"
         MANUAL = "manual"
         FLATTEN = "flatten"
+        PROTECTION = "protection"
         EXTERNAL = "external"
 
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT)
     instrument = models.ForeignKey("universe.Instrument", on_delete=models.PROTECT)
     shard = models.PositiveSmallIntegerField(default=0)
-    origin = models.CharField(max_length=10, choices=Origin.choices)
+    origin = models.CharField(max_length=12, choices=Origin.choices)
     intent_key = models.CharField(max_length=120, unique=True, help_text="one order per key, for ever")
     client_order_id = models.CharField(max_length=36)
     venue_order_id = models.BigIntegerField(null=True, blank=True)
+    service = models.CharField(
+        max_length=5,
+        choices=[(s.value, s.value) for s in OrderService],
+        default=OrderService.ORDER,
+        help_text="where the venue keeps it until it triggers",
+    )
+    algo_id = models.BigIntegerField(null=True, blank=True, help_text="of a conditional order of USD-M")
+    order_list = models.ForeignKey(
+        OrderList, null=True, blank=True, on_delete=models.PROTECT, related_name="legs"
+    )
     plan = models.ForeignKey(Plan, null=True, blank=True, on_delete=models.PROTECT, related_name="orders")
     decision = models.ForeignKey(
         Decision, null=True, blank=True, on_delete=models.PROTECT, related_name="orders"
@@ -43,6 +81,9 @@ class Order(models.Model):
     )
 
     side = models.CharField(max_length=4, choices=[(s.value, s.value) for s in Side])
+    position_side = models.CharField(
+        max_length=5, choices=[(s.value, s.value) for s in PositionSide], default=PositionSide.BOTH
+    )
     type = models.CharField(max_length=20, help_text="as asked for")
     venue_type = models.CharField(
         max_length=20, choices=[(t.value, t.value) for t in OrderType], help_text="as sent"
@@ -53,6 +94,13 @@ class Order(models.Model):
     quantity = money()
     price = money(null=True, blank=True)
     reduce_only = models.BooleanField(default=False)
+    stop_price = money(null=True, blank=True, help_text="the trigger; of a trailing stop what activates it")
+    callback_bps = models.PositiveIntegerField(null=True, blank=True, help_text="distance of a trailing stop")
+    working_type = models.CharField(
+        max_length=14, blank=True, choices=[(w.value, w.value) for w in WorkingType]
+    )
+    close_position = models.BooleanField(default=False)
+    triggered_at = models.DateTimeField(null=True, blank=True)
     arrival_mid = money(null=True, blank=True, help_text="the mid price when it was decided, for slippage")
 
     status = models.CharField(max_length=18, choices=[(s.value, s.value) for s in OrderStatus])
@@ -94,6 +142,9 @@ class Order(models.Model):
                 fields=["account", "instrument", "venue_order_id"],
                 name="venue_order_id_once",
                 condition=Q(venue_order_id__isnull=False),
+            ),
+            models.UniqueConstraint(
+                fields=["account", "algo_id"], name="algo_id_once", condition=Q(algo_id__isnull=False)
             ),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="order_quantity_positive"),
             models.CheckConstraint(

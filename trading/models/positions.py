@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from trading.domain.values import PositionSide
 from trading.models.accounts import Account
 from trading.models.columns import ledger_amount, money
 
@@ -11,6 +12,9 @@ class Position(models.Model):
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE)
     instrument = models.ForeignKey("universe.Instrument", on_delete=models.PROTECT)
+    position_side = models.CharField(
+        max_length=5, choices=[(s.value, s.value) for s in PositionSide], default=PositionSide.BOTH
+    )
     quantity = ledger_amount(default=0, help_text="signed, after commission taken in the base asset")
     cost = ledger_amount(default=0, help_text="what the present quantity cost, quote currency")
     realized = ledger_amount(default=0)
@@ -28,7 +32,9 @@ class Position(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["account", "instrument"], name="one_position_per_symbol"),
+            models.UniqueConstraint(
+                fields=["account", "instrument", "position_side"], name="one_position_per_side"
+            ),
             models.CheckConstraint(
                 condition=models.Q(open_buy__gte=0, open_sell__gte=0), name="open_not_negative"
             ),

@@ -37,7 +37,7 @@ class OrderRequestSerializer(RequestSerializer):
     account = TextField(max_length=40)
     symbol = AccountSymbolField(help_text="any spelling: BTCUSDT, btc/usdt, BTC-USDT")
     side = WordField(choices=[side.value for side in Side])
-    type = WordField(choices=[kind.value for kind in OrderType])
+    type = WordField(choices=[kind.value for kind in OrderType if not kind.is_conditional])
     quantity = _amount("base units")
     quote_quantity = _amount("quote units; turned into a quantity at the limit or the protective price")
     price = _amount("limit price; required for LIMIT and LIMIT_MAKER, refused for MARKET")

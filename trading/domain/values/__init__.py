@@ -1,6 +1,16 @@
 """Words and numbers of the trade: sides, levels, exact amounts, symbols and instruments."""
 
-from trading.domain.values.enums import Level, Market, OrderType, Side, TimeInForce
+from trading.domain.values.enums import (
+    Level,
+    ListKind,
+    Market,
+    OrderService,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    WorkingType,
+)
 from trading.domain.values.instrument import Instrument
 from trading.domain.values.numbers import (
     UNITS,
@@ -20,10 +30,14 @@ __all__ = [
     "UNITS",
     "Instrument",
     "Level",
+    "ListKind",
     "Market",
+    "OrderService",
     "OrderType",
+    "PositionSide",
     "Side",
     "TimeInForce",
+    "WorkingType",
     "decimal_of",
     "decimal_text",
     "exact_product",

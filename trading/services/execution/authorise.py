@@ -12,7 +12,15 @@ from trading import metrics
 from trading.domain.orders import OrderStatus, advance
 from trading.domain.ports import VenueOrder
 from trading.domain.reservation import is_reducing
-from trading.domain.values import Level, OrderType, Side, TimeInForce, to_units
+from trading.domain.values import (
+    Level,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    WorkingType,
+    to_units,
+)
 from trading.models import Order, Position
 from trading.services.controls.states import effective_level
 from trading.services.execution.release import order_release
@@ -30,6 +38,12 @@ _NEEDED = (
         "price",
         "executed_quantity",
         "executed_quote",
+        "stop_price",
+        "callback_bps",
+        "working_type",
+        "close_position",
+        "reduce_only",
+        "position_side",
         "status",
         "code",
         "created_at",
@@ -121,6 +135,12 @@ def venue_order(order: Order) -> VenueOrder:
         quantity=order.quantity,
         price=order.price,
         client_order_id=order.client_order_id,
+        reduce_only=order.reduce_only,
+        position_side=PositionSide(order.position_side),
+        stop_price=order.stop_price,
+        callback_bps=order.callback_bps,
+        working_type=WorkingType(order.working_type) if order.working_type else None,
+        close_position=order.close_position,
     )
 
 
