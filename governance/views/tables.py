@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
 from typing import Any
 
 NONE = "–"
-NUMERIC = frozenset({"money", "signed", "decimal", "percent", "age", "count", "bar"})
+NUMERIC = frozenset({"money", "price", "signed", "decimal", "percent", "age", "count", "bar"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def cell_text(kind: str, value: Any) -> str:
         return ""
     if value is None or value == "":
         return NONE
-    if kind in ("money", "signed", "decimal"):
+    if kind in ("money", "price", "signed", "decimal"):
         return _number(kind, value)
     if kind == "percent":
         return f"{float(value) * 100:.2f} %"
@@ -107,6 +107,8 @@ def _number(kind: str, value: Any) -> str:
         return f"{number:,f}"
     if kind == "money":
         return f"{_cents(number):,f}".replace("-", "−")
+    if kind == "price":
+        return f"{_six_digits(number):,f}"
     rounded = _cents(number)
     mark = "▲ +" if rounded > 0 else "▼ −" if rounded < 0 else ""
     return f"{mark}{abs(rounded):,f}"
@@ -116,6 +118,13 @@ def _cents(number: Decimal) -> Decimal:
     """Two decimals, halves away from zero: as the browser rounds the same text."""
     with localcontext(prec=60):
         return number.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
+
+
+def _six_digits(number: Decimal) -> Decimal:
+    """At least six significant digits, and cents at least: a coin of a tenth of a cent has a price, too."""
+    places = max(2, 5 - number.adjusted()) if number else 2
+    with localcontext(prec=60):
+        return number.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
 
 
 def _tone(value: Any) -> str:

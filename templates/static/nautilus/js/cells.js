@@ -1,13 +1,14 @@
 // One cell of a table, by the kind its column declares. The server renders the same kinds for the first paint.
-import { clock, fullTime, money, NONE, percent, plain, seconds, signed, signOf, STATUS_TONE } from "./format.js";
+import { clock, fullTime, money, NONE, percent, plain, price, seconds, signed, signOf, STATUS_TONE } from "./format.js";
 
-const ALIGNED = new Set(["money", "signed", "decimal", "percent", "age", "count", "bar"]);
+const ALIGNED = new Set(["money", "price", "signed", "decimal", "percent", "age", "count", "bar"]);
 export const isAligned = (kind) => ALIGNED.has(kind);
 
 /** Text of a value, for screens, filters and CSV comparison. */
 export function cellText(kind, value) {
   switch (kind) {
     case "money": return money(value);
+    case "price": return price(value);
     case "signed": return signed(value);
     case "decimal": return plain(value);
     case "percent": return percent(value);

@@ -35,6 +35,16 @@ export function money(text, places = 2) {
   return rounded === null ? NONE : group(rounded).replace("-", "−");
 }
 
+/** At least six significant digits, and cents at least: a coin of a tenth of a cent has a price, too. */
+export function price(text) {
+  const match = DECIMAL.exec(String(text));
+  if (!match) return NONE;
+  const whole = match[2].replace(/^0+/, "");
+  const first = (match[3] ?? "").search(/[1-9]/);
+  const exponent = whole ? whole.length - 1 : first < 0 ? 3 : -first - 1;
+  return money(text, Math.max(2, 5 - exponent));
+}
+
 export function signOf(text) {
   const value = Number(text);
   return Number.isFinite(value) ? Math.sign(value) : 0;
