@@ -51,6 +51,7 @@ class Environment:
     allowed_hosts: tuple[str, ...]
     log_level: str
     wall_time_rails: bool
+    crash_points: bool
     replay: str
     testnet_url: str
 
@@ -67,6 +68,11 @@ class Environment:
             raise SettingError("WALL_TIME_RAILS", f"expected on or off, was {wall_time_rails!r}")
         if wall_time_rails == "off" and binance_env != "local":
             raise SettingError("WALL_TIME_RAILS", "may be off only with BINANCE_ENV=local")
+        crash_points = env.get("CRASH_POINTS", "off")
+        if crash_points not in ("on", "off"):
+            raise SettingError("CRASH_POINTS", f"expected on or off, was {crash_points!r}")
+        if crash_points == "on" and binance_env != "local":
+            raise SettingError("CRASH_POINTS", "may be on only with BINANCE_ENV=local")
         return cls(
             home=Path(env.get("NAUTILUS_HOME") or ROOT / "var").expanduser().absolute(),
             bind=env.get("BIND", "127.0.0.1"),
@@ -81,6 +87,7 @@ class Environment:
             allowed_hosts=tuple(h for h in env.get("ALLOWED_HOSTS", "").split(",") if h),
             log_level=env.get("LOG_LEVEL", "INFO").upper(),
             wall_time_rails=wall_time_rails == "on",
+            crash_points=crash_points == "on",
             replay=env.get("REPLAY", ""),
             testnet_url=env.get("TESTNET_URL", ""),
         )

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class CommonConfig(AppConfig):
@@ -12,3 +13,7 @@ class CommonConfig(AppConfig):
         from nautilus_site.common.services import users  # noqa: F401  (registers its applier)
 
         configure_logging()
+        if settings.CRASH_POINTS:
+            from nautilus_site.common.crash_points import crash_points_enable
+
+            crash_points_enable(settings.NAUTILUS_HOME / "run" / "crash_points")

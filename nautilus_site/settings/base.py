@@ -17,6 +17,7 @@ EXPORTER_PORT = ENV.exporter_port
 BIND = ENV.bind
 PORT = ENV.port
 WALL_TIME_RAILS = ENV.wall_time_rails
+CRASH_POINTS = ENV.crash_points
 REPLAY = ENV.replay
 
 SECRET_KEY = ENV.secret_key

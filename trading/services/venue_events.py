@@ -11,6 +11,7 @@ import structlog
 from django.db import DataError, IntegrityError, transaction
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.leases import lease_acquire, lease_release
 from trading.adapters.binance.parse import parse_execution_report
@@ -56,6 +57,7 @@ def venue_events_settle(*, account_id: int) -> int:
 
 def _settle(account: Account, event: VenueEvent) -> None:
     error = ""
+    crash_point("stream")
     try:
         if event.kind == "executionReport":
             report_settle(account=account, report=parse_execution_report(event.payload), source="stream")

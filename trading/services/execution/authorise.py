@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.services.leases import Held
 from trading import metrics
 from trading.domain.orders import OrderStatus, advance
@@ -122,6 +123,7 @@ def _authorise(order_id: int, held: Held, venue_time_ms: int) -> Authorised | tu
         return None
     order_event(order, source="authorise", detail={"fence": held.fence})
     metrics.ORDERS_SUBMITTED.inc()
+    crash_point("B")
     return Authorised(order.pk, venue_order(order), venue_time_ms, RECV_WINDOW_MS)
 
 

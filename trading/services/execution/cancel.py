@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.crash_points import crash_point
 from trading.domain.orders import OrderStatus
 from trading.domain.ports import ExecutionVenue
 from trading.models import Order
@@ -24,11 +25,13 @@ def order_cancel(*, order_id: int, venue: ExecutionVenue) -> OrderStatus:
         return OrderStatus(order.status)
     Order.objects.filter(pk=order_id).update(cancel_tried_at=now())
     symbol = order.instrument.symbol
+    crash_point("cancel")
     report = venue.cancel(symbol, client_order_id=order.client_order_id)
     if report is None:
         report = venue.query(symbol, client_order_id=order.client_order_id)
     if report is None:
         return OrderStatus(order.status)  # the sweep finds the same and opens a divergence
+    crash_point("canceled")
     settled = order_settle(
         order_id=order_id, report=report, trades=report_trades(order, report, venue), source="cancel"
     )

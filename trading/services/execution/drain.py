@@ -9,6 +9,7 @@ import time
 import structlog
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.services.leases import Held, lease_acquire, lease_release, lease_renew
 from trading.domain.errors import VenueError
 from trading.domain.orders import OrderStatus
@@ -44,6 +45,7 @@ def orders_drain(*, account_id: int, shard: int) -> int:
         if held.taken_over:
             log.warning("shard_taken_over", shard=held.name, fence=held.fence)
         try:
+            crash_point("lease")
             sent_now = _drain(account, shard, held, waiting)
         finally:
             lease_release(held)
@@ -67,6 +69,7 @@ def _drain(account: Account, shard: int, held: Held, waiting: list[int]) -> int:
                 if not lease_renew(held):
                     return sent
                 renewed = time.monotonic()
+            crash_point("C2")
             try:
                 venue_time_ms = venue.server_time_ms()
                 authorised = order_authorise(order_id=order_id, held=held, venue_time_ms=venue_time_ms)

@@ -8,6 +8,7 @@ import structlog
 from django.db import transaction
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.crash_points import crash_point
 from trading.domain.errors import VenueError
 from trading.domain.orders import OrderStatus
 from trading.domain.ports import ExecutionVenue, OrderReport, TradeReport
@@ -127,6 +128,7 @@ def _absent(order_id: int) -> OrderStatus:
     order.code, order.message = "ABSENT_PROVEN", "the venue never saw it and never will"
     order_end(order, OrderStatus.ABSENT)
     order_event(order, source="query", detail={"not_found_at_ms": order.not_found_at_ms})
+    crash_point("absent")
     log.warning("order_absence_proven", client_order_id=order.client_order_id)
     return OrderStatus.ABSENT
 

@@ -6,6 +6,7 @@ import structlog
 from django.db import transaction
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.services.hints import enqueue_on_commit
 from trading import metrics
 from trading.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 def order_send(*, authorised: Authorised, venue: ExecutionVenue, venue_name: str) -> None:
     """Send an authorised order once and settle whatever is certain about it."""
+    crash_point("C3")
     try:
         report = venue.place(
             authorised.order, timestamp_ms=authorised.timestamp_ms, recv_window_ms=authorised.recv_window_ms
@@ -51,11 +53,13 @@ def order_send(*, authorised: Authorised, venue: ExecutionVenue, venue_name: str
     except OutcomeUnknown as error:
         order_unknown(order_id=authorised.order_id, message=error.message)
     else:
+        crash_point("C5")
         settled = order_settle(
             order_id=authorised.order_id, report=report, trades=report.fills, source="response"
         )
         if settled.acknowledged_at is not None:
             metrics.DECISION_TO_ACK.observe((settled.acknowledged_at - settled.created_at).total_seconds())
+    crash_point("C6")
 
 
 @transaction.atomic

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import F
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.services.hints import enqueue_on_commit
 from trading import metrics
 from trading.domain import portfolio
@@ -92,6 +93,9 @@ def order_settle(
         order_event(order, source=source, detail=_detail(report))
     for fill in booked:
         fill_event(fill)
+    crash_point("C")
+    if source in ("sweep", "query"):
+        crash_point("C14")
     if booked and order.plan_id is not None:
         enqueue_on_commit(
             "trading.tasks.plan_refresh",

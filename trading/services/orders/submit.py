@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import F
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.errors import Unprocessable
 from nautilus_site.common.models import User
 from nautilus_site.common.services.audit import audit_record
@@ -187,6 +188,7 @@ def _reserve(submission: Submission) -> Verdict:
     enqueue_on_commit(
         "trading.tasks.orders_drain", queue="trading", account_id=order.account_id, shard=order.shard
     )
+    crash_point("C1")
     return Verdict(order, None, checks)
 
 
