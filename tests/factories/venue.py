@@ -68,6 +68,12 @@ class ScriptedVenue(FakeVenue):
             found = FakeVenue.trades(self, symbol, from_id=from_id, start_ms=start_ms)
             return [replace(trade, client_order_id=None) for trade in found]
 
+    def orders_since(self, symbol: str, *, from_id: int | None) -> list[OrderReport]:
+        with self.lock:
+            self._script("orders_since")
+            found = FakeVenue.orders_since(self, symbol, from_id=from_id)
+            return [replace(order, fills=()) for order in found]
+
     def balances(self) -> list[Any]:
         with self.lock:
             self._script("balances")

@@ -83,6 +83,10 @@ class FakeVenue:
         """List orders that still rest."""
         return [o for o in self.orders if _is_open(o) and symbol in (None, o.symbol)]
 
+    def orders_since(self, symbol: str, *, from_id: int | None) -> list[OrderReport]:
+        """List orders in any state."""
+        return [o for o in self.orders if o.symbol == symbol and o.venue_order_id >= (from_id or 0)]
+
     def trades(self, symbol: str, *, from_id: int | None, start_ms: int | None) -> list[TradeReport]:
         """List own trades."""
         return [

@@ -242,6 +242,10 @@ class ExecutionVenue(Protocol):
         """List open orders of a symbol, or of all."""
         ...
 
+    def orders_since(self, symbol: str, *, from_id: int | None) -> list[OrderReport]:
+        """List orders in any state in ascending id: every page from an id, or the newest page."""
+        ...
+
     def trades(self, symbol: str, *, from_id: int | None, start_ms: int | None) -> list[TradeReport]:
         """List own trades in ascending id, from an id or a time."""
         ...

@@ -196,3 +196,18 @@ def test_the_trade_list_is_read_to_its_end_by_id(exchange: Exchange, monkeypatch
     ids = [t.trade_id for t in trades]
     assert len(ids) >= 5
     assert ids == sorted(set(ids))
+
+
+def test_orders_in_any_state_are_listed_to_the_end_by_id(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trading.adapters.binance import spot
+
+    monkeypatch.setattr(spot, "_ORDERS_PER_CALL", 2)
+    placed = [exchange.place(exchange.order()) for _ in range(5)]
+    exchange.venue.cancel("BTCUSDT", client_order_id=placed[2].client_order_id)
+    found = exchange.venue.orders_since("BTCUSDT", from_id=placed[1].venue_order_id)
+    assert [o.venue_order_id for o in found] == [o.venue_order_id for o in placed[1:]]
+    assert [o.status for o in found] == ["NEW", "CANCELED", "NEW", "NEW"]
+    newest = exchange.venue.orders_since("BTCUSDT", from_id=None)
+    assert newest[-1].venue_order_id == placed[-1].venue_order_id

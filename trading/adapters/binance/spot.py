@@ -16,6 +16,7 @@ RECV_WINDOW_MS: Final = 2000
 _DOES_NOT_EXIST: Final = -2013
 _UNKNOWN_ORDER: Final = -2011
 _TRADES_PER_CALL: Final = 1000
+_ORDERS_PER_CALL: Final = 1000
 _OFFSET_LIFE_S: Final = 30.0
 
 
@@ -115,6 +116,17 @@ class BinanceSpot:
     def open_orders(self, symbol: str | None) -> list[OrderReport]:
         """Open orders of a symbol, or of all."""
         return [parse_order(entry) for entry in self._read("/api/v3/openOrders", {"symbol": symbol})]
+
+    def orders_since(self, symbol: str, *, from_id: int | None) -> list[OrderReport]:
+        """Orders in any state in ascending id: every page from an id, or the newest page."""
+        found: list[OrderReport] = []
+        while True:
+            params = {"symbol": symbol, "orderId": from_id, "limit": _ORDERS_PER_CALL}
+            page = [parse_order(entry) for entry in self._read("/api/v3/allOrders", params)]
+            found.extend(page)
+            if from_id is None or len(page) < _ORDERS_PER_CALL:
+                return sorted(found, key=lambda order: order.venue_order_id)
+            from_id = page[-1].venue_order_id + 1
 
     def trades(self, symbol: str, *, from_id: int | None, start_ms: int | None) -> list[TradeReport]:
         """Own trades in ascending id: every page from an id, or one page from a time."""
