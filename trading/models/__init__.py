@@ -5,7 +5,7 @@ from trading.models.decisions import Decision, Plan, PlanShare
 from trading.models.equity import EquitySnapshot
 from trading.models.exposure import ExposureBucket
 from trading.models.fills import Fill, LedgerEntry
-from trading.models.heartbeats import ProcessHeartbeat
+from trading.models.heartbeats import ProcessHeartbeat, ServingHeartbeat
 from trading.models.orders import Order, OrderEvent, OrderList
 from trading.models.positions import Position
 from trading.models.reconcile import Divergence, ReconcileRun
@@ -34,6 +34,7 @@ __all__ = [
     "ProcessHeartbeat",
     "ReconcileRun",
     "RiskLimit",
+    "ServingHeartbeat",
     "Strategy",
     "StrategyInstance",
     "SymbolAllowance",

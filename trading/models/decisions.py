@@ -17,6 +17,7 @@ class Decision(models.Model):
     target = models.FloatField(help_text="desired exposure, a signed fraction of the allocation")
     confidence = models.FloatField(default=1.0)
     reason = models.CharField(max_length=60)
+    model = models.CharField(max_length=100, blank=True, help_text="family@version that decided, or empty")
     features = models.JSONField(default=dict)
     decided_at = models.DateTimeField()
 

@@ -14,6 +14,18 @@ class Strategy(models.Model):
     interval = models.CharField(max_length=4, default="1m")
     parameters = models.JSONField(default=dict, blank=True)
     is_enabled = models.BooleanField(default=False)
+    model_family = models.CharField(
+        max_length=80,
+        blank=True,
+        help_text="the registry's family it follows; its parameter `model` is then set",
+    )
+    model_digest = models.CharField(
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text="the model in force; empty: none, it may not decide",
+    )
+    model_version = models.PositiveIntegerField(null=True, blank=True, editable=False)
     description = models.TextField(blank=True)
     updated_at = models.DateTimeField()
 

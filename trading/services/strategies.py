@@ -28,6 +28,7 @@ from trading.domain.strategies.catalogue import load_strategy
 from trading.domain.strategies.parameters import ParameterError, parse_params
 from trading.domain.values import decimal_text
 from trading.models import Decision, Position, Strategy, StrategyInstance
+from trading.services.models import model_name, parameters_in_force, serving_note
 from universe.domain.bars import BarRecord
 from universe.models import Quote
 from universe.selectors import bars_recent
@@ -67,12 +68,13 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     row = instance.strategy
     strategy = load_strategy(row.kind)()
     try:
-        params: Any = parse_params(strategy.Params, row.parameters)
+        parameters = parameters_in_force(row)
+        params: Any = parse_params(strategy.Params, parameters)
     except ParameterError as error:
         log.error("strategy_parameters_refused", strategy=row.name, error=str(error))
         return None
     digest = hashlib.sha256(
-        json.dumps([row.kind, row.interval, row.parameters], sort_keys=True).encode()
+        json.dumps([row.kind, row.interval, parameters], sort_keys=True).encode()
     ).hexdigest()
     step_ns = interval_ns(row.interval)
     warm = (
@@ -114,6 +116,7 @@ def strategy_step(*, instance_id: int) -> Decision | None:
         # Bars before the first warm one only fill the memory; a decision about them would be about the past.
         if desired is not None and (warm or bar is fresh[-1]):
             decision = _decide(instance, bar, desired, digest)
+    serving_note(row)
     instance.state = json.loads(strategy.dump(state))
     instance.parameters_digest = digest
     instance.last_bar_at = ns_to_datetime(fresh[-1].open_time_ns)
@@ -160,6 +163,7 @@ def _decide(instance: StrategyInstance, bar: BarRecord, desired: Desired, digest
             "confidence": desired.confidence,
             "reason": desired.reason,
             "features": dict(desired.features),
+            "model": model_name(row),
             "decided_at": now(),
         },
     )
@@ -174,6 +178,7 @@ def _decide(instance: StrategyInstance, bar: BarRecord, desired: Desired, digest
                 "target": desired.target,
                 "confidence": desired.confidence,
                 "reason": desired.reason,
+                "model": model_name(row),
                 "price": decimal_text(Decimal(bar.close)),
                 "bar_open_at": decision.bar_open_at.isoformat(),
                 "features": dict(desired.features),

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import OperationalError
 
+from mlregistry.adapters.artefact_store import ArtefactStore
 from mlregistry.domain.recipes import (
     ALIASES,
     HIERARCHICAL,
@@ -25,8 +26,7 @@ from mlregistry.domain.recipes import (
 )
 from mlregistry.domain.study import Progress, Step, TrainedModel, selection_members, train_hmm
 from mlregistry.domain.two_clock_study import train_hierarchical
-from mlregistry.management.artefact_store import ArtefactStore
-from mlregistry.management.training_bars import training_bars
+from mlregistry.selectors.training_bars import training_bars
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.clock import interval_ns, ns_to_datetime
 from trading.domain.errors import DomainError

@@ -12,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
-from mlregistry.management.artefact_store import ArtefactStore
+from mlregistry.adapters.artefact_store import ArtefactStore
 from tests.unit.trading.domain.regime.simulated import REAL, THREE, simulate
 from trading.domain.clock import ns_to_datetime
 from trading.domain.regime.model import RegimeModel
@@ -159,7 +159,7 @@ def test_without_a_database_it_says_what_to_start(monkeypatch: pytest.MonkeyPatc
     def unreachable(*_: Any) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr("mlregistry.management.training_bars.kline_file_get", unreachable)
+    monkeypatch.setattr("mlregistry.selectors.training_bars.kline_file_get", unreachable)
     _, err = run(*HMM, "--states", "3", code=1)
     assert "the database cannot be reached" in err
     assert "make run" in err

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlregistry.management.artefact_store import ARRAYS, DOCUMENT, ArtefactStore
+from mlregistry.adapters.artefact_store import ARRAYS, DOCUMENT, ArtefactStore
 from tests.unit.trading.domain.regime.test_artefact import FLAT, TWO_CLOCK
 from trading.domain.regime.artefact import encode
 from trading.domain.regime.errors import ArtefactRefused

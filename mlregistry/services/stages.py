@@ -1,0 +1,203 @@
+"""Moving versions between stages: promotion by two people, rollback by one, every move kept and applied down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from mlregistry.domain.stages import Stage, check_move, raises_risk
+from mlregistry.models import ModelFamily, ModelVersion, StageChange
+from mlregistry.services.artefacts import artefact_place
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
+from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.outbox import publish
+from trading.services.models import model_in_force_set
+
+
+def promotion_request(
+    *, version: ModelVersion, stage: Stage, reason: str, requester: User, expires_in_s: int | None = None
+) -> ChangeRequest:
+    """Ask for a version to trade, as canary or champion. Nothing changes until somebody else approves.
+
+    Raises
+    ------
+    IllegalTransition : it cannot go there from where it is.
+    """
+    if not raises_risk(stage):
+        raise ApplicationError("NO_APPROVAL_NEEDED", f"{stage} does not trade; move the version directly")
+    check_move(Stage(version.stage), stage)
+    return change_request_create(
+        kind="model.promote",
+        target=f"model:{version.pk}",
+        payload={"stage": stage.value, "digest": version.digest, "version": str(version)},
+        reason=reason,
+        requester=requester,
+        expires_in_s=expires_in_s,
+    )
+
+
+@transaction.atomic
+def version_move(
+    *,
+    version_id: int,
+    stage: Stage,
+    actor: User | str,
+    reason: str,
+    evidence: Mapping[str, Any] | None = None,
+) -> ModelVersion:
+    """Move a version to a stage that does not trade: at once, by one person or by the machine.
+
+    A champion that leaves takes its strategies' model with it: they stop deciding until another one serves.
+
+    Raises
+    ------
+    IllegalTransition, ApplicationError : a stage that trades, or no reason.
+    """
+    if raises_risk(stage):
+        raise ApplicationError("APPROVAL_REQUIRED", f"a move to {stage} takes a second person")
+    if not reason.strip():
+        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    version = _locked(version_id)
+    served = version.stage == Stage.CHAMPION
+    _move(version, stage, actor=str(actor), reason=reason, evidence=evidence)
+    if served:
+        model_in_force_set(family=version.family.name, digest="", version=None, actor=actor, reason=reason)
+    return version
+
+
+@transaction.atomic
+def rollback(*, family: ModelFamily, actor: User | str, reason: str) -> ModelVersion:
+    """Put the previous champion back in force, at once; the present one is retired.
+
+    Raises
+    ------
+    Conflict : NOTHING_TO_ROLL_BACK, none served before.
+    ArtefactRefused : the previous champion's bytes were altered; the present one stays.
+    """
+    if not reason.strip():
+        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    ModelFamily.objects.select_for_update().get(pk=family.pk)
+    present = ModelVersion.objects.filter(family=family, stage=Stage.CHAMPION).first()
+    earlier = (
+        StageChange.objects.filter(version__family=family, to_stage=Stage.CHAMPION)
+        .exclude(version=present)
+        .select_related("version__family")
+        .order_by("-id")
+        .first()
+    )
+    if earlier is None:
+        raise Conflict("NOTHING_TO_ROLL_BACK", f"no earlier champion of {family.name} is known")
+    previous = _locked(earlier.version_id)
+    artefact_place(previous.digest)
+    if present is not None:
+        _move(_locked(present.pk), Stage.RETIRED, actor=str(actor), reason=f"rolled back: {reason}")
+    if previous.stage != Stage.RETIRED:
+        _move(previous, Stage.RETIRED, actor=str(actor), reason="on the way back into force")
+    _move(previous, Stage.CHAMPION, actor=str(actor), reason=f"rollback: {reason}")
+    model_in_force_set(
+        family=family.name, digest=previous.digest, version=previous.number, actor=actor, reason=reason
+    )
+    return previous
+
+
+def serving_at(family: ModelFamily, moment: datetime) -> ModelVersion | None:
+    """The champion of a family at a past moment, by the history of stages."""
+    changes = StageChange.objects.filter(version__family=family, at__lte=moment).order_by("id")
+    champion: int | None = None
+    for change in changes:
+        if change.to_stage == Stage.CHAMPION:
+            champion = change.version_id
+        elif change.from_stage == Stage.CHAMPION and change.version_id == champion:
+            champion = None
+    if champion is None:
+        return None
+    return ModelVersion.objects.select_related("family", "artefact", "dataset").get(pk=champion)
+
+
+def promotion_snapshot(target: str) -> dict[str, Any]:
+    """What must not change between a promotion's request and its approval."""
+    version = ModelVersion.objects.filter(pk=int(target.partition(":")[2])).first()
+    if version is None:
+        raise NotFound("UNKNOWN_MODEL", f"no {target}")
+    champion = ModelVersion.objects.filter(family=version.family_id, stage=Stage.CHAMPION).first()
+    return {
+        "stage": version.stage,
+        "digest": version.digest,
+        "champion": champion.digest if champion else None,
+    }
+
+
+def apply_promotion(request: ChangeRequest, approver: User) -> None:
+    """Promote as approved; runs inside the approving transaction. Bytes that were altered stop it."""
+    version = _locked(int(request.target.partition(":")[2]))
+    if version.digest != request.payload["digest"]:
+        raise Conflict("APPROVAL_VOID", "the version is not the one that was requested")
+    stage = Stage(request.payload["stage"])
+    artefact_place(version.digest)
+    actor = f"{request.requester} and {approver}"
+    if stage is Stage.CHAMPION:
+        for former in ModelVersion.objects.select_for_update().filter(
+            family=version.family, stage=Stage.CHAMPION
+        ):
+            _move(former, Stage.RETIRED, actor=actor, reason=f"replaced by {version}")
+    _move(version, stage, actor=actor, reason=request.reason, approval=str(request.pk))
+    if stage is Stage.CHAMPION:
+        model_in_force_set(
+            family=version.family.name,
+            digest=version.digest,
+            version=version.number,
+            actor=actor,
+            reason=request.reason,
+        )
+
+
+def _locked(version_id: int) -> ModelVersion:
+    version = (
+        ModelVersion.objects.select_for_update(of=("self",))
+        .select_related("family")
+        .filter(pk=version_id)
+        .first()
+    )
+    if version is None:
+        raise NotFound("UNKNOWN_MODEL", f"no model version has the id {version_id}")
+    return version
+
+
+def _move(
+    version: ModelVersion,
+    stage: Stage,
+    *,
+    actor: str,
+    reason: str,
+    approval: str = "",
+    evidence: Mapping[str, Any] | None = None,
+) -> None:
+    before = Stage(version.stage)
+    check_move(before, stage)
+    version.stage = stage
+    version.save(update_fields=["stage"])
+    StageChange.objects.create(
+        version=version,
+        from_stage=before,
+        to_stage=stage,
+        reason=reason.strip(),
+        actor=actor,
+        approval=approval,
+        evidence=dict(evidence or {}),
+        at=now(),
+    )
+    audit_record(
+        action="model.stage_changed",
+        target=f"model:{version}",
+        actor=actor,
+        reason=reason,
+        before=before.value,
+        after=stage.value,
+    )
+    publish("models", {"family": version.family.name, "version": version.number, "stage": stage.value})
