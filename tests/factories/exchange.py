@@ -15,25 +15,33 @@ from pathlib import Path
 from typing import Any
 
 from trading.adapters.binance.spot import BinanceSpot
+from trading.adapters.binance.usdm import BinanceUsdm
 from trading.domain.ports import VenueOrder
 from trading.domain.values import OrderType, Side, TimeInForce
-from universe.adapters.binance import SpotClient, endpoints_for
+from universe.adapters.binance import SpotClient, UsdmClient, endpoints_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Exchange:
-    """The running exchange, its control interface, and one funded account on it."""
+    """The running exchange, its control interface, and one funded spot account on it."""
+
+    TICKER = "/api/v3/ticker/bookTicker"
+    FUNDS: Any = {"balances": {"USDT": "100000", "BTC": "1"}}
+    venue: Any
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.account = self.control("POST", "/accounts", {"balances": {"USDT": "100000", "BTC": "1"}})
-        self.client = SpotClient(
-            endpoints_for("local", local_url=url),
-            api_key=self.account["api_key"],
-            api_secret=self.account["api_secret"],
-        )
-        self.venue = BinanceSpot(self.client)
+        self.account = self.control("POST", "/accounts", self.FUNDS)
+        self.key = {"api_key": self.account["api_key"], "api_secret": self.account["api_secret"]}
+        self.client = self._client()
+        self.venue = self._venue()
+
+    def _client(self) -> SpotClient:
+        return SpotClient(endpoints_for("local", local_url=self.url), **self.key)
+
+    def _venue(self) -> Any:
+        return BinanceSpot(self.client)
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -47,9 +55,7 @@ class Exchange:
         )
 
     def touch(self) -> tuple[Decimal, Decimal]:
-        with urllib.request.urlopen(
-            f"{self.url}/api/v3/ticker/bookTicker?symbol=BTCUSDT", timeout=5
-        ) as answer:
+        with urllib.request.urlopen(f"{self.url}{self.TICKER}?symbol=BTCUSDT", timeout=5) as answer:
             book = json.load(answer)
         return Decimal(book["bidPrice"]), Decimal(book["askPrice"])
 
@@ -69,6 +75,30 @@ class Exchange:
 
     def place(self, order: VenueOrder) -> Any:
         return self.venue.place(order, timestamp_ms=self.venue.server_time_ms(), recv_window_ms=2000)
+
+    def drive(self, *steps: tuple[float, Decimal], market: str = "spot", seconds: int = 10) -> None:
+        """Let the price follow (seconds from now, price) and pass that much market time."""
+        path = [[after, str(price)] for after, price in steps]
+        self.control("POST", "/market", {"symbol": "BTCUSDT", "market": market, "path": path})
+        self.advance(seconds)
+
+    def advance(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.control("POST", "/clock", {"advance_ms": 1000})
+
+
+class FuturesExchange(Exchange):
+    """The same with a funded USD-M account."""
+
+    TICKER = "/fapi/v1/ticker/bookTicker"
+    FUNDS: Any = {"futures_balances": {"USDT": "100000"}}
+    venue: BinanceUsdm
+
+    def _client(self) -> SpotClient:
+        return UsdmClient(endpoints_for("local", local_url=self.url), **self.key)
+
+    def _venue(self) -> BinanceUsdm:
+        return BinanceUsdm(self.client, wallet=super()._client())
 
 
 @contextmanager

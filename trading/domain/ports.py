@@ -92,6 +92,7 @@ class OrderReport:
 
     Attributes
     ----------
+    type : an `OrderType` word where we have one for it, else the venue's.
     venue_order_id : 0 for a conditional order of USD-M that has not triggered: it has only an `algo_id` then.
     triggered : whether a conditional order has become an ordinary one.
     venue_list_id : of the list it belongs to, or None.
@@ -162,7 +163,10 @@ class PositionReport:
 
 @dataclass(frozen=True, slots=True)
 class IncomeReport:
-    """One change of the futures wallet: `kind` in the venue's words (FUNDING_FEE, COMMISSION, TRANSFER, ...)."""
+    """One change of the futures wallet: `kind` in the venue's words (FUNDING_FEE, COMMISSION, TRANSFER, ...).
+
+    `transaction_id` is unique in the account: the venue's number is so within a kind only, so the kind is part of it.
+    """
 
     transaction_id: str
     kind: str
@@ -254,8 +258,19 @@ class ExecutionVenue(Protocol):
         """List every non-zero asset."""
         ...
 
+    def amend(self, order: VenueOrder, *, timestamp_ms: int, recv_window_ms: int) -> OrderReport:
+        """Change an open order to the quantity (USD-M: and price) of `order`, once; its client id stays.
+
+        Spot takes only a smaller quantity and keeps the place in the queue; USD-M loses it. Raises as `place` does.
+        """
+        ...
+
     def key_permissions(self) -> Mapping[str, bool] | None:
         """Return what the key may do, or None where the venue cannot say."""
+        ...
+
+    def commission_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
+        """Return maker and taker commission of a symbol, as fractions."""
         ...
 
 
@@ -268,9 +283,21 @@ class OrderListVenue(ExecutionVenue, Protocol):
         """Send a list once. Raises as `place` does; one list is accepted or refused as a whole."""
         ...
 
+    def cancel_list(self, symbol: str, *, client_list_id: str) -> OrderListReport | None:
+        """Cancel what is open of a list; None when the venue does not know it as open. Safe to repeat."""
+        ...
+
+    def query_list(self, *, client_list_id: str) -> OrderListReport | None:
+        """Look a list up with each of its orders; None only for a definitive "does not exist"."""
+        ...
+
 
 class FuturesVenue(ExecutionVenue, Protocol):
     """A venue with positions and margin (USD-M). Look-ups and cancels reach both of its order services."""
+
+    def query_algo(self, symbol: str, algo_id: int) -> OrderReport | None:
+        """Look a conditional order, or the order it became, up by its `algo_id`."""
+        ...
 
     def positions(self, symbol: str | None) -> list[PositionReport]:
         """List positions that are not flat, of a symbol or of all."""

@@ -1,5 +1,12 @@
 from universe.services.bars import BackfillResult, bars_backfill, bars_gaps, bars_prune, bars_store
-from universe.services.connections import SPOT_VENUE, configured_endpoints, spot_client, spot_market_data
+from universe.services.connections import (
+    SPOT_VENUE,
+    USDM_VENUE,
+    configured_endpoints,
+    spot_client,
+    spot_market_data,
+    usdm_client,
+)
 from universe.services.instruments import SyncResult, instruments_sync, venue_ensure
 from universe.services.quotes import QuoteUpdate, quotes_store
 from universe.services.streams import (
@@ -12,6 +19,7 @@ from universe.services.venue_backoffs import PostgresBackoffStore, weight_treasu
 
 __all__ = [
     "SPOT_VENUE",
+    "USDM_VENUE",
     "BackfillResult",
     "PostgresBackoffStore",
     "QuoteUpdate",
@@ -29,6 +37,7 @@ __all__ = [
     "stream_disconnected",
     "stream_gap_closed",
     "stream_heard",
+    "usdm_client",
     "venue_ensure",
     "weight_treasury",
 ]

@@ -10,11 +10,13 @@ from universe.adapters.binance import (
     Endpoints,
     Priority,
     SpotClient,
+    UsdmClient,
     endpoints_for,
 )
 from universe.services.venue_backoffs import weight_treasury
 
 SPOT_VENUE = "binance-spot"
+USDM_VENUE = "binance-usdm"
 
 
 def configured_endpoints() -> Endpoints:
@@ -37,6 +39,25 @@ def spot_client(
         api_secret=api_secret,
         private_key=private_key,
         treasury=weight_treasury(SPOT_VENUE),
+        observer=observer,
+    )
+
+
+def usdm_client(
+    *,
+    api_key: str | None = None,
+    api_secret: str | None = None,
+    private_key: str | None = None,
+    observer: CallObserver | None = None,
+) -> UsdmClient:
+    """A client of the configured USD-M venue, whose weights are counted apart from spot's. One per thread."""
+    return UsdmClient(
+        configured_endpoints(),
+        venue=USDM_VENUE,
+        api_key=api_key,
+        api_secret=api_secret,
+        private_key=private_key,
+        treasury=weight_treasury(USDM_VENUE),
         observer=observer,
     )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from trading.domain.ports import BalanceReport, OrderReport, TradeReport
+from trading.adapters.binance.words import is_conditional, spot_type
+from trading.domain.ports import BalanceReport, OrderListReport, OrderReport, TradeReport
 from trading.domain.values import Side, decimal_of, exact_product, floor_to_step
 
 _QUOTE_STEP: Final = Decimal("1E-8")
+_NO_LIST: Final = -1
 
 
 def parse_order(entry: Mapping[str, Any]) -> OrderReport:
@@ -39,21 +41,60 @@ def parse_order(entry: Mapping[str, Any]) -> OrderReport:
         )
         for fill in entry.get("fills", ())
     )
+    kind = spot_type(str(entry["type"]), trailing="trailingDelta" in entry)
+    executed = decimal_of(str(entry["executedQty"]))
     return OrderReport(
         symbol=symbol,
         client_order_id=client_id,
         venue_order_id=order_id,
         side=side,
-        type=str(entry["type"]),
+        type=kind,
         time_in_force=str(entry.get("timeInForce") or "") or None,
         price=decimal_of(str(entry["price"])),
         quantity=decimal_of(str(entry["origQty"])),
-        executed_quantity=decimal_of(str(entry["executedQty"])),
+        executed_quantity=executed,
         cumulative_quote=decimal_of(str(entry["cummulativeQuoteQty"])),
         status=str(entry["status"]),
         time_ms=time_ms,
         fills=fills,
+        stop_price=optional_price(entry.get("stopPrice")),
+        # A conditional order works once it has triggered; until then its workingTime is -1.
+        triggered=is_conditional(kind) and (executed > 0 or int(entry.get("workingTime") or -1) > 0),
+        venue_list_id=list_id_of(entry.get("orderListId")),
     )
+
+
+def parse_amended(entry: Mapping[str, Any]) -> OrderReport:
+    """Read the answer of `order/amend/keepPriority`, whose order spells three members in a way of its own."""
+    order = dict(entry["amendedOrder"])
+    order["origQty"] = order["qty"]
+    order["cummulativeQuoteQty"] = order["cumulativeQuoteQty"]
+    # Here origClientOrderId is the id before the amendment, which may have given a new one.
+    order["origClientOrderId"] = order["clientOrderId"]
+    return parse_order(order | {"transactTime": entry["transactTime"]})
+
+
+def parse_order_list(entry: Mapping[str, Any], client_ids: Sequence[str] = ()) -> OrderListReport:
+    """Read the answer to a list's placement or cancel; legs in the order of `client_ids` where they are given."""
+    legs = [parse_order(report) for report in entry["orderReports"]]
+    rank = {client_id: place for place, client_id in enumerate(client_ids)}
+    return OrderListReport(
+        client_list_id=str(entry["listClientOrderId"]),
+        venue_list_id=int(entry["orderListId"]),
+        legs=tuple(sorted(legs, key=lambda leg: rank.get(leg.client_order_id, len(rank)))),
+    )
+
+
+def optional_price(value: object) -> Decimal | None:
+    """A price of an answer; the venue writes "none" as zero."""
+    price = decimal_of(str(value)) if value is not None else Decimal(0)
+    return price if price > 0 else None
+
+
+def list_id_of(value: object) -> int | None:
+    """The list an order belongs to; the venue writes "none" as -1."""
+    number = int(str(value)) if value is not None else _NO_LIST
+    return None if number == _NO_LIST else number
 
 
 def parse_trade(entry: Mapping[str, Any]) -> TradeReport:
@@ -107,18 +148,25 @@ def parse_execution_report(event: Mapping[str, Any]) -> OrderReport:
                 client_order_id=client_id,
             ),
         )
+    kind = spot_type(str(event["o"]), trailing="d" in event)
+    executed = decimal_of(str(event["z"]))
     return OrderReport(
         symbol=symbol,
         client_order_id=client_id,
         venue_order_id=order_id,
         side=side,
-        type=str(event["o"]),
+        type=kind,
         time_in_force=str(event["f"]),
         price=decimal_of(str(event["p"])),
         quantity=decimal_of(str(event["q"])),
-        executed_quantity=decimal_of(str(event["z"])),
+        executed_quantity=executed,
         cumulative_quote=decimal_of(str(event["Z"])),
         status=str(event["X"]),
         time_ms=int(event["T"]),
         fills=fills,
+        stop_price=optional_price(event.get("P")),
+        # `W`, the working time, is sent only of an order that works.
+        triggered=is_conditional(kind)
+        and (executed > 0 or bool(event.get("w")) or int(event.get("W") or 0) > 0),
+        venue_list_id=list_id_of(event.get("g")),
     )

@@ -1,48 +1,40 @@
-"""The ExecutionVenue port over Binance spot. Writes go out once; only reads may be repeated."""
+"""The OrderListVenue port over Binance spot. Writes go out once; only reads may be repeated."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from trading.adapters.binance.parse import parse_balances, parse_order, parse_trade
-from trading.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
-from trading.domain.ports import BalanceReport, OrderReport, TradeReport, VenueOrder
-from universe.adapters.binance import Priority, SpotClient
+from trading.adapters.binance.parse import (
+    parse_amended,
+    parse_balances,
+    parse_order,
+    parse_order_list,
+    parse_trade,
+)
+from trading.adapters.binance.signed import SignedCalls, answer_about
+from trading.adapters.binance.spot_requests import list_request, order_request
+from trading.domain.errors import OutcomeUnknown, VenueUnavailable
+from trading.domain.ports import (
+    BalanceReport,
+    OrderListReport,
+    OrderReport,
+    TradeReport,
+    VenueOrder,
+    VenueOrderList,
+)
 
-RECV_WINDOW_MS: Final = 2000
-_DOES_NOT_EXIST: Final = -2013
-_UNKNOWN_ORDER: Final = -2011
+_ORDER: Final = "/api/v3/order"
+_LIST: Final = "/api/v3/orderList"
 _TRADES_PER_CALL: Final = 1000
 _ORDERS_PER_CALL: Final = 1000
-_OFFSET_LIFE_S: Final = 30.0
 
 
-class BinanceSpot:
+class BinanceSpot(SignedCalls):
     """One key on one spot account. One instance per thread."""
 
-    def __init__(self, client: SpotClient, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._client = client
-        self._sleep = sleep
-        self._offset_ms = 0
-        self._offset_at = float("-inf")
-
-    def server_time_ms(self) -> int:
-        """The venue's clock by our own and the measured offset, measured anew every 30 seconds."""
-        if time.monotonic() - self._offset_at > _OFFSET_LIFE_S:
-            self.measure_offset()
-        return time.time_ns() // 1_000_000 + self._offset_ms
-
-    def measure_offset(self) -> int:
-        """Measure how far the venue's clock is ahead of ours, in milliseconds, at the middle of one call."""
-        before = time.time_ns()
-        server = int(self._read("/api/v3/time", {}, signed=False)["serverTime"])
-        after = time.time_ns()
-        self._offset_ms = server - (before + after) // 2_000_000
-        self._offset_at = time.monotonic()
-        return self._offset_ms
+    TIME_PATH: ClassVar[str] = "/api/v3/time"
 
     def place(self, order: VenueOrder, *, timestamp_ms: int, recv_window_ms: int) -> OrderReport:
         """Send once, signed with exactly this timestamp.
@@ -51,67 +43,116 @@ class BinanceSpot:
         ------
         VenueRejected, VenueUnavailable, OutcomeUnknown.
         """
-        params: dict[str, Any] = {
-            "symbol": order.symbol,
-            "side": order.side.value,
-            "type": order.type.value,
-            "timeInForce": order.time_in_force.value if order.time_in_force else None,
-            "quantity": order.quantity,
-            "price": order.price,
+        params = order_request(order) | {
             "newClientOrderId": order.client_order_id,
             "newOrderRespType": "FULL",
         }
-        answer = self._client.signed_request(
-            "POST", "/api/v3/order", params, timestamp_ms=timestamp_ms, recv_window_ms=recv_window_ms
+        answer = self._write_once(
+            "POST", _ORDER, params, timestamp_ms=timestamp_ms, recv_window_ms=recv_window_ms
+        )
+        return answer_about(parse_order, answer, order.symbol, order.client_order_id)
+
+    def place_list(
+        self, orders: VenueOrderList, *, timestamp_ms: int, recv_window_ms: int
+    ) -> OrderListReport:
+        """Send a list once; the venue takes or refuses it as a whole.
+
+        Raises
+        ------
+        VenueRejected, VenueUnavailable, OutcomeUnknown : under the list's client id.
+        ValueError : the orders do not make such a list; nothing was sent.
+        """
+        path, params = list_request(orders)
+        ids = [leg.client_order_id for leg in orders.legs]
+        answer = self._write_once(
+            "POST", path, params, timestamp_ms=timestamp_ms, recv_window_ms=recv_window_ms
         )
         try:
-            report = parse_order(answer)
+            report = parse_order_list(answer, ids)
         except (KeyError, TypeError, ValueError) as error:
             raise OutcomeUnknown(
-                order.client_order_id, f"an answer that cannot be read: {error!r}"
+                orders.client_list_id, f"an answer that cannot be read: {error!r}"
             ) from error
-        if report.symbol != order.symbol or report.client_order_id != order.client_order_id:
-            raise OutcomeUnknown(
-                order.client_order_id, f"an answer about {report.symbol} {report.client_order_id}"
-            )
+        if (
+            report.client_list_id != orders.client_list_id
+            or [leg.client_order_id for leg in report.legs] != ids
+        ):
+            raise OutcomeUnknown(orders.client_list_id, f"an answer about {report.client_list_id}")
         return report
 
+    def amend(self, order: VenueOrder, *, timestamp_ms: int, recv_window_ms: int) -> OrderReport:
+        """Make an open order as small as `order.quantity` says; it keeps its place in the queue and its id.
+
+        Sent once. The venue refuses anything but a smaller quantity (-2038).
+
+        Raises
+        ------
+        VenueRejected, VenueUnavailable, OutcomeUnknown.
+        """
+        params = {
+            "symbol": order.symbol,
+            "origClientOrderId": order.client_order_id,
+            # Without it the venue would give the order an id of its own making.
+            "newClientOrderId": order.client_order_id,
+            "newQty": order.quantity,
+        }
+        answer = self._write_once(
+            "PUT",
+            f"{_ORDER}/amend/keepPriority",
+            params,
+            timestamp_ms=timestamp_ms,
+            recv_window_ms=recv_window_ms,
+        )
+        return answer_about(parse_amended, answer, order.symbol, order.client_order_id)
+
     def cancel(self, symbol: str, *, client_order_id: str) -> OrderReport | None:
-        """Cancel; None when the venue does not know it as open. A lost answer is asked again: it is safe."""
-        params = {"symbol": symbol, "origClientOrderId": client_order_id}
-        last: OutcomeUnknown | None = None
-        for attempt in range(2):
-            try:
-                return parse_order(self._signed("DELETE", "/api/v3/order", params))
-            except VenueRejected as error:
-                if error.code == _UNKNOWN_ORDER:
-                    return None
-                raise
-            except OutcomeUnknown as error:
-                last = error
-                self._sleep(0.1 * (attempt + 1))
-        assert last is not None
-        raise VenueUnavailable(None, f"the cancel was not answered: {last.message}") from last
+        """Cancel; None when the venue does not know it as open. A lost answer is asked again: it is safe.
+
+        The venue cancels the whole list an order belongs to.
+        """
+        answer = self._canceled(_ORDER, {"symbol": symbol, "origClientOrderId": client_order_id})
+        if answer is None:
+            return None
+        if "orderReports" not in answer:
+            return parse_order(answer)
+        legs = parse_order_list(answer).legs
+        mine = next((leg for leg in legs if leg.client_order_id == client_order_id), None)
+        if mine is None:
+            raise VenueUnavailable(None, f"the cancel of {client_order_id} answered about other orders")
+        return mine
+
+    def cancel_list(self, symbol: str, *, client_list_id: str) -> OrderListReport | None:
+        """Cancel every open order of a list; None when the venue does not know it as open. Safe to repeat."""
+        answer = self._canceled(_LIST, {"symbol": symbol, "listClientOrderId": client_list_id})
+        return parse_order_list(answer) if answer is not None else None
 
     def query(self, symbol: str, *, client_order_id: str) -> OrderReport | None:
         """Look an order up by our id; None only for "does not exist"."""
-        try:
-            return parse_order(
-                self._read("/api/v3/order", {"symbol": symbol, "origClientOrderId": client_order_id})
-            )
-        except VenueRejected as error:
-            if error.code == _DOES_NOT_EXIST:
-                return None
-            raise
+        answer = self._found(_ORDER, {"symbol": symbol, "origClientOrderId": client_order_id})
+        return parse_order(answer) if answer is not None else None
 
     def query_by_id(self, symbol: str, venue_order_id: int) -> OrderReport | None:
         """Look an order up by the venue's id; None only for "does not exist"."""
-        try:
-            return parse_order(self._read("/api/v3/order", {"symbol": symbol, "orderId": venue_order_id}))
-        except VenueRejected as error:
-            if error.code == _DOES_NOT_EXIST:
-                return None
-            raise
+        answer = self._found(_ORDER, {"symbol": symbol, "orderId": venue_order_id})
+        return parse_order(answer) if answer is not None else None
+
+    def query_list(self, *, client_list_id: str) -> OrderListReport | None:
+        """Look a list up with each of its orders; None only for "does not exist".
+
+        Raises
+        ------
+        VenueUnavailable : also when the venue knows the list and not one of its orders.
+        """
+        answer = self._found(_LIST, {"origClientOrderId": client_list_id})
+        if answer is None:
+            return None
+        legs = []
+        for entry in answer["orders"]:
+            leg = self.query_by_id(str(entry["symbol"]), int(entry["orderId"]))
+            if leg is None:
+                raise VenueUnavailable(None, f"list {client_list_id} without its order {entry['orderId']}")
+            legs.append(leg)
+        return OrderListReport(str(answer["listClientOrderId"]), int(answer["orderListId"]), tuple(legs))
 
     def open_orders(self, symbol: str | None) -> list[OrderReport]:
         """Open orders of a symbol, or of all."""
@@ -129,7 +170,7 @@ class BinanceSpot:
             from_id = page[-1].venue_order_id + 1
 
     def trades(self, symbol: str, *, from_id: int | None, start_ms: int | None) -> list[TradeReport]:
-        """Own trades in ascending id: every page from an id, or one page from a time."""
+        """Own trades in ascending id: every page from an id, or from a time on."""
         found: list[TradeReport] = []
         while True:
             page = [
@@ -155,36 +196,10 @@ class BinanceSpot:
 
     def key_permissions(self) -> Mapping[str, bool] | None:
         """What the key may do, by the venue's own flags."""
-        answer = self._read("/sapi/v1/account/apiRestrictions", {})
+        answer: Mapping[str, Any] = self._read("/sapi/v1/account/apiRestrictions", {})
         return {name: value for name, value in answer.items() if isinstance(value, bool)}
 
     def commission_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
         """Maker and taker commission of a symbol, as fractions."""
         answer = self._read("/api/v3/account/commission", {"symbol": symbol})["standardCommission"]
         return Decimal(answer["maker"]), Decimal(answer["taker"])
-
-    def _signed(self, method: str, path: str, params: Mapping[str, Any]) -> Any:
-        return self._client.signed_request(
-            method,
-            path,
-            params,
-            timestamp_ms=self.server_time_ms(),
-            recv_window_ms=RECV_WINDOW_MS,
-            priority=Priority.EXIT if method == "DELETE" else Priority.READ,
-        )
-
-    def _read(self, path: str, params: Mapping[str, Any], *, signed: bool = True) -> Any:
-        for attempt in range(3):
-            try:
-                if signed:
-                    return self._signed("GET", path, params)
-                return self._client.public_request(path, params)
-            except VenueUnavailable as error:
-                if attempt == 2 or (error.retry_after_s or 0) > 1:
-                    raise
-                self._sleep(0.1 * 2**attempt)
-            except VenueRejected as error:
-                if attempt == 2 or error.code != -1021:
-                    raise
-                self._offset_at = float("-inf")  # our idea of the venue's clock was wrong
-        raise AssertionError("the loop returns or raises")

@@ -5,6 +5,7 @@ from universe.adapters.binance.endpoints import Endpoints, endpoints_for
 from universe.adapters.binance.public import BinanceSpotMarketData
 from universe.adapters.binance.streams import MarketStream
 from universe.adapters.binance.treasury import BackoffStore, Priority, WeightState, WeightTreasury
+from universe.adapters.binance.usdm_client import UsdmClient
 
 __all__ = [
     "BackoffStore",
@@ -15,6 +16,7 @@ __all__ = [
     "MarketStream",
     "Priority",
     "SpotClient",
+    "UsdmClient",
     "WeightState",
     "WeightTreasury",
     "endpoints_for",

@@ -180,9 +180,7 @@ class SpotClient(Client):
     ) -> Any:
         verb = method.upper()
         pairs = sorted((k, parameter_text(k, v)) for k, v in params.items() if v is not None)
-        client_order_id = next(
-            (v for k, v in pairs if k in ("newClientOrderId", "origClientOrderId") and v), ""
-        )
+        client_order_id = next((v for k, v in pairs if k in _CLIENT_IDS and v), "")
         call = Call(verb, uri, client_order_id)
         payload = urlencode(pairs, quote_via=quote, safe="")
         if signed:
@@ -257,4 +255,5 @@ class SpotClient(Client):
         self.observer(self.venue, outcome, latency_s, code)
 
 
+_CLIENT_IDS: Final = frozenset({"newClientOrderId", "origClientOrderId", "clientAlgoId", "listClientOrderId"})
 _DEFAULT_PRIORITY: Final = {"GET": Priority.READ, "DELETE": Priority.EXIT}

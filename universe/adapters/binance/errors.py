@@ -32,10 +32,13 @@ _DEFINITIVE = frozenset(
         -2013,  # order does not exist
         -2014,  # bad API key format
         -2015,  # bad API key, address or permission
+        -2007,  # futures: callback rate of a trailing stop
         -2016,  # no trading window
+        -2017,  # futures: the key is locked
+        -2021,  # futures: would trigger at once (spot says it of half a cancel-replace, with status 409)
         -2018, -2019, -2020, -2022, -2023, -2024, -2025, -2026, -2027, -2028, -2038,
         *range(-4999, -3999),  # -4000..-4999: futures parameter and filter failures
-        -5021, -5022, -5027, -5028,
+        *range(-5099, -5019),  # -5020..-5099: futures refusals by the book, the window or the order's terms
     }
 )  # fmt: skip
 _RATE = frozenset({-1003, -1015})
@@ -99,7 +102,8 @@ def classify_answer(call: Call, status: int, text: str, headers: Mapping[str, st
         assert code is not None
         return VenueRejected(code, message)
     if not call.mutates:
-        if 400 <= status < 500 and code is not None:
+        # USD-M answers its own time-out with 408: a question that was not answered is not a refusal.
+        if 400 <= status < 500 and status != 408 and code is not None:
             return VenueRejected(code, message)
         return VenueUnavailable(wait, f"HTTP {status}: {message}", code)
     detail = f"HTTP {status}" + (f" ({code})" if code is not None else "")

@@ -20,7 +20,11 @@ def answer(call: Call, status: int, code: int | None, message: str = "", **heade
 
 @pytest.mark.parametrize(
     "code",
-    [-1013, -1021, -1022, -1100, -1102, -1106, -1111, -1121, -1131, -2010, -2011, -2013, -2014, -2015, -4164],
+    [
+        *(-1013, -1021, -1022, -1100, -1102, -1106, -1111, -1121, -1131, -1158, -1199),
+        *(-2010, -2011, -2013, -2014, -2015, -2019, -2021, -2022, -2027),
+        *(-4061, -4120, -4131, -4164, -5021, -5022, -5027, -5041),
+    ],
 )
 def test_a_documented_refusal_of_an_order_is_final(code: int) -> None:
     failure = answer(ORDER, 400, code, "no")
@@ -73,7 +77,11 @@ def test_whatever_was_certainly_not_executed_is_unavailable(
 
 @pytest.mark.parametrize(("status", "code"), [(500, None), (503, -1000), (400, -1006), (408, -1007)])
 def test_a_read_is_never_of_unknown_outcome(status: int, code: int | None) -> None:
-    assert not isinstance(answer(READ, status, code, "x"), OutcomeUnknown)
+    assert isinstance(answer(READ, status, code, "x"), VenueUnavailable | VenueRejected)
+
+
+def test_a_question_that_timed_out_at_the_venue_was_not_refused() -> None:
+    assert isinstance(answer(READ, 408, -1007, "Timeout waiting for response"), VenueUnavailable)
 
 
 def refused_connection() -> requests.ConnectionError:

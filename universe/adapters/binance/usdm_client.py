@@ -1,0 +1,20 @@
+"""The same client on the USD-M host, which has weights and order counts of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from universe.adapters.binance.clients import SpotClient
+from universe.adapters.binance.endpoints import Endpoints
+
+
+class UsdmClient(SpotClient):
+    """One key (or none) on USD-M. One instance per thread."""
+
+    def __init__(self, endpoints: Endpoints, *, venue: str = "binance-usdm", **options: Any) -> None:
+        super().__init__(endpoints, venue=venue, **options)
+
+    def _address(self, path: str) -> str:
+        if not path.startswith(("/fapi/", "/futures/")):
+            raise ValueError(f"expected a path of the futures host, was {path!r}")
+        return self.FUTURES_URL.removesuffix("/fapi") + path
