@@ -75,9 +75,8 @@ class Platform:
 
     def start(self, *, ready_within_s: float = 120.0) -> float:
         """Start and wait until ready. Returns the seconds it took."""
-        kept = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED}
         environment = {
-            **kept,
+            **inherited(),
             "NAUTILUS_HOME": str(self.home),
             "PORT": str(self.port),
             "TESTNET_PORT": str(self.testnet_port),
@@ -213,11 +212,10 @@ class Platform:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`manage.py ...` in a second terminal: nothing but the home is told to it."""
-        kept = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED}
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
-            env={**kept, "NAUTILUS_HOME": str(self.home)},
+            env={**inherited(), "NAUTILUS_HOME": str(self.home)},
             capture_output=True,
             text=True,
             timeout=90,
@@ -282,6 +280,13 @@ _NOT_INHERITED = {
     "BINANCE_ENV",
     "SECRET_KEY",
 }
+
+
+def inherited() -> dict[str, str]:
+    """Our environment without what belongs to another platform."""
+    return {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED}
+
+
 _PATTERNS = {"postgres": r"pginstall/bin/postgres|bin/postgres -D", "valkey": r"valkey-server"}
 
 

@@ -1,0 +1,1 @@
+"""Fault injection on real processes, and the oracle that judges it. `docs/CHAOS.md` says what is proven."""
