@@ -15,7 +15,7 @@ from nautilus_site.common.services.change_requests import change_requests_expire
 from trading.domain.errors import DomainError, VenueError
 from trading.domain.orders import OrderStatus
 from trading.models import Account, Order, ReconcileRun, StrategyInstance
-from trading.services import breakers, equity, heartbeats
+from trading.services import breakers, equity, heartbeats, jobs
 from trading.services.controls import enforcement_step, enforcements_due
 from trading.services.execution.cancel import order_cancel as cancel_at_venue
 from trading.services.execution.drain import orders_drain as drain
@@ -194,3 +194,21 @@ def housekeeping() -> None:
     """Hourly: thin out what nobody looks at any more."""
     equity.equity_prune()
     breakers.breaker_windows_prune()
+
+
+@shared_task
+def research_step(job_id: int) -> None:
+    """Advance a backtest, or cut a sweep into parts."""
+    jobs.job_step(job_id=job_id)
+
+
+@shared_task
+def research_part(part_id: int) -> None:
+    """Run some configurations of a sweep."""
+    jobs.part_step(part_id=part_id)
+
+
+@shared_task
+def research_tick() -> None:
+    """Every ten seconds: take up jobs whose messages were lost."""
+    jobs.jobs_hint()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from trading.api import controls, orders, portfolio, reconcile, status, strategies
+from trading.api import controls, orders, portfolio, reconcile, research, status, strategies
 
 api_urlpatterns = [
     path("orders", orders.OrderListView.as_view(), name="api-orders"),
@@ -36,6 +36,20 @@ api_urlpatterns = [
         "strategy/<slug:name>/disable",
         strategies.StrategyDisableView.as_view(),
         name="api-strategy-disable",
+    ),
+    path("strategy-kinds", research.StrategyKindsView.as_view(), name="api-strategy-kinds"),
+    path("backtests", research.BacktestListView.as_view(), name="api-backtests"),
+    path("backtests/compare", research.BacktestCompareView.as_view(), name="api-backtests-compare"),
+    path("backtests/<uuid:uid>", research.BacktestDetailView.as_view(), name="api-backtest"),
+    path(
+        "backtests/<uuid:uid>/cancel",
+        research.BacktestActionView.as_view(action="cancel"),
+        name="api-backtest-cancel",
+    ),
+    path(
+        "backtests/<uuid:uid>/resume",
+        research.BacktestActionView.as_view(action="resume"),
+        name="api-backtest-resume",
     ),
     path("reconcile", reconcile.ReconcileView.as_view(), name="api-reconcile"),
     path("reconcile/runs", reconcile.ReconcileRunListView.as_view(), name="api-reconcile-runs"),

@@ -11,7 +11,17 @@ from rest_framework.request import Request
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.orders import OrderStatus
 from trading.domain.values import Market, OrderType, Side, normalise_symbol
-from trading.models import Balance, CircuitBreaker, Decision, Fill, Order, Position, ReconcileRun, RiskLimit
+from trading.models import (
+    Balance,
+    CircuitBreaker,
+    Decision,
+    Fill,
+    Order,
+    Position,
+    ReconcileRun,
+    ResearchJob,
+    RiskLimit,
+)
 from trading.selectors.orders import CLOSED_STATUSES, OPEN_STATUSES
 
 PAGING = frozenset({"cursor", "limit", "ordering"})
@@ -142,3 +152,13 @@ class ReconcileRunFilter(StrictFilterSet):
     class Meta:
         model = ReconcileRun
         fields = ("trigger", "outcome")
+
+
+class ResearchJobFilter(StrictFilterSet):
+    strategy = filters.CharFilter(field_name="request__strategy")
+    symbol = filters.CharFilter(field_name="request__symbol")
+    requested_by = filters.CharFilter(field_name="requested_by__username")
+
+    class Meta:
+        model = ResearchJob
+        fields = ("kind", "state")

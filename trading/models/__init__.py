@@ -9,6 +9,7 @@ from trading.models.heartbeats import ProcessHeartbeat, ServingHeartbeat
 from trading.models.orders import Order, OrderEvent, OrderList
 from trading.models.positions import Position
 from trading.models.reconcile import Divergence, ReconcileRun
+from trading.models.research import ResearchJob, ResearchPart, TrialTally
 from trading.models.strategies import Strategy, StrategyInstance
 from trading.models.venue_events import VenueEvent
 
@@ -33,6 +34,8 @@ __all__ = [
     "Position",
     "ProcessHeartbeat",
     "ReconcileRun",
+    "ResearchJob",
+    "ResearchPart",
     "RiskLimit",
     "ServingHeartbeat",
     "Strategy",
@@ -40,6 +43,7 @@ __all__ = [
     "SymbolAllowance",
     "TradeCursor",
     "TradingState",
+    "TrialTally",
     "VenueCallWindow",
     "VenueEvent",
 ]

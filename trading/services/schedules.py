@@ -9,6 +9,7 @@ SCHEDULES = (
     ("trading tick", "trading.tasks.trading_tick", "trading", 1, 2),
     ("control tick", "trading.tasks.control_tick", "control", 1, 2),
     ("equity tick", "trading.tasks.equity_tick", "governance", 2, 4),
+    ("research tick", "trading.tasks.research_tick", "training", 10, 15),
     ("housekeeping", "trading.tasks.housekeeping", "universe", 3600, 600),
     ("instruments sync", "universe.tasks.instruments_sync_task", "universe", 300, 120),
     ("bars prune", "universe.tasks.bars_prune_task", "universe", 3600, 600),

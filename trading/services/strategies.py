@@ -24,11 +24,12 @@ from trading.domain.clock import datetime_to_ns, interval_ns, ns_to_datetime
 from trading.domain.orders import decision_id
 from trading.domain.strategies import Desired, Observation
 from trading.domain.strategies.base import Bar as StrategyBar
-from trading.domain.strategies.catalogue import load_strategy
+from trading.domain.strategies.catalogue import StrategyLoadError
 from trading.domain.strategies.parameters import ParameterError, parse_params
 from trading.domain.values import decimal_text
 from trading.models import Decision, Position, Strategy, StrategyInstance
 from trading.services.models import model_name, parameters_in_force, serving_note
+from trading.services.strategy_kinds import strategy_load
 from universe.domain.bars import BarRecord
 from universe.models import Quote
 from universe.selectors import bars_recent
@@ -66,10 +67,13 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     if instance is None:
         return None
     row = instance.strategy
-    strategy = load_strategy(row.kind)()
     try:
+        strategy = strategy_load(row.kind)()
         parameters = parameters_in_force(row)
         params: Any = parse_params(strategy.Params, parameters)
+    except StrategyLoadError as error:
+        log.error("strategy_not_loaded", strategy=row.name, kind=row.kind, error=str(error)[:300])
+        return None
     except ParameterError as error:
         log.error("strategy_parameters_refused", strategy=row.name, error=str(error))
         return None
@@ -110,6 +114,9 @@ def strategy_step(*, instance_id: int) -> Decision | None:
         except ParameterError as error:
             # Nothing of this step is kept: what it wants cannot be done in full, so none of it is.
             log.error("strategy_refused", strategy=row.name, error=str(error))
+            return None
+        except Exception as error:  # noqa: BLE001  somebody's own code: it stops itself, not the others
+            log.error("strategy_failed", strategy=row.name, error=f"{type(error).__name__}: {error}"[:300])
             return None
         if desired is not None:
             wanted = desired

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
-from celery import current_app
+from celery import current_app, group
 from django.db import transaction
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
@@ -28,5 +29,19 @@ def send_hint(task: str, *, queue: str, **kwargs: Any) -> bool:
         current_app.send_task(task, kwargs=kwargs, queue=queue, retry=False)
     except (OSError, RuntimeError, KombuError, RedisError) as error:
         log.warning("hint_not_sent", task=task, error=type(error).__name__)
+        return False
+    return True
+
+
+def send_group(task: str, queue: str, every_kwargs: Iterable[Mapping[str, Any]]) -> bool:
+    """Send one message for each piece of a larger work as a group, now; any worker takes any of them.
+
+    As with `send_hint`, nothing depends on the messages: the pieces are rows, and a sweep finds them.
+    """
+    pieces = [current_app.signature(task, kwargs=dict(kwargs), queue=queue) for kwargs in every_kwargs]
+    try:
+        group(pieces).apply_async(retry=False)
+    except (OSError, RuntimeError, KombuError, RedisError) as error:
+        log.warning("hint_not_sent", task=task, pieces=len(pieces), error=type(error).__name__)
         return False
     return True

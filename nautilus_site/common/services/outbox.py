@@ -21,6 +21,7 @@ TOPICS = (
     "models",
     "approvals",
     "incidents",
+    "research",
 )
 WAKE_CHANNEL = "outbox"
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 from trading.domain.strategies.base import Strategy
@@ -30,6 +33,9 @@ BUILT_IN: Final[tuple[type[Strategy], ...]] = (
 )
 
 
+_MODULE_NAME: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+
 class StrategyLoadError(ValueError):
     """A strategy cannot be found, imported, or used; the text says which and why."""
 
@@ -40,15 +46,15 @@ def registry() -> dict[str, type[Strategy]]:
 
 
 def load_strategy(text: str) -> type[Strategy]:
-    """Return the strategy class named by a built-in name or by `path/to/file.py:Class`.
+    """Return the strategy class named by a built-in name, `path/to/file.py:Class` or `package.module:Class`.
 
-    The file is executed: it is code, trusted as such.
+    The file or module is executed: it is code, trusted as such.
 
     Raises
     ------
     StrategyLoadError : no such name, file or class, the file fails, or the class is not a strategy.
     """
-    path_text, colon, class_name = text.rpartition(":")
+    place, colon, class_name = text.rpartition(":")
     if not colon:
         built_in = registry()
         if text not in built_in:
@@ -57,13 +63,29 @@ def load_strategy(text: str) -> type[Strategy]:
                 f"unknown strategy {text!r}; built in: {names}; or give path/to/file.py:Class"
             )
         return built_in[text]
-    path = Path(path_text)
+    if _MODULE_NAME.fullmatch(place) and not Path(place).is_file():
+        module = _imported(place)
+    else:
+        module = load_file(Path(place))
+    found = getattr(module, class_name, None)
+    if found is None:
+        raise StrategyLoadError(f"{place} has no {class_name}")
+    return check_strategy(found)
+
+
+def load_file(path: Path) -> ModuleType:
+    """Execute a Python file as a module of its own, afresh at every call.
+
+    Raises
+    ------
+    StrategyLoadError : no such file, no Python, or it fails.
+    """
     if not path.is_file():
-        raise StrategyLoadError(f"no strategy file at {path_text}")
+        raise StrategyLoadError(f"no strategy file at {path}")
     module_name = f"nautilus_strategy_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
-        raise StrategyLoadError(f"{path_text} is not a Python file")
+        raise StrategyLoadError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     # dataclasses look their module up by name while the class body runs.
     sys.modules[module_name] = module
@@ -71,11 +93,32 @@ def load_strategy(text: str) -> type[Strategy]:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[module_name]
-        raise StrategyLoadError(f"{path_text} fails: {type(error).__name__}: {error}") from error
-    found = getattr(module, class_name, None)
-    if found is None:
-        raise StrategyLoadError(f"{path_text} has no {class_name}")
-    return check_strategy(found)
+        raise StrategyLoadError(f"{path} fails: {type(error).__name__}: {error}") from error
+    return module
+
+
+def strategies_in(module: ModuleType) -> list[type[Strategy]]:
+    """Return the strategies a module defines itself, in the order of the file.
+
+    Raises
+    ------
+    StrategyLoadError : one of them is not usable; the text says why.
+    """
+    return [
+        check_strategy(item)
+        for item in vars(module).values()
+        if inspect.isclass(item)
+        and issubclass(item, Strategy)
+        and item.__module__ == module.__name__
+        and not item.__name__.startswith("_")
+    ]
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise StrategyLoadError(f"{name} fails: {type(error).__name__}: {error}") from error
 
 
 def check_strategy(candidate: Any) -> type[Strategy]:

@@ -13,17 +13,16 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from nautilus_site.common.errors import ApplicationError
-from trading.domain.clock import ns_to_datetime
 from trading.domain.report.from_backtest import run_from_backtest, summary_of
 from trading.domain.statistics import Summary
 from trading.management.run_options import add_run_arguments, request_of
 from trading.services.backtests import (
     ENGINES,
     Finished,
-    Prepared,
     backtest_prepare,
     backtest_run,
 )
+from trading.services.backtests.figures import result_members
 from trading.services.reports import report_write
 from universe.management.progress import ProgressBar
 
@@ -76,7 +75,9 @@ class Command(BaseCommand):
             bar.finish()
         for note in prepared.notes:
             self.stderr.write(f"note: {note}")
-        members = _members(options["strategy"], prepared, finished, statistics)
+        members = result_members(
+            options["strategy"], prepared.params, finished.result, statistics, finished.elapsed_s
+        )
         if options["json"]:
             self.stdout.write(json.dumps(members, allow_nan=False))
         else:
@@ -106,31 +107,6 @@ class Command(BaseCommand):
         }
         for name, text in rows.items():
             self.stdout.write(f"{name:15} {text}")
-
-
-def _members(strategy: str, prepared: Prepared, finished: Finished, statistics: Summary) -> dict[str, Any]:
-    result, elapsed = finished.result, finished.elapsed_s
-    series = result.series[0]
-    return {
-        "strategy": strategy,
-        "symbol": series.symbol,
-        "interval": series.interval,
-        "bars": len(series),
-        "start": ns_to_datetime(int(series.open_ns[0])).isoformat(),
-        "end": ns_to_datetime(int(series.close_ns[-1])).isoformat(),
-        "params": dict(prepared.params),
-        "trades": len(result.trips),
-        "final_equity": statistics.final_equity,
-        "total_return": statistics.total_return,
-        "max_drawdown": statistics.max_drawdown,
-        "sharpe": statistics.sharpe.value,
-        "win_rate": statistics.trades.win_rate.value,
-        "fees": statistics.fees,
-        "exposure": statistics.activity.time_in_market.value,
-        "elapsed_s": round(elapsed, 6),
-        "bars_per_s": round(len(series) / elapsed) if elapsed > 0 else None,
-        "equity_sha256": result.equity_sha256,
-    }
 
 
 @contextmanager

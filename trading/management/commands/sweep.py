@@ -19,6 +19,7 @@ from trading.domain.research.sweep import Trial
 from trading.management.run_options import add_run_arguments, at_least_one, command_line, request_of
 from trading.services.reports import report_write
 from trading.services.research import SweepReport, regimes_load, study_open, sweep_run
+from trading.services.research.sweep_figures import sweep_members
 from universe.management.progress import ProgressBar
 
 EXAMPLES = """examples:
@@ -92,7 +93,6 @@ class Command(BaseCommand):
             )
             for result, trial in zip(report.best, report.sweep.ranked(), strict=False)
         ]
-        best = runs[0]
         if options["report"] is not None:
             tables = [
                 luck_table(report.overfitting, report.trials, report.plateau),
@@ -100,7 +100,7 @@ class Command(BaseCommand):
             ]
             heat = heat_table(report.sweep, names)
             self._write(options["report"], runs, [heat, *tables] if heat else tables, options)
-        members = _members(report, best.summary.dsr.value, best.summary.psr.value)
+        members = sweep_members(report)
         if options["json"]:
             self.stdout.write(json.dumps(members, allow_nan=False))
         else:
@@ -142,42 +142,6 @@ def _facts(report: SweepReport, trial: Trial) -> list[tuple[str, str]]:
         ("Parameters", _values(trial)),
         ("Place", f"{place:,} of {len(report.sweep.trials):,} trials by {report.sweep.score}"),
     ]
-
-
-def _members(report: SweepReport, deflated: float | None, probabilistic: float | None) -> dict[str, Any]:
-    study = report.study
-    return {
-        "strategy": study.request.strategy,
-        "symbol": study.series.symbol,
-        "interval": study.series.interval,
-        "bars": len(study.series),
-        "score": report.sweep.score,
-        "trials": len(report.sweep.trials),
-        "skipped": report.sweep.skipped,
-        "effective_trials": report.sweep.trial_count().effective,
-        "trials_counted": report.trials.count,
-        "psr": probabilistic,
-        "dsr": deflated,
-        "pbo": None if report.overfitting is None else report.overfitting.probability,
-        "plateau": report.plateau,
-        "best": _trial(report.sweep.ranked()[0]),
-        "best_equity_sha256": report.best[0].equity_sha256,
-        "results": [_trial(trial) for trial in report.sweep.ranked()],
-        "elapsed_s": round(report.elapsed_s, 6),
-    }
-
-
-def _trial(trial: Trial) -> dict[str, Any]:
-    outcome = trial.outcome
-    return {
-        "params": dict(trial.candidate.values),
-        "total_return": outcome.total_return,
-        "final_equity": outcome.final_equity,
-        "sharpe": outcome.sharpe.value,
-        "max_drawdown": outcome.max_drawdown,
-        "trades": outcome.trades,
-        "fees": outcome.fees,
-    }
 
 
 def _values(trial: Trial) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.backtest.replay import ReplaySettings, sensitivity
 from trading.domain.backtest.replay_result import ReplayResult
-from trading.domain.strategies import ParameterError, StrategyLoadError, load_strategy, parse_params
+from trading.domain.strategies import ParameterError, StrategyLoadError, parse_params
 from trading.services.backtests.tapes import tape_read
+from trading.services.strategy_kinds import strategy_load
 from universe.selectors import instrument_get
 
 
@@ -31,7 +32,7 @@ def replay_run(
     ApplicationError : codes UNKNOWN_STRATEGY, BAD_PARAMETER, BAD_REQUEST; and those of `tape_read`.
     """
     try:
-        kind = load_strategy(strategy)
+        kind = strategy_load(strategy)
         values: Any = parse_params(kind.Params, params)
     except StrategyLoadError as error:
         raise ApplicationError("UNKNOWN_STRATEGY", str(error)) from None

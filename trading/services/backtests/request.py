@@ -12,9 +12,10 @@ from typing import Any
 
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.backtest import Assignment, Costs, FillMode, Inputs, Settings, SizeRule
-from trading.domain.strategies import ParameterError, StrategyLoadError, load_strategy, parse_params
+from trading.domain.strategies import ParameterError, StrategyLoadError, parse_params
 from trading.services.backtests.bars import series_load
 from trading.services.backtests.funding import funding_read
+from trading.services.strategy_kinds import strategy_load
 
 SPOT_FEE_BPS = Decimal(10)
 FUTURES_FEE_BPS = Decimal(5)
@@ -64,7 +65,7 @@ def backtest_prepare(request: BacktestRequest) -> Prepared:
     ApplicationError : codes UNKNOWN_STRATEGY, BAD_PARAMETER, BAD_REQUEST; and those of `series_load`.
     """
     try:
-        strategy = load_strategy(request.strategy)()
+        strategy = strategy_load(request.strategy)()
         params: Any = parse_params(strategy.Params, request.params)
     except StrategyLoadError as error:
         raise ApplicationError("UNKNOWN_STRATEGY", str(error)) from None

@@ -55,12 +55,9 @@ def backtest_run(
     ApplicationError : code ENGINE_UNAVAILABLE; code BAD_CHECKPOINT, of another run.
     """
     began = time.perf_counter()
-    reason = _why_not_compiled(inputs)
-    if engine == "compiled" and reason:
-        raise ApplicationError("ENGINE_UNAVAILABLE", f"the compiled engine cannot take this run: {reason}")
-    pays = sum(len(s) for s in inputs.series) >= WORTH_COMPILING and checkpoint is None
-    if engine == "compiled" or (engine == "auto" and not reason and pays):
-        result = _run_compiled(inputs)
+    wanted = "python" if engine == "auto" and checkpoint is not None else engine
+    if chosen_engine(inputs, wanted) == "compiled":
+        result = run_compiled_here(inputs)
         return Finished(result, "compiled", time.perf_counter() - began)
     run = BacktestRun(inputs)
     if checkpoint is not None and checkpoint.exists():
@@ -80,6 +77,24 @@ def backtest_run(
     return Finished(run.result(), "python", time.perf_counter() - began)
 
 
+def chosen_engine(inputs: Inputs, engine: str, *, runs: int = 1) -> str:
+    """Return the engine to take, `python` or `compiled`.
+
+    Parameters
+    ----------
+    runs : how many runs over these bars are to come.
+
+    Raises
+    ------
+    ApplicationError : code ENGINE_UNAVAILABLE.
+    """
+    reason = _why_not_compiled(inputs)
+    if engine == "compiled" and reason:
+        raise ApplicationError("ENGINE_UNAVAILABLE", f"the compiled engine cannot take this run: {reason}")
+    pays = runs * sum(len(s) for s in inputs.series) >= WORTH_COMPILING
+    return "compiled" if engine == "compiled" or (engine == "auto" and not reason and pays) else "python"
+
+
 def _why_not_compiled(inputs: Inputs) -> str:
     if find_spec("numba") is None:
         return "numba is not installed"
@@ -88,7 +103,8 @@ def _why_not_compiled(inputs: Inputs) -> str:
     return why_not(inputs)
 
 
-def _run_compiled(inputs: Inputs) -> BacktestResult:
+def run_compiled_here(inputs: Inputs) -> BacktestResult:
+    """Run as machine code that is kept below `$NAUTILUS_HOME`."""
     from trading.domain.backtest import machine
     from trading.domain.backtest.compiled import run_compiled
 

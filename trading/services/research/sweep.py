@@ -23,6 +23,7 @@ from trading.domain.research.sweep import Sweep, Trial, neighbours_share
 from trading.domain.statistics import Trials
 from trading.services.research.study import Study, machine_code_path
 from trading.services.research.trials import TrialRecord, trials_for, trials_record
+from trading.services.strategy_kinds import strategy_reference
 
 Progress = Callable[[int, int], None]
 
@@ -48,6 +49,12 @@ class SweepReport:
     plateau: float | None
     elapsed_s: float
 
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """All parameters of the best trial, by name."""
+        params = self.sweep.ranked()[0].candidate.params
+        return {name: getattr(params, name) for name in type(params).__dataclass_fields__}
+
 
 def sweep_run(
     study: Study,
@@ -67,15 +74,43 @@ def sweep_run(
 
     Raises
     ------
-    ApplicationError : code BAD_GRID, BAD_SCORE, BAD_WORKERS, BAD_PARAMETER, TRIALS_NOT_RECORDED or
-        TRIALS_DAMAGED.
+    ApplicationError : code BAD_GRID, BAD_SCORE, BAD_WORKERS, BAD_PARAMETER or TRIALS_DAMAGED.
     """
-    if score not in SCORES:
-        raise ApplicationError("BAD_SCORE", f"unknown score {score!r}; expected one of {', '.join(SCORES)}")
+    require_score(score)
     found = candidates_of(study, grid_parts)
     started = time.monotonic()
     outcomes = outcomes_of(study, found.valid, workers=workers, progress=progress)
     elapsed = time.monotonic() - started
+    return sweep_report(study, found, outcomes, grid_parts, score=score, keep=keep, elapsed_s=elapsed)
+
+
+def require_score(score: str) -> None:
+    """Refuse a measure of "best" that there is not.
+
+    Raises
+    ------
+    ApplicationError : code BAD_SCORE.
+    """
+    if score not in SCORES:
+        raise ApplicationError("BAD_SCORE", f"unknown score {score!r}; expected one of {', '.join(SCORES)}")
+
+
+def sweep_report(
+    study: Study,
+    found: Candidates,
+    outcomes: Sequence[Outcome],
+    grid_parts: Sequence[str],
+    *,
+    score: str,
+    keep: int,
+    elapsed_s: float,
+) -> SweepReport:
+    """Record the trials of a sweep whose configurations have all been run, and judge the best of them.
+
+    Raises
+    ------
+    ApplicationError : code TRIALS_DAMAGED.
+    """
     trials = tuple(Trial(c, outcome) for c, outcome in zip(found.valid, outcomes, strict=True))
     sweep = Sweep(trials, score, found.skipped)
     trials_record(record_of(study, sweep, grid_parts))
@@ -89,7 +124,7 @@ def sweep_run(
         trials=counted,
         overfitting=sweep.overfitting(),
         plateau=neighbours_share(sweep, names),
-        elapsed_s=elapsed,
+        elapsed_s=elapsed_s,
     )
 
 
@@ -140,7 +175,7 @@ def outcomes_of(
         futures = {
             pool.submit(
                 evaluate_elsewhere,
-                study.request.strategy,
+                strategy_reference(study.request.strategy),
                 [{**study.fixed, **candidate.values} for candidate in chunk],
                 study.series,
                 study.inputs.settings,

@@ -1,10 +1,8 @@
-"""The count of trials: one line per sweep in a file that only grows, so that a best result can be deflated."""
+"""The count of trials: one row per sweep, so that a best result can be deflated."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from django.conf import settings
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.research.trials import TrialCount, pooled_trials
 from trading.domain.statistics import Trials
+from trading.models import TrialTally
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,42 +30,24 @@ class TrialRecord:
 
 
 def trials_path() -> Path:
-    """Where the records are kept."""
+    """Where versions before the table kept the records; what is there still counts."""
     return Path(settings.NAUTILUS_HOME) / "research" / "trials.jsonl"
 
 
 def trials_record(record: TrialRecord) -> None:
-    """Append a sweep; it is on disk when this returns.
-
-    Raises
-    ------
-    ApplicationError : code TRIALS_NOT_RECORDED.
-    """
-    path = trials_path()
-    line = json.dumps(
-        {
-            "at": record.at.isoformat(),
-            "strategy": record.strategy,
-            "symbol": record.symbol,
-            "interval": record.interval,
-            "data_sha256": record.data_sha256,
-            "grid": record.grid,
-            "count": record.trials.count,
-            "effective": record.trials.effective,
-            "sharpe_mean": record.trials.sharpe_mean,
-            "sharpe_variance": record.trials.sharpe_variance,
-        },
-        allow_nan=False,
+    """Count a sweep, for whoever looks at these bars or this strategy next, on whatever host."""
+    TrialTally.objects.create(
+        at=record.at,
+        strategy=record.strategy,
+        symbol=record.symbol,
+        interval=record.interval,
+        data_sha256=record.data_sha256,
+        grid=record.grid,
+        count=record.trials.count,
+        effective=record.trials.effective,
+        sharpe_mean=record.trials.sharpe_mean,
+        sharpe_variance=record.trials.sharpe_variance,
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise ApplicationError("TRIALS_NOT_RECORDED", f"{path}: {error.strerror or error}") from error
 
 
 def trials_listed() -> list[TrialRecord]:
@@ -76,16 +57,15 @@ def trials_listed() -> list[TrialRecord]:
     ------
     ApplicationError : code TRIALS_DAMAGED, with the line: a lost count would make results look better.
     """
-    path = trials_path()
-    if not path.exists():
-        return []
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    path = trials_path()
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    for number, line in enumerate(lines, start=1):
         try:
             found.append(_record(json.loads(line)))
         except (ValueError, KeyError, TypeError) as error:
             raise ApplicationError("TRIALS_DAMAGED", f"{path} line {number}: {error}") from error
-    return found
+    return found + [_of_row(row) for row in TrialTally.objects.order_by("id")]
 
 
 def trials_for(strategy: str, symbol: str, interval: str) -> Trials | None:
@@ -117,3 +97,8 @@ def _record(data: dict[str, Any]) -> TrialRecord:
             float(data["sharpe_variance"]),
         ),
     )
+
+
+def _of_row(row: TrialTally) -> TrialRecord:
+    counted = TrialCount(row.count, row.effective, row.sharpe_mean, row.sharpe_variance)
+    return TrialRecord(row.at, row.strategy, row.symbol, row.interval, row.data_sha256, row.grid, counted)

@@ -95,7 +95,7 @@ def walk_forward_run(
 
     Raises
     ------
-    ApplicationError : code BAD_GRID, BAD_WINDOWS, BAD_WORKERS, TRIALS_NOT_RECORDED or TRIALS_DAMAGED.
+    ApplicationError : code BAD_GRID, BAD_WINDOWS, BAD_WORKERS or TRIALS_DAMAGED.
     """
     found = candidates_of(study, grid_parts)
     strategy, series = study.strategy, study.series

@@ -108,9 +108,9 @@ def test_every_sweep_counts_and_the_same_one_only_once() -> None:
 
 def test_a_damaged_count_of_trials_stops_the_next_sweep() -> None:
     said("sweep", "moving_average", *SYMBOL, *GRID)
-    with trials_path().open("a") as file:
-        file.write('{"count": 3}\n')
-    with pytest.raises(CommandError, match=r"TRIALS_DAMAGED: .* line 2"):
+    trials_path().parent.mkdir(parents=True)
+    trials_path().write_text('{"count": 3}\n')  # as an earlier version would have left it
+    with pytest.raises(CommandError, match=r"TRIALS_DAMAGED: .* line 1"):
         said("sweep", "moving_average", *SYMBOL, *GRID)
 
 

@@ -1,0 +1,209 @@
+"""Asking for a job, stopping it, and letting it go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
+from nautilus_site.common.models import User
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.hints import enqueue_on_commit
+from trading.domain.backtest import FillMode
+from trading.domain.research.grid import GridError, candidates, parse_grid
+from trading.domain.strategies import ParameterError, StrategyLoadError, parse_params
+from trading.models import ResearchJob
+from trading.services.backtests import BacktestRequest
+from trading.services.jobs.events import job_publish
+from trading.services.research.sweep import require_score
+from trading.services.strategy_kinds import strategy_load
+from universe.selectors import kline_file_get
+
+QUEUE = "training"
+MOST_OPEN = 50
+"""Jobs one person may have waiting or running."""
+
+_DECIMALS = ("cash", "quantity", "fee_bps", "slippage_bps", "impact", "leverage")
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """What a job is asked to do: a run, and for a sweep the grid and what is best in it."""
+
+    run: BacktestRequest
+    grid: tuple[str, ...] = ()
+    score: str = "sharpe"
+    engine: str = "auto"
+    title: str = ""
+
+    @property
+    def kind(self) -> str:
+        """`sweep` with a grid, else `backtest`."""
+        return ResearchJob.Kind.SWEEP if self.grid else ResearchJob.Kind.BACKTEST
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain data that `job_request` reads again."""
+        run = self.run
+        return {
+            "strategy": run.strategy,
+            "symbol": run.symbol,
+            "interval": run.interval,
+            "market": run.market,
+            "start": None if run.start is None else run.start.isoformat(),
+            "end": None if run.end is None else run.end.isoformat(),
+            "params": dict(run.params),
+            **{n: None if getattr(run, n) is None else str(getattr(run, n)) for n in _DECIMALS},
+            "fill": run.fill.value,
+            "long_only": run.long_only,
+            "latency_bars": run.latency_bars,
+            "grid": list(self.grid),
+            "score": self.score,
+            "engine": self.engine,
+        }
+
+
+def job_request(members: Mapping[str, Any]) -> JobRequest:
+    """Read a request from plain data, with defaults for what is not there.
+
+    Raises
+    ------
+    ApplicationError : code BAD_REQUEST.
+    """
+    try:
+        given: dict[str, Any] = {
+            name: Decimal(str(members[name])) for name in _DECIMALS if members.get(name) is not None
+        }
+        for name in ("start", "end"):
+            if members.get(name):
+                value = members[name]
+                given[name] = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        run = BacktestRequest(
+            strategy=members["strategy"],
+            symbol=members["symbol"],
+            interval=members["interval"],
+            market=members.get("market") or "spot",
+            params=dict(members.get("params") or {}),
+            fill=FillMode(members.get("fill") or "next_open"),
+            long_only=bool(members.get("long_only", False)),
+            latency_bars=int(members.get("latency_bars") or 0),
+            **given,
+        )
+    except (KeyError, ValueError, ArithmeticError) as error:
+        raise ApplicationError("BAD_REQUEST", f"{error}") from None
+    return JobRequest(
+        run,
+        tuple(members.get("grid") or ()),
+        members.get("score") or "sharpe",
+        members.get("engine") or "auto",
+        members.get("title") or "",
+    )
+
+
+@transaction.atomic
+def job_create(*, request: JobRequest, actor: User) -> ResearchJob:
+    """Check what can be checked at once, write the job down, and tell a worker.
+
+    Only strategies with a name can be asked for: a path would be somebody else's code.
+
+    Raises
+    ------
+    ApplicationError : codes UNKNOWN_STRATEGY, BAD_PARAMETER, BAD_GRID, BAD_SCORE.
+    NotFound : code NO_BARS.  Conflict : code TOO_MANY_JOBS.
+    """
+    run = request.run
+    _check(request)
+    if kline_file_get(run.symbol, run.interval, run.market) is None:
+        raise NotFound("NO_BARS", f"no {run.market} bars of {run.symbol} {run.interval} are stored")
+    waiting = ResearchJob.objects.filter(
+        requested_by=actor, state__in=(ResearchJob.State.QUEUED, ResearchJob.State.RUNNING)
+    )
+    if waiting.count() >= MOST_OPEN:
+        raise Conflict("TOO_MANY_JOBS", f"{MOST_OPEN} jobs of yours are waiting already")
+    job = ResearchJob.objects.create(
+        kind=request.kind,
+        title=request.title[:120] or f"{run.strategy} {run.symbol} {run.interval}",
+        request=request.as_json(),
+        requested_by=actor,
+        created_at=now(),
+    )
+    audit_record(
+        action=f"research.{request.kind}_requested",
+        target=f"job:{job.uid}",
+        actor=actor,
+        after=job.request,
+    )
+    _hint(job)
+    job_publish(job)
+    return job
+
+
+def _check(request: JobRequest) -> None:
+    run = request.run
+    if ":" in run.strategy:
+        raise ApplicationError("UNKNOWN_STRATEGY", "expected the name of a strategy, not a file")
+    try:
+        params = strategy_load(run.strategy).Params
+        if request.grid:
+            candidates(parse_grid(request.grid), params, run.params)
+        else:
+            parse_params(params, run.params)
+    except StrategyLoadError as error:
+        raise ApplicationError("UNKNOWN_STRATEGY", str(error)) from None
+    except ParameterError as error:
+        raise ApplicationError("BAD_PARAMETER", str(error)) from None
+    except GridError as error:
+        raise ApplicationError("BAD_GRID", str(error)) from None
+    require_score(request.score)
+
+
+@transaction.atomic
+def job_cancel(*, uid: Any, actor: User) -> ResearchJob:
+    """Stop a job; what was run of it stays, and it can go on later. Stopping what is over changes nothing.
+
+    Raises
+    ------
+    NotFound : code UNKNOWN_JOB.
+    """
+    job = _locked(uid)
+    if not job.is_over:
+        job.state, job.finished_at = ResearchJob.State.CANCELED, now()
+        job.save(update_fields=["state", "finished_at"])
+        audit_record(action="research.canceled", target=f"job:{job.uid}", actor=actor)
+        job_publish(job)
+    return job
+
+
+@transaction.atomic
+def job_resume(*, uid: Any, actor: User) -> ResearchJob:
+    """Let a stopped or failed job go on from where it was.
+
+    Raises
+    ------
+    NotFound : code UNKNOWN_JOB.  Conflict : code NOT_STOPPED.
+    """
+    job = _locked(uid)
+    if job.state not in (ResearchJob.State.CANCELED, ResearchJob.State.FAILED):
+        raise Conflict("NOT_STOPPED", f"the job is {job.state}")
+    job.state, job.finished_at, job.error = ResearchJob.State.QUEUED, None, ""
+    job.save(update_fields=["state", "finished_at", "error"])
+    audit_record(action="research.resumed", target=f"job:{job.uid}", actor=actor)
+    _hint(job)
+    job_publish(job)
+    return job
+
+
+def _hint(job: ResearchJob) -> None:
+    enqueue_on_commit("trading.tasks.research_step", queue=QUEUE, job_id=job.pk)
+
+
+def _locked(uid: Any) -> ResearchJob:
+    job = ResearchJob.objects.select_for_update().filter(uid=uid).first()
+    if job is None:
+        raise NotFound("UNKNOWN_JOB", f"no job has the id {uid}")
+    return job

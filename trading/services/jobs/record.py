@@ -1,0 +1,99 @@
+"""Runs as bytes in a row of the database, and back."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nautilus_site.common.errors import Conflict
+from trading.domain.backtest import BacktestResult
+from trading.domain.backtest.ledger import Ledger
+from trading.domain.research.outcomes import Outcome
+from trading.domain.statistics.figures import Figure
+from trading.domain.values import to_units
+from trading.models import ResearchJob
+from trading.services.backtests import backtest_prepare
+from trading.services.jobs.asking import job_request
+
+_TABLES = ("fills", "refusals", "funding")
+_NUMBERS = ("total_return", "final_equity", "max_drawdown", "trades", "fees")
+
+
+def pack_ledger(ledger: Ledger) -> bytes:
+    """Return a ledger's tables, compressed."""
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **{name: getattr(ledger, name) for name in _TABLES})
+    return stream.getvalue()
+
+
+def unpack_ledger(data: bytes) -> Ledger:
+    """Return the ledger of `pack_ledger`."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return Ledger(**{name: arrays[name] for name in _TABLES})
+
+
+def pack_text(text: str) -> bytes:
+    """Return text, compressed."""
+    return zlib.compress(text.encode(), 1)
+
+
+def unpack_text(data: bytes) -> str:
+    """Return the text of `pack_text`."""
+    return zlib.decompress(data).decode()
+
+
+def pack_outcomes(outcomes: Sequence[Outcome]) -> bytes:
+    """Return the outcomes of configurations, compressed; at least one."""
+    stream = io.BytesIO()
+    np.savez_compressed(
+        stream,
+        numbers=np.array([[float(getattr(o, name)) for name in _NUMBERS] for o in outcomes]),
+        sharpe=np.array([0.0 if o.sharpe.value is None else o.sharpe.value for o in outcomes]),
+        reasons=np.array(
+            [o.sharpe.reason if o.sharpe.value is None else "" for o in outcomes], dtype=np.str_
+        ),
+        periods=np.stack([o.periods for o in outcomes]),
+    )
+    return stream.getvalue()
+
+
+def unpack_outcomes(data: bytes) -> list[Outcome]:
+    """Return the outcomes of `pack_outcomes`."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        numbers, sharpe = arrays["numbers"].tolist(), arrays["sharpe"].tolist()
+        reasons, periods = arrays["reasons"].tolist(), arrays["periods"]
+    found = []
+    for row, value, reason, returns in zip(numbers, sharpe, reasons, periods, strict=True):
+        named: dict[str, Any] = dict(zip(_NUMBERS, row, strict=True))
+        named["trades"] = int(named["trades"])
+        ratio = Figure(None, reason) if reason else Figure(value)
+        found.append(Outcome(sharpe=ratio, periods=returns, **named))
+    return found
+
+
+def job_result(job: ResearchJob) -> BacktestResult:
+    """Return the run of a job that is done (of a sweep, its best run) from its record and the stored bars.
+
+    Raises
+    ------
+    Conflict : codes NOT_DONE; BARS_CHANGED, the stored bars are no longer those of the run.
+    ApplicationError : as `backtest_prepare`.
+    """
+
+    if job.state != ResearchJob.State.DONE or job.ledger is None:
+        raise Conflict("NOT_DONE", f"the job is {job.state}; there is a report when it is done")
+    asked = job_request(job.request)
+    members = {**job.request, "params": job.figures["params"]}
+    inputs = backtest_prepare(job_request(members).run).inputs
+    ledger = unpack_ledger(bytes(job.ledger))
+    result = BacktestResult(tuple(inputs.series), ledger, inputs.header(), to_units(asked.run.cash))
+    if result.sha256 != job.figures["sha256"]:
+        raise Conflict(
+            "BARS_CHANGED",
+            "the stored bars, or the strategy's parameters, are no longer those of this run; run it again",
+        )
+    return result
