@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from celery import shared_task
@@ -109,7 +110,11 @@ def kill_enforce(account_id: int) -> None:
         progressed = False
         for entry in due:
             row = enforcement_step(
-                account=account, venue=execution_venue(account), due=entry, enforcer="control"
+                account=account,
+                venue=execution_venue(account),
+                due=entry,
+                enforcer="control",
+                connect=partial(execution_venue, account),
             )
             progressed = progressed or not row.error
         if not progressed:

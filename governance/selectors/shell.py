@@ -52,10 +52,10 @@ def shell_state() -> dict[str, Any]:
 def trading_summary(states: list[TradingState]) -> dict[str, Any]:
     """The level in force everywhere and what else is stopped, in words of what is still allowed."""
     level = global_level(states)
-    narrower = [state for state in states if state.scope != "global" and state.level > level]
+    narrower = [state for state in states if state.scope != "global" and state.effective > level]
     meaning = STILL_ALLOWED[level]
     if narrower:
-        scopes = ", ".join(f"{state.scope} {Level(state.level).name}" for state in narrower[:4])
+        scopes = ", ".join(f"{state.scope} {state.effective.name}" for state in narrower[:4])
         meaning += f" Stricter: {scopes}{' …' if len(narrower) > 4 else ''}."
     return {
         "level": level.value,
@@ -68,7 +68,7 @@ def trading_summary(states: list[TradingState]) -> dict[str, Any]:
 
 def scope_row(state: TradingState) -> dict[str, Any]:
     """One scope's level as a table row."""
-    level = Level(state.level)
+    level = state.effective
     tone = "good" if level is Level.ACTIVE else "warn" if level <= Level.HALT_NEW else "bad"
     return {
         **trading_state_members(state),

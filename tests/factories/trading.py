@@ -117,6 +117,10 @@ class Desk:
         """Reserve an order, or raise what the rails say."""
         return order_submit(self.submission(side, quantity, **changes))
 
+    def submit_as(self, submission: Submission) -> Order:
+        """Reserve exactly this."""
+        return order_submit(submission)
+
     def lease(self, name: str = "shard:desk:0") -> Held:
         """A lease fresh enough to send under."""
         if self.held is None:

@@ -43,6 +43,11 @@ class ScriptedVenue(FakeVenue):
             self._script("cancel")
             return FakeVenue.cancel(self, symbol, client_order_id=client_order_id)
 
+    def cancel_all(self, symbol: str) -> list[OrderReport]:
+        with self.lock:
+            self._script("cancel_all")
+            return FakeVenue.cancel_all(self, symbol)
+
     def query(self, symbol: str, *, client_order_id: str) -> OrderReport | None:
         with self.lock:
             self._script("query")

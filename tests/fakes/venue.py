@@ -72,6 +72,12 @@ class FakeVenue:
                 return self.orders[i]
         return None
 
+    def cancel_all(self, symbol: str) -> list[OrderReport]:
+        """Cancel every open order of a symbol."""
+        resting = [o for o in self.orders if _is_open(o) and o.symbol == symbol]
+        found = [FakeVenue.cancel(self, symbol, client_order_id=o.client_order_id) for o in resting]
+        return [report for report in found if report is not None]
+
     def query(self, symbol: str, *, client_order_id: str) -> OrderReport | None:
         """Return the newest order under that id."""
         for order in reversed(self.orders):

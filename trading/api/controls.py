@@ -81,7 +81,13 @@ class KillView(APIView):
         scope_check(scope)
         level = Level.FLATTEN if values["flatten"] else Level[values["level"]]
         started = time.monotonic()
-        kill_raise(scope=scope, level=level, reason=values["reason"], actor=person_of(request))
+        kill_raise(
+            scope=scope,
+            level=level,
+            reason=values["reason"],
+            actor=person_of(request),
+            include_stops=values["include_stops"],
+        )
         report = kill_wait(scope=scope, timeout_s=timeout_s)
         return Response(
             {

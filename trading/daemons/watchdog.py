@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -74,6 +75,7 @@ class Watchdog:
                 venue=execution_venue(account, Credential.Purpose.WATCHDOG),
                 due=due,
                 enforcer="watchdog",
+                connect=partial(execution_venue, account, Credential.Purpose.WATCHDOG),
             )
 
     def _raise_by_flag(self) -> None:

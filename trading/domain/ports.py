@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from trading.domain.values import (
     ListKind,
@@ -271,6 +271,15 @@ class ExecutionVenue(Protocol):
 
     def commission_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
         """Return maker and taker commission of a symbol, as fractions."""
+        ...
+
+
+@runtime_checkable
+class BulkCancelVenue(Protocol):
+    """A venue that takes every open order of a symbol back with one call, of all its order services."""
+
+    def cancel_all(self, symbol: str) -> list[OrderReport]:
+        """Cancel every open order of a symbol; those the venue's answer tells of. Safe to repeat."""
         ...
 
 

@@ -19,9 +19,35 @@ class TradingState(models.Model):
     version = models.PositiveIntegerField(
         default=0, help_text="grows with every change of any scope on the global row"
     )
+    include_stops = models.BooleanField(
+        default=False, help_text="at CANCEL: protective orders are canceled as well"
+    )
+    auto_level = models.PositiveSmallIntegerField(
+        choices=[(level.value, level.name) for level in Level if level <= Level.HALT_NEW],
+        default=Level.ACTIVE,
+        help_text="what circuit breakers demand while they are open, where their policy lets it end by itself",
+    )
+    auto_reason = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(auto_level__lte=Level.HALT_NEW), name="machines_reset_low_levels_only"
+            )
+        ]
 
     def __str__(self) -> str:
-        return f"{self.scope} {Level(self.level).name}"
+        return f"{self.scope} {self.effective.name}"
+
+    @property
+    def effective(self) -> Level:
+        """The level in force: what people latched, or more where an open breaker demands it."""
+        return Level(max(self.level, self.auto_level))
+
+    @property
+    def reason_in_force(self) -> str:
+        """Why the level in force is in force."""
+        return self.auto_reason if self.auto_level > self.level else self.reason
 
 
 class KillEnforcement(models.Model):
@@ -34,6 +60,7 @@ class KillEnforcement(models.Model):
     cancel_requested = models.PositiveIntegerField(default=0)
     open_orders_remaining = models.PositiveIntegerField(null=True)
     unknown_remaining = models.PositiveIntegerField(null=True)
+    kept = models.PositiveIntegerField(default=0, help_text="open orders the level leaves standing")
     empty_reads = models.PositiveSmallIntegerField(default=0)
     started_at = models.DateTimeField()
     read_at = models.DateTimeField(null=True, help_text="when the open-order list was last read")

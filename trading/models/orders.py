@@ -76,6 +76,12 @@ class Order(models.Model):
         Decision, null=True, blank=True, on_delete=models.PROTECT, related_name="orders"
     )
     strategy = models.ForeignKey(Strategy, null=True, blank=True, on_delete=models.PROTECT)
+    model_version = models.CharField(
+        max_length=121,
+        blank=True,
+        default="",
+        help_text="name@version of the model behind its decision, if any",
+    )
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT
     )

@@ -1,5 +1,6 @@
 """Strategies as an operator sees them, and one running instance per account and symbol."""
 
+from django.conf import settings
 from django.db import models
 
 from trading.models.accounts import Account
@@ -27,6 +28,14 @@ class Strategy(models.Model):
     )
     model_version = models.PositiveIntegerField(null=True, blank=True, editable=False)
     description = models.TextField(blank=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="may not take part in lowering a kill level of this strategy",
+    )
     updated_at = models.DateTimeField()
 
     class Meta:

@@ -68,7 +68,7 @@ def order_get(uid: UUID | str) -> Order:
 def order_members(order: Order, *, with_events: bool = True) -> dict[str, Any]:
     """The public members of an order; `code` only where something was denied, refused or given up.
 
-    `model_version` is null: none of the strategies so far asks a model.
+    `model_version` is null where no model was asked.
     """
     members: dict[str, Any] = {
         "id": str(order.uid),
@@ -85,7 +85,7 @@ def order_members(order: Order, *, with_events: bool = True) -> dict[str, Any]:
         "client_order_id": order.client_order_id,
         "venue_order_id": order.venue_order_id,
         "strategy": order.strategy.name if order.strategy else None,
-        "model_version": None,
+        "model_version": order.model_version or None,
         "created_at": utc_text(order.created_at),
     }
     if order.code:

@@ -30,12 +30,16 @@ class ScopeField(TextField):
 
 
 class KillRequestSerializer(RequestSerializer):
-    """Stop. `flatten` asks for level FLATTEN: cancel everything, then close the positions of the scope."""
+    """Stop. `flatten` asks for level FLATTEN: cancel everything, then close the positions of the scope.
+
+    CANCEL leaves protective stops standing unless `include_stops` asks for them too.
+    """
 
     scope = ScopeField(required=False, default="global")
     level = WordField(choices=RAISED, required=False, default=Level.CANCEL.name)
     reason = ReasonField()
     flatten = FlagField(required=False, default=False)
+    include_stops = FlagField(required=False, default=False)
 
 
 class FlattenSerializer(serializers.Serializer[Any]):

@@ -21,6 +21,7 @@ from trading.models import Account, Decision, Order, Plan, PlanShare, Position, 
 from trading.services.controls.limits import limit_values
 from trading.services.controls.states import effective_level
 from trading.services.exposure import position_locked
+from trading.services.models import model_name
 from trading.services.orders.cancel import order_cancel_request
 from trading.services.orders.submit import OrderDenied, Submission, order_submit
 from trading.services.scopes import scopes_of
@@ -64,9 +65,13 @@ def _plan(account_id: int, instrument_id: int) -> tuple[list[Order], list[Order]
     # A stopped strategy stops the symbol it shares: a netted order cannot leave its part out.
     scopes = {
         scope
-        for name in (None, *(i.strategy.name for i in instances))
+        for name, model in ((None, ""), *((i.strategy.name, model_name(i.strategy)) for i in instances))
         for scope in scopes_of(
-            venue=account.venue.name, account=account.name, symbol=instrument.symbol, strategy=name
+            venue=account.venue.name,
+            account=account.name,
+            symbol=instrument.symbol,
+            strategy=name,
+            model=model,
         )
     }
     level, _ = effective_level(sorted(scopes))

@@ -12,7 +12,7 @@ from nautilus_site.common.services.change_requests import Applier, register_appl
 from trading.models import Account
 from trading.selectors.gauges import trading_gauges
 from trading.services import breakers, strategies
-from trading.services.controls import allowances, limits, states
+from trading.services.controls import allowances, limits, resume
 
 _RISK = frozenset({Role.RISK_OFFICER})
 _ASK = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.ADMIN})
@@ -23,7 +23,7 @@ def register() -> None:
     """Register everything; called once per process."""
     register_applier(
         "trading_state.lower",
-        Applier(states.state_snapshot, states.apply_lower, approver_roles=_RISK, requester_roles=_ASK),
+        Applier(resume.state_snapshot, resume.apply_lower, approver_roles=_RISK, requester_roles=_ASK),
     )
     register_applier(
         "limit.loosen",

@@ -130,6 +130,7 @@ def risk_context(
     instrument: Instrument,
     domain: DomainInstrument,
     strategy: Strategy | None,
+    model: str = "",
     books: Books,
     market: Market,
     values: dict[str, Decimal],
@@ -139,7 +140,7 @@ def risk_context(
     moment = now()
     name = strategy.name if strategy else None
     scopes = scopes_of(
-        venue=account.venue.name, account=account.name, symbol=instrument.symbol, strategy=name
+        venue=account.venue.name, account=account.name, symbol=instrument.symbol, strategy=name, model=model
     )
     level, level_scope = effective_level(scopes)
     base = books.balances.get(instrument.base_asset)

@@ -44,9 +44,11 @@ def parse_scope(text: str) -> str:
     return text
 
 
-def scopes_of(*, venue: str, account: str, symbol: str, strategy: str | None) -> list[str]:
-    """Every scope an order lies in, widest first."""
+def scopes_of(*, venue: str, account: str, symbol: str, strategy: str | None, model: str = "") -> list[str]:
+    """Every scope an order lies in, widest first; `model` is `name@version`, empty where none was asked."""
     scopes = [GLOBAL, f"venue:{venue}", f"account:{account}", f"symbol:{symbol}"]
     if strategy:
         scopes += [f"strategy:{strategy}", f"strategy_symbol:{strategy}:{symbol}"]
+    if model:
+        scopes.append(f"model:{model}")
     return scopes

@@ -126,6 +126,12 @@ class BinanceSpot(SignedCalls):
         answer = self._canceled(_LIST, {"symbol": symbol, "listClientOrderId": client_list_id})
         return parse_order_list(answer) if answer is not None else None
 
+    def cancel_all(self, symbol: str) -> list[OrderReport]:
+        """Cancel every open order of a symbol, those of lists included, and tell what became of each."""
+        answer = self._canceled("/api/v3/openOrders", {"symbol": symbol}) or []
+        # A list is told as one entry that carries its orders.
+        return [parse_order(order) for entry in answer for order in entry.get("orderReports", [entry])]
+
     def query(self, symbol: str, *, client_order_id: str) -> OrderReport | None:
         """Look an order up by our id; None only for "does not exist"."""
         answer = self._found(_ORDER, {"symbol": symbol, "origClientOrderId": client_order_id})

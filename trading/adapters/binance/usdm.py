@@ -115,6 +115,13 @@ class BinanceUsdm(SignedCalls):
             return parse.turned(algo, parse.parse_order(answer)) if answer is not None else None
         return None
 
+    def cancel_all(self, symbol: str) -> list[OrderReport]:
+        """Cancel every open order of a symbol in both services; the venue tells of none by name."""
+        # Conditional ones first: what triggers before that is among the ordinary ones by then.
+        self._canceled("/fapi/v1/algoOpenOrders", {"symbol": symbol})
+        self._canceled("/fapi/v1/allOpenOrders", {"symbol": symbol})
+        return []
+
     def query(self, symbol: str, *, client_order_id: str) -> OrderReport | None:
         """Look an order up in both services; None only when both say "does not exist"."""
         answer = self._found(_ORDER, {"symbol": symbol, "origClientOrderId": client_order_id})

@@ -20,6 +20,9 @@ class Command(BaseCommand):
         parser.add_argument("--level", default="CANCEL", choices=levels)
         parser.add_argument("--reason", required=True)
         parser.add_argument(
+            "--include-stops", action="store_true", help="at CANCEL: cancel protective stops as well"
+        )
+        parser.add_argument(
             "--timeout", type=float, default=25.0, help="seconds to wait for the confirmation"
         )
         parser.add_argument("--json", action="store_true")
@@ -31,6 +34,7 @@ class Command(BaseCommand):
                 level=Level[options["level"]],
                 reason=options["reason"],
                 actor="manage.py kill",
+                include_stops=options["include_stops"],
             )
             report = kill_wait(scope=state.scope, timeout_s=options["timeout"])
         except ApplicationError as error:

@@ -2,24 +2,21 @@
 
 from trading.services.controls.allowances import symbol_allow_request, symbol_disallow
 from trading.services.controls.enforcement import enforcement_step, enforcements_due
+from trading.services.controls.kill_report import KillReport, kill_report, kill_wait
 from trading.services.controls.limits import LIMITS, limit_change, limit_values, limits_install
-from trading.services.controls.states import (
-    KillReport,
-    effective_level,
-    kill_raise,
-    kill_wait,
-    resume_request,
-    states_install,
-)
+from trading.services.controls.resume import resume_request
+from trading.services.controls.states import auto_level_set, effective_level, kill_raise, states_install
 from trading.services.scopes import parse_scope
 
 __all__ = [
     "LIMITS",
     "KillReport",
+    "auto_level_set",
     "effective_level",
     "enforcement_step",
     "enforcements_due",
     "kill_raise",
+    "kill_report",
     "kill_wait",
     "limit_change",
     "limit_values",

@@ -1,37 +1,26 @@
-"""Levels by scope. Raising one is immediate; lowering one takes a second person."""
+"""Levels by scope: how they are read by whoever sends, and how they are raised. Machines only raise."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import LockNotAvailable, QueryCanceled
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.errors import ApplicationError, Conflict
-from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.models import User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
 from trading import metrics
+from trading.domain.errors import InvariantViolation
 from trading.domain.values import Level
-from trading.models import Account, KillEnforcement, TradingState
+from trading.models import Account, TradingState
 from trading.services.scopes import GLOBAL, parse_scope
-
-
-@dataclass(frozen=True, slots=True)
-class KillReport:
-    """What the exchange has confirmed of a kill so far."""
-
-    scope: str
-    level: Level
-    cancel_requested: int
-    open_orders_remaining: int | None
-    confirmed: bool
-    elapsed_s: float
 
 
 def states_install(*, level: Level, reason: str, actor: User | str) -> None:
@@ -46,56 +35,76 @@ def states_install(*, level: Level, reason: str, actor: User | str) -> None:
         )
 
 
+READ_WITHIN_MS = 250
+# One round trip: wait for the row, and let the statement end, for so long and no longer; what follows waits as before.
+_LOCK_GLOBAL = f"""
+SET LOCAL lock_timeout = {READ_WITHIN_MS};
+SET LOCAL statement_timeout = {READ_WITHIN_MS};
+SELECT level FROM trading_tradingstate WHERE scope = '{GLOBAL}' FOR SHARE;
+SET LOCAL statement_timeout TO DEFAULT;
+SET LOCAL lock_timeout TO DEFAULT;
+"""  # noqa: S608  only our own constants are put in
+
+
+class KillUnreadable(Exception):
+    """The levels could not be read in time; that is HALT_NEW. The transaction that asked is over."""
+
+
 def effective_level(scopes: Sequence[str], *, lock: bool = False) -> tuple[Level, str]:
     """The highest level over the scopes, and the scope it comes from.
 
     With `lock` the global row is share-locked first: every raise updates that row, so a raise that committed is
     seen, and one that did not yet has to wait for us. A missing global row means nobody has ever allowed trading.
-    """
-    rows = TradingState.objects.filter(scope__in=scopes)
-    if lock:
-        from django.db import connection
 
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT level FROM trading_tradingstate WHERE scope = %s FOR SHARE", [GLOBAL])
-            cursor.fetchone()
-    levels = {row.scope: Level(row.level) for row in rows}
+    Raises
+    ------
+    KillUnreadable : with `lock`, when reading takes longer than a quarter of a second.
+    """
+    started = time.monotonic()
+    if lock:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(_LOCK_GLOBAL)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, (LockNotAvailable, QueryCanceled)):
+                raise  # the connection is gone, and with it whatever would have been sent
+            raise KillUnreadable(_unreadable()) from error
+    rows = TradingState.objects.filter(scope__in=scopes).only("scope", "level", "auto_level")
+    levels = {row.scope: row.effective for row in rows}
+    if lock and time.monotonic() - started > READ_WITHIN_MS / 1000:
+        raise KillUnreadable(_unreadable())
     if GLOBAL not in levels:
         return Level.HALT_NEW, GLOBAL
     scope = max(levels, key=lambda name: levels[name])
     return levels[scope], scope
 
 
+def _unreadable() -> str:
+    return f"the kill levels could not be read within {READ_WITHIN_MS} ms: {Level.HALT_NEW.name}"
+
+
 @transaction.atomic
-def kill_raise(*, scope: str, level: Level, reason: str, actor: User | str) -> TradingState:
-    """Raise the level of a scope at once. Never lowers; asking again for the same level enforces it again."""
+def kill_raise(
+    *, scope: str, level: Level, reason: str, actor: User | str, include_stops: bool = False
+) -> TradingState:
+    """Raise the level of a scope at once. Never lowers; asking again for the same level enforces it again.
+
+    `include_stops` cancels the protective orders too, which CANCEL otherwise leaves standing.
+    """
     scope = parse_scope(scope)
     if level is Level.ACTIVE:
         raise ApplicationError("INVALID_LEVEL", "a kill raises the level; use resume to return to ACTIVE")
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     moment = now()
-    everything, _ = TradingState.objects.select_for_update().get_or_create(
-        scope=GLOBAL, defaults={"level": Level.HALT_NEW, "changed_by": str(actor), "changed_at": moment}
-    )
-    everything.version += 1
-    state = everything
-    if scope != GLOBAL:
-        state, _ = TradingState.objects.select_for_update().get_or_create(
-            scope=scope, defaults={"level": Level.ACTIVE, "changed_by": str(actor), "changed_at": moment}
-        )
+    state, everything = locked_states(scope, str(actor), moment)
     before = Level(state.level)
     if level > before:
-        state.level, state.reason, state.changed_by, state.changed_at = (
-            level,
-            reason.strip(),
-            str(actor),
-            moment,
-        )
-    if state is not everything:
-        state.version = everything.version
-        state.save()
-    everything.save()
+        state.level, state.reason = level, reason.strip()
+        state.changed_by, state.changed_at = str(actor), moment
+    if include_stops and state.level >= Level.CANCEL:
+        state.include_stops = True
+    save_next_version(state, everything)
     audit_record(
         action="kill.raised",
         target=scope,
@@ -106,106 +115,75 @@ def kill_raise(*, scope: str, level: Level, reason: str, actor: User | str) -> T
     )
     publish("trading_state", state_members(state))
     metrics.KILL_SWITCH.inc()
-    if Level(state.level) >= Level.REDUCING:
-        for account_id in Account.objects.filter(is_active=True).values_list("pk", flat=True):
-            enqueue_on_commit("trading.tasks.kill_enforce", queue="control", account_id=account_id)
+    _enforce_soon(state)
     return state
 
 
-def kill_wait(*, scope: str, timeout_s: float = 5.0) -> KillReport:
-    """Watch the exchange follow a kill until it is confirmed for every account, or the time is over."""
-    started = time.monotonic()
+@transaction.atomic
+def auto_level_set(*, scope: str, level: Level, reason: str, actor: str) -> None:
+    """Put down what open breakers demand of a scope now. It may fall again by itself, so it never reaches CANCEL.
+
+    What people (or machines without that policy) latched is in another column, which this never touches.
+    """
+    if level > Level.HALT_NEW:
+        raise InvariantViolation(f"{level.name} is never reset automatically")
     scope = parse_scope(scope)
-    while True:
-        report = kill_report(scope, time.monotonic() - started)
-        if report.confirmed or report.elapsed_s >= timeout_s:
-            return report
-        time.sleep(0.05)
-
-
-def kill_report(scope: str, elapsed_s: float) -> KillReport:
-    """The state of enforcement of a scope's present level, over all active accounts."""
-    state = TradingState.objects.get(scope=scope)
-    level = Level(state.level)
-    accounts = list(Account.objects.filter(is_active=True).values_list("pk", flat=True))
-    rows = KillEnforcement.objects.filter(scope=scope, state_version=state.version, account__in=accounts)
-    requested, remaining, confirmed, known = 0, 0, True, True
-    for account_id in accounts:
-        of_account = [row for row in rows if row.account_id == account_id]
-        requested += max((row.cancel_requested for row in of_account), default=0)
-        counts = [row.open_orders_remaining for row in of_account if row.open_orders_remaining is not None]
-        known = known and bool(counts)
-        remaining += min(counts, default=0)
-        confirmed = confirmed and any(row.confirmed_at for row in of_account)
-    if level < Level.CANCEL:
-        # Nothing has to be cancelled at HALT_NEW; the commit of the level is all there is to confirm.
-        confirmed = confirmed or level is Level.HALT_NEW
-    return KillReport(scope, level, requested, remaining if known else None, confirmed, round(elapsed_s, 3))
-
-
-def resume_request(
-    *, scope: str, to_level: Level, reason: str, requester: User, expires_in_s: int | None = None
-) -> ChangeRequest:
-    """Ask for a lower level. Nothing changes until somebody else approves."""
-    scope = parse_scope(scope)
-    state = TradingState.objects.filter(scope=scope).first()
-    current = Level(state.level) if state else Level.ACTIVE
-    if to_level >= current:
-        raise Conflict("NOT_LOWER", f"{scope} is at {current.name}; resume lowers the level")
-    return change_request_create(
-        kind="trading_state.lower",
-        target=scope,
-        payload={"to_level": int(to_level)},
-        diff={"level": [current.name, to_level.name]},
-        reason=reason,
-        requester=requester,
-        expires_in_s=expires_in_s,
-    )
-
-
-def state_snapshot(scope: str) -> dict[str, Any]:
-    """What must not change between a resume's request and its approval."""
-    state = TradingState.objects.filter(scope=scope).first()
-    return (
-        {"level": state.level, "version": state.version}
-        if state
-        else {"level": int(Level.ACTIVE), "version": 0}
-    )
-
-
-def apply_lower(request: ChangeRequest, approver: User) -> None:
-    """Lower the level as approved; runs inside the approving transaction."""
-    level = Level(request.payload["to_level"])
-    everything = TradingState.objects.select_for_update().get(scope=GLOBAL)
-    everything.version += 1
-    state = everything
-    if request.target != GLOBAL:
-        state = TradingState.objects.select_for_update().get(scope=request.target)
-        state.version = everything.version
-    before = Level(state.level)
-    state.level, state.reason = level, request.reason
-    state.changed_by, state.changed_at = f"{request.requester} and {approver}", now()
-    state.save()
-    if state is not everything:
-        everything.save()
+    moment = now()
+    # Raising takes the global row like every raise, so that no order is authorised beside it unseen.
+    state, everything = locked_states(scope, actor, moment)
+    before = Level(state.auto_level)
+    if level == before:
+        return
+    state.auto_level, state.auto_reason = level, reason[:500]
+    save_next_version(state, everything)
     audit_record(
-        action="trading_state.lowered",
-        target=request.target,
-        actor=approver,
-        reason=request.reason,
+        action="kill.auto_raised" if level > before else "kill.auto_ended",
+        target=scope,
+        actor=actor,
+        reason=reason,
         before=before.name,
         after=level.name,
     )
     publish("trading_state", state_members(state))
+    _enforce_soon(state)
+
+
+def locked_states(scope: str, actor: str, moment: datetime) -> tuple[TradingState, TradingState]:
+    """The scope's row and the global one (the same, where they are), locked; what is missing is created."""
+    rows = TradingState.objects.select_for_update()
+    everything, _ = rows.get_or_create(
+        scope=GLOBAL, defaults={"level": Level.HALT_NEW, "changed_by": actor, "changed_at": moment}
+    )
+    if scope == GLOBAL:
+        return everything, everything
+    state, _ = rows.get_or_create(
+        scope=scope, defaults={"level": Level.ACTIVE, "changed_by": actor, "changed_at": moment}
+    )
+    return state, everything
+
+
+def save_next_version(state: TradingState, everything: TradingState) -> None:
+    """Every change of any scope updates the global row: that is what a send waits for."""
+    everything.version += 1
+    if state is not everything:
+        state.version = everything.version
+        state.save()
+    everything.save()
+
+
+def _enforce_soon(state: TradingState) -> None:
+    if state.effective >= Level.REDUCING:
+        for account_id in Account.objects.filter(is_active=True).values_list("pk", flat=True):
+            enqueue_on_commit("trading.tasks.kill_enforce", queue="control", account_id=account_id)
 
 
 def state_members(state: TradingState) -> dict[str, Any]:
     """A state as the API, the page and the event show it."""
     return {
         "scope": state.scope,
-        "level": state.level,
-        "level_name": Level(state.level).name,
-        "reason": state.reason,
+        "level": state.effective.value,
+        "level_name": state.effective.name,
+        "reason": state.reason_in_force,
         "changed_by": state.changed_by,
         "at": state.changed_at.isoformat(),
     }

@@ -15,6 +15,7 @@ from trading.domain.ports import VenueOrder
 from trading.domain.reservation import is_reducing
 from trading.domain.values import (
     Level,
+    Market,
     OrderType,
     PositionSide,
     Side,
@@ -22,8 +23,8 @@ from trading.domain.values import (
     WorkingType,
     to_units,
 )
-from trading.models import Order, Position
-from trading.services.controls.states import effective_level
+from trading.models import Order, PlanShare, Position
+from trading.services.controls.states import KillUnreadable, effective_level
 from trading.services.execution.release import order_release
 from trading.services.order_events import order_event
 from trading.services.scopes import scopes_of
@@ -49,6 +50,8 @@ _NEEDED = (
         "code",
         "created_at",
         "expires_at",
+        "model_version",
+        "plan_id",
     ),
     *("account__name", "account__venue__name", "instrument__symbol", "instrument__market"),
     "strategy__name",
@@ -76,7 +79,10 @@ def order_authorise(*, order_id: int, held: Held, venue_time_ms: int) -> Authori
     ------
     LeaseLost : stop draining.
     """
-    outcome = _authorise(order_id, held, venue_time_ms)
+    try:
+        outcome: Authorised | tuple[str, str] | None = _authorise(order_id, held, venue_time_ms)
+    except KillUnreadable as error:
+        outcome = "TRADING_HALTED", str(error)
     if isinstance(outcome, tuple):
         code, message = outcome
         order_release(order_id=order_id, code=code, message=message)
@@ -92,15 +98,7 @@ def _authorise(order_id: int, held: Held, venue_time_ms: int) -> Authorised | tu
         .get(pk=order_id)
     )
     # The level first: a raise updates the row we share-lock, so it is either seen here or comes after our commit.
-    level, scope = effective_level(
-        scopes_of(
-            venue=order.account.venue.name,
-            account=order.account.name,
-            symbol=order.instrument.symbol,
-            strategy=order.strategy.name if order.strategy else None,
-        ),
-        lock=True,
-    )
+    level, scope = effective_level(_scopes(order), lock=True)
     _check_lease(held)
     if order.status != OrderStatus.RESERVED:
         return None
@@ -125,6 +123,27 @@ def _authorise(order_id: int, held: Held, venue_time_ms: int) -> Authorised | tu
     metrics.ORDERS_SUBMITTED.inc()
     crash_point("B")
     return Authorised(order.pk, venue_order(order), venue_time_ms, RECV_WINDOW_MS)
+
+
+def _scopes(order: Order) -> list[str]:
+    """Every scope an order lies in; a netted one lies in those of every strategy and model it stands for."""
+    behind = {(order.strategy.name if order.strategy else None, order.model_version)}
+    if order.plan_id is not None:
+        shares = PlanShare.objects.filter(plan_id=order.plan_id)
+        behind |= set(shares.values_list("decision__instance__strategy__name", "decision__model"))
+    return sorted(
+        {
+            scope
+            for strategy, model in behind
+            for scope in scopes_of(
+                venue=order.account.venue.name,
+                account=order.account.name,
+                symbol=order.instrument.symbol,
+                strategy=strategy,
+                model=model,
+            )
+        }
+    )
 
 
 def venue_order(order: Order) -> VenueOrder:
@@ -165,16 +184,28 @@ def _check_lease(held: Held) -> None:
 def _level_permits(level: Level, order: Order) -> bool:
     if level is Level.ACTIVE:
         return True
-    if level is Level.REDUCING or (level is Level.FLATTEN and order.origin == Order.Origin.FLATTEN):
-        position = Position.objects.get(account_id=order.account_id, instrument_id=order.instrument_id)
-        # Its own quantity is already among the open ones; it must not count against itself.
-        own = to_units(order.quantity)
-        selling = order.side == Side.SELL
-        return is_reducing(
-            Side(order.side),
-            own,
-            position=to_units(position.quantity),
-            open_buy=to_units(position.open_buy) - (0 if selling else own),
-            open_sell=to_units(position.open_sell) - (own if selling else 0),
-        )
-    return False
+    if level is not Level.REDUCING and not (level is Level.FLATTEN and order.origin == Order.Origin.FLATTEN):
+        return False
+    if venue_holds_to_reducing(order):
+        return True
+    position = Position.objects.get(
+        account_id=order.account_id, instrument_id=order.instrument_id, position_side=order.position_side
+    )
+    # Its own quantity is already among the open ones; it must not count against itself.
+    own = to_units(order.quantity)
+    selling = order.side == Side.SELL
+    return is_reducing(
+        Side(order.side),
+        own,
+        position=to_units(position.quantity),
+        open_buy=to_units(position.open_buy) - (0 if selling else own),
+        open_sell=to_units(position.open_sell) - (own if selling else 0),
+    )
+
+
+def venue_holds_to_reducing(order: Order) -> bool:
+    """Whether the venue itself cuts the order to the position: flagged so, or the closing side of hedge mode."""
+    if order.instrument.market != Market.usdm:
+        return False
+    closing = {(PositionSide.LONG, Side.SELL), (PositionSide.SHORT, Side.BUY)}
+    return order.reduce_only or order.close_position or (order.position_side, order.side) in closing

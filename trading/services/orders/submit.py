@@ -65,6 +65,11 @@ class Submission:
     requested_by: User | None = None
     adjustments: tuple[str, ...] = ()
 
+    @property
+    def model_version(self) -> str:
+        """The model behind the decision, empty where there is none."""
+        return self.decision.model if self.decision else ""
+
 
 class OrderDenied(Unprocessable):
     """A rail said no. The order row that records it is kept, with every rail's verdict."""
@@ -246,6 +251,7 @@ def _judge(submission: Submission, books: Books, market: Market) -> _Judged:
             account=submission.account.name,
             symbol=submission.instrument.symbol,
             strategy=name,
+            model=submission.model_version,
         )
     )
     context = risk_context(
@@ -253,6 +259,7 @@ def _judge(submission: Submission, books: Books, market: Market) -> _Judged:
         instrument=submission.instrument,
         domain=domain,
         strategy=submission.strategy,
+        model=submission.model_version,
         books=books,
         market=market,
         values=values,
@@ -332,6 +339,7 @@ def _order(
         client_order_id=submission.client_order_id,
         plan=submission.plan,
         decision=submission.decision,
+        model_version=submission.model_version,
         strategy=submission.strategy,
         requested_by=submission.requested_by,
         side=intent.side,

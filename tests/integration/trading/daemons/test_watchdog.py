@@ -13,7 +13,7 @@ from trading.domain.errors import VenueUnavailable
 from trading.domain.values import Level
 from trading.models import Account, Credential, KillEnforcement, ProcessHeartbeat, TradingState
 from trading.services.controls import kill_raise
-from trading.services.controls.states import kill_report
+from trading.services.controls.kill_report import kill_report
 
 if TYPE_CHECKING:
     from tests.factories.trading import Desk

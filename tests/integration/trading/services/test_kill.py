@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
+from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
-from nautilus_site.common.models import AuditEntry, User
+from nautilus_site.common.models import AuditEntry, ChangeRequest, User
 from nautilus_site.common.services.change_requests import change_request_approve
-from trading.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
+from trading.domain.errors import InvariantViolation, OutcomeUnknown, VenueRejected, VenueUnavailable
 from trading.domain.values import Level
-from trading.models import KillEnforcement, Order, TradingState
+from trading.models import Account, Divergence, KillEnforcement, Order, Strategy, TradingState
 from trading.services.controls import (
+    auto_level_set,
+    effective_level,
     enforcement_step,
     enforcements_due,
     kill_raise,
     resume_request,
 )
-from trading.services.controls.states import kill_report
+from trading.services.controls.kill_report import kill_report
 from trading.services.execution.authorise import venue_order
 from trading.services.orders import OrderDenied
 
@@ -140,6 +144,7 @@ def test_an_order_that_lands_between_reading_and_counting_does_not_confirm_the_k
 
 def test_one_cancel_that_is_refused_does_not_keep_the_others(desk: Desk) -> None:
     orders = [resting(desk) for _ in range(3)]
+    desk.venue.fails["cancel_all"] = [VenueRejected(-2015, "no"), VenueRejected(-2015, "no")]
     desk.venue.fails["cancel"] = [VenueRejected(-2015, "no")]
     kill_raise(scope="global", level=Level.CANCEL, reason="drill", actor="test")
     (row,) = enforce(desk)
@@ -175,6 +180,63 @@ def test_reducing_cancels_what_adds_risk_and_keeps_the_way_out(desk: Desk) -> No
     assert (desk.fresh(buy).status, desk.fresh(sell).status) == ("CANCELED", "NEW")
 
 
+def test_a_symbol_is_canceled_by_one_call_and_every_order_of_it_is_settled(desk: Desk) -> None:
+    orders = [*(resting(desk) for _ in range(4)), *(resting(desk, "ETHUSDT") for _ in range(3))]
+    kill_raise(scope="global", level=Level.CANCEL, reason="drill", actor="test")
+    enforce(desk)
+    assert (desk.venue.calls.count("cancel_all"), desk.venue.calls.count("cancel")) == (2, 0)
+    assert {desk.fresh(o).status for o in orders} == {"CANCELED"}
+
+
+def test_one_call_is_not_used_where_something_of_the_symbol_stays(desk: Desk) -> None:
+    """Of another strategy, or a stop on its way that nobody has seen at the venue yet."""
+    own = [resting(desk, strategy=desk.strategies["trend"]) for _ in range(2)]
+    other = resting(desk, strategy=desk.strategies["swing"])
+    kill_raise(scope="strategy:trend", level=Level.CANCEL, reason="drill", actor="test")
+    enforce(desk)
+    assert desk.venue.calls.count("cancel_all") == 0
+    assert [desk.fresh(o).status for o in (*own, other)] == ["CANCELED", "CANCELED", "NEW"]
+
+
+def stop(desk: Desk) -> Order:
+    """A protective order at the exchange, as ours: what its row says of it decides."""
+    desk.send(desk.submit("BUY", "0.01", price="60010"))
+    order = resting(desk, side="SELL")
+    Order.objects.filter(pk=order.pk).update(origin=Order.Origin.PROTECTION)
+    return order
+
+
+def test_cancel_leaves_protection_standing_and_says_how_much(desk: Desk) -> None:
+    protective, entry = stop(desk), resting(desk)
+    kill_raise(scope="global", level=Level.CANCEL, reason="drill", actor="test")
+    for _ in range(3):
+        enforce(desk)
+    assert (desk.fresh(protective).status, desk.fresh(entry).status) == ("NEW", "CANCELED")
+    row = KillEnforcement.objects.get()
+    assert (row.kept, row.open_orders_remaining) == (1, 0)
+    assert row.confirmed_at is not None
+
+
+def test_cancel_with_stops_takes_protection_too_and_it_can_be_asked_for_later(desk: Desk) -> None:
+    protective = stop(desk)
+    kill_raise(scope="global", level=Level.CANCEL, reason="drill", actor="test")
+    enforce(desk)
+    kill_raise(scope="global", level=Level.CANCEL, reason="all of it", actor="test", include_stops=True)
+    for _ in range(3):
+        enforce(desk)
+    assert desk.fresh(protective).status == "CANCELED"
+    assert TradingState.objects.get(scope="global").include_stops
+    kill_raise(scope="global", level=Level.CANCEL, reason="again", actor="test")
+    assert TradingState.objects.get(scope="global").include_stops, "asking again never keeps more"
+
+
+def test_flatten_takes_protection_too(desk: Desk) -> None:
+    protective = stop(desk)
+    kill_raise(scope="global", level=Level.FLATTEN, reason="drill", actor="test")
+    enforce(desk)
+    assert desk.fresh(protective).status == "CANCELED"
+
+
 def test_halting_new_orders_keeps_working_ones(desk: Desk) -> None:
     order = resting(desk)
     kill_raise(scope="global", level=Level.HALT_NEW, reason="drill", actor="test")
@@ -191,6 +253,71 @@ def test_a_level_only_rises_and_stays_for_whoever_comes_later(desk: Desk) -> Non
         desk.submit()
     assert (denied.value.code, denied.value.extra["level"]) == ("TRADING_HALTED", "CANCEL")
     assert AuditEntry.objects.filter(action="kill.raised").count() == 2
+
+
+@pytest.fixture
+def killed(desk: Desk, risk_officer: User) -> Desk:
+    kill_raise(scope="strategy:trend", level=Level.CANCEL, reason="drill", actor=risk_officer)
+    return desk
+
+
+def ask(risk_officer: User) -> ChangeRequest:
+    return resume_request(
+        scope="strategy:trend", to_level=Level.ACTIVE, reason="a bad fill; found why", requester=risk_officer
+    )
+
+
+def test_a_strategys_owner_neither_asks_for_its_resume_nor_grants_it(
+    killed: Desk, risk_officer: User, second_risk_officer: User
+) -> None:
+    Strategy.objects.filter(name="trend").update(owner=risk_officer)
+    with pytest.raises(ApplicationError) as refused:
+        ask(risk_officer)
+    assert refused.value.code == "OWNER_MAY_NOT_RESUME"
+    request = ask(second_risk_officer)
+    with pytest.raises(ApplicationError) as refused:
+        change_request_approve(request_id=request.pk, approver=risk_officer, note="mine")
+    assert refused.value.code == "OWNER_MAY_NOT_RESUME"
+    assert TradingState.objects.get(scope="strategy:trend").level == Level.CANCEL
+
+
+@pytest.mark.parametrize("found", ["61 s ago", "never", "different"])
+def test_a_resume_is_not_granted_on_books_that_were_not_just_found_clean(
+    killed: Desk, risk_officer: User, second_risk_officer: User, found: str
+) -> None:
+    moment = now()
+    if found == "different":
+        Divergence.objects.create(
+            account=killed.account,
+            kind="balance",
+            subject="BTC",
+            first_seen_at=moment,
+            last_seen_at=moment,
+            sightings=2,
+        )
+    else:
+        at = moment - timedelta(seconds=61) if found == "61 s ago" else None
+        Account.objects.filter(pk=killed.account.pk).update(reconciled_at=at)
+    request = ask(risk_officer)
+    with pytest.raises(ApplicationError) as refused:
+        change_request_approve(request_id=request.pk, approver=second_risk_officer, note="")
+    assert refused.value.code == "NOT_RECONCILED"
+    assert TradingState.objects.get(scope="strategy:trend").level == Level.CANCEL
+    # The request stays: once the books are clean the same person may grant it.
+    Divergence.objects.all().delete()
+    Account.objects.filter(pk=killed.account.pk).update(reconciled_at=now())
+    change_request_approve(request_id=request.pk, approver=second_risk_officer, note="")
+    assert TradingState.objects.get(scope="strategy:trend").level == Level.ACTIVE
+
+
+def test_what_a_breaker_demands_falls_by_itself_and_what_was_latched_stays(desk: Desk) -> None:
+    kill_raise(scope="account:desk", level=Level.REDUCING, reason="drill", actor="test")
+    auto_level_set(scope="account:desk", level=Level.HALT_NEW, reason="429", actor="breaker")
+    assert effective_level(["global", "account:desk"]) == (Level.HALT_NEW, "account:desk")
+    auto_level_set(scope="account:desk", level=Level.ACTIVE, reason="over", actor="breaker")
+    assert effective_level(["global", "account:desk"]) == (Level.REDUCING, "account:desk")
+    with pytest.raises(InvariantViolation):
+        auto_level_set(scope="account:desk", level=Level.CANCEL, reason="no", actor="breaker")
 
 
 def test_resuming_takes_a_second_person(desk: Desk, risk_officer: User, second_risk_officer: User) -> None:
