@@ -54,6 +54,7 @@ class Environment:
     crash_points: bool
     replay: str
     testnet_url: str
+    training_slots: int
 
     @classmethod
     def read(cls, source: Mapping[str, str] | None = None) -> Environment:
@@ -90,6 +91,7 @@ class Environment:
             crash_points=crash_points == "on",
             replay=env.get("REPLAY", ""),
             testnet_url=env.get("TESTNET_URL", ""),
+            training_slots=_count(env, "TRAINING_SLOTS", 1),
         )
 
 
@@ -97,6 +99,13 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name) or str(default)
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise SettingError(name, f"expected a port number, was {text!r}")
+    return int(text)
+
+
+def _count(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdigit() or not 0 < int(text) <= 256:
+        raise SettingError(name, f"expected a number of 1 to 256, was {text!r}")
     return int(text)
 
 

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 import governance.urls
+import mlregistry.urls
 import trading.urls
 import universe.urls
 from nautilus_site.common import probes, views
@@ -16,6 +17,7 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
     *common_api.api_urlpatterns,
     *universe.urls.api_urlpatterns,
     *trading.urls.api_urlpatterns,
+    *mlregistry.urls.api_urlpatterns,
     *governance.urls.api_urlpatterns,
 ]
 

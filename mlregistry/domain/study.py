@@ -59,6 +59,17 @@ class TrainedModel:
     selection: Selection | None = None
     bic_by_states: tuple[tuple[int, float | None], ...] = ()
 
+    def metrics(self) -> dict[str, Any]:
+        """Return the figures the registry keeps beside the artefact, as JSON members."""
+        return {
+            "log_likelihood": self.log_likelihood,
+            "bic": self.bic,
+            "bic_by_states": [list(pair) for pair in self.bic_by_states],
+            "durations": [stay if stay < float("inf") else None for stay in self.durations],
+            "visits": list(self.visits),
+            "selection": None if self.selection is None else selection_members(self.selection),
+        }
+
 
 def train_hmm(
     bars: BarColumns,

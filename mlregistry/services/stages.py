@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -104,20 +103,6 @@ def rollback(*, family: ModelFamily, actor: User | str, reason: str) -> ModelVer
         family=family.name, digest=previous.digest, version=previous.number, actor=actor, reason=reason
     )
     return previous
-
-
-def serving_at(family: ModelFamily, moment: datetime) -> ModelVersion | None:
-    """The champion of a family at a past moment, by the history of stages."""
-    changes = StageChange.objects.filter(version__family=family, at__lte=moment).order_by("id")
-    champion: int | None = None
-    for change in changes:
-        if change.to_stage == Stage.CHAMPION:
-            champion = change.version_id
-        elif change.from_stage == Stage.CHAMPION and change.version_id == champion:
-            champion = None
-    if champion is None:
-        return None
-    return ModelVersion.objects.select_related("family", "artefact", "dataset").get(pk=champion)
 
 
 def promotion_snapshot(target: str) -> dict[str, Any]:

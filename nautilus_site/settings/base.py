@@ -19,6 +19,7 @@ PORT = ENV.port
 WALL_TIME_RAILS = ENV.wall_time_rails
 CRASH_POINTS = ENV.crash_points
 REPLAY = ENV.replay
+TRAINING_SLOTS = ENV.training_slots
 
 SECRET_KEY = ENV.secret_key
 DEBUG = False

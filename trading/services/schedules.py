@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 # name, task, queue, seconds, seconds after which a late message is worthless
@@ -16,9 +18,9 @@ SCHEDULES = (
 )
 
 
-def schedules_install() -> None:
+def schedules_install(schedules: Iterable[tuple[str, str, str, int, int]] = SCHEDULES) -> None:
     """Create every schedule that is not there yet."""
-    for name, task, queue, every_s, expires_s in SCHEDULES:
+    for name, task, queue, every_s, expires_s in schedules:
         interval, _ = IntervalSchedule.objects.get_or_create(every=every_s, period=IntervalSchedule.SECONDS)
         PeriodicTask.objects.get_or_create(
             name=name,

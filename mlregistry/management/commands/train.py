@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
+import resource
 import sys
 import time
 from datetime import UTC, datetime
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
 from mlregistry.adapters.artefact_store import ArtefactStore
@@ -26,7 +28,10 @@ from mlregistry.domain.recipes import (
 )
 from mlregistry.domain.study import Progress, Step, TrainedModel, selection_members, train_hmm
 from mlregistry.domain.two_clock_study import train_hierarchical
+from mlregistry.models import TrainingRun
 from mlregistry.selectors.training_bars import training_bars
+from mlregistry.services.register import version_register
+from mlregistry.services.training import training_execute
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.clock import interval_ns, ns_to_datetime
 from trading.domain.errors import DomainError
@@ -51,6 +56,7 @@ The model is written below NAUTILUS_HOME/models, in a folder named by its digest
 seed give the same digest. exit codes: 0 trained, 1 refused or failed and nothing was written, 2 usage"""
 
 _TRACE_SHOWN = 12
+MEMORY_LIMIT = 4 * 2**30
 
 
 class Command(BaseCommand):
@@ -62,10 +68,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "model", type=_model, choices=tuple(MODELS), metavar="MODEL", help=" or ".join(MODELS)
+            "model",
+            type=_model,
+            choices=tuple(MODELS),
+            metavar="MODEL",
+            nargs="?",
+            help=" or ".join(MODELS),
         )
-        parser.add_argument("--symbol", required=True, type=_symbol)
-        parser.add_argument("--interval", required=True, type=_interval)
+        parser.add_argument(
+            "--run", metavar="ID", help="carry out a queued training run; workers start these"
+        )
+        parser.add_argument("--symbol", type=_symbol)
+        parser.add_argument("--interval", type=_interval)
         parser.add_argument("--market", choices=("spot", "usdm"), default="spot")
         parser.add_argument(
             "--states",
@@ -104,11 +118,18 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         began = time.monotonic()
         use_cache(Path(settings.NAUTILUS_HOME) / "cache" / "numba")
+        if options["run"]:
+            self._carry_out(options["run"])
+            return
+        for name in ("model", "symbol", "interval"):
+            if not options[name]:
+                raise CommandError(f"missing {'MODEL' if name == 'model' else '--' + name}", returncode=2)
         bar = ProgressBar(f"training {options['model']} {options['symbol']} {options['interval']}")
         try:
             trained = _train(options, _reporter(bar))
             encoded = encode(trained.artefact)
             folder = ArtefactStore(Path(settings.NAUTILUS_HOME) / "models").write(encoded)
+            version_register(encoded=encoded, metrics=trained.metrics(), actor="manage.py train")
         except OperationalError as error:
             bar.finish()
             self.stderr.write(
@@ -125,6 +146,15 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(_members(trained, encoded, folder, elapsed_s)))
         else:
             self._show(trained, encoded, folder, elapsed_s)
+
+    def _carry_out(self, uid: str) -> None:
+        os.nice(10)
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT, hard))
+        run = training_execute(run_id=TrainingRun.objects.get(uid=uid).pk)
+        self.stdout.write(f"{run.state} {run.digest or run.error}")
+        if run.state != TrainingRun.State.DONE:
+            sys.exit(1)
 
     def _show(self, trained: TrainedModel, encoded: EncodedArtefact, folder: Path, elapsed_s: float) -> None:
         lineage, model = trained.artefact.lineage, trained.artefact.model

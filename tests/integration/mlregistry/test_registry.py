@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from mlregistry.domain.stages import Stage
 from mlregistry.models import ModelVersion
+from mlregistry.selectors.versions import champion_at
 from mlregistry.services.artefacts import artefact_place, artefact_verify
 from mlregistry.services.register import version_register
-from mlregistry.services.stages import promotion_request, rollback, serving_at, version_move
+from mlregistry.services.stages import promotion_request, rollback, version_move
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden
 from nautilus_site.common.models import AuditEntry, Role, User
 from nautilus_site.common.services.change_requests import change_request_approve
@@ -149,12 +150,12 @@ def test_what_served_at_a_moment_is_read_from_the_history(
     second = promoted(registered(artefacts[1]), people)
     after = timezone.now()
     family = first.family
-    assert serving_at(family, before - timedelta(seconds=1)) is None
-    assert serving_at(family, between) == first
-    assert serving_at(family, after) == second
+    assert champion_at(family, before - timedelta(seconds=1)) is None
+    assert champion_at(family, between) == first
+    assert champion_at(family, after) == second
     rollback(family=family, actor=people[Role.RISK_OFFICER], reason="worse")
-    assert serving_at(family, timezone.now()) == first
-    assert serving_at(family, after) == second
+    assert champion_at(family, timezone.now()) == first
+    assert champion_at(family, after) == second
 
 
 def test_a_request_is_void_when_another_model_came_into_force_meanwhile(

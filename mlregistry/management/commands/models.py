@@ -1,0 +1,149 @@
+"""`manage.py models`: the registry from a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from mlregistry.domain.stages import Stage
+from mlregistry.models import ModelFamily, ModelVersion
+from mlregistry.selectors.versions import version_detail, version_members, version_queryset
+from mlregistry.services.artefacts import artefact_verify
+from mlregistry.services.stages import promotion_request, rollback
+from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.models import User
+from trading.domain.errors import DomainError
+
+EXAMPLES = """examples:
+  manage.py models list --stage champion
+  manage.py models show hmm-btcusdt-spot-1h@3 --json
+  manage.py models promote hmm-btcusdt-spot-1h@3 --requester model_owner --reason "better held-out score"
+  manage.py models rollback hmm-btcusdt-spot-1h --requester risk --reason "losing since the release"
+  manage.py models verify
+
+promote files a request that somebody else approves; rollback acts at once. exit codes: 0 done, 1 refused or a
+model that was altered, 2 usage"""
+
+
+class Command(BaseCommand):
+    help = "List, show, promote, roll back and verify registered models."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        kwargs.update(epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        listing = actions.add_parser("list", help="every version, newest first")
+        listing.add_argument("--stage", choices=[stage.value for stage in Stage])
+        listing.add_argument("--json", action="store_true")
+        show = actions.add_parser("show", help="one version with lineage and history")
+        show.add_argument("model", type=_version, metavar="FAMILY@N")
+        show.add_argument("--json", action="store_true")
+        promote = actions.add_parser("promote", help="ask for a version to trade")
+        promote.add_argument("model", type=_version, metavar="FAMILY@N")
+        promote.add_argument(
+            "--stage", choices=[Stage.CANARY.value, Stage.CHAMPION.value], default="champion"
+        )
+        back = actions.add_parser("rollback", help="put the previous champion back, at once")
+        back.add_argument("family", metavar="FAMILY")
+        for one in (promote, back):
+            one.add_argument("--requester", required=True, metavar="USER")
+            one.add_argument("--reason", required=True)
+        verify = actions.add_parser("verify", help="check the bytes of every version")
+        verify.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            getattr(self, f"_{options['action']}")(options)
+        except (ApplicationError, DomainError) as error:
+            self.stderr.write(f"refused: {error}")
+            sys.exit(1)
+
+    def _list(self, options: dict[str, Any]) -> None:
+        rows = version_queryset().order_by("-id")
+        if options["stage"]:
+            rows = rows.filter(stage=options["stage"])
+        if options["json"]:
+            self.stdout.write(json.dumps([version_members(row) for row in rows]))
+            return
+        for row in rows:
+            self.stdout.write(
+                f"{row!s:40} {row.stage:10} {row.digest[:12]}  trained to {row.dataset.end_at:%Y-%m-%d}"
+            )
+
+    def _show(self, options: dict[str, Any]) -> None:
+        version = _get(options["model"])
+        detail = version_detail(version)
+        if options["json"]:
+            self.stdout.write(json.dumps(detail))
+            return
+        self.stdout.write(f"{version} ({version.stage})\ndigest {version.digest}")
+        self.stdout.write(
+            f"{version.dataset}: {version.dataset.bars} bars, sha256 {version.dataset.bars_sha256[:12]}"
+        )
+        for change in detail["stages"]:
+            self.stdout.write(f"  {change['at']}  {change['to']:10} {change['actor']}: {change['reason']}")
+
+    def _promote(self, options: dict[str, Any]) -> None:
+        request = promotion_request(
+            version=_get(options["model"]),
+            stage=Stage(options["stage"]),
+            reason=options["reason"],
+            requester=_person(options["requester"]),
+        )
+        self.stdout.write(
+            f"request {request.pk} waits for a risk officer, until {request.expires_at:%Y-%m-%d %H:%M}"
+        )
+
+    def _rollback(self, options: dict[str, Any]) -> None:
+        family = ModelFamily.objects.filter(name=options["family"]).first()
+        if family is None:
+            raise ApplicationError("UNKNOWN_MODEL", f"no family is called {options['family']!r}")
+        version = rollback(family=family, actor=_person(options["requester"]), reason=options["reason"])
+        self.stdout.write(f"{version} is in force again")
+
+    def _verify(self, options: dict[str, Any]) -> None:
+        results = []
+        for version in ModelVersion.objects.select_related("family").order_by("pk"):
+            try:
+                artefact_verify(version.digest)
+                results.append({"model": str(version), "digest": version.digest, "ok": True, "error": None})
+            except DomainError as error:
+                results.append(
+                    {"model": str(version), "digest": version.digest, "ok": False, "error": str(error)}
+                )
+        if options["json"]:
+            self.stdout.write(json.dumps(results))
+        else:
+            for result in results:
+                self.stdout.write(
+                    f"{'ok     ' if result['ok'] else 'ALTERED'} {result['model']} {result['error'] or ''}"
+                )
+        if not all(result["ok"] for result in results):
+            sys.exit(1)
+
+
+def _version(text: str) -> tuple[str, int]:
+    family, _, number = text.rpartition("@")
+    if not family or not number.isdigit():
+        raise argparse.ArgumentTypeError(f"expected FAMILY@NUMBER, was {text!r}")
+    return family, int(number)
+
+
+def _get(named: tuple[str, int]) -> ModelVersion:
+    version = version_queryset().filter(family__name=named[0], number=named[1]).first()
+    if version is None:
+        raise ApplicationError("UNKNOWN_MODEL", f"no version {named[0]}@{named[1]} is registered")
+    return version
+
+
+def _person(name: str) -> User:
+    person = User.objects.filter(username=name, is_active=True).first()
+    if person is None:
+        raise ApplicationError("UNKNOWN_USER", f"nobody is called {name!r}")
+    return person

@@ -1,0 +1,169 @@
+"""Versions, families and runs as the API and the pages show them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from mlregistry.models import ModelFamily, ModelVersion, StageChange, TrainingRun
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import NotFound
+from trading.models import ServingHeartbeat
+from trading.selectors.notation import utc_text
+
+
+def version_queryset() -> QuerySet[ModelVersion]:
+    """Versions with everything `version_members` reads, newest first; the bytes stay where they are."""
+    return ModelVersion.objects.select_related("family", "dataset", "parent__family", "created_by", "run")
+
+
+def version_get(pk: int) -> ModelVersion:
+    """One version.
+
+    Raises
+    ------
+    NotFound : UNKNOWN_MODEL.
+    """
+    version = version_queryset().filter(pk=pk).first()
+    if version is None:
+        raise NotFound("UNKNOWN_MODEL", f"no model version has the id {pk}")
+    return version
+
+
+def version_members(version: ModelVersion) -> dict[str, Any]:
+    """The public members of a version."""
+    return {
+        "id": version.pk,
+        "model": version.family.name,
+        "kind": version.family.kind,
+        "version": version.number,
+        "digest": version.digest,
+        "stage": version.stage,
+        "symbol": version.family.symbol,
+        "market": version.family.market,
+        "interval": version.family.interval,
+        "states": version.lineage.get("states"),
+        "parent_version": version.parent.number if version.parent else None,
+        "dataset": {
+            "bars_sha256": version.dataset.bars_sha256,
+            "start_at": utc_text(version.dataset.start_at),
+            "end_at": utc_text(version.dataset.end_at),
+            "bars": version.dataset.bars,
+        },
+        "metrics": version.metrics,
+        "build": version.build,
+        "notes": version.notes,
+        "created_by": version.created_by.username if version.created_by else None,
+        "created_at": utc_text(version.created_at),
+    }
+
+
+def version_detail(version: ModelVersion) -> dict[str, Any]:
+    """A version with its lineage and every change of its stage."""
+    return {
+        **version_members(version),
+        "lineage": version.lineage,
+        "stages": [stage_members(change) for change in version.stage_changes.order_by("id")],
+    }
+
+
+def stage_members(change: StageChange) -> dict[str, Any]:
+    """The public members of a change of stage."""
+    return {
+        "from": change.from_stage or None,
+        "to": change.to_stage,
+        "reason": change.reason,
+        "actor": change.actor,
+        "approval": change.approval or None,
+        "at": utc_text(change.at),
+    }
+
+
+def run_queryset() -> QuerySet[TrainingRun]:
+    """Training runs with everything `run_members` reads, newest first."""
+    return TrainingRun.objects.select_related("family", "requested_by", "study")
+
+
+def run_get(uid: Any) -> TrainingRun:
+    """One training run.
+
+    Raises
+    ------
+    NotFound : UNKNOWN_JOB.
+    """
+    run = run_queryset().filter(uid=uid).first()
+    if run is None:
+        raise NotFound("UNKNOWN_JOB", f"no training run has the id {uid}")
+    return run
+
+
+def run_members(run: TrainingRun) -> dict[str, Any]:
+    """The public members of a run; `eta_s` is by the share that is done, None before anything is."""
+    version = ModelVersion.objects.filter(family_id=run.family_id, artefact_id=run.digest).first()
+    return {
+        "id": str(run.uid),
+        "model": run.family.name,
+        "asked": run.asked,
+        "study": str(run.study.uid) if run.study else None,
+        "state": run.state,
+        "stage": run.stage,
+        "progress": round(run.done / run.total, 4) if run.total else 0.0,
+        "eta_s": _eta_s(run),
+        "log_likelihood": run.log_likelihood,
+        "model_version": version.pk if version and run.digest else None,
+        "digest": run.digest or None,
+        "error": run.error,
+        "requested_by": run.requested_by.username if run.requested_by else None,
+        "created_at": utc_text(run.created_at),
+        "started_at": utc_text(run.started_at),
+        "finished_at": utc_text(run.finished_at),
+    }
+
+
+def _eta_s(run: TrainingRun) -> float | None:
+    if run.state != TrainingRun.State.RUNNING or not run.done or run.started_at is None:
+        return None
+    spent = (now() - run.started_at).total_seconds()
+    return round(spent * (run.total - run.done) / run.done, 1)
+
+
+def serving_members() -> list[dict[str, Any]]:
+    """Which worker decided with which model last, and since when; silent ones are left out after an hour."""
+    rows = ServingHeartbeat.objects.select_related("strategy").order_by("worker", "strategy__name")
+    return [
+        {
+            "worker": row.worker,
+            "strategy": row.strategy.name,
+            "model": row.family,
+            "version": row.version,
+            "digest": row.digest,
+            "since": utc_text(row.since),
+            "beat_at": utc_text(row.beat_at),
+        }
+        for row in rows
+        if (now() - row.beat_at).total_seconds() < 3600
+    ]
+
+
+def champions_at(moment: datetime) -> list[dict[str, Any]]:
+    """The champion of every family at a moment, by the history of stages."""
+    found = []
+    for family in ModelFamily.objects.order_by("name"):
+        version = champion_at(family, moment)
+        if version is not None:
+            found.append({"model": family.name, "version": version.number, "digest": version.digest})
+    return found
+
+
+def champion_at(family: ModelFamily, moment: datetime) -> ModelVersion | None:
+    """The champion of a family at a moment; None where none was in force."""
+    changes = StageChange.objects.filter(version__family=family, at__lte=moment).order_by("id")
+    champion: int | None = None
+    for version_id, before, after in changes.values_list("version_id", "from_stage", "to_stage"):
+        if after == "champion":
+            champion = version_id
+        elif before == "champion" and version_id == champion:
+            champion = None
+    return None if champion is None else version_get(champion)

@@ -1,0 +1,183 @@
+"""Models, training jobs and inference on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from mlregistry.domain.asked import SEEDS
+from mlregistry.domain.recipes import ALIASES, MODELS, MOST_STATES
+from mlregistry.domain.stages import Stage
+from trading.serializers.strict import (
+    CountField,
+    ExpiryField,
+    ReasonField,
+    RequestSerializer,
+    TextField,
+    WordField,
+)
+
+KINDS = [*MODELS, *ALIASES]
+
+
+class TrainRequestSerializer(RequestSerializer):
+    """One training run. Without `states` their number is chosen by held-out score."""
+
+    model = WordField(choices=KINDS)
+    symbol = TextField(max_length=32)
+    market = WordField(choices=["spot", "usdm"], required=False, default="spot")
+    interval = TextField(max_length=4)
+    states = CountField(required=False, allow_null=True, default=None, min_value=1, max_value=MOST_STATES)
+    seed = CountField(required=False, default=0, min_value=0, max_value=SEEDS)
+    start = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    end = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+
+class TrainingStartedSerializer(serializers.Serializer[Any]):
+    """Where to follow a run."""
+
+    job_id = serializers.UUIDField()
+
+
+class TrainingRunSerializer(serializers.Serializer[Any]):
+    """A training run. `log_likelihood` is the trace of the fit that is running, or of the one that won."""
+
+    id = serializers.UUIDField()
+    model = serializers.CharField()
+    asked = serializers.JSONField()
+    study = serializers.UUIDField(allow_null=True)
+    state = serializers.ChoiceField(choices=["queued", "running", "done", "failed", "canceled"])
+    stage = serializers.CharField()
+    progress = serializers.FloatField()
+    eta_s = serializers.FloatField(allow_null=True)
+    log_likelihood = serializers.ListField(child=serializers.FloatField())
+    model_version = serializers.IntegerField(allow_null=True, help_text="id of the version it made")
+    digest = serializers.CharField(allow_null=True)
+    error = serializers.CharField()
+    requested_by = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class DatasetSerializer(serializers.Serializer[Any]):
+    """The bars a version was trained on."""
+
+    bars_sha256 = serializers.CharField()
+    start_at = serializers.DateTimeField()
+    end_at = serializers.DateTimeField()
+    bars = serializers.IntegerField()
+
+
+class ModelVersionSerializer(serializers.Serializer[Any]):
+    """A registered model."""
+
+    id = serializers.IntegerField()
+    model = serializers.CharField(help_text="its family")
+    kind = serializers.CharField()
+    version = serializers.IntegerField()
+    digest = serializers.CharField()
+    stage = serializers.ChoiceField(choices=[stage.value for stage in Stage])
+    symbol = serializers.CharField()
+    market = serializers.CharField()
+    interval = serializers.CharField()
+    states = serializers.IntegerField(allow_null=True)
+    parent_version = serializers.IntegerField(
+        allow_null=True, help_text="version of the champion it was trained beside"
+    )
+    dataset = DatasetSerializer()
+    metrics = serializers.JSONField()
+    build = serializers.CharField()
+    notes = serializers.CharField()
+    created_by = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class StageChangeSerializer(serializers.Serializer[Any]):
+    """One change of stage."""
+
+    to = serializers.CharField()
+    reason = serializers.CharField()
+    actor = serializers.CharField()
+    approval = serializers.CharField(allow_null=True)
+    at = serializers.DateTimeField()
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return {"from": serializers.CharField(allow_null=True), **super().get_fields()}
+
+
+class ModelDetailSerializer(ModelVersionSerializer):
+    """A registered model with its lineage and every change of stage."""
+
+    lineage = serializers.JSONField()
+    stages = StageChangeSerializer(many=True)
+
+
+class PromoteRequestSerializer(RequestSerializer):
+    """Ask for a version to trade; somebody else decides."""
+
+    stage = WordField(
+        choices=[Stage.CANARY.value, Stage.CHAMPION.value], required=False, default=Stage.CHAMPION.value
+    )
+    reason = ReasonField()
+    expires_in_s = ExpiryField()
+
+
+class StageRequestSerializer(RequestSerializer):
+    """Move a version to a stage that does not trade, at once."""
+
+    stage = WordField(choices=[Stage.CANDIDATE.value, Stage.SHADOW.value, Stage.RETIRED.value])
+    reason = ReasonField()
+
+
+class RollbackRequestSerializer(RequestSerializer):
+    """Put the previous champion back."""
+
+    reason = ReasonField()
+
+
+class InferRequestSerializer(RequestSerializer):
+    """How many of the newest closed bars to filter."""
+
+    bars = CountField(required=False, default=500, min_value=2, max_value=1500)
+
+
+class InferenceSerializer(serializers.Serializer[Any]):
+    """Filtered probabilities after the newest closed bar."""
+
+    model = serializers.CharField()
+    version = serializers.IntegerField()
+    digest = serializers.CharField()
+    bar_close_at = serializers.DateTimeField()
+    bars = serializers.IntegerField()
+    probabilities = serializers.DictField(child=serializers.FloatField())
+    log_score = serializers.FloatField()
+
+
+class ServingWorkerSerializer(serializers.Serializer[Any]):
+    """A worker and the model it decided with last."""
+
+    worker = serializers.CharField()
+    strategy = serializers.CharField()
+    model = serializers.CharField()
+    version = serializers.IntegerField()
+    digest = serializers.CharField()
+    since = serializers.DateTimeField()
+    beat_at = serializers.DateTimeField()
+
+
+class ChampionSerializer(serializers.Serializer[Any]):
+    """A champion at the moment asked for."""
+
+    model = serializers.CharField()
+    version = serializers.IntegerField()
+    digest = serializers.CharField()
+
+
+class ServingSerializer(serializers.Serializer[Any]):
+    """What was in force at a moment; `workers` only for the present."""
+
+    at = serializers.DateTimeField()
+    champions = ChampionSerializer(many=True)
+    workers = ServingWorkerSerializer(many=True)

@@ -1,0 +1,18 @@
+"""Routes of the model registry under /api/v1/."""
+
+from django.urls import path
+
+from mlregistry.api import views
+
+api_urlpatterns = [
+    path("models", views.ModelListView.as_view(), name="api-models"),
+    path("models/train", views.TrainView.as_view(), name="api-models-train"),
+    path("models/serving", views.ServingView.as_view(), name="api-models-serving"),
+    path("models/jobs", views.JobListView.as_view(), name="api-models-jobs"),
+    path("models/jobs/<uuid:uid>", views.JobDetailView.as_view(), name="api-models-job"),
+    path("models/<int:pk>", views.ModelDetailView.as_view(), name="api-model"),
+    path("models/<int:pk>/promote", views.PromoteView.as_view(), name="api-model-promote"),
+    path("models/<int:pk>/stage", views.StageView.as_view(), name="api-model-stage"),
+    path("models/<int:pk>/rollback", views.RollbackView.as_view(), name="api-model-rollback"),
+    path("models/<int:pk>/infer", views.InferView.as_view(), name="api-model-infer"),
+]
