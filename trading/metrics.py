@@ -22,6 +22,7 @@ RECONCILE_REPAIRS = Counter("reconcile_repairs_total", "Missing facts that recon
 KILL_SWITCH = Counter("kill_switch_total", "Times a kill level was raised.")
 FLATTEN_STOPPED = Counter("flatten_stopped_total", "Positions a flatten could not close and left to people.")
 RATE_LIMITED = Counter("rate_limited_total", "Calls a venue refused for their rate.", ["venue"])
+BUILD_REFUSED = Counter("build_refused_total", "Lanes refused to a worker of a build that is not deployed.")
 INVARIANT_VIOLATIONS = Counter("invariant_violations_total", "Broken invariants found.", ["invariant"])
 
 _LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)

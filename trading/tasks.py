@@ -15,10 +15,13 @@ from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.services.change_requests import change_requests_expire
 from trading.domain.errors import DomainError, VenueError
 from trading.domain.orders import OrderStatus
-from trading.models import Account, Order, ReconcileRun, StrategyInstance
+from trading.models import Account, Order, OrderCommand, ReconcileRun, StrategyInstance
 from trading.services import breakers, equity, heartbeats, jobs
 from trading.services.controls import enforcement_step, enforcements_due
+from trading.services.execution.amend import amendments_open
+from trading.services.execution.amend import order_amend as amend_at_venue
 from trading.services.execution.cancel import order_cancel as cancel_at_venue
+from trading.services.execution.commands import commands_close
 from trading.services.execution.drain import orders_drain as drain
 from trading.services.execution.resolve import order_resolve as resolve
 from trading.services.execution.resolve import orders_in_doubt
@@ -90,6 +93,16 @@ def order_cancel(order_id: int) -> None:
 
 
 @shared_task
+def order_amend(command_id: int) -> None:
+    """Take one step with an amendment."""
+    command = OrderCommand.objects.select_related("order__account__venue").get(pk=command_id)
+    try:
+        amend_at_venue(command_id=command_id, venue=execution_venue(command.order.account))
+    except VenueError as error:
+        log.warning("amendment_not_known", command_id=command_id, error=str(error))
+
+
+@shared_task
 def order_resolve(order_id: int) -> None:
     """Ask what became of an order whose answer never came."""
     order = Order.objects.select_related("account__venue").get(pk=order_id)
@@ -147,6 +160,10 @@ def control_tick() -> None:
         for order_id in _cancels_pending(account.pk):
             with _alone("order_cancel", order_id=order_id):
                 cancel_at_venue(order_id=order_id, venue=execution_venue(account))
+        for command_id in amendments_open(account.pk):
+            with _alone("order_amend", command_id=command_id):
+                amend_at_venue(command_id=command_id, venue=execution_venue(account))
+        commands_close(account.pk)
         with _alone("reconcile", account=account.name):
             _reconcile_if_due(account)
 

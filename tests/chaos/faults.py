@@ -26,7 +26,7 @@ from tests.e2e.platform import Platform
 VICTIMS = {
     "worker-trading": 6,
     "worker-control": 3,
-    "feed": 2,
+    "feed": 1,
     "relay": 1,
     "beat": 1,
     "web": 2,

@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.e2e.platform import Platform
 
-REPEAT_FOR_S = 60.0
+REPEAT_FOR_S = 90.0
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,9 @@ class OrderStream:
             except (OSError, http.client.HTTPException):
                 pass
             else:
-                if status < 500 and status != 429:
+                # In flight: the process that had it may have died; the key is free again after a minute.
+                waits = isinstance(told, dict) and told.get("code") == "IDEMPOTENCY_IN_FLIGHT"
+                if status < 500 and status != 429 and not waits:
                     return status, told
             with self._lock:
                 self.told.retries += 1

@@ -223,6 +223,7 @@ def trading_desk(
     )
     account = Account.objects.create(
         name="desk",
+        shards=1,
         venue=row,
         opened_at=moment if opened else None,
         reconciled_at=moment if opened else None,

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.fakes.venue import FakeVenue
+from trading.domain.errors import VenueRejected
 from trading.domain.ports import OrderReport, TradeReport, VenueOrder
 
 
@@ -30,6 +31,8 @@ class ScriptedVenue(FakeVenue):
     hooks: dict[str, Callable[[], None]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     fee_asset: str | None = None
+    amended: list[Placed] = field(default_factory=list)
+    amends_before_failing: bool = False
     lock: Any = field(default_factory=threading.RLock)
 
     def place(self, order: VenueOrder, *, timestamp_ms: int, recv_window_ms: int) -> OrderReport:
@@ -42,6 +45,23 @@ class ScriptedVenue(FakeVenue):
         with self.lock:
             self._script("cancel")
             return FakeVenue.cancel(self, symbol, client_order_id=client_order_id)
+
+    def amend(self, order: VenueOrder, *, timestamp_ms: int, recv_window_ms: int) -> OrderReport:
+        """Make an open order smaller, as spot's keepPriority does; a lost answer is scripted by `fails`."""
+        with self.lock:
+            self.amended.append(Placed(order, timestamp_ms, recv_window_ms))
+            waiting = self.fails.get("amend")
+            if waiting and not self.amends_before_failing:
+                raise waiting.pop(0)
+            for number, row in enumerate(self.orders):
+                if row.client_order_id == order.client_order_id and row.status in ("NEW", "PARTIALLY_FILLED"):
+                    self.orders[number] = replace(
+                        row, quantity=order.quantity, price=order.price or row.price
+                    )
+                    if waiting:
+                        raise waiting.pop(0)
+                    return replace(self.orders[number], fills=())
+            raise VenueRejected(-2011, "Unknown order sent.")
 
     def cancel_all(self, symbol: str) -> list[OrderReport]:
         with self.lock:

@@ -1,5 +1,6 @@
 from trading.models.accounts import Account, Balance, Credential, TradeCursor
 from trading.models.breakers import CircuitBreaker, VenueCallWindow
+from trading.models.commands import OrderCommand
 from trading.models.controls import Flatten, KillEnforcement, RiskLimit, SymbolAllowance, TradingState
 from trading.models.decisions import Decision, Plan, PlanShare
 from trading.models.equity import EquitySnapshot
@@ -27,6 +28,7 @@ __all__ = [
     "KillEnforcement",
     "LedgerEntry",
     "Order",
+    "OrderCommand",
     "OrderEvent",
     "OrderList",
     "Plan",

@@ -15,7 +15,7 @@ class Account(models.Model):
         default=False, help_text="USD-M: a long and a short position side by side on one symbol"
     )
     shards = models.PositiveSmallIntegerField(
-        default=1, help_text="order lanes that may send at the same time"
+        default=4, help_text="order lanes that may send at the same time"
     )
     opened_at = models.DateTimeField(null=True, blank=True, help_text="when the opening balances were booked")
     reconciled_at = models.DateTimeField(

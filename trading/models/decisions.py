@@ -1,7 +1,9 @@
 """What a strategy wanted, and the plan that was made of it."""
 
 from django.db import models
+from django.db.models import F, Q
 
+from trading.domain.planner import MAX_CHILDREN
 from trading.models.accounts import Account
 from trading.models.columns import money
 from trading.models.strategies import StrategyInstance
@@ -40,13 +42,24 @@ class Plan(models.Model):
     price = money()
     position_quantity = money()
     target_quantity = money()
+    parent_quantity = money(default=0, help_text="the most its orders may sum to: from position to target")
+    child_quantity = money(
+        default=0, help_text="what its orders sum to, less what certainly was not executed"
+    )
+    children = models.PositiveSmallIntegerField(default=0, help_text="orders made of it so far")
     notes = models.JSONField(default=list)
     created_at = models.DateTimeField()
 
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["account", "instrument", "version"], name="plan_version_once")
+            models.UniqueConstraint(fields=["account", "instrument", "version"], name="plan_version_once"),
+            # The last wall behind planner and router: whatever they ask for, more than the parent never leaves.
+            models.CheckConstraint(
+                condition=Q(child_quantity__gte=0, child_quantity__lte=F("parent_quantity")),
+                name="children_within_parent",
+            ),
+            models.CheckConstraint(condition=Q(children__lte=MAX_CHILDREN), name="children_are_few"),
         ]
 
     def __str__(self) -> str:

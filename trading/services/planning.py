@@ -14,6 +14,7 @@ from django.db.models import Max
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
 from trading.domain import planner
+from trading.domain.execution import parent_quantity
 from trading.domain.orders import OPEN, OrderIntent, OrderStatus, client_order_id
 from trading.domain.planner import Desire, WorkingOrder
 from trading.domain.values import Level, Side, from_units, to_units
@@ -170,6 +171,8 @@ def _record(
         price=latest.price,
         position_quantity=position.quantity,
         target_quantity=from_units(wanted.target),
+        # Not summed from the intents: what a faulty planner or router may ask for is bounded by this.
+        parent_quantity=from_units(parent_quantity(wanted.target, to_units(position.quantity))),
         notes=[{"code": note.code, "detail": note.detail} for note in wanted.notes],
         created_at=now(),
     )

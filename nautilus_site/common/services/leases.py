@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 LEASE_LIFE = timedelta(seconds=10)
-
+DEPLOYMENT = "deployment"
+"""The row that names the build in force; whoever presents another one gets no lease."""
 
 _CREATE = """
 INSERT INTO common_lease (name, fence, holder, build, until) VALUES (%s, 0, '', '', to_timestamp(0))
@@ -22,6 +23,8 @@ UPDATE common_lease AS lease
   FROM old
  WHERE lease.name = %(name)s
    AND (old.holder = '' OR lease.until + make_interval(secs => %(grace)s) < clock_timestamp())
+   AND (%(build)s = '' OR NOT EXISTS (
+        SELECT 1 FROM common_lease AS deployed WHERE deployed.name = 'deployment' AND deployed.build <> %(build)s))
 RETURNING lease.fence, old.holder
 """
 
@@ -35,6 +38,7 @@ class Held:
     holder: str
     taken_over: bool
     """True when the previous holder did not give it back: it may still have a request under way."""
+    build: str = ""
 
 
 def lease_acquire(
@@ -65,7 +69,39 @@ def lease_acquire(
             row = cursor.fetchone()
     if row is None:
         return None
-    return Held(name=name, fence=row[0], holder=holder, taken_over=bool(row[1]))
+    return Held(name=name, fence=row[0], holder=holder, taken_over=bool(row[1]), build=build)
+
+
+def lease_is_newest(held: Held) -> bool:
+    """Tell whether nobody has taken the lease since, share-locked until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM common_lease WHERE name = %s AND fence = %s FOR SHARE", [held.name, held.fence]
+        )
+        return cursor.fetchone() is not None
+
+
+def deployment_announce(build: str) -> str:
+    """Name the build in force from now on. Returns the one before it, or nothing."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT build FROM common_lease WHERE name = %s FOR UPDATE", [DEPLOYMENT])
+        row = cursor.fetchone()
+        cursor.execute(
+            "INSERT INTO common_lease (name, fence, holder, build, until)"
+            " VALUES (%s, 1, '', %s, clock_timestamp())"
+            " ON CONFLICT (name) DO UPDATE SET build = excluded.build, fence = common_lease.fence + 1,"
+            " until = clock_timestamp()",
+            [DEPLOYMENT, build],
+        )
+    return str(row[0]) if row is not None else ""
+
+
+def deployment_build() -> str:
+    """The build in force, or nothing where none was announced."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT build FROM common_lease WHERE name = %s", [DEPLOYMENT])
+        row = cursor.fetchone()
+    return str(row[0]) if row is not None else ""
 
 
 def lease_renew(held: Held, *, life: timedelta = LEASE_LIFE) -> bool:

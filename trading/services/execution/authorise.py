@@ -8,8 +8,10 @@ from django.db import connection, transaction
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.crash_points import crash_point
-from nautilus_site.common.services.leases import Held
+from nautilus_site.common.services.leases import DEPLOYMENT, Held
 from trading import metrics
+from trading.domain.clock import datetime_to_ns
+from trading.domain.execution import RECV_WINDOW_MS, LeaseView, Ready, Step, next_step
 from trading.domain.orders import OrderStatus, advance
 from trading.domain.ports import VenueOrder
 from trading.domain.reservation import is_reducing
@@ -29,9 +31,6 @@ from trading.services.execution.release import order_release
 from trading.services.order_events import order_event
 from trading.services.scopes import scopes_of
 
-RECV_WINDOW_MS = 2000
-CLOCK_ERROR_MS = 250
-MARGIN_MS = 500
 # The columns that are sent, judged or told; an order carries its verdicts and an instrument its filters beside them.
 _NEEDED = (
     *("uid", "origin", "client_order_id", "venue_order_id", "side", "type", "venue_type", "time_in_force"),
@@ -59,7 +58,7 @@ _NEEDED = (
 
 
 class LeaseLost(Exception):
-    """The lease is not ours any more, or ends too soon to send under it. Nothing was sent."""
+    """The lease is not ours any more, ends too soon, or another build is deployed. Nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,8 @@ class Authorised:
     order: VenueOrder
     timestamp_ms: int
     recv_window_ms: int
+    held: Held | None = None
+    """The lease it leaves under: what its sender says of a refusal counts only while this is the newest."""
 
 
 def order_authorise(*, order_id: int, held: Held, venue_time_ms: int) -> Authorised | None:
@@ -99,14 +100,21 @@ def _authorise(order_id: int, held: Held, venue_time_ms: int) -> Authorised | tu
     )
     # The level first: a raise updates the row we share-lock, so it is either seen here or comes after our commit.
     level, scope = effective_level(_scopes(order), lock=True)
-    _check_lease(held)
-    if order.status != OrderStatus.RESERVED:
-        return None
+    lease = _lease_seen(held)
     moment = now()
-    if order.expires_at is not None and order.expires_at <= moment:
-        return "DECISION_EXPIRED", "its decision is too old to be sent"
-    if not _level_permits(level, order):
-        return "TRADING_HALTED", f"{scope} is at {level.name}"
+    ready = Ready(
+        status=OrderStatus(order.status),
+        expires_ns=datetime_to_ns(order.expires_at) if order.expires_at is not None else None,
+        reducing=level is not Level.ACTIVE and _reducing(order),
+        flattener=order.origin == Order.Origin.FLATTEN,
+    )
+    decided = next_step(ready, lease, level, scope, datetime_to_ns(moment))
+    if decided.step is Step.STOP:
+        raise LeaseLost(f"{held.name}: {decided.code}")
+    if decided.step is Step.SKIP:
+        return None
+    if decided.step is Step.RELEASE:
+        return decided.code, decided.message
     order.status = advance(OrderStatus.RESERVED, OrderStatus.SENDING)
     # What was read above never changes while an order is RESERVED. That it still is decides here, and for one only.
     taken = Order.objects.filter(pk=order_id, status=OrderStatus.RESERVED).update(
@@ -122,7 +130,7 @@ def _authorise(order_id: int, held: Held, venue_time_ms: int) -> Authorised | tu
     order_event(order, source="authorise", detail={"fence": held.fence})
     metrics.ORDERS_SUBMITTED.inc()
     crash_point("B")
-    return Authorised(order.pk, venue_order(order), venue_time_ms, RECV_WINDOW_MS)
+    return Authorised(order.pk, venue_order(order), venue_time_ms, RECV_WINDOW_MS, held)
 
 
 def _scopes(order: Order) -> list[str]:
@@ -165,27 +173,27 @@ def venue_order(order: Order) -> VenueOrder:
     )
 
 
-def _check_lease(held: Held) -> None:
-    needed_s = (RECV_WINDOW_MS + 2 * CLOCK_ERROR_MS + MARGIN_MS) / 1000
+def _lease_seen(held: Held) -> LeaseView:
+    """The lease by the database's clock, share-locked: nobody takes it over before this transaction is over."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT 1 FROM common_lease
-             WHERE name = %s AND fence = %s AND holder = %s
-               AND until > clock_timestamp() + make_interval(secs => %s)
-               FOR SHARE
+            SELECT extract(epoch FROM lease.until - clock_timestamp()),
+                   NOT EXISTS (SELECT 1 FROM common_lease AS deployed
+                                WHERE deployed.name = %s AND deployed.build <> %s)
+              FROM common_lease AS lease
+             WHERE lease.name = %s AND lease.fence = %s AND lease.holder = %s
+               FOR SHARE OF lease
             """,
-            [held.name, held.fence, held.holder, needed_s],
+            [DEPLOYMENT, held.build, held.name, held.fence, held.holder],
         )
-        if cursor.fetchone() is None:
-            raise LeaseLost(held.name)
+        row = cursor.fetchone()
+    if row is None:
+        return LeaseView(left_ns=0)
+    return LeaseView(left_ns=int(row[0] * 1_000_000_000), build_fits=not held.build or row[1])
 
 
-def _level_permits(level: Level, order: Order) -> bool:
-    if level is Level.ACTIVE:
-        return True
-    if level is not Level.REDUCING and not (level is Level.FLATTEN and order.origin == Order.Origin.FLATTEN):
-        return False
+def _reducing(order: Order) -> bool:
     if venue_holds_to_reducing(order):
         return True
     position = Position.objects.get(

@@ -12,16 +12,18 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.services.leases import Held, lease_acquire, lease_release, lease_renew
 from trading.domain.errors import VenueError
+from trading.domain.execution import TAKEOVER_GRACE_NS
 from trading.domain.orders import OrderStatus
 from trading.models import Account, Order
-from trading.services.execution.authorise import RECV_WINDOW_MS, LeaseLost, order_authorise
+from trading.services.deployment import build_identity, build_refused
+from trading.services.execution.authorise import LeaseLost, order_authorise
 from trading.services.execution.release import order_release
 from trading.services.execution.send import order_send
 from trading.services.venues import execution_venue
 
 log = structlog.get_logger(__name__)
 
-TAKEOVER_GRACE_S = RECV_WINDOW_MS / 1000 + 0.5
+TAKEOVER_GRACE_S = TAKEOVER_GRACE_NS / 1e9
 RENEW_AFTER_S = 2.0
 LONGEST_DRAIN_S = 60.0
 BATCH = 50
@@ -38,9 +40,11 @@ def orders_drain(*, account_id: int, shard: int) -> int:
         held = lease_acquire(
             name=f"shard:{account.name}:{shard}",
             holder=f"{socket.gethostname()}:{os.getpid()}:{time.monotonic_ns()}",
+            build=build_identity(),
             grace_s=TAKEOVER_GRACE_S,
         )
         if held is None:
+            build_refused(f"shard:{account.name}:{shard}")
             return sent
         if held.taken_over:
             log.warning("shard_taken_over", shard=held.name, fence=held.fence)
@@ -73,8 +77,8 @@ def _drain(account: Account, shard: int, held: Held, waiting: list[int]) -> int:
             try:
                 venue_time_ms = venue.server_time_ms()
                 authorised = order_authorise(order_id=order_id, held=held, venue_time_ms=venue_time_ms)
-            except LeaseLost:
-                log.warning("lease_lost", shard=held.name, fence=held.fence)
+            except LeaseLost as lost:
+                log.warning("lease_lost", shard=held.name, fence=held.fence, why=str(lost))
                 return sent
             except VenueError as error:
                 # Without the venue's clock nothing can be signed; the orders stay reserved until they expire.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from django.db import transaction
 from django.db.models import F
@@ -15,6 +15,9 @@ from trading.domain.values import Side
 from trading.models import Balance, Order, Position
 from trading.services.exposure import balances_locked, bucket_scopes, buckets_move, position_locked
 from trading.services.order_events import order_event
+from trading.services.parents import child_give_back
+
+UNIT = Decimal("1E-8")
 
 
 @transaction.atomic
@@ -40,9 +43,32 @@ def order_end(order: Order, status: OrderStatus) -> None:
     if order.reserved_amount:
         balances_locked(order.account, {order.reserved_asset})
     hold_release(order, position)
+    child_give_back(order, status)
     moment = now()
     order.ended_at = order.updated_at = moment
     order.save()
+
+
+def hold_shrink(order: Order, quantity: Decimal) -> None:
+    """Make a locked order smaller, as the venue says it is, and give back that part of what it holds."""
+    position = position_locked(order.account, order.instrument)
+    if order.reserved_amount:
+        balances_locked(order.account, {order.reserved_asset})
+    less, remaining = order.quantity - quantity, order.quantity - order.executed_quantity
+    open_field = "open_buy" if order.side == Side.BUY else "open_sell"
+    Position.objects.filter(pk=position.pk).update(**{open_field: Greatest(F(open_field) - less, Decimal(0))})
+    amount = (order.reserved_amount * less / remaining).quantize(UNIT, rounding=ROUND_DOWN)
+    notional = (order.reserved_notional * less / remaining).quantize(UNIT, rounding=ROUND_DOWN)
+    if amount:
+        Balance.objects.filter(account=order.account, asset=order.reserved_asset).update(
+            reserved=F("reserved") - amount
+        )
+    if notional:
+        strategy = order.strategy.name if order.strategy else None
+        scopes = bucket_scopes(order.account.name, order.instrument.symbol, strategy)
+        buckets_move(dict.fromkeys(scopes, -notional))
+    order.quantity, order.reserved_amount = quantity, order.reserved_amount - amount
+    order.reserved_notional -= notional
 
 
 def hold_release(order: Order, position: Position) -> None:

@@ -8,10 +8,12 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.services.hints import enqueue_on_commit
+from nautilus_site.common.services.leases import lease_is_newest
 from trading import metrics
-from trading.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
-from trading.domain.orders import OrderStatus, advance
-from trading.domain.ports import ExecutionVenue
+from trading.domain.errors import VenueError, VenueUnavailable
+from trading.domain.execution import Verdict, after_answer
+from trading.domain.orders import TRANSITIONS, OrderStatus, advance
+from trading.domain.ports import ExecutionVenue, OrderReport
 from trading.models import Order
 from trading.services import breakers
 from trading.services.execution.authorise import Authorised
@@ -25,41 +27,53 @@ log = structlog.get_logger(__name__)
 def order_send(*, authorised: Authorised, venue: ExecutionVenue, venue_name: str) -> None:
     """Send an authorised order once and settle whatever is certain about it."""
     crash_point("C3")
+    failure: VenueError | None = None
+    report: OrderReport | None = None
     try:
         report = venue.place(
             authorised.order, timestamp_ms=authorised.timestamp_ms, recv_window_ms=authorised.recv_window_ms
         )
-    except VenueRejected as error:
-        order_refuse(
-            order_id=authorised.order_id,
-            status=OrderStatus.REJECTED,
-            code=str(error.code),
-            message=error.message,
-        )
-    except VenueUnavailable as error:
-        order_refuse(
-            order_id=authorised.order_id,
-            status=OrderStatus.RELEASED,
-            code=str(error.code or "VENUE_UNAVAILABLE"),
-            message=error.message,
-        )
-        if error.retry_after_s and error.code in (None, -1003):
-            breakers.breaker_trip(
-                name=breakers.VENUE_RATE_LIMIT,
-                scope=f"venue:{venue_name}",
-                reason=error.message,
-                for_s=error.retry_after_s,
-            )
-    except OutcomeUnknown as error:
-        order_unknown(order_id=authorised.order_id, message=error.message)
-    else:
-        crash_point("C5")
+    except VenueError as error:
+        failure = error
+    crash_point("C5")
+    if report is not None:
         settled = order_settle(
             order_id=authorised.order_id, report=report, trades=report.fills, source="response"
         )
         if settled.acknowledged_at is not None:
             metrics.DECISION_TO_ACK.observe((settled.acknowledged_at - settled.created_at).total_seconds())
+    else:
+        assert failure is not None
+        _failed(authorised, failure, venue_name)
     crash_point("C6")
+
+
+def _failed(authorised: Authorised, failure: VenueError, venue_name: str) -> None:
+    verdict = _refused_or_doubted(authorised, failure)
+    if verdict.status is OrderStatus.UNKNOWN:
+        order_unknown(order_id=authorised.order_id, message=verdict.message)
+    if isinstance(failure, VenueUnavailable) and failure.retry_after_s and failure.code in (None, -1003):
+        breakers.breaker_trip(
+            name=breakers.VENUE_RATE_LIMIT,
+            scope=f"venue:{venue_name}",
+            reason=failure.message,
+            for_s=failure.retry_after_s,
+        )
+
+
+@transaction.atomic
+def _refused_or_doubted(authorised: Authorised, failure: VenueError) -> Verdict:
+    """End a refused order in the transaction that holds the sender's fence still; else leave it in doubt."""
+    held = authorised.held
+    verdict = after_answer(failure, fence_holds=held is None or lease_is_newest(held))
+    if verdict.status in (OrderStatus.REJECTED, OrderStatus.RELEASED):
+        order_refuse(
+            order_id=authorised.order_id,
+            status=verdict.status,
+            code=verdict.code,
+            message=verdict.message,
+        )
+    return verdict
 
 
 @transaction.atomic
@@ -68,6 +82,8 @@ def order_refuse(*, order_id: int, status: OrderStatus, code: str, message: str)
     order = _locked(order_id)
     if order.status not in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
         return  # the user stream was faster and knows better
+    if status not in TRANSITIONS[OrderStatus(order.status)]:
+        return  # in doubt already: that nothing was sent is for the venue to show
     order.code, order.message = code, message
     order_end(order, status)
     if status is OrderStatus.REJECTED:

@@ -26,18 +26,19 @@ from trading.domain.orders import OrderStatus, advance, from_venue, is_terminal
 from trading.domain.ports import OrderReport, TradeReport
 from trading.domain.reservation import Carried, Reservation, exposure_increase, settle_fill
 from trading.domain.values import Level, Side, exact_product, floor_to_step, from_units, to_units
-from trading.models import Balance, ExposureBucket, Fill, LedgerEntry, Order, Position
-from trading.services.execution.release import hold_release
+from trading.models import Balance, ExposureBucket, Fill, LedgerEntry, Order, OrderCommand, Position
+from trading.services.execution.release import hold_release, hold_shrink
 from trading.services.exposure import balances_locked, bucket_scopes, buckets_move, position_locked
 from trading.services.ledger import Line, ledger_post
 from trading.services.order_events import fill_event, order_event
+from trading.services.parents import child_give_back
 from universe.models import Quote
 
 log = structlog.get_logger(__name__)
 ZERO = Decimal(0)
 UNIT = Decimal("1E-8")
 _SETTLED = (
-    *("status", "venue_order_id", "acknowledged_at", "ended_at", "updated_at"),
+    *("status", "quantity", "venue_order_id", "acknowledged_at", "ended_at", "updated_at"),
     *("reported_status", "reported_executed", "executed_quantity", "executed_quote"),
     *("reserved_notional", "reserved_amount"),
 )
@@ -63,6 +64,8 @@ def order_settle(
     )
     before = (order.status, order.executed_quantity)
     if report is not None:
+        if report.quantity != order.quantity and _amended(order, report):
+            hold_shrink(order, report.quantity)
         _note_report(order, report)
     fresh = sorted((t for t in trades if t.quantity > 0), key=lambda t: t.trade_id)
     if fresh:
@@ -104,6 +107,15 @@ def order_settle(
             instrument_id=order.instrument_id,
         )
     return order
+
+
+def _amended(order: Order, report: OrderReport) -> bool:
+    """Whether the venue shows the smaller quantity that an amendment of ours asked for."""
+    return (
+        order.executed_quantity < report.quantity < order.quantity
+        and order.ended_at is None
+        and order.commands.filter(kind=OrderCommand.Kind.AMEND, quantity=report.quantity).exists()
+    )
 
 
 def _note_report(order: Order, report: OrderReport) -> None:
@@ -154,6 +166,7 @@ def _advance(order: Order, locked: Position | None) -> None:
         if locked is None and order.reserved_amount:
             balances_locked(order.account, {order.reserved_asset})
         hold_release(order, position)
+        child_give_back(order, after)
         order.ended_at = now()
         _count_end(after)
 

@@ -11,6 +11,7 @@ from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.hints import enqueue_on_commit
 from trading.domain.orders import TERMINAL, OrderStatus
 from trading.models import Order
+from trading.services.execution.commands import cancel_note
 from trading.services.execution.release import order_release
 
 
@@ -28,6 +29,7 @@ def order_cancel_request(*, order: Order, actor: User | str, reason: str) -> Ord
     if locked.cancel_requested_at is None:
         locked.cancel_requested_at, locked.cancel_reason = now(), reason[:200]
         locked.save(update_fields=["cancel_requested_at", "cancel_reason"])
+        cancel_note(order=locked, actor=str(actor), reason=reason)
         audit_record(
             action="order.cancel_requested", target=f"order:{locked.uid}", actor=actor, reason=reason
         )

@@ -43,6 +43,7 @@ from trading.services.exposure import (
     position_locked,
 )
 from trading.services.order_events import order_event
+from trading.services.parents import child_take
 from trading.services.risk_context import Books, Market, check_members, market_of, risk_context
 from trading.services.scopes import scopes_of
 from universe.models import Instrument
@@ -163,6 +164,10 @@ def _reserve(submission: Submission) -> Verdict:
     metrics.RISK_CHECK.observe(time.perf_counter() - started)
     checks = check_members(judged.results)
     denial = judged.denial
+    if denial is None and judged.routed is not None:
+        denial = child_take(submission.plan, judged.routed.order.quantity)
+        if denial is not None:
+            checks = [*checks, *check_members((denial,))]
     if denial is not None or judged.routed is None:
         assert denial is not None
         metrics.ORDERS_DENIED.labels(rail=denial.rail).inc()

@@ -25,6 +25,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self._step("migrating the database", lambda: call_command("migrate", interactive=False, verbosity=0))
         self._step("collecting static files", self._collect)
+        self._step("naming the build in force", lambda: call_command("deploy_build"))
         if settings.BINANCE_ENV == "local":
             self._step("creating the demo", lambda: call_command("seed_demo"))
         self.stdout.write("prepared")

@@ -13,6 +13,7 @@ from django.db import connection
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.leases import Held, lease_acquire
 from tests.factories.threads import run_together
+from tests.factories.trading import PRICES
 from trading.domain.values import Level
 from trading.models import Order, OrderEvent
 from trading.services.controls import kill_raise
@@ -107,6 +108,7 @@ def test_no_permission_that_is_asked_for_after_a_kill_committed_is_ever_given(sh
     """Four workers authorise one order after the other while a kill commits in their midst, five times over."""
     refused_late = permitted_before = 0
     for _ in range(5):
+        shared_desk.quote("BTCUSDT", *PRICES["BTCUSDT"])  # fresh, however slow the machine is
         lanes = [[shared_desk.submit("BUY", "0.0005") for _ in range(4)] for _ in range(3)]
         held = shared_desk.lease()
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nautilus_site.common.models import Lease
 from trading.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
 from trading.models import CircuitBreaker, ExposureBucket, Fill
-from trading.services.execution.send import order_send
+from trading.services.execution.send import order_send, order_unknown
 
 if TYPE_CHECKING:
     from tests.factories.trading import Desk
@@ -105,3 +106,27 @@ def test_a_limit_with_a_time_to_wait_opens_the_rate_breaker_for_that_long(desk: 
     assert breaker.retry_at is not None
     waits = (breaker.retry_at - breaker.changed_at).total_seconds()
     assert 29 < waits <= 31
+
+
+def test_a_refusal_reported_under_an_old_fence_leaves_the_order_in_doubt(desk: Desk) -> None:
+    """C7: a sender that slept past its lease has no say any more; the venue is asked instead."""
+    order = desk.submit()
+    authorised = desk.authorise(order)
+    assert authorised is not None
+    Lease.objects.filter(name=desk.lease().name).update(fence=desk.lease().fence + 1, holder="another")
+    desk.venue.fails["place"] = [VenueRejected(-1021, "outside of the recvWindow")]
+    order_send(authorised=authorised, venue=desk.venue, venue_name=desk.venue_row.name)
+    row = desk.fresh(order)
+    assert (row.status, row.ended_at) == ("UNKNOWN", None)
+    assert desk.held_amounts() != {}
+
+
+def test_nothing_sent_after_a_doubt_was_raised_stays_a_doubt(desk: Desk) -> None:
+    """A sender asleep for longer than any call: the order is UNKNOWN when it says that it sent nothing."""
+    order = desk.submit()
+    authorised = desk.authorise(order)
+    assert authorised is not None
+    order_unknown(order_id=order.pk, message="its sender was lost")
+    desk.venue.fails["place"] = [VenueUnavailable(None, "connection refused")]
+    order_send(authorised=authorised, venue=desk.venue, venue_name=desk.venue_row.name)
+    assert desk.fresh(order).status == "UNKNOWN"
