@@ -7,17 +7,23 @@ from celery import shared_task
 from django.conf import settings
 
 from trading.domain.errors import VenueUnavailable
-from universe.services import bars_prune, instruments_sync, spot_market_data, venue_ensure
+from trading.domain.values import Market
+from universe.services import bars_prune, instruments_sync, market_data_of, venue_ensure
 
 log = structlog.get_logger(__name__)
 
 
 @shared_task(name="universe.tasks.instruments_sync_task", queue="universe", ignore_result=True)
-def instruments_sync_task(market: str = "spot") -> None:
-    """Bring the instruments of the configured venue up to date; an unreachable venue waits."""
+def instruments_sync_task(market: str | None = None) -> None:
+    """Bring the instruments of a market, or of every one, up to date; an unreachable venue waits."""
+    for name in (market,) if market else (Market.spot.value, Market.usdm.value):
+        _sync(name)
+
+
+def _sync(market: str) -> None:
     venue = venue_ensure(market=market, environment=settings.BINANCE_ENV)
     try:
-        result = instruments_sync(venue, spot_market_data())
+        result = instruments_sync(venue, market_data_of(market))
     except VenueUnavailable as error:
         log.warning("instruments_sync_postponed", venue=venue.name, error=str(error))
         return

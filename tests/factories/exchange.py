@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -102,11 +102,12 @@ class FuturesExchange(Exchange):
 
 
 @contextmanager
-def running_exchange(*symbols: str) -> Iterator[str]:
-    """Start it with market time standing still and no rate limits; yields its address."""
+def running_exchange(*symbols: str, speed: str = "0", options: Sequence[str] = ()) -> Iterator[str]:
+    """Start it without rate limits, with market time standing still unless told; yields its address."""
     command = [
-        sys.executable, "-m", "testnet", "--port", "0", "--no-rate-limits", "--speed", "0", "--control",
+        sys.executable, "-m", "testnet", "--port", "0", "--no-rate-limits", "--speed", speed, "--control",
         "--symbols", *symbols, "--history-days", "1", "--hourly-history-days", "2",
+        *options,
     ]  # fmt: skip
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         try:

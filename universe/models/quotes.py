@@ -13,6 +13,18 @@ class Quote(models.Model):
     ask_quantity = models.DecimalField(max_digits=28, decimal_places=10, default=0)
     last_price = models.DecimalField(max_digits=28, decimal_places=10, null=True)
     market_time = models.DateTimeField(null=True, help_text="the venue's time, where the message carries one")
+    mark_price = models.DecimalField(
+        max_digits=28, decimal_places=10, null=True, help_text="USD-M: what margins are judged by"
+    )
+    index_price = models.DecimalField(max_digits=28, decimal_places=10, null=True)
+    funding_rate = models.DecimalField(
+        max_digits=28,
+        decimal_places=10,
+        null=True,
+        help_text="of the running interval; longs pay when positive",
+    )
+    next_funding_at = models.DateTimeField(null=True, help_text="market time")
+    mark_received_at = models.DateTimeField(null=True, help_text="wall time of the mark price")
     received_at = models.DateTimeField(help_text="wall time; what freshness is judged by")
 
     def __str__(self) -> str:

@@ -3,12 +3,14 @@ from universe.services.connections import (
     SPOT_VENUE,
     USDM_VENUE,
     configured_endpoints,
+    market_data_of,
     spot_client,
     spot_market_data,
     usdm_client,
+    usdm_market_data,
 )
 from universe.services.instruments import SyncResult, instruments_sync, venue_ensure
-from universe.services.quotes import QuoteUpdate, quotes_store
+from universe.services.quotes import MarkUpdate, QuoteUpdate, marks_store, quotes_store
 from universe.services.streams import (
     stream_connected,
     stream_disconnected,
@@ -21,6 +23,7 @@ __all__ = [
     "SPOT_VENUE",
     "USDM_VENUE",
     "BackfillResult",
+    "MarkUpdate",
     "PostgresBackoffStore",
     "QuoteUpdate",
     "SyncResult",
@@ -30,6 +33,8 @@ __all__ = [
     "bars_store",
     "configured_endpoints",
     "instruments_sync",
+    "market_data_of",
+    "marks_store",
     "quotes_store",
     "spot_client",
     "spot_market_data",
@@ -38,6 +43,7 @@ __all__ = [
     "stream_gap_closed",
     "stream_heard",
     "usdm_client",
+    "usdm_market_data",
     "venue_ensure",
     "weight_treasury",
 ]

@@ -6,6 +6,7 @@ from django.conf import settings
 
 from universe.adapters.binance import (
     BinanceSpotMarketData,
+    BinanceUsdmMarketData,
     CallObserver,
     Endpoints,
     Priority,
@@ -67,3 +68,15 @@ def spot_market_data(
 ) -> BinanceSpotMarketData:
     """The MarketData port of the configured spot venue. One per thread."""
     return BinanceSpotMarketData(spot_client(observer=observer), priority=priority)
+
+
+def usdm_market_data(
+    *, observer: CallObserver | None = None, priority: Priority = Priority.READ
+) -> BinanceUsdmMarketData:
+    """The MarketData port of the configured USD-M venue. One per thread."""
+    return BinanceUsdmMarketData(usdm_client(observer=observer), priority=priority)
+
+
+def market_data_of(market: str, *, priority: Priority = Priority.READ) -> BinanceSpotMarketData:
+    """The MarketData port of a market, `spot` or `usdm`."""
+    return usdm_market_data(priority=priority) if market == "usdm" else spot_market_data(priority=priority)

@@ -1,4 +1,4 @@
-"""Storing the latest top of book."""
+"""Storing the latest top of book, and of USD-M the latest mark price."""
 
 from __future__ import annotations
 
@@ -28,6 +28,22 @@ WHERE excluded.received_at >= q.received_at
 """
 
 
+# A contract without a book yet has no freshness of a book either: the row begins with the oldest time there is.
+_UPSERT_MARKS = """
+INSERT INTO universe_quote AS q (
+    instrument_id, mark_price, index_price, funding_rate, next_funding_at, mark_received_at,
+    bid_quantity, ask_quantity, received_at)
+SELECT r.*, 0, 0, to_timestamp(0) FROM unnest(
+    %s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::timestamptz[], %s::timestamptz[]) AS r
+ORDER BY 1
+ON CONFLICT (instrument_id) DO UPDATE SET
+    mark_price = excluded.mark_price, index_price = excluded.index_price,
+    funding_rate = excluded.funding_rate, next_funding_at = excluded.next_funding_at,
+    mark_received_at = excluded.mark_received_at
+WHERE q.mark_received_at IS NULL OR excluded.mark_received_at >= q.mark_received_at
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class QuoteUpdate:
     """One top of book; an empty side is None. `received_at` is wall time, `market_time` the venue's."""
@@ -40,6 +56,57 @@ class QuoteUpdate:
     received_at: datetime
     last_price: Decimal | None = None
     market_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MarkUpdate:
+    """One mark price with the funding it leads to; `received_at` is wall time, `next_funding_at` the venue's."""
+
+    instrument_id: int
+    mark: Decimal
+    index: Decimal
+    funding_rate: Decimal
+    next_funding_at: datetime | None
+    received_at: datetime
+
+
+def marks_store(batch: Sequence[MarkUpdate]) -> int:
+    """Overwrite the mark prices of many instruments in one statement; the newest received wins.
+
+    Raises
+    ------
+    ValueError : a price that is not positive and finite, or a rate that is not finite.
+    """
+    newest: dict[int, MarkUpdate] = {}
+    for update in batch:
+        for name, price in (("mark price", update.mark), ("index price", update.index)):
+            if not (price.is_finite() and price > 0):
+                raise ValueError(
+                    f"instrument {update.instrument_id}: expected a positive {name}, was {price}"
+                )
+        if not update.funding_rate.is_finite():
+            raise ValueError(f"instrument {update.instrument_id}: funding rate {update.funding_rate}")
+        known = newest.get(update.instrument_id)
+        if known is None or update.received_at >= known.received_at:
+            newest[update.instrument_id] = update
+    if not newest:
+        return 0
+    rows = list(newest.values())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _UPSERT_MARKS,
+            [
+                [r.instrument_id for r in rows],
+                [r.mark for r in rows],
+                [r.index for r in rows],
+                [r.funding_rate for r in rows],
+                [r.next_funding_at for r in rows],
+                [r.received_at for r in rows],
+            ],
+        )
+        written = int(cursor.rowcount)
+    MARKET_DATA_EVENTS.labels(source="stream", type="mark").inc(written)
+    return written
 
 
 def quotes_store(batch: Sequence[QuoteUpdate]) -> int:

@@ -16,12 +16,14 @@ from universe.adapters.binance import Priority
 from universe.models import Bar, Instrument, Quote, StreamState
 from universe.selectors import bar_latest_open_time, bars_recent, quote_get, quotes_by_symbol
 from universe.services import (
+    MarkUpdate,
     PostgresBackoffStore,
     QuoteUpdate,
     bars_backfill,
     bars_gaps,
     bars_prune,
     bars_store,
+    marks_store,
     quotes_store,
     stream_connected,
     stream_disconnected,
@@ -158,3 +160,33 @@ def test_a_stream_gap_lasts_from_the_last_message_until_it_is_back_filled(db: No
     assert not stream_gap_closed(name=name, since=NOW)
     assert stream_gap_closed(name=name, since=heard)
     assert StreamState.objects.get(name=name).gap_since is None
+
+
+def mark(instrument: Instrument, price: str, second: int) -> MarkUpdate:
+    return MarkUpdate(
+        instrument.pk,
+        Decimal(price),
+        Decimal(price),
+        Decimal("0.0001"),
+        NOW + timedelta(hours=8),
+        NOW + timedelta(seconds=second),
+    )
+
+
+def test_the_newest_mark_price_stands_beside_the_book_and_does_not_make_it_fresh(
+    bitcoin: Instrument,
+) -> None:
+    assert marks_store([mark(bitcoin, "100", 1), mark(bitcoin, "101", 2)]) == 1
+    row = Quote.objects.get(instrument=bitcoin)
+    assert (row.mark_price, row.funding_rate, row.bid) == (101, Decimal("0.0001"), None)
+    assert row.received_at.year == 1970, "no book was heard yet"
+    assert marks_store([mark(bitcoin, "99", 1)]) == 0
+    quotes_store([QuoteUpdate(bitcoin.pk, Decimal(98), Decimal(1), Decimal(102), Decimal(1), NOW)])
+    row.refresh_from_db()
+    assert (row.mark_price, row.bid, row.received_at) == (101, 98, NOW)
+
+
+@pytest.mark.parametrize("price", ["0", "-1", "NaN"])
+def test_a_mark_price_that_is_none_is_refused(bitcoin: Instrument, price: str) -> None:
+    with pytest.raises(ValueError, match="mark price"):
+        marks_store([mark(bitcoin, price, 1)])

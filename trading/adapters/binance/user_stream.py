@@ -1,113 +1,151 @@
-"""The spot user stream over the WebSocket API, re-subscribed on every connection.
+"""A user stream that stays up: back-off, and a new connection before the old one reaches the venue's limit.
 
-python-binance never subscribes again after its connection drops, so this is a small client of our own. Whoever
-consumes it reconciles after every `Connected`: what was missed while it was down is never sent again.
+Whoever consumes it reconciles after every `Connected`: what was missed while it was down is never sent again. While a
+connection is renewed both are read, so some events come twice; they are told apart by their content.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import json
 import random
 import time
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final, Protocol
 
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from trading.domain.errors import VenueError
 from universe.adapters.binance.events import Connected, Disconnected
 
 log = structlog.get_logger(__name__)
 
-CONNECT_TIMEOUT_S: Final = 10.0
-ANSWER_TIMEOUT_S: Final = 10.0
 RENEW_AFTER_S: Final = 23 * 3600.0
+LINGER_S: Final = 2.0
 BACKOFF_MAX_S: Final = 15.0
+_RENEWAL_RETRY_S: Final = 30.0
 
 
-class SubscriptionRefused(Exception):
-    """The venue refused the subscription; the message has its code and words."""
+class LinkEnded(Exception):
+    """A connection is of no more use; the message says why."""
+
+
+LINK_FAILURES: Final = (OSError, TimeoutError, WebSocketException, VenueError, LinkEnded)
+
+
+class UserLink(Protocol):
+    """One subscribed connection."""
+
+    heard_at: float
+
+    def events(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield events until the connection ends, by one of LINK_FAILURES or by returning."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+UserEvent = Connected | Disconnected | dict[str, Any]
 
 
 class UserStream:
     """One account's events: `async for item in stream.events()` yields Connected, Disconnected and event dicts."""
 
-    def __init__(self, url: str, *, api_key: str, api_secret: str, streams: tuple[str, ...] = ()) -> None:
-        self._url = url
-        self._api_key = api_key
-        self._secret = api_secret.encode()
-        self._streams = streams
-        self._connections = 0
-        self.heard_at = time.monotonic()
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[UserLink]],
+        *,
+        renew_after_s: float = RENEW_AFTER_S,
+        linger_s: float = LINGER_S,
+    ) -> None:
+        self._connect = connect
+        self._renew_after_s = renew_after_s
+        self._linger_s = linger_s
+        self._queue: asyncio.Queue[UserEvent] = asyncio.Queue()
+        self._link: UserLink | None = None
+        self.connections = 0
 
-    async def events(self) -> AsyncIterator[Connected | Disconnected | dict[str, Any]]:
+    @property
+    def heard_at(self) -> float:
+        """When the other side was last known to be there, by `time.monotonic`."""
+        return self._link.heard_at if self._link is not None else float("-inf")
+
+    async def events(self) -> AsyncIterator[UserEvent]:
         """Yield for ever; the network's failures become Disconnected items."""
+        keeper = asyncio.create_task(self._keep())
+        try:
+            while True:
+                getting = asyncio.create_task(self._queue.get())
+                await asyncio.wait({getting, keeper}, return_when=asyncio.FIRST_COMPLETED)
+                if not getting.done():
+                    getting.cancel()
+                    keeper.result()  # a defect of ours: raised here rather than waited for
+                yield getting.result()
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+
+    async def _keep(self) -> None:
         failures = 0
         while True:
             try:
-                async with connect(
-                    self._url,
-                    open_timeout=CONNECT_TIMEOUT_S,
-                    ping_interval=10,
-                    ping_timeout=10,
-                    close_timeout=2,
-                    compression=None,
-                    proxy=None,
-                ) as socket:
-                    await self._subscribe(socket)
-                    failures = 0
-                    self._connections += 1
-                    self.heard_at = time.monotonic()
-                    yield Connected(time.time_ns(), self._connections, self._streams)
-                    async for event in self._read(socket):
-                        yield event
-                reason = "closed for renewal"
-            except (OSError, TimeoutError, WebSocketException, SubscriptionRefused) as error:
+                link = await self._connect()
+            except LINK_FAILURES as error:
                 reason = f"{type(error).__name__}: {error}"
+            else:
+                failures = 0
+                self.connections += 1
+                await self._queue.put(Connected(time.time_ns(), self.connections, ()))
+                reason = await self._follow(link)
             log.warning("user_stream_ended", reason=reason)
-            yield Disconnected(time.time_ns(), reason)
+            await self._queue.put(Disconnected(time.time_ns(), reason))
             failures += 1
             await asyncio.sleep(min(BACKOFF_MAX_S, 0.25 * 2**failures) * random.uniform(0.5, 1.0))
 
-    async def _subscribe(self, socket: ClientConnection) -> None:
-        params: dict[str, Any] = {
-            "apiKey": self._api_key,
-            "timestamp": time.time_ns() // 1_000_000,
-            "recvWindow": 10_000,
-        }
-        text = "&".join(f"{name}={params[name]}" for name in sorted(params))
-        params["signature"] = hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
-        await socket.send(
-            json.dumps({"id": "subscribe", "method": "userDataStream.subscribe.signature", "params": params})
-        )
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+    async def _follow(self, link: UserLink) -> str:
+        """Read a connection, and the ones that renew it, until one ends. Returns why."""
+        reader = asyncio.create_task(self._read(link))
+        try:
+            renew_at = self._next_renewal()
             while True:
-                answer = json.loads(await socket.recv())
-                if answer.get("id") == "subscribe":
-                    break
-        if answer.get("status") != 200:
-            error = answer.get("error", {})
-            raise SubscriptionRefused(f"{error.get('code')} {error.get('msg')}")
+                self._link = link
+                await asyncio.wait({reader}, timeout=max(0.0, renew_at - time.monotonic()))
+                if reader.done():
+                    return reader.result()
+                try:
+                    fresh = await self._connect()
+                except LINK_FAILURES as error:
+                    log.warning("user_stream_not_renewed", error=str(error)[:200])
+                    renew_at = time.monotonic() + min(_RENEWAL_RETRY_S, self._renew_after_s)
+                    continue
+                old_reader, old = reader, link
+                link, reader = fresh, asyncio.create_task(self._read(fresh))
+                self.connections += 1
+                # What is on its way over the old connection still arrives there.
+                await asyncio.wait({old_reader}, timeout=self._linger_s)
+                await _end(old_reader, old)
+                renew_at = self._next_renewal()
+        finally:
+            self._link = None
+            await _end(reader, link)
 
-    async def _read(self, socket: ClientConnection) -> AsyncIterator[dict[str, Any]]:
-        renew_at = time.monotonic() + RENEW_AFTER_S * random.uniform(0.95, 1.0)
-        while time.monotonic() < renew_at:
-            try:
-                async with asyncio.timeout(5):
-                    text = await socket.recv()
-            except TimeoutError:
-                # The protocol's own pings prove that the other side is there; silence alone is normal.
-                self.heard_at = time.monotonic()
-                continue
-            self.heard_at = time.monotonic()
-            message = json.loads(text)
-            event = message.get("event")
-            if not isinstance(event, dict):
-                continue
-            if event.get("e") in ("eventStreamTerminated", "serverShutdown"):
-                return
-            yield event
+    def _next_renewal(self) -> float:
+        # Jitter keeps several processes from renewing in the same second.
+        return time.monotonic() + self._renew_after_s * random.uniform(0.95, 1.0)
+
+    async def _read(self, link: UserLink) -> str:
+        try:
+            async for event in link.events():
+                await self._queue.put(event)
+        except LINK_FAILURES as error:
+            return f"{type(error).__name__}: {error}"
+        return "ended by the venue"
+
+
+async def _end(reader: asyncio.Task[str], link: UserLink) -> None:
+    reader.cancel()
+    # wait, not await: the reader's own end is of no interest, but our caller's cancellation must pass.
+    await asyncio.wait({reader})
+    await link.close()

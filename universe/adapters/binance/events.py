@@ -58,6 +58,18 @@ class TradeEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkPriceEvent:
+    """USD-M: the price margins are judged by, and what the running interval would pay; times are market time."""
+
+    symbol: str
+    mark: Decimal
+    index: Decimal
+    funding_rate: Decimal
+    next_funding_ms: int
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Connected:
     """Every stream is subscribed; what happened before this moment may be missing.
 
@@ -86,7 +98,7 @@ class SubscriptionRefused:
     message: str
 
 
-MarketEvent = KlineEvent | BookTickerEvent | TradeEvent
+MarketEvent = KlineEvent | BookTickerEvent | TradeEvent | MarkPriceEvent
 StreamEvent = MarketEvent | Connected | Disconnected | SubscriptionRefused
 
 
@@ -125,6 +137,16 @@ def parse_market_event(data: Mapping[str, Any], received_ns: int) -> MarketEvent
             quantity=decimal_of(str(data["q"])),
             trade_time_ms=int(data["T"]),
             buyer_is_maker=data["m"] is True,
+            received_ns=received_ns,
+        )
+    if kind == "markPriceUpdate":
+        return MarkPriceEvent(
+            symbol=str(data["s"]),
+            mark=decimal_of(str(data["p"])),
+            index=decimal_of(str(data["i"])),
+            # A contract that pays no funding has an empty rate and no time.
+            funding_rate=decimal_of(str(data.get("r") or 0)),
+            next_funding_ms=int(data.get("T") or 0),
             received_ns=received_ns,
         )
     # Spot's bookTicker has no event name; futures' says it.

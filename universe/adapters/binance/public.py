@@ -1,4 +1,4 @@
-"""Public spot market data over REST: reads only, so a failure may be retried."""
+"""Public market data over REST, of spot and of USD-M: reads only, so a failure may be retried."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from trading.domain.clock import interval_ns, ns_to_ms
 from trading.domain.errors import VenueUnavailable
@@ -60,6 +60,8 @@ def parse_book_ticker(entry: Mapping[str, Any]) -> BookTicker:
 class BinanceSpotMarketData:
     """The MarketData port over `SpotClient`; one instance per thread."""
 
+    ROOT: ClassVar[str] = "/api/v3"
+
     def __init__(
         self,
         client: SpotClient,
@@ -75,7 +77,7 @@ class BinanceSpotMarketData:
 
     def server_time_ms(self) -> int:
         """The venue's wall clock."""
-        return int(self._get("/api/v3/time", {})["serverTime"])
+        return int(self._get(f"{self.ROOT}/time", {})["serverTime"])
 
     def exchange_info(self) -> Mapping[str, Any]:
         """The answer of `exchangeInfo` as sent.
@@ -84,7 +86,7 @@ class BinanceSpotMarketData:
         ------
         VenueUnavailable : no usable answer.
         """
-        info = self._get("/api/v3/exchangeInfo", {})
+        info = self._get(f"{self.ROOT}/exchangeInfo", {})
         if not isinstance(info, dict) or not isinstance(info.get("symbols"), list):
             raise VenueUnavailable(None, "exchangeInfo without a list of symbols")
         return info
@@ -130,11 +132,11 @@ class BinanceSpotMarketData:
 
     def book_ticker(self, symbol: str) -> BookTicker:
         """The top of one book."""
-        return parse_book_ticker(self._get("/api/v3/ticker/bookTicker", {"symbol": symbol}))
+        return parse_book_ticker(self._get(f"{self.ROOT}/ticker/bookTicker", {"symbol": symbol}))
 
     def book_tickers(self) -> list[BookTicker]:
         """The top of every book."""
-        return [parse_book_ticker(entry) for entry in self._get("/api/v3/ticker/bookTicker", {})]
+        return [parse_book_ticker(entry) for entry in self._get(f"{self.ROOT}/ticker/bookTicker", {})]
 
     def _klines_page(
         self, symbol: str, interval: str, start_ms: int | None, end_ms: int | None, limit: int
@@ -142,7 +144,7 @@ class BinanceSpotMarketData:
         params = {
             "symbol": symbol, "interval": interval, "startTime": start_ms, "endTime": end_ms, "limit": limit,
         }  # fmt: skip
-        rows = self._get("/api/v3/klines", params)
+        rows = self._get(f"{self.ROOT}/klines", params)
         try:
             bars = [parse_kline(row) for row in rows]
         except (ValueError, TypeError) as error:
@@ -163,3 +165,9 @@ class BinanceSpotMarketData:
                 backoff = _BASE_DELAY_S * 2**attempt * (0.5 + self._rng.random())
                 self._sleep(max(backoff, wait or 0.0))
         raise AssertionError("the loop returns or raises")
+
+
+class BinanceUsdmMarketData(BinanceSpotMarketData):
+    """The same over `UsdmClient`: both markets answer alike, on paths and with weights of their own."""
+
+    ROOT: ClassVar[str] = "/fapi/v1"

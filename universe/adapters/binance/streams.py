@@ -23,6 +23,7 @@ from universe.adapters.binance.events import (
     Disconnected,
     KlineEvent,
     MarketEvent,
+    MarkPriceEvent,
     StreamEvent,
     SubscriptionRefused,
     TradeEvent,
@@ -46,8 +47,9 @@ def stream_name(symbol: str, kind: str) -> str:
 
 
 class MarketStream:
-    """One logical subscription to a set of spot streams over one (while renewing: two) connections.
+    """One logical subscription to a set of streams over one (while renewing: two) connections.
 
+    Of spot by default; `root` names another address, such as one of the roots USD-M splits its streams over.
     Use from one event loop: `async for event in stream.events()`. `add` and `remove` change the set at
     any time. A renewal overlaps, so it yields no Disconnected; what both connections deliver is given
     once. After a Disconnected the consumer back-fills.
@@ -58,13 +60,14 @@ class MarketStream:
         endpoints: Endpoints,
         streams: Iterable[str] = (),
         *,
+        root: str | None = None,
         stale_after_s: float = STALE_AFTER_S,
         max_age_s: float = MAX_AGE_S,
         backoff_first_s: float = BACKOFF_FIRST_S,
         clock_ns: Callable[[], int] = time.time_ns,
         rng: random.Random | None = None,
     ) -> None:
-        self._url = f"{endpoints.spot_streams}/stream"
+        self._url = f"{root or endpoints.spot_streams}/stream"
         self._wanted: dict[str, None] = dict.fromkeys(streams)
         self._check_size()
         self._stale_after_s = stale_after_s
@@ -228,6 +231,8 @@ class MarketStream:
                 key, number = (event.symbol, "book"), event.update_id
             case TradeEvent():
                 key, number = (event.symbol, "trade"), event.trade_id
+            case MarkPriceEvent():
+                return True  # the newest overwrites, whichever connection it came by
             case KlineEvent():
                 # Open updates of one bar repeat by nature; its closing message comes once.
                 key, number = (event.symbol, event.interval), event.open_time_ms * 2 + int(event.closed)

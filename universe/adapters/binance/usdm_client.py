@@ -6,6 +6,7 @@ from typing import Any
 
 from universe.adapters.binance.clients import SpotClient
 from universe.adapters.binance.endpoints import Endpoints
+from universe.adapters.binance.treasury import Priority
 
 
 class UsdmClient(SpotClient):
@@ -13,6 +14,10 @@ class UsdmClient(SpotClient):
 
     def __init__(self, endpoints: Endpoints, *, venue: str = "binance-usdm", **options: Any) -> None:
         super().__init__(endpoints, venue=venue, **options)
+
+    def keyed_request(self, method: str, path: str) -> Any:
+        """A call that carries the API key and no signature: the venue's listen keys. Raises as `signed_request`."""
+        return self._send(method, self._address(path), {}, signed=False, priority=Priority.READ)
 
     def _address(self, path: str) -> str:
         if not path.startswith(("/fapi/", "/futures/")):

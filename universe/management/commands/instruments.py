@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.errors import VenueError
-from universe.services import instruments_sync, spot_market_data, venue_ensure
+from universe.services import instruments_sync, market_data_of, venue_ensure
 
 EXAMPLES = """example:
   manage.py instruments sync
@@ -30,12 +30,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="sync")
         sync = verbs.add_parser("sync", help="store what exchangeInfo says and print what changed")
+        sync.add_argument("--market", choices=("spot", "usdm"), default="spot")
         sync.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            venue = venue_ensure(market="spot", environment=settings.BINANCE_ENV)
-            result = instruments_sync(venue, spot_market_data())
+            venue = venue_ensure(market=options["market"], environment=settings.BINANCE_ENV)
+            result = instruments_sync(venue, market_data_of(options["market"]))
         except (VenueError, ApplicationError) as error:
             self.stderr.write(f"sync failed, nothing was changed: {error}")
             sys.exit(1)

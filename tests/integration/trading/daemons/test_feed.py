@@ -14,25 +14,26 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
 from nautilus_site.common.errors import ApplicationError
+from trading.adapters.binance import user_stream
 from trading.daemons import market_feed
 from trading.daemons import user_feed as module
 from trading.daemons.user_feed import UserFeed
 from trading.models import ReconcileRun, VenueEvent
 from trading.services import venue_events
 from universe.adapters.binance.events import Connected, Disconnected
+from universe.models import StreamState
 
 if TYPE_CHECKING:
     from tests.factories.trading import Desk
 
 
 class Script:
-    """A user stream that yields what a test wrote down, one script per connection key."""
+    """A user stream that yields what a test wrote down, one script per connection."""
 
     items: list[Any] = []
-    keys: list[str] = []
 
-    def __init__(self, url: str, *, api_key: str, api_secret: str) -> None:
-        self.keys.append(api_key)
+    def __init__(self, connect: Any) -> None:
+        self.connect = connect
         self.heard_at = time.monotonic()
 
     async def events(self) -> AsyncIterator[Any]:
@@ -41,19 +42,26 @@ class Script:
         await asyncio.sleep(3600)
 
 
+class InCharge:
+    """A charge that a test gives and takes."""
+
+    def __init__(self, is_held: bool = True) -> None:
+        self.is_held = is_held
+
+
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> type[Script]:
-    Script.items, Script.keys = [], []
+    Script.items = []
     monkeypatch.setattr(module, "UserStream", Script)
     monkeypatch.setattr(module, "STORE_RETRY_S", 0.02)
-    monkeypatch.setattr(module, "KEY_RETRY_S", 0.02)
     monkeypatch.setattr(module, "credential_open", lambda **_: ("key-1", "secret"))
     return Script
 
 
-async def follow(desk: Desk, until: Any) -> None:
+async def follow(desk: Desk, until: Any, *, charge: InCharge | None = None) -> UserFeed:
     """Run the user stream of the account until something is true."""
-    task = asyncio.create_task(UserFeed(desk.account).run())
+    feed = UserFeed(desk.account, charge or InCharge())
+    task = asyncio.create_task(feed.run())
     try:
         async with asyncio.timeout(10):
             while not await sync_to_async(until)():
@@ -62,6 +70,7 @@ async def follow(desk: Desk, until: Any) -> None:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+    return feed
 
 
 async def test_events_are_stored_before_anything_is_made_of_them(
@@ -104,7 +113,7 @@ async def test_the_event_loop_goes_on_while_the_database_is_slow(
 
     monkeypatch.setattr(module, "venue_event_store", slow)
     script.items = [{"e": "x", "E": 1}]
-    task = asyncio.create_task(UserFeed(shared_desk.account).run())
+    task = asyncio.create_task(UserFeed(shared_desk.account, InCharge()).run())
     longest = 0.0
     async with asyncio.timeout(5):
         while not in_store.is_set():
@@ -120,19 +129,47 @@ async def test_the_event_loop_goes_on_while_the_database_is_slow(
     await sync_to_async(lambda: None)()
 
 
-async def test_a_key_that_was_rotated_takes_over_at_the_next_connection(
-    shared_desk: Desk, script: type[Script], monkeypatch: pytest.MonkeyPatch
+async def test_a_process_that_stands_by_stores_events_and_says_nothing_of_the_stream(
+    shared_desk: Desk, script: type[Script]
 ) -> None:
-    script.items = [Connected(time.time_ns(), 1, ()), Disconnected(time.time_ns(), "closed")]
-    opened = iter([("key-1", "s")])
-    monkeypatch.setattr(module, "credential_open", lambda **_: next(opened, ("key-2", "s")))
-    await follow(shared_desk, lambda: script.keys == ["key-1", "key-2"])
+    script.items = [Connected(time.time_ns(), 1, ()), {"e": "executionReport", "E": 1}]
+    charge = InCharge(is_held=False)
+    feed = await follow(shared_desk, lambda: VenueEvent.objects.count() == 1, charge=charge)
+    assert not await StreamState.objects.filter(name=f"user:{shared_desk.account.name}").aexists()
+    assert not await ReconcileRun.objects.filter(trigger="gap").aexists()
+    charge.is_held = True
+    await feed.take_over()
+    state = await StreamState.objects.aget(name=f"user:{shared_desk.account.name}")
+    assert state.connected_at is not None
+    assert await ReconcileRun.objects.filter(trigger="gap").acount() == 1
 
 
-async def test_an_account_without_a_key_waits_for_one_and_ends_nothing(
-    shared_desk: Desk, script: type[Script], monkeypatch: pytest.MonkeyPatch
+async def test_taking_over_without_a_connection_shows_the_stream_as_down(
+    shared_desk: Desk, script: type[Script]
 ) -> None:
-    answers: list[Any] = [ApplicationError("NO_CREDENTIAL", "none"), ("key-3", "s")]
+    script.items = [Connected(time.time_ns(), 1, ()), Disconnected(time.time_ns(), "closed"), {"e": "x"}]
+    feed = await follow(shared_desk, lambda: VenueEvent.objects.count() == 1, charge=InCharge(is_held=False))
+    await feed.take_over()
+    state = await StreamState.objects.aget(name=f"user:{shared_desk.account.name}")
+    assert state.connected_at is None
+    assert state.gap_since is not None
+
+
+async def test_two_processes_that_hear_the_same_store_it_once(
+    shared_desk: Desk, script: type[Script]
+) -> None:
+    events = [{"e": "executionReport", "E": number, "T": number} for number in range(4)]
+    script.items = [*events, *reversed(events), {"e": "end"}]
+    await follow(shared_desk, lambda: VenueEvent.objects.filter(kind="end").exists())
+    assert await VenueEvent.objects.filter(kind="executionReport").acount() == 4
+
+
+async def test_the_key_in_force_is_taken_for_every_connection(
+    shared_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rotated key takes over at the next connection; an account without one waits and ends nothing."""
+    answers: list[Any] = [ApplicationError("NO_CREDENTIAL", "none"), ("key-1", "s"), ("key-2", "s")]
+    opened: list[str] = []
 
     def open_key(**_: Any) -> tuple[str, str]:
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
@@ -140,8 +177,14 @@ async def test_an_account_without_a_key_waits_for_one_and_ends_nothing(
             raise answer
         return answer  # type: ignore[no-any-return]
 
+    async def refuse(url: str, *, api_key: str, api_secret: str) -> Any:
+        opened.append(api_key)
+        raise OSError("refused")
+
     monkeypatch.setattr(module, "credential_open", open_key)
-    await follow(shared_desk, lambda: script.keys == ["key-3"])
+    monkeypatch.setattr(module.SpotLink, "open", refuse)
+    monkeypatch.setattr(user_stream, "BACKOFF_MAX_S", 0.01)
+    await follow(shared_desk, lambda: opened[:2] == ["key-1", "key-2"])
 
 
 def test_times_on_the_wire_become_times_with_a_zone() -> None:
