@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -93,6 +94,49 @@ def test_bars_closed_while_streaming_are_the_recorded_candles_to_the_last_digit(
     for row in rows:
         ours = tuple(Decimal(row[name]) for name in ("open", "high", "low", "close"))
         assert ours == history[int(row["time"])], row["time"]
+
+
+def test_the_session_and_the_backtest_of_its_bars_decide_the_same(platform: Platform) -> None:
+    # Several bars closed while it ran; each decision was made by a worker, from a memory kept in the database.
+    eventually(
+        lambda: len(platform.everything("/api/v1/decisions?strategy=moving_average")) >= 4 * len(SYMBOLS),
+        within_s=120,
+        what="four decisions of each symbol",
+    )
+    done = platform.command("parity", "moving_average", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {row["symbol"]: row for row in json.loads(done.stdout)["instances"]}
+    assert set(found) == set(SYMBOLS)
+    for symbol, row in found.items():
+        assert row["differences"] == [], symbol
+        assert row["same"] == row["compared"] >= 4, symbol
+        assert row["skipped"] == {}, symbol
+        result = {name: Decimal(value) for name, value in row["result"].items()}
+        parts = ("signal", "latency", "fill", "fee", "carried")
+        assert result["signal"] == 0
+        assert sum(result[name] for name in parts) == result["difference"]
+
+
+def test_workers_run_a_backtest_and_a_sweep_that_were_asked_for_by_http(platform: Platform) -> None:
+    candles = str(CANDLES / "BTCUSDT_1h.csv.gz")
+    imported = platform.command("klines", "import", candles, "--symbol", "BTCUSDT", "--interval", "1h")
+    assert imported.returncode == 0, imported.stderr
+    question = {"strategy": "moving_average", "symbol": "BTCUSDT", "interval": "1h"}
+    one = {**question, "params": {"fast": 20, "slow": 50}}
+    sweep = {**question, "grid": ["fast=10:30:10", "slow=50:100:50"], "end": "2022-01-01T00:00:00Z"}
+    asked = [platform.request("POST", "/api/v1/backtests", body) for body in (one, sweep)]
+    assert [answer.status for answer in asked] == [202, 202]
+
+    def over(uid: str) -> dict[str, Any] | None:
+        body = platform.get(f"/api/v1/backtests/{uid}").body
+        assert body["state"] not in ("failed", "canceled"), body["error"]
+        return body if body["state"] == "done" else None
+
+    jobs = [eventually(lambda a=a: over(a.body["id"]), within_s=120, what="the job's end") for a in asked]
+    words = ("backtest", "moving_average", "--symbol", "BTCUSDT", "--interval", "1h")
+    same = platform.command(*words, "--param", "fast=20", "slow=50", "--json")
+    assert json.loads(same.stdout)["equity_sha256"] == jobs[0]["figures"]["equity_sha256"]
+    assert (jobs[1]["done"], jobs[1]["figures"]["trials"]) == (6, 6)
 
 
 def test_a_person_logs_in_sees_equity_and_fills_move_and_halts(platform: Platform, chromium: Browser) -> None:

@@ -22,6 +22,10 @@ class Decision(models.Model):
     model = models.CharField(max_length=100, blank=True, help_text="family@version that decided, or empty")
     features = models.JSONField(default=dict)
     decided_at = models.DateTimeField()
+    warm_from_at = models.DateTimeField(
+        null=True,
+        help_text="open time of the first bar it remembers: with the bars since, it can be decided again",
+    )
 
     class Meta:
         ordering = ["-id"]

@@ -62,6 +62,9 @@ class StrategyInstance(models.Model):
     last_bar_at = models.DateTimeField(
         null=True, editable=False, help_text="open time of the last bar stepped"
     )
+    warm_from_at = models.DateTimeField(
+        null=True, editable=False, help_text="open time of the first bar its state was made from"
+    )
     target = models.FloatField(null=True, editable=False, help_text="the last desired exposure, -1 to 1")
 
     class Meta:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
 
-from trading.models import Decision
+from trading.domain.clock import interval_ns
+from trading.models import Decision, StrategyInstance
 from trading.selectors.notation import amount_text, utc_text
+from universe.domain.bars import BarRecord
+from universe.selectors import bars_since
 
 
 def decision_queryset() -> QuerySet[Decision]:
@@ -33,3 +37,13 @@ def decision_members(decision: Decision) -> dict[str, Any]:
         "features": decision.features,
         "decided_at": utc_text(decision.decided_at),
     }
+
+
+def decision_bars(instance: StrategyInstance, warm_from: datetime) -> list[BarRecord]:
+    """The stored bars from which the memory of an instance was made, and those after, without a hole."""
+    rows = bars_since(instance.instrument, instance.strategy.interval, warm_from)
+    step = interval_ns(instance.strategy.interval)
+    for at in range(1, len(rows)):
+        if rows[at].open_time_ns - rows[at - 1].open_time_ns != step:
+            return rows[:at]
+    return rows

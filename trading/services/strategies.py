@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -77,9 +78,7 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     except ParameterError as error:
         log.error("strategy_parameters_refused", strategy=row.name, error=str(error))
         return None
-    digest = hashlib.sha256(
-        json.dumps([row.kind, row.interval, parameters], sort_keys=True).encode()
-    ).hexdigest()
+    digest = parameters_digest(row, parameters)
     step_ns = interval_ns(row.interval)
     warm = (
         instance.state is not None
@@ -96,6 +95,7 @@ def strategy_step(*, instance_id: int) -> Decision | None:
         state = strategy.load(json.dumps(instance.state))
     else:
         fresh = _unbroken_tail(bars, step_ns)
+        instance.warm_from_at = ns_to_datetime(fresh[0].open_time_ns) if fresh else None
         try:
             state = strategy.initial(params)
         except ParameterError as error:
@@ -129,7 +129,7 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     instance.last_bar_at = ns_to_datetime(fresh[-1].open_time_ns)
     if wanted is not None:
         instance.target = wanted.target
-    instance.save(update_fields=["state", "parameters_digest", "last_bar_at", "target"])
+    instance.save(update_fields=["state", "parameters_digest", "last_bar_at", "target", "warm_from_at"])
     if decision is not None:
         enqueue_on_commit(
             "trading.tasks.plan_refresh",
@@ -155,11 +155,21 @@ def _check_servable(desired: Desired | None) -> None:
         raise ParameterError("protection", "protective orders are backtested, not yet placed live")
 
 
+def parameters_digest(row: Strategy, parameters: Mapping[str, Any]) -> str:
+    """Name what decides: a decision of other code, interval or parameters has another key."""
+    text = json.dumps([row.kind, row.interval, parameters], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def decision_key(instance: StrategyInstance, digest: str, close_ns: int) -> str:
+    """Return the key of the decision about the bar that closes at `close_ns`."""
+    place = f"{instance.account.name}:{instance.instrument.symbol}"
+    return decision_id(instance.strategy.name, digest[:12], place, close_ns)
+
+
 def _decide(instance: StrategyInstance, bar: BarRecord, desired: Desired, digest: str) -> Decision:
     row = instance.strategy
-    key = decision_id(
-        row.name, digest[:12], f"{instance.account.name}:{instance.instrument.symbol}", bar.close_time_ns
-    )
+    key = decision_key(instance, digest, bar.close_time_ns)
     decision, created = Decision.objects.get_or_create(
         instance=instance,
         bar_open_at=ns_to_datetime(bar.open_time_ns),
@@ -172,6 +182,7 @@ def _decide(instance: StrategyInstance, bar: BarRecord, desired: Desired, digest
             "features": dict(desired.features),
             "model": model_name(row),
             "decided_at": now(),
+            "warm_from_at": instance.warm_from_at,
         },
     )
     if created:

@@ -1,4 +1,4 @@
-from universe.selectors.bars import bar_latest_open_time, bar_open_times, bars_recent
+from universe.selectors.bars import bar_latest_open_time, bar_open_times, bars_recent, bars_since
 from universe.selectors.instruments import instrument_get, instruments_listed, instruments_tradable
 from universe.selectors.kline_files import kline_file_get, kline_files_listed
 from universe.selectors.quotes import quote_get, quotes_by_symbol
@@ -8,6 +8,7 @@ __all__ = [
     "bar_latest_open_time",
     "bar_open_times",
     "bars_recent",
+    "bars_since",
     "instrument_get",
     "instruments_listed",
     "instruments_tradable",

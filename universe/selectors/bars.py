@@ -33,6 +33,15 @@ def bars_recent(
     ]
 
 
+def bars_since(instrument: Instrument, interval: str, since: datetime) -> list[BarRecord]:
+    """Return the closed bars that opened at or after `since`, ascending."""
+    rows = Bar.objects.filter(instrument=instrument, interval=interval, open_time__gte=since)
+    return [
+        BarRecord(datetime_to_ns(row[0]), datetime_to_ns(row[1]), *row[2:])
+        for row in rows.order_by("open_time").values_list(*_FIELDS)
+    ]
+
+
 def bar_latest_open_time(instrument: Instrument, interval: str) -> datetime | None:
     """Return the open time of the newest closed bar, or None when there is none."""
     return (
