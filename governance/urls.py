@@ -8,6 +8,7 @@ from governance.views.about import About
 from governance.views.approvals import Approvals
 from governance.views.blotter import Blotter
 from governance.views.command_center import CommandCenter
+from governance.views.models import Models
 from governance.views.ops import Ops
 from governance.views.page import Page, PageState
 from governance.views.risk import Risk
@@ -16,6 +17,7 @@ _PAGES: tuple[tuple[str, type[Page]], ...] = (
     ("", CommandCenter),
     ("orders/", Blotter),
     ("risk/", Risk),
+    ("models/", Models),
     ("approvals/", Approvals),
     ("ops/", Ops),
     ("about/", About),

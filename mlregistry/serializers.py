@@ -110,6 +110,7 @@ class StageChangeSerializer(serializers.Serializer[Any]):
 class ModelDetailSerializer(ModelVersionSerializer):
     """A registered model with its lineage and every change of stage."""
 
+    portrait = serializers.JSONField(help_text="states, transition matrix, dwell times, features per state")
     lineage = serializers.JSONField()
     stages = StageChangeSerializer(many=True)
 

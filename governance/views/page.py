@@ -24,6 +24,7 @@ PAGES = (
     ("command-center", "Command Center"),
     ("orders", "Blotter"),
     ("risk", "Risk"),
+    ("models", "Models"),
     ("approvals", "Approvals"),
     ("ops", "Operations"),
     ("about", "About"),
@@ -45,6 +46,7 @@ ALL_TOPICS = (
     "approvals",
     "prices",
     "incidents",
+    "models",
 )
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from mlregistry.domain.stages import Stage
 from mlregistry.models import ModelFamily, ModelVersion, StageChange, TrainingRun
+from mlregistry.selectors.artefacts import artefact_loaded, portrait
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import NotFound
 from trading.models import ServingHeartbeat
@@ -64,6 +66,7 @@ def version_detail(version: ModelVersion) -> dict[str, Any]:
     """A version with its lineage and every change of its stage."""
     return {
         **version_members(version),
+        "portrait": portrait(artefact_loaded(version.digest)),
         "lineage": version.lineage,
         "stages": [stage_members(change) for change in version.stage_changes.order_by("id")],
     }
@@ -162,8 +165,8 @@ def champion_at(family: ModelFamily, moment: datetime) -> ModelVersion | None:
     changes = StageChange.objects.filter(version__family=family, at__lte=moment).order_by("id")
     champion: int | None = None
     for version_id, before, after in changes.values_list("version_id", "from_stage", "to_stage"):
-        if after == "champion":
+        if after == Stage.CHAMPION:
             champion = version_id
-        elif before == "champion" and version_id == champion:
+        elif before == Stage.CHAMPION and version_id == champion:
             champion = None
     return None if champion is None else version_get(champion)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from mlregistry.models import ModelArtefact
+from mlregistry.selectors.artefacts import artefact_recorded
 from nautilus_site.common.clock import now
 
 if TYPE_CHECKING:  # numpy comes with the first model, not with every web process
@@ -52,7 +53,7 @@ def artefact_place(digest: str) -> Path:
     if folder.is_dir():
         store.read(digest)
         return folder
-    return store.write(_recorded(digest))
+    return store.write(artefact_recorded(digest))
 
 
 def artefact_verify(digest: str) -> Artefact:
@@ -64,19 +65,9 @@ def artefact_verify(digest: str) -> Artefact:
     """
     from trading.domain.regime.artefact import decode
 
-    encoded = _recorded(digest)
+    encoded = artefact_recorded(digest)
     artefact = decode(encoded.document, encoded.arrays, digest)
     store = artefact_store()
     if (store.root / digest).is_dir():
         store.read(digest)
     return artefact
-
-
-def _recorded(digest: str) -> EncodedArtefact:
-    from trading.domain.regime.artefact import EncodedArtefact
-    from trading.domain.regime.errors import ArtefactRefused
-
-    row = ModelArtefact.objects.filter(digest=digest).first()
-    if row is None:
-        raise ArtefactRefused(f"no model {digest[:12]} is registered")
-    return EncodedArtefact(bytes(row.document), bytes(row.arrays), digest)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mlregistry.models import ModelVersion
+from mlregistry.selectors.artefacts import artefact_loaded
 from nautilus_site.common.errors import ApplicationError, NotFound
 from trading.domain.clock import interval_ns, ns_to_datetime
 from trading.selectors.notation import utc_text
@@ -13,7 +13,6 @@ from universe.models import Instrument
 from universe.selectors import bars_recent
 
 if TYPE_CHECKING:
-    from trading.domain.regime.artefact import Artefact
     from universe.domain.bars import BarRecord
 
 LONGEST = 1500
@@ -34,7 +33,7 @@ def model_infer(version: ModelVersion, *, bars: int) -> dict[str, Any]:
     from trading.domain.regime.filter import filter_series
     from trading.domain.regime.model import RegimeModel
 
-    artefact = _loaded(version.digest)
+    artefact = artefact_loaded(version.digest)
     model = artefact.model
     if not isinstance(model, RegimeModel):
         raise ApplicationError("TWO_CLOCK_MODEL", "inference over the API is for flat models")
@@ -69,13 +68,6 @@ def model_infer(version: ModelVersion, *, bars: int) -> dict[str, Any]:
         },
         "log_score": round(float(scores[-1]), 9),
     }
-
-
-@lru_cache(maxsize=32)
-def _loaded(digest: str) -> Artefact:
-    from mlregistry.services.artefacts import artefact_verify
-
-    return artefact_verify(digest)  # a digest fixes the content: what was checked once stays checked
 
 
 def _bars(version: ModelVersion, count: int) -> list[BarRecord]:

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from mlregistry.domain.asked import asked_clean, recipe_of
+from mlregistry.domain.stages import Stage
 from mlregistry.models import ModelVersion, TrainingRun, TrainingStudy
 from mlregistry.services.register import family_ensure, version_register
 from nautilus_site.common.clock import now
@@ -180,7 +181,7 @@ def _train(run: TrainingRun) -> TrainedModel:
     progress = _Progress(run)
     if isinstance(recipe, HierarchicalRecipe):
         return train_hierarchical(bars, recipe, source, progress=progress)
-    champion = ModelVersion.objects.filter(family=run.family, stage="champion").first()
+    champion = ModelVersion.objects.filter(family=run.family, stage=Stage.CHAMPION).first()
     return train_hmm(
         bars,
         recipe,

@@ -108,4 +108,5 @@ export const STATUS_TONE = {
   DENIED: "warn", REJECTED: "bad", EXPIRED: "", CANCELED: "", ABSENT: "warn", RELEASED: "",
   pending: "warn", applied: "good", approved: "good", rejected: "bad", expired: "", void: "",
   closed: "good", open: "bad", half_open: "warn", clean: "good", repaired: "warn", divergent: "bad", failed: "bad",
+  queued: "", running: "accent", done: "good", canceled: "",
 };

@@ -1,0 +1,71 @@
+"""Models, training and who serves what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from governance.selectors.shell import shell_state
+from mlregistry.domain.stages import Stage
+from mlregistry.selectors.versions import (
+    run_members,
+    run_queryset,
+    serving_members,
+    version_members,
+    version_queryset,
+)
+
+_VERSIONS, _RUNS = 200, 50
+_TONES = {
+    Stage.CHAMPION: "good",
+    Stage.CANARY: "warn",
+    Stage.SHADOW: "warn",
+    Stage.CANDIDATE: "off",
+    Stage.RETIRED: "off",
+}
+
+
+def models_state() -> dict[str, Any]:
+    """The state of the models page."""
+    return {
+        **shell_state(),
+        "versions": [_version(row) for row in version_queryset().order_by("-id")[:_VERSIONS]],
+        "training": [_run(row) for row in run_queryset().order_by("-id")[:_RUNS]],
+        "serving": [
+            {**row, "id": f"{row['worker']} {row['strategy']}", "digest": row["digest"][:12]}
+            for row in serving_members()
+        ],
+    }
+
+
+def _version(row: Any) -> dict[str, Any]:
+    members = version_members(row)
+    return {
+        "id": members["id"],
+        "lamp": {"tone": _TONES[Stage(members["stage"])], "text": members["stage"]},
+        "stage": members["stage"],
+        "model": members["model"],
+        "version": members["version"],
+        "states": members["states"],
+        "bars": members["dataset"]["bars"],
+        "trained_to": members["dataset"]["end_at"],
+        "bic": members["metrics"].get("bic"),
+        "digest": members["digest"][:12],
+        "created_at": members["created_at"],
+    }
+
+
+def _run(row: Any) -> dict[str, Any]:
+    members = run_members(row)
+    trace = members["log_likelihood"]
+    return {
+        "id": members["id"],
+        "state": members["state"],
+        "model": members["model"],
+        "progress": members["progress"],
+        "doing": members["error"] or members["stage"],
+        "log_likelihood": trace[-1] if trace else None,
+        "eta_s": members["eta_s"],
+        "asked_states": members["asked"]["states"] or "auto",
+        "seed": members["asked"]["seed"],
+        "created_at": members["created_at"],
+    }

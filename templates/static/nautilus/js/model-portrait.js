@@ -1,0 +1,78 @@
+// What a model looks like: its states, how they follow one another, how long they last, and where it comes from.
+import { facts, node } from "./explain-parts.js";
+import { clock, fullTime } from "./format.js";
+
+const number = (value, digits = 4) => (value === null || value === undefined ? "–" : Number(value).toPrecision(digits).replace(/\.?0+(e|$)/, "$1"));
+
+function matrix(labels, rows, caption) {
+  const table = node("table", "", "heat");
+  table.append(node("caption", caption));
+  const head = node("tr");
+  head.append(node("th", "from \\ to"), ...labels.map((label) => node("th", label)));
+  const top = node("thead");
+  top.append(head);
+  const body = node("tbody");
+  rows.forEach((row, index) => {
+    const line = node("tr");
+    line.append(node("th", labels[index]));
+    for (const p of row) {
+      const cell = node("td", `${(p * 100).toFixed(1)} %`, "number");
+      cell.dataset.heat = String(Math.min(9, Math.floor(p * 10)));
+      line.append(cell);
+    }
+    body.append(line);
+  });
+  table.append(top, body);
+  return table;
+}
+
+function states(portrait) {
+  const table = node("table");
+  const head = node("tr");
+  head.append(node("th", "State"), node("th", "Share of time"), node("th", "Lasts, bars"), ...(portrait.means ? portrait.features.map((name) => node("th", `${name}: mean ± sd`)) : []));
+  const top = node("thead");
+  top.append(head);
+  const body = node("tbody");
+  portrait.labels.forEach((label, k) => {
+    const line = node("tr");
+    line.append(node("th", label), node("td", `${(portrait.stationary[k] * 100).toFixed(1)} %`, "number"), node("td", number(portrait.durations[k], 3), "number"));
+    if (portrait.means) portrait.features.forEach((_, d) => line.append(node("td", `${number(portrait.means[k][d], 3)} ± ${number(portrait.deviations[k][d], 3)}`, "number")));
+    body.append(line);
+  });
+  table.append(top, body);
+  const scroll = node("div", "", "scroll");
+  scroll.append(table);
+  return scroll;
+}
+
+export function drawModel(body, model) {
+  const { portrait, metrics } = model;
+  const history = node("ul", "", "timeline");
+  for (const change of model.stages) {
+    const item = node("li");
+    const time = node("time", clock(change.at));
+    time.dateTime = change.at;
+    time.title = fullTime(change.at);
+    item.append(time, node("span", `${change.to}, by ${change.actor}: ${change.reason}`));
+    history.append(item);
+  }
+  const choice = (metrics.bic_by_states ?? []).map(([k, bic]) => `${k}: ${bic === null ? "refused" : number(bic, 7)}`).join(" · ");
+  body.replaceChildren(
+    facts([
+      ["Stage", model.stage],
+      ["Digest", model.digest],
+      ["Trained on", `${model.dataset.bars} bars of ${model.symbol} ${model.interval} to ${fullTime(model.dataset.end_at)}`],
+      ["Data, SHA-256", model.dataset.bars_sha256],
+      ["Beside champion", model.parent_version === null ? "none" : `version ${model.parent_version}`],
+      ["Log likelihood", number(metrics.log_likelihood, 8)],
+      ["BIC by states", choice || "–"],
+      ["Code", model.build],
+    ]),
+    node("h2", "States"),
+    states(portrait),
+    node("h2", "How they follow one another"),
+    matrix(portrait.labels, portrait.transition, "Probability of the next bar's state"),
+    node("h2", "History"),
+    history,
+  );
+}

@@ -1,0 +1,114 @@
+import { call } from "./api.js";
+import { confirm } from "./freshness.js";
+import { drawModel } from "./model-portrait.js";
+import { button } from "./order-actions.js";
+import { can, config, onEvent, onState, refetch, refetchSoon, start } from "./shell.js";
+import { LiveTable } from "./table.js";
+import { complain, showProblem, toast } from "./toast.js";
+
+const RENEW_S = 5; // who serves what is not an event
+const modelDialog = document.getElementById("model-dialog");
+const modelBody = document.getElementById("model-body");
+const trainDialog = document.getElementById("train-dialog");
+const stageDialog = document.getElementById("stage-dialog");
+let move = null;
+
+const tables = {
+  versions: new LiveTable("versions", config.tables.versions, { actions: versionActions }),
+  training: new LiveTable("training", config.tables.training, { actions: trainingActions }),
+  serving: new LiveTable("serving", config.tables.serving),
+};
+
+function versionActions(row) {
+  const buttons = [button("Look", `Look at ${row.model} version ${row.version}`, () => look(row), "button-small button-quiet")];
+  if (can("models.propose") && row.stage !== "champion") buttons.push(button("Promote…", `Ask to promote ${row.model} version ${row.version}`, () => openMove(row, "promote")));
+  if (can("models.rollback") && row.stage === "champion") buttons.push(button("Roll back…", `Roll back ${row.model}`, () => openMove(row, "rollback")));
+  return buttons;
+}
+
+function trainingActions(row) {
+  if (!can("models.train") || !["queued", "running"].includes(row.state)) return [];
+  return [button("Cancel", `Cancel training of ${row.model}`, () => cancel(row))];
+}
+
+async function cancel(row) {
+  try {
+    await call("DELETE", `/api/v1/models/jobs/${row.id}`);
+    toast(`Cancel asked for: ${row.model}`);
+    refetchSoon(300);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+async function look(row) {
+  document.getElementById("model-title").textContent = `${row.model} version ${row.version}`;
+  modelBody.textContent = "Reading …";
+  modelDialog.showModal();
+  try {
+    const { body } = await call("GET", `/api/v1/models/${row.id}`);
+    drawModel(modelBody, body);
+  } catch (error) {
+    modelDialog.close();
+    complain(error);
+  }
+}
+
+function openMove(row, action) {
+  move = { row, action };
+  const promotes = action === "promote";
+  document.getElementById("stage-title").textContent = promotes ? "Promote" : "Roll back";
+  stageDialog.querySelector("[data-effect]").textContent = promotes
+    ? `Asks for ${row.model} version ${row.version} to become champion: strategies that follow ${row.model} then decide with it. Nothing changes until a second person approves.`
+    : `Puts the champion before version ${row.version} of ${row.model} back in force, at once, and retires this one.`;
+  stageDialog.querySelector("[data-confirm]").textContent = promotes ? "File the request" : "Roll back now";
+  stageDialog.querySelector("[data-result]").hidden = true;
+  stageDialog.querySelector("form").reason.value = "";
+  stageDialog.showModal();
+}
+
+stageDialog.querySelector("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const result = stageDialog.querySelector("[data-result]");
+  try {
+    const { status, body } = await call("POST", `/api/v1/models/${move.row.id}/${move.action}`, { reason: event.target.reason.value });
+    result.hidden = false;
+    result.dataset.tone = "good";
+    result.textContent = status === 202 ? "Request filed; the model in force stays until a second person approves." : `${body.model} version ${body.version} is in force.`;
+    refetch();
+  } catch (error) {
+    showProblem(result, error);
+  }
+});
+
+document.getElementById("train-open")?.addEventListener("click", () => {
+  trainDialog.querySelector("[data-result]").hidden = true;
+  trainDialog.showModal();
+});
+trainDialog.querySelector("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target;
+  const result = trainDialog.querySelector("[data-result]");
+  try {
+    await call("POST", "/api/v1/models/train", {
+      model: form.model.value,
+      symbol: form.symbol.value,
+      interval: form.interval.value,
+      states: form.states.value === "" ? null : Number(form.states.value),
+      seed: Number(form.seed.value),
+    });
+    trainDialog.close();
+    toast("Queued; it appears under Training.");
+    refetchSoon(300);
+  } catch (error) {
+    showProblem(result, error);
+  }
+});
+
+onState((state) => {
+  for (const name of Object.keys(tables)) tables[name].set(state[name]);
+  confirm("page", 0, 20);
+});
+onEvent(({ topic }) => topic === "models" && refetchSoon(200));
+setInterval(() => document.visibilityState === "visible" && refetch(), RENEW_S * 1000);
+start();
