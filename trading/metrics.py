@@ -19,6 +19,7 @@ BREAKER_REJECTIONS = Counter("breaker_rejections_total", "Orders denied by an op
 STRATEGY_DECISIONS = Counter("strategy_decisions_total", "Decisions recorded.", ["strategy"])
 RECONCILE_RUNS = Counter("reconcile_runs_total", "Reconciliations finished.")
 RECONCILE_REPAIRS = Counter("reconcile_repairs_total", "Missing facts that reconciliation booked.")
+INCIDENTS = Counter("incidents_total", "Incidents people were called to.", ["kind"])
 KILL_SWITCH = Counter("kill_switch_total", "Times a kill level was raised.")
 FLATTEN_STOPPED = Counter("flatten_stopped_total", "Positions a flatten could not close and left to people.")
 RATE_LIMITED = Counter("rate_limited_total", "Calls a venue refused for their rate.", ["venue"])

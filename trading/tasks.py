@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import partial
 
 import structlog
 from celery import shared_task
 
-from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.services.change_requests import change_requests_expire
 from trading.domain.errors import DomainError, VenueError
 from trading.domain.orders import OrderStatus
-from trading.models import Account, Order, OrderCommand, ReconcileRun, StrategyInstance
+from trading.models import Account, Order, OrderCommand, StrategyInstance
 from trading.services import breakers, equity, heartbeats, jobs
 from trading.services.controls import enforcement_step, enforcements_due
 from trading.services.execution.amend import amendments_open
@@ -29,13 +27,14 @@ from trading.services.flatten import flatten_step
 from trading.services.planning import plan_refresh as refresh
 from trading.services.planning import plans_due
 from trading.services.reconcile import account_reconcile as reconcile
+from trading.services.reconcile import account_resolve, sweep_if_due
 from trading.services.strategies import instances_due, strategy_step
 from trading.services.venue_events import venue_events_settle as settle_events
 from trading.services.venues import execution_venue
+from universe.services import spot_market_data
 
 log = structlog.get_logger(__name__)
 
-RECONCILE_EVERY = timedelta(seconds=10)
 KILL_ROUNDS = 40
 
 
@@ -138,7 +137,13 @@ def kill_enforce(account_id: int) -> None:
 def account_reconcile(account_id: int, trigger: str, run_id: int | None = None) -> None:
     """Compare one account's books with the exchange."""
     account = Account.objects.select_related("venue").get(pk=account_id)
-    reconcile(account_id=account_id, venue=execution_venue(account), trigger=trigger, run_id=run_id)
+    reconcile(
+        account_id=account_id,
+        venue=execution_venue(account),
+        trigger=trigger,
+        run_id=run_id,
+        market=spot_market_data() if trigger == "start" else None,
+    )
 
 
 @shared_task
@@ -154,9 +159,9 @@ def control_tick() -> None:
                 kill_enforce(account_id=account.pk)
         with _alone("flatten", account=account.name):
             flatten_step(account=account, venue=execution_venue(account))
-        for order_id in orders_in_doubt(account.pk):
-            with _alone("order_resolve", order_id=order_id):
-                resolve(order_id=order_id, venue=execution_venue(account))
+        with _alone("order_resolve", account=account.name):
+            if orders_in_doubt(account.pk):
+                account_resolve(account_id=account.pk, venue=execution_venue(account))
         for order_id in _cancels_pending(account.pk):
             with _alone("order_cancel", order_id=order_id):
                 cancel_at_venue(order_id=order_id, venue=execution_venue(account))
@@ -165,22 +170,11 @@ def control_tick() -> None:
                 amend_at_venue(command_id=command_id, venue=execution_venue(account))
         commands_close(account.pk)
         with _alone("reconcile", account=account.name):
-            _reconcile_if_due(account)
-
-
-def _reconcile_if_due(account: Account) -> None:
-    """Reconcile when it is time, or when somebody asked and the hint was lost or came during another run."""
-    asked = ReconcileRun.objects.filter(account=account, finished_at=None).order_by("pk").first()
-    if asked is not None:
-        reconcile(
-            account_id=account.pk, venue=execution_venue(account), trigger=asked.trigger, run_id=asked.pk
-        )
-    elif account.reconciled_at is None or now() - account.reconciled_at > RECONCILE_EVERY:
-        reconcile(
-            account_id=account.pk,
-            venue=execution_venue(account),
-            trigger="start" if account.reconciled_at is None else "periodic",
-        )
+            sweep_if_due(
+                account=account,
+                venue=lambda account=account: execution_venue(account),  # type: ignore[misc]
+                market=spot_market_data if account.market == "spot" else None,
+            )
 
 
 @contextmanager

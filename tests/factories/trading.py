@@ -28,6 +28,7 @@ from trading.models import (
     Strategy,
     StrategyInstance,
     SymbolAllowance,
+    TradeCursor,
     TradingState,
 )
 from trading.services.breakers import breakers_install
@@ -245,6 +246,10 @@ def trading_desk(
     desk = Desk(row, account, instruments, strategies, {}, venue)
     for symbol, instrument in instruments.items():
         SymbolAllowance.objects.create(account=account, instrument=instrument, added_at=moment)
+        if opened:
+            TradeCursor.objects.create(
+                account=account, instrument=instrument, last_order_id=0, opened_at=moment
+            )
         desk.quote(symbol, *PRICES[symbol])
         for name, strategy in strategies.items():
             desk.instances[f"{name}:{symbol}"] = StrategyInstance.objects.create(

@@ -9,7 +9,7 @@ from trading.models.fills import Fill, LedgerEntry
 from trading.models.heartbeats import ProcessHeartbeat, ServingHeartbeat
 from trading.models.orders import Order, OrderEvent, OrderList
 from trading.models.positions import Position
-from trading.models.reconcile import Divergence, ReconcileRun
+from trading.models.reconcile import Divergence, ReconcileRun, Statement, SweepPeriod, SweepState
 from trading.models.research import ResearchJob, ResearchPart, TrialTally
 from trading.models.strategies import Strategy, StrategyInstance
 from trading.models.venue_events import VenueEvent
@@ -40,8 +40,11 @@ __all__ = [
     "ResearchPart",
     "RiskLimit",
     "ServingHeartbeat",
+    "Statement",
     "Strategy",
     "StrategyInstance",
+    "SweepPeriod",
+    "SweepState",
     "SymbolAllowance",
     "TradeCursor",
     "TradingState",

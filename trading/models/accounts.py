@@ -84,6 +84,14 @@ class TradeCursor(models.Model):
     account = models.ForeignKey(Account, on_delete=models.CASCADE)
     instrument = models.ForeignKey("universe.Instrument", on_delete=models.PROTECT)
     last_trade_id = models.BigIntegerField(default=0)
+    opening_trade_id = models.BigIntegerField(
+        default=0, help_text="the last trade that belongs to the opening balance"
+    )
+    last_order_id = models.BigIntegerField(
+        null=True, help_text="orders up to this one were looked at, or are older than the account's opening"
+    )
+    swept_at = models.DateTimeField(null=True, help_text="when the venue was last asked for trades here")
+    deep_swept_at = models.DateTimeField(null=True, help_text="when all its orders were last looked at")
     opened_at = models.DateTimeField(help_text="trades before this belong to the opening balance")
 
     class Meta:

@@ -33,8 +33,13 @@ def order_adopt(*, account: Account, report: OrderReport, source: str) -> Order 
         defaults={
             "instrument": instrument,
             "origin": Order.Origin.EXTERNAL,
-            "intent_key": f"external:{account.pk}:{report.symbol}:{report.venue_order_id}",
-            "venue_order_id": report.venue_order_id,
+            "intent_key": f"external:{account.pk}:{report.symbol}:{_venue_key(report)}",
+            "venue_order_id": report.venue_order_id or None,
+            "service": report.service,
+            "algo_id": report.algo_id,
+            "position_side": report.position_side,
+            "reduce_only": report.reduce_only,
+            "stop_price": report.stop_price,
             "side": report.side,
             "type": report.type,
             "venue_type": report.type if report.type in OrderType.__members__ else OrderType.LIMIT,
@@ -64,13 +69,18 @@ def order_adopt(*, account: Account, report: OrderReport, source: str) -> Order 
     return order
 
 
+def _venue_key(report: OrderReport) -> str:
+    # A conditional order of USD-M has no order id before it triggers.
+    return str(report.venue_order_id) if report.venue_order_id else f"algo-{report.algo_id}"
+
+
 def _own_id(account: Account, report: OrderReport) -> str:
     # One account keeps each id once; a second order under the same one is named by the venue's id.
     used = Order.objects.filter(account=account, client_order_id=report.client_order_id[:36]).exclude(
-        instrument__symbol=report.symbol, venue_order_id=report.venue_order_id
+        instrument__symbol=report.symbol, venue_order_id=report.venue_order_id or None, algo_id=report.algo_id
     )
     return (
-        f"external-{report.symbol[:16]}-{report.venue_order_id}"[:36]
+        f"external-{report.symbol[:16]}-{_venue_key(report)}"[:36]
         if used.exists()
         else report.client_order_id[:36]
     )
@@ -82,7 +92,9 @@ def order_of_report(account: Account, report: OrderReport) -> Order | None:
     The venue lets a client order id be used again once its order is over, so that id alone proves nothing.
     """
     of_symbol = Order.objects.filter(account=account, instrument__symbol=report.symbol)
-    found = of_symbol.filter(venue_order_id=report.venue_order_id).first()
+    found = of_symbol.filter(venue_order_id=report.venue_order_id).first() if report.venue_order_id else None
+    if found is None and report.algo_id is not None:
+        found = of_symbol.filter(algo_id=report.algo_id).first()
     return found or of_symbol.filter(client_order_id=report.client_order_id, venue_order_id=None).first()
 
 

@@ -34,12 +34,12 @@ _UNIT = Decimal("1E-8")
 MINUTE = timedelta(seconds=60)
 
 # One round trip, each part by its own index: the states stand in the text so that the partial index of the open
-# orders serves, however long the history is. A difference seen twice that nobody has explained yet disturbs.
+# orders serves, however long the history is. A confirmed difference that nobody has explained yet disturbs.
 _OPEN = ", ".join(f"'{status.value}'" for status in sorted(OPEN))
 _RECORD = f"""
 SELECT minute.orders, minute.oldest_at, open.orders, open.unknown_at,
        EXISTS (SELECT 1 FROM trading_divergence
-                WHERE account_id = %(account)s AND resolved_at IS NULL AND sightings >= 2),
+                WHERE account_id = %(account)s AND resolved_at IS NULL AND confirmed_at IS NOT NULL),
        (SELECT in_force_until FROM trading_strategyinstance
          WHERE account_id = %(account)s AND instrument_id = %(instrument)s AND strategy_id = %(strategy)s LIMIT 1),
        (SELECT array_agg(i.symbol::text) FROM trading_symbolallowance AS a

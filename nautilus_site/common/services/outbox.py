@@ -22,6 +22,7 @@ TOPICS = (
     "approvals",
     "incidents",
     "research",
+    "reconcile",
 )
 WAKE_CHANNEL = "outbox"
 

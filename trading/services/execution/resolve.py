@@ -13,7 +13,7 @@ from trading.domain.errors import VenueError
 from trading.domain.orders import OrderStatus
 from trading.domain.ports import ExecutionVenue, OrderReport, TradeReport
 from trading.domain.reconcile import absence_proven
-from trading.models import Fill, Order, TradeCursor
+from trading.models import Fill, Order, TradeCursor, VenueEvent
 from trading.services.execution.release import order_end
 from trading.services.execution.send import order_unknown
 from trading.services.execution.settle import order_settle
@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 STUCK_AFTER = timedelta(seconds=8)
 LATE_WATCH = timedelta(hours=24)
+LATE_WATCH_CLOSE = timedelta(minutes=10)
 
 
 def orders_in_doubt(account_id: int) -> list[int]:
@@ -57,14 +58,22 @@ def order_resolve(*, order_id: int, venue: ExecutionVenue) -> OrderStatus:
 
 
 def report_trades(order: Order, report: OrderReport, venue: ExecutionVenue) -> tuple[TradeReport, ...]:
-    """The trades of an order that the report counts and we have not booked; none when nothing is missing."""
+    """The trades of an order that the report counts and we have not booked; none when nothing is missing.
+
+    Read from the symbol's cursor: what lies before it is booked, and what lies after it is listed to its end.
+    """
     if report.executed_quantity <= order.executed_quantity:
         return ()
     return tuple(
         trade
-        for trade in venue.trades(report.symbol, from_id=None, start_ms=None)
+        for trade in venue.trades(report.symbol, from_id=_from_id(order), start_ms=None)
         if trade.venue_order_id == report.venue_order_id
     )
+
+
+def _from_id(order: Order) -> int | None:
+    cursor = TradeCursor.objects.filter(account=order.account, instrument=order.instrument).first()
+    return cursor.last_trade_id + 1 if cursor else None
 
 
 def _found(order: Order, report: OrderReport, venue: ExecutionVenue) -> OrderStatus:
@@ -75,6 +84,10 @@ def _found(order: Order, report: OrderReport, venue: ExecutionVenue) -> OrderSta
 
 def _not_found(order: Order, venue: ExecutionVenue) -> OrderStatus:
     """Collect the proof of absence: two lookups late enough, no open order, no trade nobody can explain."""
+    if VenueEvent.objects.filter(account=order.account, settled_at=None).exists():
+        return (
+            OrderStatus.UNKNOWN
+        )  # the stream has told something that is not settled yet: it may be this order
     server_time_ms = venue.server_time_ms()
     seen = [*order.not_found_at_ms, server_time_ms][-10:]
     Order.objects.filter(pk=order.pk).update(not_found_at_ms=seen)
@@ -110,9 +123,7 @@ def _unexplained(order: Order, venue: ExecutionVenue) -> bool:
         .exclude(venue_order_id=None)
         .values_list("venue_order_id", flat=True)
     )
-    cursor = TradeCursor.objects.filter(account=order.account, instrument=order.instrument).first()
-    from_id = cursor.last_trade_id + 1 if cursor else None
-    trades = venue.trades(order.instrument.symbol, from_id=from_id, start_ms=None)
+    trades = venue.trades(order.instrument.symbol, from_id=_from_id(order), start_ms=None)
     return any(t.trade_id not in known and t.venue_order_id not in ours for t in trades)
 
 
@@ -133,10 +144,15 @@ def _absent(order_id: int) -> OrderStatus:
     return OrderStatus.ABSENT
 
 
-def late_landings_check(*, account_id: int, venue: ExecutionVenue) -> int:
-    """Ask again for every order proven absent in the last day. Returns how many had landed after all: must be 0."""
+def late_landings_check(*, account_id: int, venue: ExecutionVenue, everything: bool = True) -> int:
+    """Ask again for orders proven absent in the last day. Returns how many had landed after all: must be 0.
+
+    One that rests or trades shows by itself, in the open orders or the trades; `everything` asks for all of them
+    by id all the same, else only for those of the last ten minutes.
+    """
+    since = now() - (LATE_WATCH if everything else LATE_WATCH_CLOSE)
     watched = Order.objects.select_related("account", "instrument").filter(
-        account_id=account_id, status=OrderStatus.ABSENT, ended_at__gt=now() - LATE_WATCH
+        account_id=account_id, status=OrderStatus.ABSENT, ended_at__gt=since
     )
     landed = 0
     for order in watched.order_by("-pk")[:50]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db.models import F
 
 from nautilus_site.common.clock import now
 from trading.domain.errors import InvariantViolation, VenueRejected, VenueUnavailable
@@ -20,6 +22,7 @@ from trading.models import (
     Order,
     Position,
     ReconcileRun,
+    SweepState,
     TradeCursor,
     TradingState,
 )
@@ -35,6 +38,14 @@ def reconcile(desk: Desk, trigger: str = "periodic") -> ReconcileRun:
     run = account_reconcile(account_id=desk.account.pk, venue=desk.venue, trigger=trigger)
     assert run is not None
     return run
+
+
+def later(seconds: float = 6) -> None:
+    """Let that much time pass for what the sweeps remember."""
+    by = timedelta(seconds=seconds)
+    Divergence.objects.update(first_seen_at=F("first_seen_at") - by, same_since=F("same_since") - by)
+    TradeCursor.objects.update(swept_at=F("swept_at") - by)
+    SweepState.objects.update(started_at=F("started_at") - by, finished_at=F("finished_at") - by)
 
 
 def stranger(
@@ -104,7 +115,7 @@ def test_an_order_somebody_else_placed_is_adopted_with_its_fills_and_its_positio
     desk.venue.external(stranger(price="59000", cid="web-2"))
     desk.send(desk.submit("BUY", "0.001", price="60010"))
     run = reconcile(desk)
-    assert run.report["orders_adopted"] == 1
+    assert run.report["orders_adopted"] == 2
     assert {o.client_order_id: o.status for o in Order.objects.filter(origin="external")} == {
         "web-1": "FILLED",
         "web-2": "NEW",
@@ -184,11 +195,21 @@ def test_a_balance_that_differs_twice_stops_new_risk_until_it_is_equal_again(des
     assert desk.submit("BUY", "0.001").status == "RESERVED", "one sighting proves nothing"
     Order.objects.update(status="CANCELED", ended_at=now())
     reconcile(desk)
+    assert desk.submit("BUY", "0.001").status == "RESERVED", "two readings at once are one"
+    Order.objects.update(status="CANCELED", ended_at=now())
+    later()
+    reconcile(desk)
+    with pytest.raises(OrderDenied) as denied:
+        desk.submit("BUY", "0.001")
+    assert denied.value.code == "TRADING_HALTED"
+    state = TradingState.objects.get(scope="account:desk")
+    assert (state.level, "BALANCE_MISMATCH USDT" in state.reason) == (1, True)
+    row = Divergence.objects.get()
+    assert (row.subject, row.ours, row.theirs, row.sightings) == ("USDT", "100000", "99995", 3)
+    state.delete()
     with pytest.raises(OrderDenied) as denied:
         desk.submit("BUY", "0.001")
     assert denied.value.code == "NOT_RECONCILED"
-    row = Divergence.objects.get()
-    assert (row.subject, row.ours, row.theirs, row.sightings) == ("USDT", "100000", "99995", 2)
     desk.venue.deposit("USDT", "5")
     assert reconcile(desk).outcome == "clean"
     assert desk.submit("BUY", "0.001").status == "RESERVED"
@@ -209,6 +230,7 @@ def test_a_fill_booked_between_the_readings_puts_the_verdict_on_balances_off(des
 
     def book_once() -> None:
         if desk.venue.calls.count("balances") == 2 and next(booked, False):
+            desk.venue.deposit("USDT", "1")
             ledger_post(account=desk.account, transaction="late", lines=[Line("USDT", Decimal(1), "trade")])
 
     desk.venue.hooks["balances"] = book_once
@@ -231,7 +253,7 @@ def test_balances_that_are_zero_for_a_while_alarm_and_change_nothing(desk: Desk)
 
 def test_the_cursor_does_not_pass_a_trade_nobody_can_explain(desk: Desk) -> None:
     desk.send(desk.submit("BUY", "0.001", price="60010"))
-    reconcile(desk)
+    reconcile(desk, "manual")
     report = desk.venue.external(stranger(cid="ghost"))
     desk.venue.orders.remove(report)  # the exchange lists the trade and denies the order
     run = reconcile(desk)

@@ -1,0 +1,90 @@
+"""S0: what must be right before the first order, beside the books: filters, the account's mode, the key's rights."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import structlog
+from django.conf import settings
+
+from trading.domain.errors import VenueRejected
+from trading.domain.keys import key_faults
+from trading.domain.ports import FuturesVenue
+from trading.domain.reconcile import DivergenceKind
+from trading.domain.values import Level
+from trading.models import TradingState
+from trading.services.controls.states import kill_raise
+from trading.services.divergences import divergence_open
+from trading.services.reconcile.context import Run
+from universe.services import instruments_sync
+
+log = structlog.get_logger(__name__)
+
+
+def sweep_startup(run: Run) -> None:
+    """Read filters, mode and permissions; what is wrong keeps the account from trading until it is right."""
+    if run.market is not None:
+        instruments_sync(run.account.venue, run.market)
+        run.report.filters_synced = True
+    check_mode(run)
+    check_key(run)
+
+
+def check_mode(run: Run) -> None:
+    """USD-M: the position mode is ours, and one asset is the margin."""
+    if not run.is_usdm:
+        return
+    run.report.checked.add(DivergenceKind.ACCOUNT_MODE)
+    mode = cast("FuturesVenue", run.venue).mode()
+    ours = {"hedge": run.account.hedge_mode, "multi_assets": False}
+    theirs = {"hedge": mode.hedge, "multi_assets": mode.multi_assets}
+    if ours != theirs:
+        divergence_open(
+            run.account,
+            run.report,
+            DivergenceKind.ACCOUNT_MODE,
+            "mode",
+            ours,
+            theirs,
+            evidence={"account": "the venue's own settings"},
+        )
+
+
+def check_key(run: Run) -> None:
+    """The key may trade this market and can move no money. A key that gained withdrawal stops its account."""
+    run.report.checked.add(DivergenceKind.KEY_PERMISSIONS)
+    try:
+        flags = run.venue.key_permissions()
+    except VenueRejected as error:
+        flags, faults = {}, [f"the venue does not say what the key may do: {error.code}"]
+    else:
+        if flags is None:
+            # Only a testnet has no such call; the real exchange must say what a key may do.
+            faults = [] if settings.BINANCE_ENV != "live" else ["the venue does not say what the key may do"]
+        else:
+            faults = key_faults(flags, market=run.account.market, live=settings.BINANCE_ENV == "live")
+    if not faults:
+        return
+    divergence_open(
+        run.account,
+        run.report,
+        DivergenceKind.KEY_PERMISSIONS,
+        "executor key",
+        None,
+        faults,
+        evidence={"flags": dict(flags or {})},
+    )
+    if any(name in fault for fault in faults for name in ("Withdraw", "Transfer", "withdraw")):
+        _stop(run, "; ".join(faults))
+
+
+def _stop(run: Run, why: str) -> None:
+    scope = f"account:{run.account.name}"
+    state = TradingState.objects.filter(scope=scope).first()
+    if state is None or state.level < Level.CANCEL:
+        kill_raise(
+            scope=scope,
+            level=Level.CANCEL,
+            reason=f"the executor's key can move money: {why}"[:500],
+            actor="reconciliation",
+        )
