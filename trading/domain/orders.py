@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from trading.domain.errors import IllegalTransition
-from trading.domain.values import OrderType, Side, TimeInForce
+from trading.domain.values import OrderType, PositionSide, Side, TimeInForce, WorkingType
 
 
 class OrderStatus(StrEnum):
@@ -187,7 +187,14 @@ def client_order_id(
 
 @dataclass(frozen=True, slots=True)
 class OrderIntent:
-    """What the planner or a person wants to send; `quantity` in steps, `price` in ticks or None."""
+    """What the planner or a person wants to send; `quantity` in steps, prices in ticks or None.
+
+    Attributes
+    ----------
+    stop : the trigger of a conditional order; of a trailing one the price that activates it, or None for at once.
+    callback_bps : distance of a trailing stop from the best price, basis points.
+    position_side : which position of a hedge-mode account; `BOTH` everywhere else.
+    """
 
     symbol: str
     side: Side
@@ -197,8 +204,16 @@ class OrderIntent:
     price: int | None
     reduce_only: bool
     reason: str
+    stop: int | None = None
+    callback_bps: int | None = None
+    working_type: WorkingType | None = None
+    position_side: PositionSide = PositionSide.BOTH
 
     def __post_init__(self) -> None:
+        if self.stop is not None and self.stop <= 0:
+            raise ValueError(f"expected a positive trigger, was {self.stop} ticks")
+        if (self.callback_bps is not None) != (self.type is OrderType.TRAILING_STOP_MARKET):
+            raise ValueError("a trailing stop, and nothing else, has a callback")
         if self.quantity <= 0:
             raise ValueError(f"expected a positive quantity, was {self.quantity} steps")
         if self.price is not None and self.price <= 0:

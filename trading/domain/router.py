@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final
 
+from trading.domain import conditional
 from trading.domain.filters import check_filters
 from trading.domain.orders import OrderIntent
 from trading.domain.ports import VenueOrder
+from trading.domain.refusals import Refused, collared_ticks
 from trading.domain.risk.reasons import DenyReason
 from trading.domain.values import (
     Instrument,
@@ -22,14 +23,10 @@ from trading.domain.values import (
     Side,
     TimeInForce,
     decimal_text,
-    exact_product,
     multiple_of,
     normalise_symbol,
     times_of,
 )
-
-BPS: Final = 10_000
-_ONE_BP: Final = Decimal("0.0001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +38,6 @@ class Routed:
     steps: int
     notional_units: int
     adjustments: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why the intent cannot become an order; `rule` names the venue filter or our own rule."""
-
-    code: DenyReason
-    rule: str
-    measured: str | None
-    limit: str | None
-    detail: str
 
 
 def route(
@@ -110,6 +96,11 @@ def route(
             shown = decimal_text(instrument.quantity(intent.quantity))
             detail = f"MARKET_LOT_SIZE: quantity {shown} is below one step of {step}"
             return Refused(DenyReason.VENUE_FILTER, "MARKET_LOT_SIZE", shown, step, detail)
+    elif intent.type.is_conditional:
+        triggered = conditional.judge(intent, instrument, best_bid, best_ask, collar_bps)
+        if isinstance(triggered, Refused):
+            return triggered
+        ticks, time_in_force = triggered
     elif intent.price is None:
         detail = f"a {intent.type} order needs a limit price"
         return Refused(DenyReason.PRICE_UNAVAILABLE, "limit_price", None, None, detail)
@@ -121,18 +112,21 @@ def route(
                 return refusal
             time_in_force = None  # the type itself means "post only or not at all"; a TIF is -1106
 
-    if instrument.order_types and wire_type not in instrument.order_types:
+    word = conditional.venue_word(wire_type, instrument.market)
+    if instrument.order_types and word not in instrument.order_types:
         allowed = " ".join(sorted(instrument.order_types))
-        detail = f"{symbol} does not take {wire_type} orders"
-        return Refused(DenyReason.ORDER_TYPE_NOT_ALLOWED, "order_types", wire_type, allowed, detail)
+        detail = f"{symbol} does not take {word} orders"
+        return Refused(DenyReason.ORDER_TYPE_NOT_ALLOWED, "order_types", word, allowed, detail)
 
+    has_no_limit = intent.type.is_conditional and intent.type not in conditional.LIMITED
     failure = check_filters(
         instrument,
         side=intent.side,
         ticks=ticks,
         steps=steps,
         is_market=is_market,
-        reference=middle(best_bid, best_ask),
+        # Without a limit there is no price for the percent-price band to judge.
+        reference=None if has_no_limit else middle(best_bid, best_ask),
         open_orders=open_orders,
         reduces=intent.reduce_only,
     )
@@ -145,10 +139,14 @@ def route(
             type=wire_type,
             time_in_force=time_in_force,
             quantity=instrument.quantity(steps),
-            price=instrument.price(ticks),
+            price=None if has_no_limit else instrument.price(ticks),
             client_order_id=client_order_id,
             # Spot has no such flag; there a reducing order is a SELL of what is held.
             reduce_only=intent.reduce_only and instrument.market is Market.usdm,
+            position_side=intent.position_side,
+            stop_price=None if intent.stop is None else instrument.price(intent.stop),
+            callback_bps=intent.callback_bps,
+            working_type=intent.working_type,
         ),
         ticks=ticks,
         steps=steps,
@@ -231,19 +229,6 @@ def build_intent(
         return Refused(DenyReason.VENUE_FILTER, "LOT_SIZE", asked, step, detail)
     intent = OrderIntent(symbol, side, order_type, time_in_force, steps, ticks, reduce_only, reason)
     return intent, tuple(adjustments)
-
-
-def collared_ticks(instrument: Instrument, side: Side, touch: Decimal, collar_bps: int) -> int:
-    """Return the protective limit of a market-like order: the touch plus or minus the collar.
-
-    Raises
-    ------
-    ValueError : the collar is negative, or 100 % and more.
-    """
-    if not 0 <= collar_bps < BPS:
-        raise ValueError(f"expected a collar of 0 to {BPS - 1} bps, was {collar_bps}")
-    limit = multiple_of(BPS + side.sign * collar_bps, exact_product(touch, _ONE_BP))
-    return instrument.round_ticks(limit, side)
 
 
 def middle(best_bid: Decimal | None, best_ask: Decimal | None) -> Fraction | None:

@@ -1,4 +1,5 @@
 from trading.models.accounts import Account, Balance, Credential, TradeCursor
+from trading.models.brackets import Bracket, BracketEvent, BracketLeg
 from trading.models.breakers import CircuitBreaker, VenueCallWindow
 from trading.models.commands import OrderCommand
 from trading.models.controls import Flatten, KillEnforcement, RiskLimit, SymbolAllowance, TradingState
@@ -17,6 +18,9 @@ from trading.models.venue_events import VenueEvent
 __all__ = [
     "Account",
     "Balance",
+    "Bracket",
+    "BracketEvent",
+    "BracketLeg",
     "CircuitBreaker",
     "Credential",
     "Decision",

@@ -32,11 +32,19 @@ class OrderList(models.Model):
     kind = models.CharField(max_length=5, choices=[(k.value, k.value) for k in ListKind])
     client_list_id = models.CharField(max_length=36)
     venue_list_id = models.BigIntegerField(null=True, blank=True)
+    held_quantity = money(
+        default=0, help_text="open quantity the legs hold together: they sell the same coins"
+    )
+    reserved_asset = models.CharField(max_length=20, blank=True)
+    reserved_amount = ledger_amount(default=0, help_text="of the balance, held by the legs together")
     created_at = models.DateTimeField()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["account", "client_list_id"], name="client_list_id_once")
+            models.UniqueConstraint(fields=["account", "client_list_id"], name="client_list_id_once"),
+            models.CheckConstraint(
+                condition=Q(held_quantity__gte=0, reserved_amount__gte=0), name="list_holds_not_negative"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -172,6 +180,17 @@ class Order(models.Model):
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} {self.instrument_id} {self.status}"
+
+    @property
+    def holds_open_quantity(self) -> bool:
+        """Whether its own quantity is among the position's open ones.
+
+        Legs of a list hold together, in the list. A conditional order of USD-M that may only reduce holds nothing:
+        it waits beside other exits, and the venue cuts it to what is left of the position.
+        """
+        if self.order_list_id is not None:
+            return False
+        return not (self.service == OrderService.ALGO and (self.reduce_only or self.close_position))
 
     @property
     def remaining_quantity(self):  # type: ignore[no-untyped-def]

@@ -66,6 +66,9 @@ class StrategyInstance(models.Model):
         null=True, editable=False, help_text="open time of the first bar its state was made from"
     )
     target = models.FloatField(null=True, editable=False, help_text="the last desired exposure, -1 to 1")
+    protection = models.JSONField(
+        null=True, editable=False, help_text="the exits its position should carry, as it last wanted them"
+    )
 
     class Meta:
         constraints = [

@@ -56,8 +56,9 @@ def order_adopt(*, account: Account, report: OrderReport, source: str) -> Order 
     if created:
         position = position_locked(account, instrument)
         field = "open_buy" if report.side is Side.BUY else "open_sell"
-        setattr(position, field, getattr(position, field) + report.quantity)
-        position.save(update_fields=[field])
+        if order.holds_open_quantity:
+            setattr(position, field, getattr(position, field) + report.quantity)
+            position.save(update_fields=[field])
         order_event(order, source=source, detail={"adopted": True})
         audit_record(
             action="order.adopted",

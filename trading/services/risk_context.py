@@ -29,7 +29,7 @@ from trading.services.scopes import scopes_of
 from universe.models import Instrument, Quote
 
 NEVER_NS = 2**62
-_PLAIN_TYPES = frozenset(kind for kind in OrderType if not kind.is_conditional)
+_ALL_TYPES = frozenset(OrderType)
 _UNIT = Decimal("1E-8")
 MINUTE = timedelta(seconds=60)
 
@@ -164,7 +164,7 @@ def risk_context(
         limits_valid_for_ns=valid_ns,
         strategy_enabled=strategy.is_enabled if strategy else True,
         allowed_symbols=recent.allowed,
-        allowed_types=_PLAIN_TYPES,
+        allowed_types=_ALL_TYPES,
         best_bid=_ticks(domain, market.bid),
         best_ask=_ticks(domain, market.ask),
         quote_age_ns=quote_age,

@@ -23,9 +23,9 @@ from trading.domain.orders import Fill
 from trading.domain.planner import Desire, WorkingOrder, plan
 from trading.domain.portfolio import Position, apply_fill
 from trading.domain.portfolio import market_value as live_market_value
+from trading.domain.refusals import collared_ticks as live_collared_ticks
 from trading.domain.reservation import Carried, Reservation, exposure_increase, reserved_notional, settle_fill
 from trading.domain.risk import check_order, first_denial
-from trading.domain.router import collared_ticks as live_collared_ticks
 from trading.domain.values import UNITS, Instrument, OrderType, Side, from_units
 
 SIGNED = st.integers(-(10**9), 10**9)

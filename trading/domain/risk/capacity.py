@@ -16,7 +16,7 @@ from trading.domain.risk.checks import (
     reduces,
 )
 from trading.domain.risk.reasons import DenyReason
-from trading.domain.values import Side
+from trading.domain.values import Market, Side
 
 _MINUTE_S = 60.0
 
@@ -85,6 +85,9 @@ def exposure_global(order: OrderCheck, context: RiskContext) -> RailResult:
 
 def free_balance(order: OrderCheck, context: RiskContext) -> RailResult:
     """Deny what the account cannot pay, our own orders in flight counted (P25)."""
+    if order.is_protective and order.reduce_only and context.instrument.market is Market.usdm:
+        unit = context.instrument.quote_asset
+        return allowed("free_balance", None, None, unit, "closing frees margin, it takes none")
     buying = order.side is Side.BUY
     asset = context.instrument.quote_asset if buying else context.instrument.base_asset
     free = context.free_quote if buying else context.free_base

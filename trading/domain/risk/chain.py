@@ -51,6 +51,34 @@ RAILS: Final[tuple[Rail, ...]] = (
 )
 
 
+PROTECTION_EXEMPT: Final = frozenset(
+    {
+        *(
+            "limits_in_force",
+            "price_available",
+            "price_fresh",
+            "decision_ttl",
+            "reconciled",
+            "unknown_orders",
+        ),
+        *("price_collar", "min_notional", "max_notional", "max_quantity", "open_orders", "order_rate"),
+        *(
+            "price_sources",
+            "venue_weight",
+            "repeated_execution",
+            "near_duplicate",
+            "self_trade",
+            "loss_limit",
+        ),
+        *("blackout", "margin", "override"),
+    }
+)
+"""What is not asked of a protective order that is reduce-only: each of these would leave a position naked.
+
+Levels, permission, venue filters and `reduce_only` are asked as of any other order.
+"""
+
+
 def check_order(
     order: OrderCheck, context: RiskContext, rails: tuple[Rail, ...] = RAILS
 ) -> tuple[RailResult, ...]:
@@ -67,6 +95,8 @@ def first_denial(results: Iterable[RailResult]) -> RailResult | None:
 
 
 def _judge(rail: Rail, order: OrderCheck, context: RiskContext) -> RailResult:
+    if order.is_protective and order.reduce_only and rail.name in PROTECTION_EXEMPT:
+        return RailResult(rail.name, True, None, None, None, "", "not asked of a protective order")
     try:
         return rail.check(order, context)
     except Exception as error:  # noqa: BLE001  a rail that cannot decide has not allowed anything

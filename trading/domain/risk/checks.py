@@ -77,6 +77,8 @@ class OrderCheck:
     steps : quantity.  notional : quote units at `ticks`.
     decision_age_ns : since the decision (or the person's request) was made, wall time.
     is_flattener : sent by the flattener itself, the only sender at level FLATTEN.
+    is_protective : a leg of a bracket: it can only reduce, and refusing it would leave a position naked.
+    stop : the trigger of a conditional order, ticks; None for every other type.
     """
 
     account: str
@@ -91,6 +93,8 @@ class OrderCheck:
     decision_age_ns: int
     is_manual: bool = False
     is_flattener: bool = False
+    is_protective: bool = False
+    stop: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from trading.domain.risk.reasons import DenyReason
 from trading.domain.values import OrderType, Side
 
 _BPS = 10_000
+_LIMITED = frozenset({OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
 
 
 def venue_filter(order: OrderCheck, context: RiskContext) -> RailResult:
@@ -27,7 +28,8 @@ def venue_filter(order: OrderCheck, context: RiskContext) -> RailResult:
         ticks=order.ticks,
         steps=order.steps,
         is_market=order.type is OrderType.MARKET,
-        reference=reference,
+        # A trigger without a limit has no price for the percent-price band to judge.
+        reference=None if order.type.is_conditional and order.type not in _LIMITED else reference,
         open_orders=context.open_orders,
         reduces=order.reduce_only,
     )
@@ -50,6 +52,8 @@ def price_collar(order: OrderCheck, context: RiskContext) -> RailResult:
     percent-price filter bounds it.
     """
     limit = context.limits.collar_bps
+    if order.type.is_conditional:
+        return _collar_at_trigger(order, limit)
     if order.ticks is None or not context.best_bid or not context.best_ask:
         detail = f"no middle price of {order.symbol} to compare with"
         return denied("price_collar", DenyReason.PRICE_COLLAR, None, limit, "bps", detail)
@@ -59,6 +63,19 @@ def price_collar(order: OrderCheck, context: RiskContext) -> RailResult:
     if beyond * _BPS <= limit * doubled_middle:
         return allowed("price_collar", measured, limit, "bps")
     detail = f"the limit is {measured:g} bps beyond the middle price, at most {limit} bps"
+    return denied("price_collar", DenyReason.PRICE_COLLAR, measured, limit, "bps", detail)
+
+
+def _collar_at_trigger(order: OrderCheck, limit: int) -> RailResult:
+    # It trades when the market is at its trigger, so that is what its limit is compared with; a conditional market
+    # order has no limit, and pays what the market then asks.
+    if order.type not in _LIMITED or order.ticks is None or not order.stop:
+        return allowed("price_collar", None, limit, "bps", "judged when it triggers")
+    beyond = order.side.sign * (order.ticks - order.stop)
+    measured = round(beyond * _BPS / order.stop, 4)
+    if beyond * _BPS <= limit * order.stop:
+        return allowed("price_collar", measured, limit, "bps")
+    detail = f"the limit is {measured:g} bps beyond the trigger, at most {limit} bps"
     return denied("price_collar", DenyReason.PRICE_COLLAR, measured, limit, "bps", detail)
 
 

@@ -13,10 +13,11 @@ from trading import metrics
 from trading.domain.clock import datetime_to_ns
 from trading.domain.execution import RECV_WINDOW_MS, LeaseView, Ready, Step, next_step
 from trading.domain.orders import OrderStatus, advance
-from trading.domain.ports import VenueOrder
+from trading.domain.ports import VenueOrder, VenueOrderList
 from trading.domain.reservation import is_reducing
 from trading.domain.values import (
     Level,
+    ListKind,
     Market,
     OrderType,
     PositionSide,
@@ -25,7 +26,7 @@ from trading.domain.values import (
     WorkingType,
     to_units,
 )
-from trading.models import Order, PlanShare, Position
+from trading.models import Order, OrderList, PlanShare, Position
 from trading.services.controls.states import KillUnreadable, effective_level
 from trading.services.execution.release import order_release
 from trading.services.order_events import order_event
@@ -43,6 +44,7 @@ _NEEDED = (
         "callback_bps",
         "working_type",
         "close_position",
+        "service",
         "reduce_only",
         "position_side",
         "status",
@@ -54,6 +56,7 @@ _NEEDED = (
     ),
     *("account__name", "account__venue__name", "instrument__symbol", "instrument__market"),
     "strategy__name",
+    *("order_list__kind", "order_list__client_list_id", "order_list__held_quantity"),
 )
 
 
@@ -73,28 +76,50 @@ class Authorised:
     """The lease it leaves under: what its sender says of a refusal counts only while this is the newest."""
 
 
-def order_authorise(*, order_id: int, held: Held, venue_time_ms: int) -> Authorised | None:
-    """Move a RESERVED order to SENDING. None when it was released, or is somebody else's already.
+@dataclass(frozen=True, slots=True)
+class AuthorisedList:
+    """Orders that may be sent exactly once, as one request."""
+
+    order_ids: tuple[int, ...]
+    orders: VenueOrderList
+    timestamp_ms: int
+    recv_window_ms: int
+    held: Held | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Orders that are not sent, and why."""
+
+    order_ids: tuple[int, ...]
+    code: str
+    message: str
+
+
+def order_authorise(*, order_id: int, held: Held, venue_time_ms: int) -> Authorised | AuthorisedList | None:
+    """Move a RESERVED order to SENDING, and with it the list it belongs to.
+
+    None when it was released, or is somebody else's already.
 
     Raises
     ------
     LeaseLost : stop draining.
     """
     try:
-        outcome: Authorised | tuple[str, str] | None = _authorise(order_id, held, venue_time_ms)
+        outcome = _authorise(order_id, held, venue_time_ms)
     except KillUnreadable as error:
-        outcome = "TRADING_HALTED", str(error)
-    if isinstance(outcome, tuple):
-        code, message = outcome
-        order_release(order_id=order_id, code=code, message=message)
+        outcome = GivenUp((order_id,), "TRADING_HALTED", str(error))
+    if isinstance(outcome, GivenUp):
+        for leg_id in outcome.order_ids:
+            order_release(order_id=leg_id, code=outcome.code, message=outcome.message)
         return None
     return outcome
 
 
 @transaction.atomic
-def _authorise(order_id: int, held: Held, venue_time_ms: int) -> Authorised | tuple[str, str] | None:
+def _authorise(order_id: int, held: Held, venue_time_ms: int) -> Authorised | AuthorisedList | GivenUp | None:
     order = (
-        Order.objects.select_related("account__venue", "instrument", "strategy")
+        Order.objects.select_related("account__venue", "instrument", "strategy", "order_list")
         .only(*_NEEDED)
         .get(pk=order_id)
     )
@@ -113,8 +138,16 @@ def _authorise(order_id: int, held: Held, venue_time_ms: int) -> Authorised | tu
         raise LeaseLost(f"{held.name}: {decided.code}")
     if decided.step is Step.SKIP:
         return None
+    legs = _legs(order)
     if decided.step is Step.RELEASE:
-        return decided.code, decided.message
+        return GivenUp(tuple(leg.pk for leg in legs), decided.code, decided.message)
+    waiting = [leg.pk for leg in legs if leg.status == OrderStatus.RESERVED]
+    if len(waiting) < len(legs):
+        return GivenUp(
+            tuple(waiting), "LIST_INCOMPLETE", "a leg of its list was given up, so the others are too"
+        )
+    if order.order_list is not None:
+        return _list_taken(order.order_list, legs, held, venue_time_ms)
     order.status = advance(OrderStatus.RESERVED, OrderStatus.SENDING)
     # What was read above never changes while an order is RESERVED. That it still is decides here, and for one only.
     taken = Order.objects.filter(pk=order_id, status=OrderStatus.RESERVED).update(
@@ -152,6 +185,44 @@ def _scopes(order: Order) -> list[str]:
             )
         }
     )
+
+
+def _legs(order: Order) -> list[Order]:
+    if order.order_list_id is None:
+        return [order]
+    legs = Order.objects.select_related("account__venue", "instrument", "strategy", "order_list")
+    return list(legs.only(*_NEEDED).filter(order_list_id=order.order_list_id).order_by("pk"))
+
+
+def _list_taken(
+    order_list: OrderList, legs: list[Order], held: Held, venue_time_ms: int
+) -> AuthorisedList | None:
+    # One statement takes all legs: that they all still are RESERVED decides here, and for one only.
+    moment = now()
+    taken = Order.objects.filter(order_list=order_list, status=OrderStatus.RESERVED).update(
+        status=OrderStatus.SENDING,
+        fence=held.fence,
+        timestamp_ms=venue_time_ms,
+        recv_window_ms=RECV_WINDOW_MS,
+        sent_at=moment,
+        updated_at=moment,
+    )
+    if taken != len(legs):
+        transaction.set_rollback(True)
+        return None
+    for leg in legs:
+        leg.status = advance(OrderStatus.RESERVED, OrderStatus.SENDING)
+        order_event(leg, source="authorise", detail={"fence": held.fence})
+    metrics.ORDERS_SUBMITTED.inc(len(legs))
+    crash_point("B")
+    orders = VenueOrderList(
+        kind=ListKind(order_list.kind),
+        symbol=legs[0].instrument.symbol,
+        client_list_id=order_list.client_list_id,
+        legs=tuple(venue_order(leg) for leg in legs),
+    )
+    ids = tuple(leg.pk for leg in legs)
+    return AuthorisedList(ids, orders, venue_time_ms, RECV_WINDOW_MS, held)
 
 
 def venue_order(order: Order) -> VenueOrder:
@@ -201,13 +272,17 @@ def _reducing(order: Order) -> bool:
     )
     # Its own quantity is already among the open ones; it must not count against itself.
     own = to_units(order.quantity)
+    if order.order_list is not None:
+        held = to_units(order.order_list.held_quantity)
+    else:
+        held = own if order.holds_open_quantity else 0
     selling = order.side == Side.SELL
     return is_reducing(
         Side(order.side),
         own,
         position=to_units(position.quantity),
-        open_buy=to_units(position.open_buy) - (0 if selling else own),
-        open_sell=to_units(position.open_sell) - (own if selling else 0),
+        open_buy=to_units(position.open_buy) - (0 if selling else held),
+        open_sell=to_units(position.open_sell) - (held if selling else 0),
     )
 
 

@@ -13,6 +13,7 @@ from nautilus_site.common.clock import now
 from trading.domain.orders import OrderStatus, advance
 from trading.domain.values import Side
 from trading.models import Balance, Order, Position
+from trading.services.execution.list_holds import list_hold_release
 from trading.services.exposure import balances_locked, bucket_scopes, buckets_move, position_locked
 from trading.services.order_events import order_event
 from trading.services.parents import child_give_back
@@ -75,7 +76,9 @@ def hold_release(order: Order, position: Position) -> None:
     """Give back the open quantity, the balance and the caps an order holds. The rows are locked by the caller."""
     remaining = order.quantity - order.executed_quantity
     open_field = "open_buy" if order.side == Side.BUY else "open_sell"
-    if remaining:
+    if order.order_list_id is not None:
+        list_hold_release(order)
+    elif remaining and order.holds_open_quantity:
         Position.objects.filter(pk=position.pk).update(
             **{open_field: Greatest(F(open_field) - remaining, Decimal(0))}
         )

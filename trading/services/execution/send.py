@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import structlog
 from django.db import transaction
 
@@ -10,13 +12,13 @@ from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.leases import lease_is_newest
 from trading import metrics
-from trading.domain.errors import VenueError, VenueUnavailable
+from trading.domain.errors import OutcomeUnknown, VenueError, VenueUnavailable
 from trading.domain.execution import Verdict, after_answer
 from trading.domain.orders import TRANSITIONS, OrderStatus, advance
-from trading.domain.ports import ExecutionVenue, OrderReport
-from trading.models import Order
+from trading.domain.ports import ExecutionVenue, OrderListVenue, OrderReport
+from trading.models import Order, OrderList
 from trading.services import breakers
-from trading.services.execution.authorise import Authorised
+from trading.services.execution.authorise import Authorised, AuthorisedList
 from trading.services.execution.release import order_end
 from trading.services.execution.settle import order_settle
 from trading.services.order_events import order_event
@@ -24,34 +26,55 @@ from trading.services.order_events import order_event
 log = structlog.get_logger(__name__)
 
 
-def order_send(*, authorised: Authorised, venue: ExecutionVenue, venue_name: str) -> None:
-    """Send an authorised order once and settle whatever is certain about it."""
+def order_send(*, authorised: Authorised | AuthorisedList, venue: ExecutionVenue, venue_name: str) -> None:
+    """Send an authorised order, or a list of them, once and settle whatever is certain about it."""
     crash_point("C3")
     failure: VenueError | None = None
-    report: OrderReport | None = None
+    reports: tuple[OrderReport, ...] = ()
     try:
-        report = venue.place(
-            authorised.order, timestamp_ms=authorised.timestamp_ms, recv_window_ms=authorised.recv_window_ms
-        )
+        reports = _place(authorised, venue)
     except VenueError as error:
         failure = error
     crash_point("C5")
-    if report is not None:
-        settled = order_settle(
-            order_id=authorised.order_id, report=report, trades=report.fills, source="response"
-        )
-        if settled.acknowledged_at is not None:
-            metrics.DECISION_TO_ACK.observe((settled.acknowledged_at - settled.created_at).total_seconds())
+    if failure is None:
+        for order_id, report in zip(_ids(authorised), reports, strict=True):
+            settled = order_settle(order_id=order_id, report=report, trades=report.fills, source="response")
+            if settled.acknowledged_at is not None:
+                waited = settled.acknowledged_at - settled.created_at
+                metrics.DECISION_TO_ACK.observe(waited.total_seconds())
     else:
-        assert failure is not None
         _failed(authorised, failure, venue_name)
     crash_point("C6")
 
 
-def _failed(authorised: Authorised, failure: VenueError, venue_name: str) -> None:
+def _ids(authorised: Authorised | AuthorisedList) -> tuple[int, ...]:
+    return authorised.order_ids if isinstance(authorised, AuthorisedList) else (authorised.order_id,)
+
+
+def _place(authorised: Authorised | AuthorisedList, venue: ExecutionVenue) -> tuple[OrderReport, ...]:
+    if isinstance(authorised, Authorised):
+        report = venue.place(
+            authorised.order, timestamp_ms=authorised.timestamp_ms, recv_window_ms=authorised.recv_window_ms
+        )
+        return (report,)
+    orders = authorised.orders
+    told = cast(OrderListVenue, venue).place_list(
+        orders, timestamp_ms=authorised.timestamp_ms, recv_window_ms=authorised.recv_window_ms
+    )
+    by_id = {report.client_order_id: report for report in told.legs}
+    missing = [leg.client_order_id for leg in orders.legs if leg.client_order_id not in by_id]
+    if missing:
+        # The list was taken, but nobody can say as what: each leg is asked for by its own id.
+        raise OutcomeUnknown(orders.client_list_id, f"an answer without the legs {', '.join(missing)}")
+    OrderList.objects.filter(legs=authorised.order_ids[0]).update(venue_list_id=told.venue_list_id)
+    return tuple(by_id[leg.client_order_id] for leg in orders.legs)
+
+
+def _failed(authorised: Authorised | AuthorisedList, failure: VenueError, venue_name: str) -> None:
     verdict = _refused_or_doubted(authorised, failure)
     if verdict.status is OrderStatus.UNKNOWN:
-        order_unknown(order_id=authorised.order_id, message=verdict.message)
+        for order_id in _ids(authorised):
+            order_unknown(order_id=order_id, message=verdict.message)
     if isinstance(failure, VenueUnavailable) and failure.retry_after_s and failure.code in (None, -1003):
         breakers.breaker_trip(
             name=breakers.VENUE_RATE_LIMIT,
@@ -62,17 +85,13 @@ def _failed(authorised: Authorised, failure: VenueError, venue_name: str) -> Non
 
 
 @transaction.atomic
-def _refused_or_doubted(authorised: Authorised, failure: VenueError) -> Verdict:
+def _refused_or_doubted(authorised: Authorised | AuthorisedList, failure: VenueError) -> Verdict:
     """End a refused order in the transaction that holds the sender's fence still; else leave it in doubt."""
     held = authorised.held
     verdict = after_answer(failure, fence_holds=held is None or lease_is_newest(held))
     if verdict.status in (OrderStatus.REJECTED, OrderStatus.RELEASED):
-        order_refuse(
-            order_id=authorised.order_id,
-            status=verdict.status,
-            code=verdict.code,
-            message=verdict.message,
-        )
+        for order_id in _ids(authorised):
+            order_refuse(order_id=order_id, status=verdict.status, code=verdict.code, message=verdict.message)
     return verdict
 
 

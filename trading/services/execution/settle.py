@@ -27,6 +27,7 @@ from trading.domain.ports import OrderReport, TradeReport
 from trading.domain.reservation import Carried, Reservation, exposure_increase, settle_fill
 from trading.domain.values import Level, Side, exact_product, floor_to_step, from_units, to_units
 from trading.models import Balance, ExposureBucket, Fill, LedgerEntry, Order, OrderCommand, Position
+from trading.services.execution.list_holds import list_hold_shrinks
 from trading.services.execution.release import hold_release, hold_shrink
 from trading.services.exposure import balances_locked, bucket_scopes, buckets_move, position_locked
 from trading.services.ledger import Line, ledger_post
@@ -198,6 +199,8 @@ def _reserve_again(order: Order) -> None:
         side,
         to_units(remaining),
     )
+    if order.order_list_id is not None or not order.holds_open_quantity:
+        return  # its siblings hold for it, or it can only ever reduce
     field = "open_buy" if side is Side.BUY else "open_sell"
     Position.objects.filter(pk=position.pk).update(**{field: F(field) + remaining})
     if order.price is None:
@@ -261,7 +264,9 @@ def _book(order: Order, position: Position, trade: TradeReport, source: str) -> 
     position.commission = from_units(after.fees)
     position.updated_at = now()
     field = "open_buy" if side is Side.BUY else "open_sell"
-    if order.ended_at is None:  # an order that was over has given its open quantity back already
+    if order.order_list_id is not None:
+        list_hold_shrinks(order, position, trade.quantity)
+    elif order.ended_at is None and order.holds_open_quantity:  # one that was over has given it back already
         setattr(position, field, max(getattr(position, field) - trade.quantity, ZERO))
     position.save()
     _balance_hold_shrinks(order, trade.quantity)

@@ -13,8 +13,9 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import User
 from trading.domain.orders import client_order_id
+from trading.domain.refusals import Refused
 from trading.domain.risk import RailResult
-from trading.domain.router import Refused, build_intent
+from trading.domain.router import build_intent
 from trading.domain.values import OrderType, Side, TimeInForce, split_symbol
 from trading.models import Account, Order, Strategy
 from trading.services.controls.limits import limit_values

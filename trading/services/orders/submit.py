@@ -21,6 +21,7 @@ from nautilus_site.common.services.hints import enqueue_on_commit
 from trading import metrics
 from trading.domain.errors import InvariantViolation
 from trading.domain.orders import OrderIntent, OrderStatus
+from trading.domain.refusals import Refused
 from trading.domain.risk import (
     OrderCheck,
     RailResult,
@@ -30,9 +31,10 @@ from trading.domain.risk import (
     order_reserve,
 )
 from trading.domain.risk.reasons import DenyReason
-from trading.domain.router import Refused, Routed, route
+from trading.domain.router import Routed, route
 from trading.domain.values import Instrument as DomainInstrument
-from trading.domain.values import Side, decimal_text, from_units
+from trading.domain.values import Market as VenueMarket
+from trading.domain.values import OrderService, Side, decimal_text, from_units
 from trading.models import Account, Balance, Decision, ExposureBucket, Order, Plan, Position, Strategy
 from trading.services.controls.limits import limit_values
 from trading.services.exposure import (
@@ -102,7 +104,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class Judged:
     """An order as the rails saw it, and what they said."""
 
     routed: Routed | None
@@ -133,10 +135,10 @@ def order_known(intent_key: str) -> Order | None:
     ------
     OrderDenied : it was denied then.
     """
-    existing = _asked_before(intent_key)
+    existing = asked_before(intent_key)
     if existing is None:
         return None
-    verdict = _again(existing)
+    verdict = verdict_again(existing)
     if verdict.denial is not None:
         raise OrderDenied(verdict.denial, verdict.checks, verdict.order)
     return existing
@@ -145,22 +147,22 @@ def order_known(intent_key: str) -> Order | None:
 def order_judge(submission: Submission) -> Verdict:
     """Every rail's verdict and nothing else: nothing is stored, reserved, counted or sent."""
     with transaction.atomic():
-        books = _books(submission, lock=False)
+        books = books_of(submission, lock=False)
         market = market_of(submission.instrument)
-        judged = _judge(submission, books, market)
+        judged = judge(submission, books, market)
         transaction.set_rollback(True)
     return Verdict(None, judged.denial, check_members(judged.results))
 
 
 @transaction.atomic
 def _reserve(submission: Submission) -> Verdict:
-    books = _books(submission, lock=True)
-    existing = _asked_before(submission.intent_key)
+    books = books_of(submission, lock=True)
+    existing = asked_before(submission.intent_key)
     if existing is not None:  # asked for before, or somebody with the same key was ahead of us at the lock
-        return _again(existing)
+        return verdict_again(existing)
     market = market_of(submission.instrument)
     started = time.perf_counter()
-    judged = _judge(submission, books, market)
+    judged = judge(submission, books, market)
     metrics.RISK_CHECK.observe(time.perf_counter() - started)
     checks = check_members(judged.results)
     denial = judged.denial
@@ -170,16 +172,29 @@ def _reserve(submission: Submission) -> Verdict:
             checks = [*checks, *check_members((denial,))]
     if denial is not None or judged.routed is None:
         assert denial is not None
-        metrics.ORDERS_DENIED.labels(rail=denial.rail).inc()
-        if denial.code is DenyReason.BREAKER_OPEN:
-            metrics.BREAKER_REJECTIONS.inc()
-        order = _order(submission, judged, market, OrderStatus.DENIED, checks)
-        order.code, order.message, order.ended_at = str(denial.code), denial.detail, order.created_at
-        order.save(force_insert=True)
-        order_event(order, source="rails", detail={"rail": denial.rail, "code": str(denial.code)})
-        return Verdict(order, denial, checks)
-    order = _order(submission, judged, market, OrderStatus.RESERVED, checks)
+        return deny(submission, judged, market, denial)
+    order = order_row(submission, judged, market, OrderStatus.RESERVED, checks)
     _hold(order, judged.routed, judged, books)
+    announce(submission, order)
+    crash_point("C1")
+    return Verdict(order, None, checks)
+
+
+def deny(submission: Submission, judged: Judged, market: Market, denial: RailResult) -> Verdict:
+    """Write down an order that a rail stopped, with every verdict."""
+    checks = check_members(judged.results)
+    metrics.ORDERS_DENIED.labels(rail=denial.rail).inc()
+    if denial.code is DenyReason.BREAKER_OPEN:
+        metrics.BREAKER_REJECTIONS.inc()
+    order = order_row(submission, judged, market, OrderStatus.DENIED, checks)
+    order.code, order.message, order.ended_at = str(denial.code), denial.detail, order.created_at
+    order.save(force_insert=True)
+    order_event(order, source="rails", detail={"rail": denial.rail, "code": str(denial.code)})
+    return Verdict(order, denial, checks)
+
+
+def announce(submission: Submission, order: Order) -> None:
+    """Store a reserved order, with its event, its audit entry and the hint to send it."""
     order.save(force_insert=True)
     order_event(order, source="rails")
     audit_record(
@@ -198,17 +213,15 @@ def _reserve(submission: Submission) -> Verdict:
     enqueue_on_commit(
         "trading.tasks.orders_drain", queue="trading", account_id=order.account_id, shard=order.shard
     )
-    crash_point("C1")
-    return Verdict(order, None, checks)
 
 
-def _asked_before(intent_key: str) -> Order | None:
+def asked_before(intent_key: str) -> Order | None:
     # Almost always nobody has; the wide row is read only when it is there.
     same = Order.objects.filter(intent_key=intent_key)
     return same.get() if same.exists() else None
 
 
-def _again(order: Order) -> Verdict:
+def verdict_again(order: Order) -> Verdict:
     if order.status != OrderStatus.DENIED:
         return Verdict(order, None, order.checks)
     failed = next((c for c in order.checks if not c["passed"]), None)
@@ -224,7 +237,7 @@ def _again(order: Order) -> Verdict:
     return Verdict(order, denial, order.checks)
 
 
-def _books(submission: Submission, *, lock: bool) -> Books:
+def books_of(submission: Submission, *, lock: bool) -> Books:
     account, instrument = submission.account, submission.instrument
     name = submission.strategy.name if submission.strategy else None
     scopes = bucket_scopes(account.name, instrument.symbol, name)
@@ -247,7 +260,7 @@ def _books(submission: Submission, *, lock: bool) -> Books:
     )
 
 
-def _judge(submission: Submission, books: Books, market: Market) -> _Judged:
+def judge(submission: Submission, books: Books, market: Market) -> Judged:
     domain = submission.instrument.to_domain()
     name = submission.strategy.name if submission.strategy else None
     values, expires_at = limit_values(
@@ -292,6 +305,8 @@ def _judge(submission: Submission, books: Books, market: Market) -> _Judged:
         decision_age_ns=int((now() - submission.decided_at).total_seconds() * 1e9),
         is_manual=submission.origin == Order.Origin.MANUAL,
         is_flattener=submission.origin == Order.Origin.FLATTEN,
+        is_protective=submission.origin == Order.Origin.PROTECTION,
+        stop=submission.intent.stop,
     )
     results = check_order(order, context)
     denial = first_denial(results)
@@ -302,8 +317,8 @@ def _judge(submission: Submission, books: Books, market: Market) -> _Judged:
         # The rails' own order decides which "no" is told first; the router's comes where the venue filters stand.
         if denial is None:
             denial, results = refusal, (*results, refusal)
-        return _Judged(None, order, context, denial, results)
-    return _Judged(routed, order, context, denial, results)
+        return Judged(None, order, context, denial, results)
+    return Judged(routed, order, context, denial, results)
 
 
 def _notional(
@@ -318,9 +333,9 @@ def _notional(
     return domain.notional_units(ticks, submission.intent.quantity)
 
 
-def _order(
+def order_row(
     submission: Submission,
-    judged: _Judged,
+    judged: Judged,
     market: Market,
     status: OrderStatus,
     checks: list[dict[str, Any]],
@@ -328,6 +343,7 @@ def _order(
     domain = submission.instrument.to_domain()
     moment = now()
     intent, routed = submission.intent, judged.routed
+    waits = intent.type.is_conditional
     if routed is not None:
         quantity, price = routed.order.quantity, routed.order.price
         venue_type, tif = routed.order.type.value, routed.order.time_in_force
@@ -348,8 +364,13 @@ def _order(
         strategy=submission.strategy,
         requested_by=submission.requested_by,
         side=intent.side,
+        position_side=intent.position_side,
         type=intent.type,
         venue_type=venue_type,
+        service=OrderService.ALGO if waits and domain.market is VenueMarket.usdm else OrderService.ORDER,
+        stop_price=domain.price(intent.stop) if intent.stop is not None else None,
+        callback_bps=intent.callback_bps,
+        working_type=intent.working_type or "",
         time_in_force=tif or "",
         quantity=quantity,
         price=price,
@@ -365,8 +386,10 @@ def _order(
     )
 
 
-def _hold(order: Order, routed: Routed, judged: _Judged, books: Books) -> None:
+def _hold(order: Order, routed: Routed, judged: Judged, books: Books) -> None:
     """Take the caps, the balance and the open quantity. The rows are locked, so the rails' numbers still hold."""
+    if not order.holds_open_quantity:
+        return
     order.reserved_notional = from_units(order_reserve(judged.order, judged.context))
     buying = order.side == Side.BUY
     order.reserved_asset = order.instrument.quote_asset if buying else order.instrument.base_asset

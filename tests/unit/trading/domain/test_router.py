@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tests.fakes.instruments import spot, usdm
 from trading.domain.orders import OrderIntent
+from trading.domain.refusals import Refused, collared_ticks
 from trading.domain.risk import DenyReason
-from trading.domain.router import Refused, Routed, build_intent, collared_ticks, route
+from trading.domain.router import Routed, build_intent, route
 from trading.domain.values import OrderType, Side, TimeInForce
 
 BID, ASK = Decimal("19999.99"), Decimal("20000.01")
