@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from trading.domain.errors import OutcomeUnknown, VenueError, VenueRejected, VenueUnavailable
-from trading.domain.orders import OrderStatus
+from trading.domain.orders import OrderStatus, advance, is_terminal
 from trading.domain.values import Level
 
 MS: Final = 1_000_000
@@ -120,6 +120,37 @@ def after_answer(error: VenueError | None, *, fence_holds: bool) -> Verdict:
     if isinstance(error, VenueUnavailable):
         return Verdict(OrderStatus.RELEASED, str(error.code or "VENUE_UNAVAILABLE"), error.message)
     return Verdict(OrderStatus.UNKNOWN, "", message)
+
+
+def state_after(
+    current: OrderStatus, *, quantity: int, executed: int, told: OrderStatus | None, told_executed: int
+) -> OrderStatus:
+    """Where an order is, by what is booked of it and the furthest that the venue has told.
+
+    An end that the venue told counts once every execution it counts is booked: only executions are ever booked,
+    never assumed.
+
+    Parameters
+    ----------
+    executed : booked; told_executed : the most the venue has said; base units, like `quantity`.
+
+    Raises
+    ------
+    IllegalTransition : the venue contradicts itself, or knows an order that was never sent.
+    """
+    target = current
+    if executed >= quantity:
+        target = OrderStatus.FILLED
+    elif told is not None and is_terminal(told) and told is not OrderStatus.FILLED:
+        if executed >= told_executed:
+            target = told
+        elif executed > 0:
+            target = OrderStatus.PARTIALLY_FILLED
+    elif executed > 0:
+        target = OrderStatus.PARTIALLY_FILLED
+    elif told is not None:
+        target = OrderStatus.NEW
+    return advance(current, target)
 
 
 def sender_lost(status: OrderStatus, sent_ns: int | None, now_ns: int) -> bool:

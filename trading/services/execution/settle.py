@@ -21,8 +21,9 @@ from trading import metrics
 from trading.domain import portfolio
 from trading.domain.clock import ms_to_ns, ns_to_datetime
 from trading.domain.errors import IllegalTransition, InvariantViolation
+from trading.domain.execution import state_after
 from trading.domain.orders import Fill as DomainFill
-from trading.domain.orders import OrderStatus, advance, from_venue, is_terminal
+from trading.domain.orders import OrderStatus, from_venue, is_terminal
 from trading.domain.ports import OrderReport, TradeReport
 from trading.domain.reservation import Carried, Reservation, exposure_increase, settle_fill
 from trading.domain.values import Level, Side, exact_product, floor_to_step, from_units, to_units
@@ -140,21 +141,14 @@ def _note_report(order: Order, report: OrderReport) -> None:
 def _advance(order: Order, locked: Position | None) -> None:
     """Derive the state from what is booked and what was reported. `locked` where the rows are in hand already."""
     current = OrderStatus(order.status)
-    target = current
-    told = OrderStatus(order.reported_status) if order.reported_status else None
-    if order.executed_quantity >= order.quantity:
-        target = OrderStatus.FILLED
-    elif told is not None and is_terminal(told) and told != OrderStatus.FILLED:
-        if order.executed_quantity >= order.reported_executed:
-            target = told
-        elif order.executed_quantity > 0:
-            target = OrderStatus.PARTIALLY_FILLED
-    elif order.executed_quantity > 0:
-        target = OrderStatus.PARTIALLY_FILLED
-    elif told is not None:
-        target = OrderStatus.NEW
     try:
-        after = advance(current, target)
+        after = state_after(
+            current,
+            quantity=to_units(order.quantity),
+            executed=to_units(order.executed_quantity),
+            told=OrderStatus(order.reported_status) if order.reported_status else None,
+            told_executed=to_units(order.reported_executed),
+        )
     except IllegalTransition as error:
         raise InvariantViolation(str(error)) from error
     if after == current:

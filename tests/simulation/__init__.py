@@ -1,0 +1,1 @@
+"""A seeded simulation of executor, rows and venue around the very decisions that run in production."""
