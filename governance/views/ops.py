@@ -8,6 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from governance.selectors.blotter import blotter_choices
+from governance.selectors.fault_injection import last_fault_injection
 from governance.selectors.ops import ops_state
 from governance.views import catalogue
 from governance.views.page import Page
@@ -25,4 +26,4 @@ class Ops(Page):
         return ops_state()
 
     def context(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
-        return {"accounts": blotter_choices()["accounts"]}
+        return {"accounts": blotter_choices()["accounts"], "fault_injection": last_fault_injection()}

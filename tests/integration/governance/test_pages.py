@@ -165,3 +165,35 @@ def test_markup_in_a_reason_stays_text(world: World, viewer: User, browser: Brow
     text = browser(viewer).get("/risk/").content.decode()
     assert "<img src=x" not in text
     assert state_of(browser(viewer).get("/risk/"))["states"][0]["reason"].startswith("<img")
+
+
+def test_operations_shows_the_last_fault_injection_run_and_survives_a_broken_file(
+    viewer: User, browser: Browser, settings: Any, tmp_path: Any
+) -> None:
+    settings.NAUTILUS_HOME = tmp_path
+    person = browser(viewer)
+    assert "No run was made from this home" in person.get("/ops/").content.decode()
+    run = {
+        "differences": 2,
+        "differences_by_check": {"O1": ["a", "b"]},
+        "at": "2026-11-29T19:00:00+00:00",
+        "build": "abc1234",
+        "seed": 7,
+        "kills": 30,
+        "kills_done": 31,
+        "stops": {"web": 2},
+        "fault_windows": 20,
+        "orders": 900,
+        "orders_at_venue": 500,
+        "fills": 600,
+        "unknown_outcomes": 12,
+        "settled_s": 9.5,
+        "duration_s": 401.2,
+    }
+    (tmp_path / "chaos").mkdir()
+    (tmp_path / "chaos" / "last.json").write_text(json.dumps(run))
+    page = person.get("/ops/").content.decode()
+    for text in ("2 (O1 2)", "abc1234", "31 of 30 asked for", "900, 500 of them at the exchange"):
+        assert text in page
+    (tmp_path / "chaos" / "last.json").write_text('{"differences": ')
+    assert "No run was made from this home" in person.get("/ops/").content.decode()

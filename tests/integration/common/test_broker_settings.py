@@ -1,0 +1,45 @@
+"""Messages are hints: what Celery may lose, repeat or delay is bounded by settings, and these are they."""
+
+from __future__ import annotations
+
+from celery import current_app
+
+from nautilus_site.celery import app
+
+TRADING_PREFIXES = ("trading.tasks.",)
+
+
+def test_a_task_is_acknowledged_after_its_work_and_comes_again_when_its_worker_is_lost() -> None:
+    assert app.conf.task_acks_late is True
+    assert app.conf.task_reject_on_worker_lost is True
+    assert app.conf.worker_cancel_long_running_tasks_on_connection_loss is True
+
+
+def test_a_worker_takes_one_message_at_a_time() -> None:
+    assert app.conf.worker_prefetch_multiplier == 1
+
+
+def test_the_hard_time_limit_is_below_half_of_the_visibility_timeout() -> None:
+    visibility = app.conf.broker_transport_options["visibility_timeout"]
+    assert 0 < app.conf.task_soft_time_limit < app.conf.task_time_limit < visibility / 2
+
+
+def test_messages_are_json_and_nothing_else_is_accepted() -> None:
+    assert app.conf.task_serializer == "json"
+    assert app.conf.accept_content == ["json"]
+
+
+def test_nothing_that_touches_orders_is_retried_by_the_broker() -> None:
+    app.loader.import_default_modules()
+    names = [name for name in current_app.tasks if name.startswith(TRADING_PREFIXES)]
+    assert len(names) > 5
+    for name in names:
+        task = current_app.tasks[name]
+        assert not getattr(task, "autoretry_for", ()), name
+        assert task.acks_late is True, name
+        assert task.reject_on_worker_lost is True, name
+    assert app.conf.task_publish_retry is False
+
+
+def test_results_are_not_kept_so_that_nothing_waits_for_them() -> None:
+    assert app.conf.task_ignore_result is True
