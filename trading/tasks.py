@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.services.change_requests import change_requests_expire
@@ -16,6 +17,7 @@ from trading.domain.orders import OrderStatus
 from trading.models import Account, Order, OrderCommand, StrategyInstance
 from trading.services import breakers, equity, heartbeats, jobs
 from trading.services.controls import enforcement_step, enforcements_due
+from trading.services.demo import FUTURES_ACCOUNT, demo_futures_settings
 from trading.services.execution.amend import amendments_open
 from trading.services.execution.amend import order_amend as amend_at_venue
 from trading.services.execution.cancel import order_cancel as cancel_at_venue
@@ -30,8 +32,8 @@ from trading.services.reconcile import account_reconcile as reconcile
 from trading.services.reconcile import account_resolve, sweep_if_due
 from trading.services.strategies import instances_due, strategy_step
 from trading.services.venue_events import venue_events_settle as settle_events
-from trading.services.venues import execution_venue
-from universe.services import spot_market_data
+from trading.services.venues import execution_venue, futures_venue
+from universe.services import market_data_of
 
 log = structlog.get_logger(__name__)
 
@@ -142,7 +144,7 @@ def account_reconcile(account_id: int, trigger: str, run_id: int | None = None) 
         venue=execution_venue(account),
         trigger=trigger,
         run_id=run_id,
-        market=spot_market_data() if trigger == "start" else None,
+        market=market_data_of(account.market) if trigger == "start" else None,
     )
 
 
@@ -173,7 +175,7 @@ def control_tick() -> None:
             sweep_if_due(
                 account=account,
                 venue=lambda account=account: execution_venue(account),  # type: ignore[misc]
-                market=spot_market_data if account.market == "spot" else None,
+                market=partial(market_data_of, account.market),
             )
 
 
@@ -210,6 +212,19 @@ def housekeeping() -> None:
     """Hourly: thin out what nobody looks at any more."""
     equity.equity_prune()
     breakers.breaker_windows_prune()
+    demo_futures()  # once more, should its first hint have been lost
+
+
+@shared_task
+def demo_futures() -> None:
+    """Set the demo's futures account up at the paper exchange."""
+    account = Account.objects.select_related("venue").filter(name=FUTURES_ACCOUNT).first()
+    if account is None or settings.BINANCE_ENV != "local":
+        return
+    with _alone("demo_futures", account=account.name):
+        changed = demo_futures_settings(futures_venue(account))
+        if changed:
+            log.info("demo_leverage_set", symbols=changed)
 
 
 @shared_task

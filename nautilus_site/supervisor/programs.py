@@ -45,6 +45,8 @@ def platform_programs(configuration: Configuration) -> tuple[Program, ...]:
             patience_s=6.0,
         ),
         _program("feed", "manage.py", "feed", stop_rank=1),
+        # Follows everything as well, and takes over within seconds when the first one dies.
+        _program("feed-standby", "manage.py", "feed", stop_rank=1),
         _program("relay", "manage.py", "relay", stop_rank=4),
         _program("watchdog", "manage.py", "watchdog", stop_rank=5),
         _program("exporter", "manage.py", "exporter", stop_rank=6),

@@ -67,6 +67,7 @@ def test_every_process_of_the_contract_is_in_the_table_and_shows_its_kind() -> N
         "worker-trading",
         "worker-jobs",
         "feed",
+        "feed-standby",
         "relay",
         "watchdog",
         "exporter",
@@ -79,9 +80,9 @@ def test_every_process_of_the_contract_is_in_the_table_and_shows_its_kind() -> N
 def test_processes_stop_in_the_declared_order() -> None:
     table = sorted(programs().values(), key=lambda program: program.stop_rank)
     order = [program.kind for program in table]
-    assert order[:2] == ["beat", "feed"]
-    assert set(order[2:5]) == {"worker-control", "worker-trading", "worker-jobs"}
-    assert order[5:] == ["web", "relay", "watchdog", "exporter", "testnet"]
+    assert order[:3] == ["beat", "feed", "feed-standby"]
+    assert set(order[3:6]) == {"worker-control", "worker-trading", "worker-jobs"}
+    assert order[6:] == ["web", "relay", "watchdog", "exporter", "testnet"]
 
 
 @pytest.mark.parametrize("environment", ["testnet", "demo", "live"])

@@ -32,7 +32,7 @@ from trading.domain.errors import VenueError
 from trading.domain.ports import KlineRecord
 from trading.domain.values import Market
 from trading.models import Strategy
-from trading.services.demo import demo_strategies_install
+from trading.services.demo import demo_futures_install, demo_strategies_install
 from universe.adapters.binance import Endpoints, MarketStream
 from universe.adapters.binance.events import (
     BookTickerEvent,
@@ -189,8 +189,14 @@ class MarketFeed:
         venue = venue_ensure(market=market, environment=settings.BINANCE_ENV)
         if not Venue.objects.filter(pk=venue.pk, last_synced_at__isnull=False).exists():
             instruments_sync(venue, market_data_of(market))
-        if settings.BINANCE_ENV == "local":
+        if settings.BINANCE_ENV != "local":
+            return
+        if self._source.market is Market.spot:
             demo_strategies_install()
+        else:
+            demo_futures_install()
+            # The feed's own key may not change settings; a worker's may.
+            send_hint("trading.tasks.demo_futures", queue="control")
 
     def _load(self) -> None:
         tradable = Instrument.objects.filter(venue__name=self._source.venue_name, status="TRADING").order_by(

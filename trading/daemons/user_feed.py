@@ -91,6 +91,7 @@ class UserFeed:
         match item:
             case Connected():
                 self._connected_at = _at(item.at_ns)
+                log.info("user_stream_connected", account=self._account.name, in_charge=self._charge.is_held)
                 if self._charge.is_held:
                     await self._told_connected(self._connected_at)
             case Disconnected():

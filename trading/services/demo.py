@@ -1,4 +1,4 @@
-"""The demo of a local paper exchange: people, an account with keys, limits, and strategies that trade.
+"""The demo of a local paper exchange: people, accounts with keys, limits, and strategies that trade.
 
 Everything here is created once and never changed again; what an operator changed stays changed.
 """
@@ -12,7 +12,7 @@ import string
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.db import transaction
@@ -20,7 +20,8 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import Role, User
 from nautilus_site.common.services.tokens import token_create
-from trading.domain.values import Level
+from trading.domain.ports import FuturesMode
+from trading.domain.values import Level, Market
 from trading.models import Account, Credential, Strategy, StrategyInstance, SymbolAllowance
 from trading.services.breakers import breakers_install
 from trading.services.controls import limits_install, states_install
@@ -30,7 +31,9 @@ from universe.services import venue_ensure
 
 ACTOR = "demo"
 ACCOUNT = "paper-spot"
+FUTURES_ACCOUNT = "paper-usdm"
 START_USDT = "100000"
+FUTURES_LEVERAGE = 3
 PEOPLE = {
     "admin": Role.ADMIN,
     "risk": Role.RISK_OFFICER,
@@ -42,9 +45,19 @@ PEOPLE = {
 _ALPHABET = string.ascii_letters + string.digits
 
 
+class FuturesSettings(Protocol):
+    """The part of a USD-M venue that setting an account up needs."""
+
+    def mode(self) -> FuturesMode: ...
+
+    def set_hedge(self, hedge: bool) -> None: ...
+
+    def set_leverage(self, symbol: str, leverage: int) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of the paper account for one purpose."""
+    """A key of a paper account for one purpose."""
 
     purpose: str
     api_key: str
@@ -61,10 +74,14 @@ def demo_install() -> bool:
     """Create what is missing of the demo. True when it was created now."""
     home = Path(settings.NAUTILUS_HOME)
     sealing_keys_install()
-    fresh = not Account.objects.filter(name=ACCOUNT).exists()
+    known = set(Account.objects.values_list("name", flat=True))
     with transaction.atomic():
         people = _people()
-        keys = _account() if fresh else []
+        entries = [
+            _account(name, market)
+            for name, market in ((ACCOUNT, Market.spot), (FUTURES_ACCOUNT, Market.usdm))
+            if name not in known
+        ]
         limits_install(actor=ACTOR)
         # A demo that trades is an explicit decision; every other environment starts halted.
         states_install(level=Level.ACTIVE, reason="the demo trades on paper from the start", actor=ACTOR)
@@ -73,21 +90,11 @@ def demo_install() -> bool:
             home / "credentials.json",
             {"users": {**_known_people(home), **people}, "url": f"http://127.0.0.1:{settings.PORT}"},
         )
-    if keys:
-        _write_private(
-            home / "testnet" / "accounts.json",
-            [
-                {
-                    "name": ACCOUNT,
-                    "balances": {"USDT": START_USDT},
-                    "keys": [
-                        {"api_key": k.api_key, "api_secret": k.api_secret, "permissions": k.permissions}
-                        for k in keys
-                    ],
-                }
-            ],
-        )
-    return fresh
+    if entries:
+        path = home / "testnet" / "accounts.json"
+        before = json.loads(path.read_text()) if path.is_file() else []
+        _write_private(path, [*before, *entries])
+    return ACCOUNT not in known
 
 
 def demo_strategies_install() -> int:
@@ -127,6 +134,40 @@ def demo_strategies_install() -> int:
     return len(instruments)
 
 
+def demo_futures_install() -> int:
+    """Allow the demo's futures account the tradable contracts, once these are known. Returns how many are new."""
+    account = Account.objects.filter(name=FUTURES_ACCOUNT).first()
+    if account is None or SymbolAllowance.objects.filter(account=account).exists():
+        return 0
+    moment = now()
+    allowed = [
+        SymbolAllowance(account=account, instrument=instrument, added_at=moment)
+        for instrument in Instrument.objects.filter(venue=account.venue, status="TRADING").order_by("symbol")
+    ]
+    SymbolAllowance.objects.bulk_create(allowed, ignore_conflicts=True)
+    return len(allowed)
+
+
+def demo_futures_settings(venue: FuturesSettings) -> list[str]:
+    """Set one-way mode and a low leverage where the venue has something else. Returns the symbols changed.
+
+    Raises
+    ------
+    VenueUnavailable, VenueRejected : as the venue; safe to repeat.
+    """
+    account = Account.objects.filter(name=FUTURES_ACCOUNT).first()
+    if account is None:
+        return []
+    mode = venue.mode()
+    if mode.hedge != account.hedge_mode:
+        venue.set_hedge(account.hedge_mode)
+    allowed = SymbolAllowance.objects.filter(account=account).values_list("instrument__symbol", flat=True)
+    changed = [symbol for symbol in allowed if mode.leverage.get(symbol) != FUTURES_LEVERAGE]
+    for symbol in changed:
+        venue.set_leverage(symbol, FUTURES_LEVERAGE)
+    return changed
+
+
 def demo_interval() -> str:
     """The bars the demo decides on: one minute, or in a replay the interval of the replayed candles."""
     if not settings.REPLAY:
@@ -148,16 +189,25 @@ def _people() -> dict[str, dict[str, str]]:
     return created
 
 
-def _account() -> list[Key]:
-    venue = venue_ensure(market="spot", environment=settings.BINANCE_ENV)
-    account = Account.objects.create(name=ACCOUNT, venue=venue)
+def _account(name: str, market: Market) -> dict[str, Any]:
+    """Create an account and its keys here; returns what the paper exchange must know of it."""
+    venue = venue_ensure(market=market.value, environment=settings.BINANCE_ENV)
+    account = Account.objects.create(name=name, venue=venue)
     breakers_install(venue=venue.name, actor=ACTOR)
     keys = [Key(purpose.value, _random_key(), _random_key()) for purpose in Credential.Purpose]
     for key in keys:
         credential_store(
             account=account, purpose=key.purpose, api_key=key.api_key, api_secret=key.api_secret, actor=ACTOR
         )
-    return keys
+    funds = "balances" if market is Market.spot else "futures_balances"
+    return {
+        "name": name,
+        funds: {"USDT": START_USDT},
+        "keys": [
+            {"api_key": key.api_key, "api_secret": key.api_secret, "permissions": key.permissions}
+            for key in keys
+        ],
+    }
 
 
 def _random_key() -> str:

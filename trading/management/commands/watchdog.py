@@ -6,6 +6,8 @@ from trading.daemons.watchdog import Watchdog
 
 
 class Command(BaseCommand):
+    # The checks load every page and its libraries, which a daemon would carry for ever; `prepare` runs them.
+    requires_system_checks = ()
     help = "Enforce kills at the exchange with a key of its own until stopped. Example: manage.py watchdog"
 
     def handle(self, *args: Any, **options: Any) -> None:

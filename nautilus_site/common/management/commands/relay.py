@@ -12,6 +12,8 @@ from nautilus_site.common.daemons.relay import Relay
 
 
 class Command(BaseCommand):
+    # The checks load every page and its libraries, which a daemon would carry for ever; `prepare` runs them.
+    requires_system_checks = ()
     help = (
         "Number events in commit order, push and mirror them, seal the audit trail. "
         "One works at a time; a second one stands by. Example: manage.py relay"
