@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from tests.chaos.witness import Books, Row, Venue, number
@@ -126,14 +126,10 @@ def caps_exceeded(venue: Venue, caps: Sequence[Books], *, after_seq: int = 0) ->
     caps : what the books said while this part of the journal was written; the loosest counts.
     """
     accounts = {row["name"] for books in caps for row in books.accounts}
-    ours = Venue(
+    ours = replace(
+        venue,
         orders=[o for o in venue.orders if o["account_id"] in accounts],
-        algo_orders=[],
         fills=[f for f in venue.fills if f["account_id"] in accounts],
-        balances={},
-        positions=[],
-        income=[],
-        seq=venue.seq,
     )
     highest: defaultdict[str, Decimal] = defaultdict(Decimal)
     for books in caps:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -71,7 +71,7 @@ class Findings:
 
 def running(venue: Venue, before: Books, after: Books) -> Findings:
     """What holds at every instant. `before` was read ahead of the exchange's ledger, `after` behind it."""
-    findings = Findings()
+    venue, findings = of_our_accounts(venue, after), Findings()
     findings.add("O1", orders_once(venue))
     findings.add("O1", orders_known(venue, after))
     findings.add("O2", fills_real(venue, before))
@@ -83,7 +83,7 @@ def running(venue: Venue, before: Books, after: Books) -> Findings:
 
 def final(venue: Venue, books: Books) -> Findings:
     """Everything, once nothing moves any more."""
-    findings = running(venue, books, books)
+    venue, findings = of_our_accounts(venue, books), running(venue, books, books)
     findings.add("O1", orders_equal(venue, books))
     findings.add("O2", fills_equal(venue, books))
     findings.add("O3", balances_equal(venue, books))
@@ -92,6 +92,19 @@ def final(venue: Venue, books: Books) -> Findings:
     findings.add("O8", unsettled(books))
     findings.add("O9", pushed_equal(books))
     return findings
+
+
+def of_our_accounts(venue: Venue, books: Books) -> Venue:
+    """The exchange without the accounts of others that trade there."""
+    names = {account["name"] for account in books.accounts}
+    return replace(
+        venue,
+        orders=[o for o in venue.orders if o["account_id"] in names],
+        algo_orders=[o for o in venue.algo_orders if o["account_id"] in names],
+        fills=[f for f in venue.fills if f["account_id"] in names],
+        positions=[p for p in venue.positions if p["account_id"] in names],
+        income=[i for i in venue.income if i["account_id"] in names],
+    )
 
 
 # --- O1: orders ----------------------------------------------------------------------------------------------------
