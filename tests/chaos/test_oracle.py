@@ -19,18 +19,36 @@ def sides() -> tuple[Venue, Books]:
     venue = Venue(
         orders=[
             {
-                "account_id": "a", "market": "spot", "symbol": "BTCUSDT", "order_id": 5,
-                "client_order_id": "cid", "side": "BUY", "type": "LIMIT", "price": "100",
-                "orig_qty": "2", "executed_qty": "1", "status": "CANCELED",
+                "account_id": "a",
+                "market": "spot",
+                "symbol": "BTCUSDT",
+                "order_id": 5,
+                "client_order_id": "cid",
+                "side": "BUY",
+                "type": "LIMIT",
+                "price": "100",
+                "orig_qty": "2",
+                "executed_qty": "1",
+                "status": "CANCELED",
                 "events": [{"seq": 1, "status": "NEW"}, {"seq": 3, "status": "CANCELED"}],
             }
         ],
         algo_orders=[],
         fills=[
             {
-                "seq": 2, "account_id": "a", "market": "spot", "symbol": "BTCUSDT", "trade_id": 9,
-                "order_id": 5, "side": "BUY", "price": "100", "qty": "1", "quote_qty": "100",
-                "commission": "0.001", "commission_asset": "BTC", "maker": True,
+                "seq": 2,
+                "account_id": "a",
+                "market": "spot",
+                "symbol": "BTCUSDT",
+                "trade_id": 9,
+                "order_id": 5,
+                "side": "BUY",
+                "price": "100",
+                "qty": "1",
+                "quote_qty": "100",
+                "commission": "0.001",
+                "commission_asset": "BTC",
+                "maker": True,
             }
         ],
         balances={
@@ -42,10 +60,23 @@ def sides() -> tuple[Venue, Books]:
         seq=3,
     )
     order = {
-        "id": 1, "uid": "u", "account": "a", "market": "spot", "symbol": "BTCUSDT", "strategy": None,
-        "client_order_id": "cid", "origin": "manual", "timestamp_ms": 1, "status": "CANCELED",
-        "side": "BUY", "position_side": "BOTH", "quantity": Decimal(2), "executed_quantity": Decimal(1),
-        "reserved_notional": Decimal(0), "reserved_amount": Decimal(0), "reserved_asset": "USDT",
+        "id": 1,
+        "uid": "u",
+        "account": "a",
+        "market": "spot",
+        "symbol": "BTCUSDT",
+        "strategy": None,
+        "client_order_id": "cid",
+        "origin": "manual",
+        "timestamp_ms": 1,
+        "status": "CANCELED",
+        "side": "BUY",
+        "position_side": "BOTH",
+        "quantity": Decimal(2),
+        "executed_quantity": Decimal(1),
+        "reserved_notional": Decimal(0),
+        "reserved_amount": Decimal(0),
+        "reserved_asset": "USDT",
     }
     steps = ("RESERVED", "SENDING", "NEW", "PARTIALLY_FILLED", "CANCELED")
     entries = [
@@ -59,9 +90,16 @@ def sides() -> tuple[Venue, Books]:
         events=[{"id": n, "order_id": 1, "status": status} for n, status in enumerate(steps)],
         fills=[
             {
-                "account": "a", "symbol": "BTCUSDT", "trade_id": 9, "side": "BUY", "maker": True,
-                "price": Decimal(100), "quantity": Decimal(1), "quote_quantity": Decimal(100),
-                "commission": Decimal("0.001"), "commission_asset": "BTC",
+                "account": "a",
+                "symbol": "BTCUSDT",
+                "trade_id": 9,
+                "side": "BUY",
+                "maker": True,
+                "price": Decimal(100),
+                "quantity": Decimal(1),
+                "quote_quantity": Decimal(100),
+                "commission": Decimal("0.001"),
+                "commission_asset": "BTC",
             }
         ],
         ledger=[
@@ -81,8 +119,13 @@ def sides() -> tuple[Venue, Books]:
         ],
         positions=[
             {
-                "account": "a", "symbol": "BTCUSDT", "market": "spot", "position_side": "BOTH",
-                "quantity": Decimal("0.999"), "open_buy": Decimal(0), "open_sell": Decimal(0),
+                "account": "a",
+                "symbol": "BTCUSDT",
+                "market": "spot",
+                "position_side": "BOTH",
+                "quantity": Decimal("0.999"),
+                "open_buy": Decimal(0),
+                "open_sell": Decimal(0),
                 "carried_notional": Decimal(100),
             }
         ],
