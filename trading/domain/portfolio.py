@@ -14,7 +14,7 @@ from typing import Final
 
 from trading.domain.errors import InvariantViolation
 from trading.domain.orders import Fill
-from trading.domain.values import Instrument
+from trading.domain.values import Instrument, Market
 
 WALLET: Final = "wallet"
 VENUE: Final = "venue"
@@ -89,6 +89,14 @@ def fee_value_units(fill: Fill, instrument: Instrument, rate: Decimal | None = N
     return int(Fraction(rate) * fill.fee)
 
 
+def fee_takes_base(fill: Fill, instrument: Instrument) -> bool:
+    """Tell whether the commission leaves the position: on spot in the base asset.
+
+    A contract is not an asset: BNBUSDT on USD-M stays whole when its commission is paid in BNB.
+    """
+    return instrument.market is Market.spot and fill.fee > 0 and fill.fee_asset == instrument.base_asset
+
+
 def apply_fill(position: Position, fill: Fill, instrument: Instrument, fee_value_units: int) -> Position:
     """Return the position after one fill.
 
@@ -105,7 +113,7 @@ def apply_fill(position: Position, fill: Fill, instrument: Instrument, fee_value
     if fill.quantity <= 0 or fill.quote < 0:
         raise InvariantViolation(f"trade {fill.trade_id}: quantity {fill.quantity}, quote {fill.quote}")
     quantity, quote = fill.quantity * instrument.step_units, fill.quote
-    if fill.fee_asset == instrument.base_asset:
+    if fee_takes_base(fill, instrument):
         # A fee in base is base given up at the fill's price: less is bought, or more is sold.
         quantity -= fill.side.sign * fill.fee
         quote -= fill.side.sign * fee_value_units
@@ -127,6 +135,29 @@ def _trade(position: Position, signed: int, quote: int) -> Position:
         quantity=position.quantity + signed,
         cost=position.cost - cost_closed + (quote - quote_closed),
         realized=position.realized + gained,
+    )
+
+
+def as_told(position: Position, computed: int, told: int | None) -> Position:
+    """Return the position with the venue's own result of its last fill in place of ours.
+
+    USD-M states what every fill realised, and that is what the wallet gets. Both come from the average cost and
+    differ, if at all, in how a fraction of a unit was cut; the difference stays in the cost while something is open.
+
+    Parameters
+    ----------
+    computed : what `apply_fill` added to `realized`.  told : the venue's figure, None where it states none.
+    """
+    if told is None or told == computed:
+        return position
+    difference = told - computed
+    if position.quantity == 0:
+        return replace(position, realized=position.realized + difference)
+    sign = 1 if position.quantity > 0 else -1
+    return replace(
+        position,
+        realized=position.realized + difference,
+        cost=max(0, position.cost + sign * difference),
     )
 
 
@@ -152,6 +183,27 @@ def fold(
     return position
 
 
+def is_dust(quantity: int, instrument: Instrument, price: Decimal | None) -> bool:
+    """Tell whether a remainder is too little for the venue to trade, so that it stays until more is bought.
+
+    On spot less than a step, the least quantity or the least notional. A contract can always be closed in whole steps.
+
+    Parameters
+    ----------
+    quantity : signed base units.  price : without one only the quantity is judged.
+    """
+    size = abs(quantity)
+    steps = size // instrument.step_units
+    if size == 0:
+        return False
+    if steps == 0 or instrument.market is not Market.spot:
+        return steps == 0
+    tradable = instrument.quantity(steps)
+    if tradable < max(instrument.min_quantity, instrument.market_min_quantity):
+        return True
+    return price is not None and Fraction(tradable) * Fraction(price) < Fraction(instrument.min_notional)
+
+
 def unrealized(position: Position, mark: Decimal) -> int:
     """Return the result of closing at `mark`, in quote units, before commission."""
     if position.quantity == 0:
@@ -166,21 +218,33 @@ def market_value(quantity: int, price: Decimal) -> int:
     return quantity * top // bottom
 
 
-def postings(fill: Fill, instrument: Instrument) -> tuple[Posting, ...]:
-    """Return the double entry of a fill: what the wallet gains or gives, against the venue.
+def wallet_lines(fill: Fill, instrument: Instrument, realized: int) -> list[tuple[str, int, str]]:
+    """Return what a fill does to the wallet, as (asset, units, kind).
 
-    Every asset sums to zero. The commission is its own pair of lines, in whatever asset it was paid.
+    Spot exchanges base for quote. USD-M exchanges nothing: the wallet gets what the fill realised.
+    The commission is a line of its own, in whatever asset it was paid.
     """
-    base = fill.side.sign * fill.quantity * instrument.step_units
-    lines = [
-        (instrument.base_asset, base, "trade"),
-        (instrument.quote_asset, -fill.side.sign * fill.quote, "trade"),
-    ]
+    if instrument.market is Market.spot:
+        base = fill.side.sign * fill.quantity * instrument.step_units
+        lines = [
+            (instrument.base_asset, base, "trade"),
+            (instrument.quote_asset, -fill.side.sign * fill.quote, "trade"),
+        ]
+    else:
+        lines = [(instrument.quote_asset, realized, "realized")]
     if fill.fee:
         lines.append((fill.fee_asset, -fill.fee, "fee"))
+    return lines
+
+
+def postings(fill: Fill, instrument: Instrument, realized: int = 0) -> tuple[Posting, ...]:
+    """Return the double entry of a fill: what the wallet gains or gives, against the venue.
+
+    Every asset sums to zero.
+    """
     return tuple(
         Posting(account, asset, amount if account == WALLET else -amount, kind)
-        for asset, amount, kind in lines
+        for asset, amount, kind in wallet_lines(fill, instrument, realized)
         for account in (WALLET, VENUE)
     )
 

@@ -1,15 +1,24 @@
-from trading.models.accounts import Account, Balance, Credential, TradeCursor
+from trading.models.accounts import (
+    Account,
+    Balance,
+    Credential,
+    IncomeCursor,
+    MarginTerms,
+    SubBalance,
+    TradeCursor,
+)
+from trading.models.books import BookSnapshot
 from trading.models.brackets import Bracket, BracketEvent, BracketLeg
 from trading.models.breakers import CircuitBreaker, VenueCallWindow
 from trading.models.commands import OrderCommand
 from trading.models.controls import Flatten, KillEnforcement, RiskLimit, SymbolAllowance, TradingState
 from trading.models.decisions import Decision, Plan, PlanShare
-from trading.models.equity import EquitySnapshot
+from trading.models.equity import EquityAnchor, EquitySnapshot
 from trading.models.exposure import ExposureBucket
 from trading.models.fills import Fill, LedgerEntry
 from trading.models.heartbeats import ProcessHeartbeat, ServingHeartbeat
 from trading.models.orders import Order, OrderEvent, OrderList
-from trading.models.positions import Position
+from trading.models.positions import Position, PositionTransfer, SubPosition
 from trading.models.reconcile import Divergence, ReconcileRun, Statement, SweepPeriod, SweepState
 from trading.models.research import ResearchJob, ResearchPart, TrialTally
 from trading.models.strategies import Strategy, StrategyInstance
@@ -18,6 +27,7 @@ from trading.models.venue_events import VenueEvent
 __all__ = [
     "Account",
     "Balance",
+    "BookSnapshot",
     "Bracket",
     "BracketEvent",
     "BracketLeg",
@@ -25,12 +35,15 @@ __all__ = [
     "Credential",
     "Decision",
     "Divergence",
+    "EquityAnchor",
     "EquitySnapshot",
     "ExposureBucket",
     "Fill",
     "Flatten",
+    "IncomeCursor",
     "KillEnforcement",
     "LedgerEntry",
+    "MarginTerms",
     "Order",
     "OrderCommand",
     "OrderEvent",
@@ -38,6 +51,7 @@ __all__ = [
     "Plan",
     "PlanShare",
     "Position",
+    "PositionTransfer",
     "ProcessHeartbeat",
     "ReconcileRun",
     "ResearchJob",
@@ -47,6 +61,8 @@ __all__ = [
     "Statement",
     "Strategy",
     "StrategyInstance",
+    "SubBalance",
+    "SubPosition",
     "SweepPeriod",
     "SweepState",
     "SymbolAllowance",

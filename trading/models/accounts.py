@@ -78,6 +78,56 @@ class Balance(models.Model):
         return f"{self.account} {self.asset} {self.amount}"
 
 
+class SubBalance(models.Model):
+    """One owner's part of a balance: the sum of its ledger entries. An owner may be short of what others hold."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="sub_balances")
+    owner = models.CharField(max_length=40, blank=True)
+    asset = models.CharField(max_length=20)
+    amount = ledger_amount(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "owner", "asset"], name="one_sub_balance_per_asset")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.owner or 'people'} {self.asset} {self.amount}"
+
+
+class MarginTerms(models.Model):
+    """USD-M: leverage and margin type of one symbol as the venue has them. Without a row leverage counts as 1."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="margin_terms")
+    instrument = models.ForeignKey("universe.Instrument", on_delete=models.PROTECT)
+    leverage = models.PositiveSmallIntegerField(default=1)
+    isolated = models.BooleanField(default=False)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "margin terms"
+        constraints = [
+            models.UniqueConstraint(fields=["account", "instrument"], name="one_margin_per_symbol"),
+            models.CheckConstraint(condition=models.Q(leverage__gte=1), name="leverage_at_least_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.instrument_id} x{self.leverage}"
+
+
+class IncomeCursor(models.Model):
+    """How far the venue's income was read. What came before the opening belongs to the opening balance."""
+
+    account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="income_cursor")
+    opened_ms = models.BigIntegerField(help_text="the venue's time; earlier rows belong to the opening")
+    opening_ids = models.JSONField(default=list, help_text="rows of that very millisecond that do, too")
+    read_to_ms = models.BigIntegerField()
+    read_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.account_id} income > {self.read_to_ms}"
+
+
 class TradeCursor(models.Model):
     """The last trade id of a symbol that is certainly in our ledger; sweeps go on from there."""
 

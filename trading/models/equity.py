@@ -20,6 +20,7 @@ class EquitySnapshot(models.Model):
     unrealized = ledger_amount()
     realized = ledger_amount()
     commission = ledger_amount()
+    funding = ledger_amount(default=0)
 
     class Meta:
         ordering = ["-id"]
@@ -27,3 +28,20 @@ class EquitySnapshot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} {self.equity}"
+
+
+class EquityAnchor(models.Model):
+    """Start of the trading day and peak of a scope's equity, moved by deposits and withdrawals."""
+
+    scope = models.CharField(
+        max_length=60, primary_key=True, help_text="`global`, `account:A` or `strategy:N`"
+    )
+    equity = ledger_amount(help_text="as last marked")
+    capital = ledger_amount(default=0, help_text="granted to a strategy; day start and peak move with it")
+    day_started_on = models.DateField()
+    day_start_equity = ledger_amount()
+    peak_equity = ledger_amount()
+    marked_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.equity}"

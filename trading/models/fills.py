@@ -52,14 +52,30 @@ class LedgerEntry(models.Model):
         TRADE = "trade"
         COMMISSION = "commission"
         TRANSFER = "transfer"
+        REALIZED = "realized"
+        FUNDING = "funding"
+        LIQUIDATION = "liquidation"
+        DUST = "dust"
+        CROSS = "cross"
+        OTHER = "other"
+        ADJUSTMENT = "adjustment"
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT)
     transaction = models.CharField(max_length=80, db_index=True)
     owner = models.CharField(max_length=8, help_text="`account`, or `venue` for the counter side")
+    sub = models.CharField(
+        max_length=40,
+        blank=True,
+        default="",
+        help_text="whose it is within the account: a strategy, or nobody's (people)",
+    )
     asset = models.CharField(max_length=20)
     amount = ledger_amount()
     kind = models.CharField(max_length=12, choices=Kind.choices)
     fill = models.ForeignKey(Fill, null=True, on_delete=models.PROTECT)
+    instrument = models.ForeignKey(
+        "universe.Instrument", null=True, on_delete=models.PROTECT, help_text="where it concerns one"
+    )
     at = models.DateTimeField()
 
     class Meta:
@@ -67,7 +83,7 @@ class LedgerEntry(models.Model):
         verbose_name_plural = "ledger entries"
         constraints = [
             models.UniqueConstraint(
-                fields=["account", "transaction", "owner", "asset", "kind"], name="posted_once"
+                fields=["account", "transaction", "owner", "sub", "asset", "kind"], name="posted_once"
             ),
         ]
 

@@ -124,6 +124,9 @@ class Order(models.Model):
         max_length=18, blank=True, help_text="the furthest state the venue has told"
     )
     reported_executed = money(default=0, help_text="how much the venue says is executed; fills follow")
+    open_quantity = money(
+        default=0, help_text="what of the position's open quantities is its own; none where the venue cuts it"
+    )
     reserved_notional = ledger_amount(default=0, help_text="held in the exposure buckets, quote currency")
     reserved_asset = models.CharField(max_length=20, blank=True)
     reserved_amount = ledger_amount(default=0, help_text="held of the balance of reserved_asset")
@@ -165,7 +168,7 @@ class Order(models.Model):
                 condition=Q(executed_quantity__lte=F("quantity")), name="executed_within_quantity"
             ),
             models.CheckConstraint(
-                condition=Q(reserved_notional__gte=0, reserved_amount__gte=0),
+                condition=Q(reserved_notional__gte=0, reserved_amount__gte=0, open_quantity__gte=0),
                 name="reservations_not_negative",
             ),
         ]
@@ -180,17 +183,6 @@ class Order(models.Model):
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} {self.instrument_id} {self.status}"
-
-    @property
-    def holds_open_quantity(self) -> bool:
-        """Whether its own quantity is among the position's open ones.
-
-        Legs of a list hold together, in the list. A conditional order of USD-M that may only reduce holds nothing:
-        it waits beside other exits, and the venue cuts it to what is left of the position.
-        """
-        if self.order_list_id is not None:
-            return False
-        return not (self.service == OrderService.ALGO and (self.reduce_only or self.close_position))
 
     @property
     def remaining_quantity(self):  # type: ignore[no-untyped-def]

@@ -59,12 +59,14 @@ def _labelled(name: str, text: str, labels: list[str], samples: Samples) -> Gaug
 
 
 def _money() -> Iterator[Metric]:
-    accounts = list(Account.objects.filter(is_active=True))
+    accounts = list(Account.objects.filter(is_active=True).select_related("venue"))
     loaded = bool(accounts) and all(account.opened_at is not None for account in accounts)
     yield _gauge("snapshot_loaded", "1 once the opening balances of every active account are booked.", loaded)
     if not loaded:
         return  # an equity of zero would look like a total loss
-    worths = worth_by_account(accounts, Balance.objects.all(), Position.objects.all(), marks_read())
+    worths = worth_by_account(
+        accounts, Balance.objects.all(), Position.objects.select_related("instrument"), marks_read()
+    )
     total = total_worth(worths.values())
     yield _gauge("equity_usd", "Cash plus holdings at the middle of bid and ask.", float(total.equity))
     yield _gauge("cash_usd", "Cash by our ledger.", float(total.cash))

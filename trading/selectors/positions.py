@@ -7,10 +7,13 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from trading.domain.values import exact_product
+from trading.domain.portfolio import is_dust
+from trading.domain.values import exact_product, times_of
 from trading.models import Position
 from trading.selectors.marks import Marks, marks_read
 from trading.selectors.notation import amount_text, quotient_text, utc_text
+
+_UNIT = Decimal("1E-8")
 
 
 def position_queryset() -> QuerySet[Position]:
@@ -39,6 +42,15 @@ def position_notional(position: Position, mark: Decimal | None) -> Decimal:
     return exact_product(position.quantity, mark)
 
 
+def position_is_dust(position: Position, mark: Decimal | None) -> bool:
+    """Whether what is held is too little for the venue to trade; False for an instrument without filters."""
+    try:
+        domain = position.instrument.to_domain()
+    except (KeyError, ValueError):
+        return False
+    return is_dust(times_of(position.quantity, _UNIT)[0], domain, mark)
+
+
 def position_members(position: Position, marks: Marks) -> dict[str, Any]:
     """The public members of a position."""
     mark = marks.by_instrument.get(position.instrument_id)
@@ -46,12 +58,15 @@ def position_members(position: Position, marks: Marks) -> dict[str, Any]:
     return {
         "account": position.account.name,
         "symbol": position.instrument.symbol,
+        "position_side": position.position_side,
         "quantity": amount_text(position.quantity),
         "entry_price": quotient_text(position.cost, abs(position.quantity)),
         "mark_price": amount_text(mid),
         "unrealized_pnl": amount_text(position_unrealized(position, mid)),
         "realized_pnl": amount_text(position.realized),
         "fees": amount_text(position.commission),
+        "funding": amount_text(position.funding),
+        "dust": position_is_dust(position, mid),
         "market_value": amount_text(position_notional(position, mid)),
         "mark_received_at": utc_text(mark.received_at) if mark else None,
         "updated_at": utc_text(position.updated_at),

@@ -53,7 +53,9 @@ def status_snapshot() -> dict[str, Any]:
         .order_by("name")
     )
     marks = marks_read()
-    worths = worth_by_account(accounts, Balance.objects.all(), Position.objects.all(), marks)
+    worths = worth_by_account(
+        accounts, Balance.objects.all(), Position.objects.select_related("instrument"), marks
+    )
     states = trading_states()
     orders = _open_orders()
     return {

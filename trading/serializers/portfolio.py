@@ -38,19 +38,22 @@ class PositionSerializer(serializers.Serializer[Any]):
 
     account = serializers.CharField()
     symbol = SymbolField()
+    position_side = serializers.ChoiceField(choices=["BOTH", "LONG", "SHORT"])
     quantity = DecimalTextField(help_text="signed, base units")
     entry_price = DecimalTextField(allow_null=True)
     mark_price = DecimalTextField(allow_null=True)
     unrealized_pnl = DecimalTextField(allow_null=True)
     realized_pnl = DecimalTextField(help_text="before commission")
     fees = DecimalTextField()
+    funding = DecimalTextField()
     market_value = DecimalTextField()
+    dust = serializers.BooleanField(help_text="too little for the venue to trade; stays until more is bought")
     mark_received_at = serializers.DateTimeField(allow_null=True)
     updated_at = serializers.DateTimeField(allow_null=True)
 
 
 class StrategyWorthSerializer(serializers.Serializer[Any]):
-    """Results of the fills of one strategy; null is what belongs to no strategy."""
+    """One owner's part of the positions; null: people and adopted orders; `@netting`: what lies between owners."""
 
     strategy = serializers.CharField(allow_null=True)
     exposure_gross = DecimalTextField()
@@ -58,10 +61,12 @@ class StrategyWorthSerializer(serializers.Serializer[Any]):
     unrealized_pnl = DecimalTextField()
     realized_pnl = DecimalTextField()
     fees = DecimalTextField()
+    funding = DecimalTextField(help_text="paid for holding contracts; negative: received")
+    net_pnl = DecimalTextField(help_text="realised and unrealised, less fees and funding")
 
 
 class WorthSerializer(serializers.Serializer[Any]):
-    """Sums in USDT. Equity is cash plus the market value of the holdings."""
+    """Sums in USDT. Equity is cash, the market value of holdings and the unrealised result of contracts."""
 
     equity = DecimalTextField()
     cash = DecimalTextField()
@@ -72,6 +77,8 @@ class WorthSerializer(serializers.Serializer[Any]):
     unrealized_pnl = DecimalTextField()
     realized_pnl = DecimalTextField(help_text="before commission")
     fees = DecimalTextField()
+    funding = DecimalTextField(help_text="paid for holding contracts; negative: received")
+    margin_used = DecimalTextField(help_text="initial margin of open contracts")
     unpriced = serializers.ListField(
         child=serializers.CharField(), help_text="assets without a price: counted as nothing"
     )

@@ -9,8 +9,9 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.services.audit import audit_record
 from trading.domain.orders import OrderStatus, is_terminal
 from trading.domain.ports import OrderReport
-from trading.domain.values import OrderType, Side
+from trading.domain.values import OrderType
 from trading.models import Account, Order
+from trading.services.execution.holds import Changes, order_only_reduces
 from trading.services.execution.settle import order_settle
 from trading.services.exposure import position_locked
 from trading.services.order_events import order_event
@@ -37,10 +38,10 @@ def order_adopt(*, account: Account, report: OrderReport, source: str) -> Order 
             "venue_order_id": report.venue_order_id or None,
             "service": report.service,
             "algo_id": report.algo_id,
+            "side": report.side,
             "position_side": report.position_side,
             "reduce_only": report.reduce_only,
             "stop_price": report.stop_price,
-            "side": report.side,
             "type": report.type,
             "venue_type": report.type if report.type in OrderType.__members__ else OrderType.LIMIT,
             "time_in_force": report.time_in_force or "",
@@ -54,11 +55,13 @@ def order_adopt(*, account: Account, report: OrderReport, source: str) -> Order 
         },
     )
     if created:
-        position = position_locked(account, instrument)
-        field = "open_buy" if report.side is Side.BUY else "open_sell"
-        if order.holds_open_quantity:
-            setattr(position, field, getattr(position, field) + report.quantity)
-            position.save(update_fields=[field])
+        position = position_locked(account, instrument, order.position_side)
+        if not order_only_reduces(order):
+            order.open_quantity = report.quantity
+            order.save(update_fields=["open_quantity"])
+            changes = Changes(account)
+            changes.open(order, report.quantity)
+            changes.open_write(position)
         order_event(order, source=source, detail={"adopted": True})
         audit_record(
             action="order.adopted",

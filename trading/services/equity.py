@@ -22,7 +22,9 @@ KEEP_FINE = timedelta(days=7)
 @transaction.atomic
 def equity_mark() -> list[EquitySnapshot]:
     """Write one snapshot per open account whose holdings all have a price; keep day start and peak beside it."""
-    accounts = list(Account.objects.filter(is_active=True, opened_at__isnull=False).order_by("pk"))
+    accounts = list(
+        Account.objects.filter(is_active=True, opened_at__isnull=False).select_related("venue").order_by("pk")
+    )
     worths = worth_by_account(
         accounts,
         Balance.objects.filter(account__in=accounts),

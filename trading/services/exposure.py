@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import F
 
 from nautilus_site.common.errors import ApplicationError
+from trading.domain.values import PositionSide
 from trading.models import Account, Balance, ExposureBucket, Position, RiskLimit
 from trading.services.scopes import GLOBAL
 from universe.models import Instrument
@@ -45,14 +46,23 @@ UPDATE trading_exposurebucket AS bucket
 """
 
 
-def position_locked(account: Account, instrument: Instrument) -> Position:
-    """The position row, locked; made flat where there is none yet."""
-    rows = Position.objects.select_for_update(of=("self",)).filter(account=account, instrument=instrument)
-    found = next(iter(rows), None)
-    if found is None:
-        flat = Position(account=account, instrument=instrument)
-        Position.objects.bulk_create([flat], ignore_conflicts=True)
-        found = rows.get()
+def position_locked(account: Account, instrument: Instrument, side: str = PositionSide.BOTH) -> Position:
+    """The position row of one side, locked; made flat where there is none yet."""
+    return positions_locked(account, instrument, {side})[side]
+
+
+def positions_locked(account: Account, instrument: Instrument, sides: set[str]) -> dict[str, Position]:
+    """The position rows of some sides, locked in the order of their names; flat ones made where missing."""
+    rows = Position.objects.filter(account=account, instrument=instrument, position_side__in=sides)
+    locked = rows.select_for_update(of=("self",)).order_by("position_side")
+    # Of several none is locked while one is missing: it would be locked behind rows this transaction holds already.
+    found = {} if len(sides) > 1 and rows.count() < len(sides) else {row.position_side: row for row in locked}
+    if len(found) < len(sides):
+        flat = [
+            Position(account=account, instrument=instrument, position_side=side) for side in sorted(sides)
+        ]
+        Position.objects.bulk_create(flat, ignore_conflicts=True)
+        found = {row.position_side: row for row in locked.all()}
     return found
 
 

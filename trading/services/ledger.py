@@ -1,8 +1,13 @@
-"""Double entry: every asset of a transaction sums to zero between the account and the venue."""
+"""Double entry: every asset of a transaction sums to zero between the account and the venue.
+
+Within the account every line has an owner (`sub`): the strategy it is for, or nobody's, which is the people's. The
+balances of the account and of its owners follow in the same statement count, however many transactions are posted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,23 +17,62 @@ from django.db import connection
 
 from nautilus_site.common.clock import now
 from trading.domain.errors import InvariantViolation
+from trading.domain.subaccounts import PEOPLE, Flows
+from trading.domain.values import from_units
 from trading.models import Account, Balance, Fill, LedgerEntry
+from universe.models import Instrument
 
 _FOLLOW = """
-UPDATE trading_balance AS balance SET amount = balance.amount + change.amount
-  FROM unnest(%(assets)s::text[], %(amounts)s::numeric[]) AS change (asset, amount)
+UPDATE trading_balance AS balance
+   SET amount = balance.amount + change.amount, reserved = balance.reserved + change.promised
+  FROM unnest(%(assets)s::text[], %(amounts)s::numeric[], %(promises)s::numeric[])
+       AS change (asset, amount, promised)
  WHERE balance.account_id = %(account)s AND balance.asset = change.asset
 RETURNING balance.asset
 """
+# Under the lock of the balance itself, which every poster holds. Sorted, so that no two posters wait for each other.
+_SUBS_FOLLOW = """
+INSERT INTO trading_subbalance AS sub (account_id, owner, asset, amount)
+SELECT %(account)s, change.owner, change.asset, change.amount
+  FROM unnest(%(owners)s::text[], %(assets)s::text[], %(amounts)s::numeric[]) AS change (owner, asset, amount)
+    ON CONFLICT (account_id, owner, asset) DO UPDATE SET amount = sub.amount + EXCLUDED.amount
+"""
+KINDS = {
+    "trade": LedgerEntry.Kind.TRADE,
+    "fee": LedgerEntry.Kind.COMMISSION,
+    "realized": LedgerEntry.Kind.REALIZED,
+    "cross": LedgerEntry.Kind.CROSS,
+}
+ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What an asset of the account changes by, and why."""
+    """What an asset of the account changes by, why, and whose it is."""
 
     asset: str
     amount: Decimal
     kind: str
+    sub: str = PEOPLE
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One transaction to book."""
+
+    transaction: str
+    lines: Sequence[Line]
+    at: datetime
+    fill: Fill | None = None
+    instrument: Instrument | None = None
+
+
+def flow_lines(flows: Flows) -> list[Line]:
+    """The lines of what the kernel says every wallet changes by."""
+    return [
+        Line(asset, from_units(units), KINDS[kind], owner)
+        for (owner, asset, kind), units in sorted(flows.items())
+    ]
 
 
 def ledger_post(
@@ -38,47 +82,97 @@ def ledger_post(
     lines: Iterable[Line],
     at: datetime | None = None,
     fill: Fill | None = None,
+    instrument: Instrument | None = None,
 ) -> None:
-    """Book a transaction: each line for the account and its counter line for the venue; balances follow.
+    """Book one transaction.
 
     Call inside a transaction that holds the balance rows. Booking the same transaction twice violates a constraint.
     """
-    moment = at or now()
-    entries = []
-    changes: dict[str, Decimal] = {}
-    for line in lines:
-        if line.amount == 0:
-            continue
-        for owner, amount in (("account", line.amount), ("venue", -line.amount)):
-            entries.append(
-                LedgerEntry(
-                    account=account,
-                    transaction=transaction,
-                    owner=owner,
-                    asset=line.asset,
-                    amount=amount,
-                    kind=line.kind,
-                    fill=fill,
-                    at=moment,
-                )
-            )
-        changes[line.asset] = changes.get(line.asset, Decimal(0)) + line.amount
-    if sum((entry.amount for entry in entries), Decimal(0)) != 0:
-        raise InvariantViolation(f"ledger transaction {transaction} does not sum to zero")
-    _balances_follow(account, changes)
+    ledger_write(account=account, postings=[Posting(transaction, list(lines), at or now(), fill, instrument)])
+
+
+def ledger_write(
+    *, account: Account, postings: Sequence[Posting], promises: Mapping[str, Decimal] | None = None
+) -> None:
+    """Book transactions: each line for its owner and its counter line for the venue; balances follow.
+
+    What only changes owner inside the account has no counter line: it sums to zero by itself.
+
+    Parameters
+    ----------
+    promises : by asset, what is promised to open orders changes by; applied with the amounts, in one statement.
+    """
+    entries: list[LedgerEntry] = []
+    changes: defaultdict[str, Decimal] = defaultdict(Decimal)
+    subs: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for posting in postings:
+        counter: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+        for line in posting.lines:
+            if line.amount == 0:
+                continue
+            entries.append(_entry(account, posting, "account", line))
+            counter[line.asset, line.kind] -= line.amount
+            changes[line.asset] += line.amount
+            subs[line.sub, line.asset] += line.amount
+        entries += [
+            _entry(account, posting, "venue", Line(asset, amount, kind))
+            for (asset, kind), amount in counter.items()
+            if amount
+        ]
+    if sum((entry.amount for entry in entries), ZERO) != 0:
+        raise InvariantViolation("ledger transactions do not sum to zero")
+    _balances_follow(account, changes, promises or {})
+    _subs_follow(account, {key: amount for key, amount in subs.items() if amount})
     LedgerEntry.objects.bulk_create(entries)
 
 
-def _balances_follow(account: Account, changes: dict[str, Decimal]) -> None:
-    if not changes:
+def _entry(account: Account, posting: Posting, owner: str, line: Line) -> LedgerEntry:
+    return LedgerEntry(
+        account=account,
+        transaction=posting.transaction,
+        owner=owner,
+        sub=line.sub if owner == "account" else PEOPLE,
+        asset=line.asset,
+        amount=line.amount,
+        kind=line.kind,
+        fill=posting.fill,
+        instrument=posting.instrument,
+        at=posting.at,
+    )
+
+
+def _balances_follow(
+    account: Account, changes: Mapping[str, Decimal], promises: Mapping[str, Decimal]
+) -> None:
+    assets = [
+        asset
+        for asset in sorted({*changes, *promises})
+        if changes.get(asset, ZERO) or promises.get(asset, ZERO)
+    ]
+    if not assets:
         return
     parameters: dict[str, Any] = {
         "account": account.pk,
-        "assets": list(changes),
-        "amounts": list(changes.values()),
+        "assets": assets,
+        "amounts": [changes.get(asset, ZERO) for asset in assets],
+        "promises": [promises.get(asset, ZERO) for asset in assets],
     }
     with connection.cursor() as cursor:
         cursor.execute(_FOLLOW, parameters)
         followed = {asset for (asset,) in cursor.fetchall()}
-    for asset in changes.keys() - followed:
-        Balance.objects.create(account=account, asset=asset, amount=changes[asset])
+    for asset in sorted(set(assets) - followed):
+        Balance.objects.create(account=account, asset=asset, amount=changes.get(asset, ZERO))
+
+
+def _subs_follow(account: Account, changes: dict[tuple[str, str], Decimal]) -> None:
+    if not changes:
+        return
+    keys = sorted(changes)
+    parameters: dict[str, Any] = {
+        "account": account.pk,
+        "owners": [owner for owner, _ in keys],
+        "assets": [asset for _, asset in keys],
+        "amounts": [changes[key] for key in keys],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_SUBS_FOLLOW, parameters)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from django.db import connection
+
 from nautilus_site.common.clock import now
-from nautilus_site.common.services.outbox import publish
+from nautilus_site.common.services.outbox import publish, publish_many
 from trading.models import Fill, Order, OrderEvent
 from trading.selectors.fills import fill_members
 from trading.selectors.orders import order_event_members, order_members
 
 CHANGED_CHANNEL = "order_changed"
+LATEST_STEPS = 100
 
 # The new step, the steps before it and the wake-up of whoever waits, in one round trip.
 _STEP = """
@@ -44,6 +50,43 @@ def order_event(order: Order, *, source: str, detail: dict[str, Any] | None = No
     publish("orders", {**members, "events": [order_event_members(step) for step in steps]})
 
 
-def fill_event(fill: Fill) -> None:
-    """Tell the screens of an execution."""
-    publish("fills", fill_members(fill))
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of an order, to be written down with others."""
+
+    order: Order
+    status: str
+    source: str
+    detail: dict[str, Any]
+
+
+def order_steps(steps: Sequence[Step]) -> None:
+    """Write many steps down in a few statements; the screens are told where each order has come to."""
+    moment = now()
+    OrderEvent.objects.bulk_create(
+        OrderEvent(order=step.order, status=step.status, source=step.source, at=moment, detail=step.detail)
+        for step in steps
+    )
+    orders = {step.order.pk: step.order for step in steps}
+    told: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    for event in OrderEvent.objects.filter(order_id__in=orders).order_by("id"):
+        told[event.order_id].append(order_event_members(event))
+    publish_many(
+        "orders",
+        [
+            {**order_members(order, with_events=False), "events": told[pk][-LATEST_STEPS:]}
+            for pk, order in orders.items()
+        ],
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_notify(%s, pk::text) FROM unnest(%s::bigint[]) AS pk", [CHANGED_CHANNEL, list(orders)]
+        )
+
+
+def fill_events(fills: Sequence[Fill]) -> None:
+    """Tell the screens of executions."""
+    if len(fills) == 1:
+        publish("fills", fill_members(fills[0]))
+    else:
+        publish_many("fills", [fill_members(fill) for fill in fills])

@@ -275,7 +275,7 @@ def _reducing(order: Order) -> bool:
     if order.order_list is not None:
         held = to_units(order.order_list.held_quantity)
     else:
-        held = own if order.holds_open_quantity else 0
+        held = to_units(order.open_quantity)
     selling = order.side == Side.SELL
     return is_reducing(
         Side(order.side),

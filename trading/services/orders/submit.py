@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.crash_points import crash_point
@@ -22,6 +21,7 @@ from trading import metrics
 from trading.domain.errors import InvariantViolation
 from trading.domain.orders import OrderIntent, OrderStatus
 from trading.domain.refusals import Refused
+from trading.domain.reservation import exposure_increase
 from trading.domain.risk import (
     OrderCheck,
     RailResult,
@@ -34,9 +34,10 @@ from trading.domain.risk.reasons import DenyReason
 from trading.domain.router import Routed, route
 from trading.domain.values import Instrument as DomainInstrument
 from trading.domain.values import Market as VenueMarket
-from trading.domain.values import OrderService, Side, decimal_text, from_units
+from trading.domain.values import OrderService, PositionSide, Side, decimal_text, from_units, to_units
 from trading.models import Account, Balance, Decision, ExposureBucket, Order, Plan, Position, Strategy
 from trading.services.controls.limits import limit_values
+from trading.services.execution.holds import Changes, balance_hold, order_only_reduces
 from trading.services.exposure import (
     balances_locked,
     bucket_scopes,
@@ -243,9 +244,12 @@ def books_of(submission: Submission, *, lock: bool) -> Books:
     scopes = bucket_scopes(account.name, instrument.symbol, name)
     assets = {instrument.base_asset, instrument.quote_asset}
     if not lock:
-        position = Position.objects.filter(account=account, instrument=instrument).first() or Position(
+        side = submission.intent.position_side
+        held = Position.objects.filter(account=account, instrument=instrument, position_side=side)
+        position = held.first() or Position(
             account=account,
             instrument=instrument,
+            position_side=side,
             quantity=Decimal(0),
             open_buy=Decimal(0),
             open_sell=Decimal(0),
@@ -256,7 +260,9 @@ def books_of(submission: Submission, *, lock: bool) -> Books:
             {row.scope: row for row in ExposureBucket.objects.filter(scope__in=scopes)},
         )
     return Books(
-        position_locked(account, instrument), balances_locked(account, assets), buckets_locked(scopes)
+        position_locked(account, instrument, submission.intent.position_side),
+        balances_locked(account, assets),
+        buckets_locked(scopes),
     )
 
 
@@ -388,16 +394,33 @@ def order_row(
 
 def _hold(order: Order, routed: Routed, judged: Judged, books: Books) -> None:
     """Take the caps, the balance and the open quantity. The rows are locked, so the rails' numbers still hold."""
-    if not order.holds_open_quantity:
-        return
-    order.reserved_notional = from_units(order_reserve(judged.order, judged.context))
-    buying = order.side == Side.BUY
-    order.reserved_asset = order.instrument.quote_asset if buying else order.instrument.base_asset
-    order.reserved_amount = from_units(routed.notional_units) if buying else routed.order.quantity
-    field = "open_buy" if buying else "open_sell"
-    Position.objects.filter(pk=books.position.pk).update(**{field: F(field) + routed.order.quantity})
-    Balance.objects.filter(pk=books.balances[order.reserved_asset].pk).update(
-        reserved=F("reserved") + order.reserved_amount
+    if order.order_list_id is not None or order_only_reduces(order):
+        return  # its list holds for it, or the venue keeps it from ever adding to a position
+    position, side = books.position, Side(order.side)
+    increase = exposure_increase(
+        to_units(position.quantity),
+        to_units(position.open_buy),
+        to_units(position.open_sell),
+        side,
+        to_units(order.quantity),
     )
+    order.reserved_notional = from_units(order_reserve(judged.order, judged.context))
+    order.reserved_asset, order.reserved_amount = balance_hold(
+        account=order.account,
+        instrument=order.instrument,
+        side=side,
+        position_side=PositionSide(order.position_side),
+        reduce_only=order.reduce_only,
+        close_position=order.close_position,
+        quantity=order.quantity,
+        notional=routed.notional_units,
+        increase=increase,
+    )
+    order.open_quantity = order.quantity
+    changes = Changes(order.account)
+    changes.open(order, order.quantity)
+    changes.open_write(position)
+    changes.reserved[order.reserved_asset] += order.reserved_amount
+    changes.write()
     if not buckets_reserve(list(books.buckets), Decimal(order.reserved_notional)):
         raise InvariantViolation("a cap the rails had just approved was full: the rows were not locked")

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from nautilus_site.common.clock import now
 from tests.integration.trading.api.world import World
-from trading.models import Account, Balance, Strategy
+from trading.models import Account, Balance, SubPosition
 from trading.selectors.portfolio import portfolio_get
 from trading.selectors.positions import position_list
 
@@ -50,31 +49,30 @@ def test_available_is_the_cash_not_promised_to_open_orders(world: World) -> None
 
 
 def test_results_by_strategy_add_up_to_the_totals_fees_in_base_included(world: World) -> None:
-    other = Strategy.objects.create(name="ma", kind="ma", updated_at=now())
-    first, second = world.order(), world.order(strategy=other)
-    manual = world.order(strategy=None, side="SELL")
     # Two buys at 50 000 and 55 000 (the first pays 0.0001 BTC = 5 USDT of commission), then a sale at 60 000.
-    world.fill(
-        first,
-        trade_id=1,
-        price="50000",
-        quantity="0.1",
-        commission="0.0001",
-        commission_asset="BTC",
-        commission_quote="5",
-    )
-    world.fill(second, trade_id=2, price="55000", quantity="0.1", commission="5.5", commission_quote="5.5")
     # Held: 0.1999 BTC for 4995 + 5500 = 10495. Selling half of it (0.09995) costs 5247.5 and brings 5997.
-    world.fill(manual, trade_id=3, price="60000", quantity="0.09995", realized="749.5")
-    world.hold(world.btc, "0.09995", "5247.5", realized=Decimal("749.5"), commission=Decimal("10.5"))
+    position = world.hold(
+        world.btc, "0.09995", "5247.5", realized=Decimal("749.5"), commission=Decimal("10.5")
+    )
+    # Each has its own average; the person who sold is short 0.09995 that others hold, sold for 5997.
+    for owner, quantity, cost, fees in (
+        ("trend", "0.0999", "4995", "5"),
+        ("ma", "0.1", "5500", "5.5"),
+        ("", "-0.09995", "5997", "0"),
+    ):
+        SubPosition.objects.create(
+            position=position, owner=owner, quantity=quantity, cost=cost, commission=fees
+        )
 
     portfolio = portfolio_get()
     rows = {row["strategy"]: row for row in portfolio["by_strategy"]}
-    assert set(rows) == {"trend", "ma", None}
+    assert set(rows) == {"trend", "ma", None, "@netting"}
     # At mid 60 000: trend holds 0.0999 worth 5994 that cost 4995, ma 0.1 worth 6000 that cost 5500.
     assert rows["trend"]["unrealized_pnl"] == "999"
     assert rows["ma"]["unrealized_pnl"] == "500"
-    assert rows[None]["realized_pnl"] == "749.5"
+    assert rows[None]["unrealized_pnl"] == "0"
+    # The venue has closed at the average: 749.5, which the owners have not, is what lies between them.
+    assert (rows["@netting"]["realized_pnl"], rows["@netting"]["net_pnl"]) == ("749.5", "0")
     for member in ("unrealized_pnl", "realized_pnl", "fees"):
         assert sum(Decimal(row[member]) for row in rows.values()) == Decimal(portfolio[member]), member
     # Independently: 0.09995 BTC at 60 000 is 5997; it cost 5247.5.

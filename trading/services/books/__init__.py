@@ -1,0 +1,1 @@
+"""The books rebuilt from their facts: fills, transfers and ledger entries."""
