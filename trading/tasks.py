@@ -33,7 +33,7 @@ from trading.services.reconcile import account_resolve, sweep_if_due
 from trading.services.strategies import instances_due, strategy_step
 from trading.services.venue_events import venue_events_settle as settle_events
 from trading.services.venues import execution_venue, futures_venue
-from universe.services import market_data_of
+from universe.services import market_data_of, rate_counts_prune
 
 log = structlog.get_logger(__name__)
 
@@ -212,6 +212,7 @@ def housekeeping() -> None:
     """Hourly: thin out what nobody looks at any more."""
     equity.equity_prune()
     breakers.breaker_windows_prune()
+    rate_counts_prune()
     demo_futures()  # once more, should its first hint have been lost
 
 

@@ -102,12 +102,14 @@ class FuturesExchange(Exchange):
 
 
 @contextmanager
-def running_exchange(*symbols: str, speed: str = "0", options: Sequence[str] = ()) -> Iterator[str]:
-    """Start it without rate limits, with market time standing still unless told; yields its address."""
+def running_exchange(
+    *symbols: str, speed: str = "0", options: Sequence[str] = (), limits: bool = False
+) -> Iterator[str]:
+    """Start it, without rate limits and with market time standing still unless told; yields its address."""
     command = [
-        sys.executable, "-m", "testnet", "--port", "0", "--no-rate-limits", "--speed", speed, "--control",
+        sys.executable, "-m", "testnet", "--port", "0", "--speed", speed, "--control",
         "--symbols", *symbols, "--history-days", "1", "--hourly-history-days", "2",
-        *options,
+        *([] if limits else ["--no-rate-limits"]), *options,
     ]  # fmt: skip
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         try:

@@ -25,7 +25,7 @@ def execution_venue(account: Account, purpose: str = Credential.Purpose.EXECUTOR
     cached = known.get((account.pk, purpose))
     if cached is not None and cached[0] == api_key:
         return cached[1]
-    venue = _connected(Market(account.venue.market), api_key, secret)
+    venue = _connected(account, api_key, secret)
     known[(account.pk, purpose)] = (api_key, venue)
     return venue
 
@@ -43,9 +43,11 @@ def futures_venue(account: Account, purpose: str = Credential.Purpose.EXECUTOR) 
     return venue
 
 
-def _connected(market: Market, api_key: str, secret: str) -> Venue:
-    spot = spot_client(api_key=api_key, api_secret=secret, observer=venue_call_observed)
-    if market is Market.spot:
+def _connected(account: Account, api_key: str, secret: str) -> Venue:
+    spot = spot_client(api_key=api_key, api_secret=secret, observer=venue_call_observed, account=account.name)
+    if account.venue.market == Market.spot:
         return BinanceSpot(spot)
-    client = usdm_client(api_key=api_key, api_secret=secret, observer=venue_call_observed)
+    client = usdm_client(
+        api_key=api_key, api_secret=secret, observer=venue_call_observed, account=account.name
+    )
     return BinanceUsdm(client, wallet=spot)

@@ -3,7 +3,7 @@ from universe.models.instruments import DELISTED, Instrument, InstrumentVersion
 from universe.models.kline_files import KlineFile
 from universe.models.quotes import Quote
 from universe.models.streams import StreamState
-from universe.models.venues import Venue, VenueBackoff
+from universe.models.venues import RateCount, Venue, VenueBackoff
 
 __all__ = [
     "DELISTED",
@@ -12,6 +12,7 @@ __all__ = [
     "InstrumentVersion",
     "KlineFile",
     "Quote",
+    "RateCount",
     "StreamState",
     "Venue",
     "VenueBackoff",

@@ -27,6 +27,7 @@ class VenueBackoff(models.Model):
 
     venue = models.CharField(max_length=40, primary_key=True)
     weight_limit = models.PositiveIntegerField(default=6000, help_text="per minute")
+    windows = models.JSONField(default=list, help_text="limits as announced: [kind, seconds, limit]")
     used_weight = models.PositiveIntegerField(default=0)
     used_at = models.DateTimeField(null=True, blank=True, help_text="when used_weight was reported")
     blocked_until = models.DateTimeField(null=True, blank=True)
@@ -34,3 +35,14 @@ class VenueBackoff(models.Model):
 
     def __str__(self) -> str:
         return f"{self.venue} {self.used_weight}/{self.weight_limit}"
+
+
+class RateCount(models.Model):
+    """What is used of one limit in one window, while Valkey, which counts otherwise, cannot be reached."""
+
+    key = models.CharField(max_length=200, primary_key=True)
+    used = models.IntegerField(default=0)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.used}"

@@ -11,6 +11,7 @@ from universe.services.connections import (
 )
 from universe.services.instruments import SyncResult, instruments_sync, venue_ensure
 from universe.services.quotes import MarkUpdate, QuoteUpdate, marks_store, quotes_store
+from universe.services.rate_budgets import rate_counts_prune
 from universe.services.streams import (
     stream_connected,
     stream_disconnected,
@@ -36,6 +37,7 @@ __all__ = [
     "market_data_of",
     "marks_store",
     "quotes_store",
+    "rate_counts_prune",
     "spot_client",
     "spot_market_data",
     "stream_connected",

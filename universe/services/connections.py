@@ -31,6 +31,7 @@ def spot_client(
     api_secret: str | None = None,
     private_key: str | None = None,
     observer: CallObserver | None = None,
+    account: str = "",
 ) -> SpotClient:
     """A client of the configured spot venue with the shared weight treasury. One per thread."""
     return SpotClient(
@@ -39,7 +40,8 @@ def spot_client(
         api_key=api_key,
         api_secret=api_secret,
         private_key=private_key,
-        treasury=weight_treasury(SPOT_VENUE),
+        treasury=weight_treasury(SPOT_VENUE, address=configured_endpoints().spot_rest),
+        account=account,
         observer=observer,
     )
 
@@ -50,6 +52,7 @@ def usdm_client(
     api_secret: str | None = None,
     private_key: str | None = None,
     observer: CallObserver | None = None,
+    account: str = "",
 ) -> UsdmClient:
     """A client of the configured USD-M venue, whose weights are counted apart from spot's. One per thread."""
     return UsdmClient(
@@ -58,7 +61,8 @@ def usdm_client(
         api_key=api_key,
         api_secret=api_secret,
         private_key=private_key,
-        treasury=weight_treasury(USDM_VENUE),
+        treasury=weight_treasury(USDM_VENUE, address=configured_endpoints().futures_rest, market="usdm"),
+        account=account,
         observer=observer,
     )
 

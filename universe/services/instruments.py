@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from nautilus_site.common.services.audit import audit_record
 from trading.domain.clock import ms_to_ns, ns_to_datetime
 from trading.domain.values import Instrument as DomainInstrument
 from trading.domain.values import Market
+from universe.adapters.binance.budget import Window, announced
 from universe.models import DELISTED, Instrument, InstrumentVersion, Venue, VenueBackoff
 
 log = structlog.get_logger(__name__)
@@ -86,12 +87,12 @@ def instruments_sync(
     if not entries:
         log.warning("exchange_info_empty", venue=venue.name)
         return SyncResult()
-    return _store(venue, entries, _weight_limit(info), now or wall_now())
+    return _store(venue, entries, announced(info), now or wall_now())
 
 
 @transaction.atomic
 def _store(
-    venue: Venue, entries: Mapping[str, Mapping[str, Any]], weight_limit: int | None, at: datetime
+    venue: Venue, entries: Mapping[str, Mapping[str, Any]], windows: Sequence[Window], at: datetime
 ) -> SyncResult:
     locked = Venue.objects.select_for_update().get(pk=venue.pk)
     known = {row.symbol: row for row in Instrument.objects.select_for_update().filter(venue=locked)}
@@ -119,8 +120,12 @@ def _store(
         _revise(known[symbol], known[symbol].filters, DELISTED, at)
     locked.last_synced_at = at
     locked.save(update_fields=["last_synced_at"])
+    weight_limit = next((w.limit for w in windows if w.kind == "weight" and w.seconds == 60), None)
     if weight_limit:
-        VenueBackoff.objects.update_or_create(venue=locked.name, defaults={"weight_limit": weight_limit})
+        limits = [[w.kind, w.seconds, w.limit] for w in windows]
+        VenueBackoff.objects.update_or_create(
+            venue=locked.name, defaults={"weight_limit": weight_limit, "windows": limits}
+        )
     if unreadable:
         log.warning("instruments_unreadable", venue=locked.name, count=len(unreadable), first=unreadable[0])
     result = SyncResult(tuple(added), tuple(changed), tuple(delisted), unchanged, tuple(unreadable))
@@ -178,10 +183,3 @@ def _differing(entry: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, 
     result = {k: v for k, v in entry.items() if k not in ("filters", "status") and other.get(k) != v}
     moved = [f for f in entry.get("filters", ()) if filters.get(f.get("filterType")) != f]
     return {**result, "filters": moved} if moved else result
-
-
-def _weight_limit(info: Mapping[str, Any]) -> int | None:
-    for limit in info.get("rateLimits", ()):
-        if limit.get("rateLimitType") == "REQUEST_WEIGHT" and limit.get("interval") == "MINUTE":
-            return int(limit["limit"]) // int(limit.get("intervalNum", 1))
-    return None

@@ -5,14 +5,17 @@ from __future__ import annotations
 import structlog
 from django.db import DatabaseError, connection
 
+from universe.adapters.binance.budget import Window
 from universe.adapters.binance.treasury import WeightState, WeightTreasury
 from universe.models import VenueBackoff
+from universe.services.rate_budgets import shared_budget
 
 log = structlog.get_logger(__name__)
 
 _MERGE = """
-INSERT INTO universe_venuebackoff AS v (venue, weight_limit, used_weight, used_at, blocked_until, reason)
-VALUES (%(venue)s, %(limit)s, %(used)s, %(used_at)s, %(blocked_until)s, %(reason)s)
+INSERT INTO universe_venuebackoff AS v
+       (venue, weight_limit, windows, used_weight, used_at, blocked_until, reason)
+VALUES (%(venue)s, %(limit)s, '[]', %(used)s, %(used_at)s, %(blocked_until)s, %(reason)s)
 ON CONFLICT (venue) DO UPDATE SET
     used_weight = CASE
         WHEN excluded.used_at IS NULL THEN v.used_weight
@@ -40,7 +43,14 @@ class PostgresBackoffStore:
             return WeightState()
         if row is None:
             return WeightState()
-        return WeightState(row.weight_limit, row.used_weight, row.used_at, row.blocked_until, row.reason)
+        return WeightState(
+            row.weight_limit,
+            row.used_weight,
+            row.used_at,
+            row.blocked_until,
+            row.reason,
+            tuple(Window(*limit) for limit in row.windows),
+        )
 
     def save(self, venue: str, state: WeightState) -> None:
         try:
@@ -60,6 +70,8 @@ class PostgresBackoffStore:
             log.warning("venue_backoff_not_written", venue=venue, error=type(error).__name__)
 
 
-def weight_treasury(venue: str) -> WeightTreasury:
-    """A treasury that shares its figures with every process through Postgres."""
-    return WeightTreasury(venue, PostgresBackoffStore())
+def weight_treasury(venue: str, *, address: str = "", market: str = "spot") -> WeightTreasury:
+    """A treasury that shares its counts with every process, and its figures through Postgres."""
+    return WeightTreasury(
+        venue, PostgresBackoffStore(), budget=shared_budget(), address=address, market=market
+    )

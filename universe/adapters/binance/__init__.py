@@ -2,9 +2,10 @@
 
 from universe.adapters.binance.clients import CallObserver, CallOutcome, SpotClient
 from universe.adapters.binance.endpoints import Endpoints, endpoints_for
+from universe.adapters.binance.lanes import Priority
 from universe.adapters.binance.public import BinanceSpotMarketData, BinanceUsdmMarketData
 from universe.adapters.binance.streams import MarketStream
-from universe.adapters.binance.treasury import BackoffStore, Priority, WeightState, WeightTreasury
+from universe.adapters.binance.treasury import BackoffStore, WeightState, WeightTreasury
 from universe.adapters.binance.usdm_client import UsdmClient
 
 __all__ = [

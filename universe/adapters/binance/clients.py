@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 from binance.client import Client
@@ -23,7 +23,9 @@ from trading.domain.errors import OutcomeUnknown, VenueError, VenueRejected, Ven
 from trading.domain.values import decimal_text
 from universe.adapters.binance.endpoints import Endpoints
 from universe.adapters.binance.errors import Call, classify_answer, classify_exception
-from universe.adapters.binance.treasury import MemoryBackoffStore, Priority, WeightTreasury
+from universe.adapters.binance.lanes import Priority, lane_of
+from universe.adapters.binance.treasury import MemoryBackoffStore, WeightTreasury
+from universe.adapters.binance.weights import orders_counted, request_weight
 
 CONNECT_TIMEOUT_S: Final = 2.0
 READ_TIMEOUT_S: Final = 5.0
@@ -97,6 +99,7 @@ class SpotClient(Client):
         api_secret: str | None = None,
         private_key: str | None = None,
         treasury: WeightTreasury | None = None,
+        account: str = "",
         observer: CallObserver | None = None,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
@@ -107,6 +110,7 @@ class SpotClient(Client):
         self.WS_API_URL = endpoints.spot_ws_api
         self.WS_FUTURES_URL = endpoints.futures_ws_api
         self.venue = venue
+        self.account = account or (api_key or "")[-12:]
         self.treasury = treasury or WeightTreasury(venue, MemoryBackoffStore())
         self.observer = observer
         self.clock_ms = clock_ms
@@ -145,8 +149,7 @@ class SpotClient(Client):
         ----------
         path : from the root, e.g. `/api/v3/order`.
         params : Decimal, int, bool or str values; None is left out.
-        priority : what the weight treasury judges by; by default DELETE is an exit, GET a read, the
-            rest an entry.
+        priority : the lane in the rate-limit treasury; by default the one its method, path and parameters say.
 
         Raises
         ------
@@ -188,7 +191,15 @@ class SpotClient(Client):
         in_body = verb in ("POST", "PUT")
         address = uri if in_body or not payload else f"{uri}?{payload}"
         headers = {"Content-Type": "application/x-www-form-urlencoded"} if in_body else {"Content-Type": None}
-        self.treasury.permit(priority or _DEFAULT_PRIORITY.get(verb, Priority.ENTRY))
+        path = urlsplit(uri).path
+        # A plain read may be a look-up of an order, which has a lane of its own.
+        named = None if priority is Priority.READ else priority
+        self.treasury.permit(
+            named or lane_of(verb, path, params),
+            weight=request_weight(verb, path, params),
+            orders=orders_counted(verb, path),
+            account=self.account,
+        )
         started = time.perf_counter()
         try:
             answer = self._exchange(call, verb, address, payload if in_body else None, headers)
@@ -222,7 +233,7 @@ class SpotClient(Client):
             raise classify_exception(call, error) from error
         self.response = response
         self.last_headers = AnswerHeaders.read(response.headers)
-        self.treasury.saw_headers(response.headers)
+        self.treasury.saw_headers(response.headers, account=self.account)
         if not 200 <= response.status_code < 300:
             failure = classify_answer(call, response.status_code, response.text, response.headers)
             limited = response.status_code in (418, 429) or (

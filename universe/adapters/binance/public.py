@@ -13,7 +13,7 @@ from trading.domain.errors import VenueUnavailable
 from trading.domain.ports import BookTicker, KlineRecord
 from trading.domain.values import decimal_of
 from universe.adapters.binance.clients import SpotClient
-from universe.adapters.binance.treasury import Priority
+from universe.adapters.binance.lanes import Priority
 
 KLINES_PER_CALL: Final = 1000
 _RETRIES: Final = 2

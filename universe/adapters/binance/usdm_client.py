@@ -6,7 +6,7 @@ from typing import Any
 
 from universe.adapters.binance.clients import SpotClient
 from universe.adapters.binance.endpoints import Endpoints
-from universe.adapters.binance.treasury import Priority
+from universe.adapters.binance.lanes import Priority
 
 
 class UsdmClient(SpotClient):
