@@ -98,10 +98,11 @@ def _web(configuration: Configuration) -> tuple[str, ...]:
 
 
 def _worker(queues: str, name: str, concurrency: int) -> tuple[str, ...]:
+    # Django's checks load every page and its libraries for ever; `prepare` has run them.
     return (
         # Root is warned of pickled messages, which are not accepted (JSON only).
         *("-W", "ignore:You're running the worker with superuser"),
-        *("-m", "celery", "-A", "nautilus_site.celery:app", "--quiet", "worker"),
+        *("-m", "celery", "-A", "nautilus_site.celery:app", "--quiet", "--skip-checks", "worker"),
         *("-Q", queues, "-n", f"{name}@%h", "-c", str(concurrency), "-l", "WARNING"),
         *("--without-gossip", "--without-mingle"),
     )
@@ -109,6 +110,6 @@ def _worker(queues: str, name: str, concurrency: int) -> tuple[str, ...]:
 
 def _beat() -> tuple[str, ...]:
     return (
-        *("-m", "celery", "-A", "nautilus_site.celery:app", "--quiet", "beat"),
+        *("-m", "celery", "-A", "nautilus_site.celery:app", "--quiet", "--skip-checks", "beat"),
         *("-S", "django_celery_beat.schedulers:DatabaseScheduler", "-l", "WARNING", "--pidfile="),
     )

@@ -107,11 +107,11 @@ def _transfer(account: Account, payload: Payload) -> None:
 
 def _list_status(account: Account, payload: Payload) -> None:
     """The venue's id of a list of ours; its orders tell of themselves."""
-    OrderList.objects.filter(account=account, client_list_id=str(payload["c"]), venue_list_id=None).update(
+    OrderList.objects.filter(account=account, client_list_id=str(payload["C"]), venue_list_id=None).update(
         venue_list_id=int(payload["g"])
     )
     if payload.get("L") == "REJECT":
-        log.warning("order_list_refused", account=account.name, client_list_id=str(payload["c"]))
+        log.warning("order_list_refused", account=account.name, client_list_id=str(payload["C"]))
 
 
 def _note_balances(account: Account, payload: Payload) -> None:
@@ -163,9 +163,7 @@ def _trigger_refused(account: Account, payload: Payload) -> None:
 
 def _settings_changed(account: Account, payload: Payload) -> None:
     """Leverage or margin mode was changed at the venue; the next sweep reads what is in force."""
-    log.warning(
-        "account_settings_changed", account=account.name, change=payload.get("ac") or payload.get("ai")
-    )
+    log.info("account_settings_changed", account=account.name, change=payload.get("ac") or payload.get("ai"))
 
 
 _HANDLERS: Final[Mapping[str, Callable[[Account, Payload], None]]] = MappingProxyType(

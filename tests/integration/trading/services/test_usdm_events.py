@@ -1,0 +1,139 @@
+"""USD-M's user events in the journal: what each kind comes to, and that unknown ones harm nobody."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.models import OutboxEvent
+from tests.fakes.instruments import exchange_info_entry
+from trading.domain.values import Level
+from trading.models import Account, Balance, Fill, Order, OrderList, TradeCursor, VenueEvent
+from trading.services.controls import limits_install, states_install
+from trading.services.venue_events import venue_event_store, venue_events_settle
+from universe.models import Instrument, Venue
+
+
+@pytest.fixture
+def account(db: None) -> Account:
+    moment = now()
+    venue = Venue.objects.create(name="binance-usdm", market="usdm", environment="local")
+    instrument = Instrument.objects.create(
+        venue=venue,
+        symbol="BTCUSDT",
+        market="usdm",
+        base_asset="BTC",
+        quote_asset="USDT",
+        status="TRADING",
+        filters=exchange_info_entry("BTCUSDT"),
+        first_seen_at=moment,
+        updated_at=moment,
+    )
+    states_install(level=Level.ACTIVE, reason="test", actor="test")
+    limits_install(actor="test")
+    account = Account.objects.create(name="futures", venue=venue, opened_at=moment, reconciled_at=moment)
+    TradeCursor.objects.create(account=account, instrument=instrument, last_order_id=0, opened_at=moment)
+    return account
+
+
+def told(account: Account, **event: Any) -> VenueEvent | None:
+    """Journal and settle one message; its row."""
+    if not venue_event_store(account_id=account.pk, event={"E": 1, "T": 1, **event}):
+        return None
+    venue_events_settle(account_id=account.pk)
+    row = VenueEvent.objects.latest("pk")
+    assert row.settled_at is not None
+    return row
+
+
+def order_update(client_id: str, **changes: Any) -> dict[str, Any]:
+    """The `o` of an ORDER_TRADE_UPDATE, spelled as the venue spells it."""
+    return {
+        "s": "BTCUSDT", "c": client_id, "S": "SELL", "o": "LIMIT", "f": "IOC", "q": "0.010", "p": "59000",
+        "ap": "0", "sp": "0", "x": "NEW", "X": "NEW", "i": 77, "l": "0", "z": "0", "L": "0", "n": "0",
+        "N": "USDT", "T": 5, "t": 0, "b": "0", "a": "0", "m": False, "R": False, "wt": "CONTRACT_PRICE",
+        "ot": "LIMIT", "ps": "BOTH", "cp": False, "pP": False, "si": 0, "ss": 0, "rp": "0", "V": "NONE",
+        "pm": "NONE", "gtd": 0, "er": "0", **changes,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("client_id", ["autoclose-1753", "adl_autoclose-88", "web_x1"])
+def test_an_order_nobody_here_placed_is_adopted_with_its_execution(account: Account, client_id: str) -> None:
+    fill = {"x": "CALCULATED", "X": "FILLED", "l": "0.010", "z": "0.010", "L": "59000", "t": 9, "rp": "-10.5"}
+    row = told(account, e="ORDER_TRADE_UPDATE", o=order_update(client_id, **fill, ap="59000"))
+    assert row is not None
+    assert row.error == ""
+    order = Order.objects.get(account=account)
+    assert (order.origin, order.client_order_id, order.status) == ("external", client_id, "FILLED")
+    booked = Fill.objects.get(order=order)
+    assert (booked.trade_id, booked.price, booked.quantity) == (9, 59000, Decimal("0.010"))
+
+
+def test_the_wallet_is_noted_as_the_venue_tells_it(account: Account) -> None:
+    row = told(
+        account,
+        e="ACCOUNT_UPDATE",
+        a={"m": "FUNDING_FEE", "B": [{"a": "USDT", "wb": "99.5", "cw": "99.5", "bc": "-0.5"}], "P": []},
+    )
+    assert row is not None
+    assert row.error == ""
+    assert Balance.objects.get(account=account, asset="USDT").venue_free == Decimal("99.5")
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        (
+            {
+                "e": "MARGIN_CALL",
+                "cw": "3.1",
+                "p": [{"s": "BTCUSDT", "ps": "BOTH", "pa": "0.01", "mp": "59000", "up": "-9", "mm": "2"}],
+            },
+            "margin_call",
+        ),
+        (
+            {"e": "CONDITIONAL_ORDER_TRIGGER_REJECT", "or": {"s": "BTCUSDT", "i": 4, "r": "no margin"}},
+            "trigger_rejected",
+        ),
+    ],
+)
+def test_what_endangers_a_position_is_told_as_an_incident(
+    account: Account, event: dict[str, Any], kind: str
+) -> None:
+    row = told(account, **event)
+    assert row is not None
+    assert row.error == ""
+    incident = OutboxEvent.objects.get(topic="incidents").data
+    assert (incident["kind"], incident["account"]) == (kind, "futures")
+
+
+def test_a_copy_is_left_out_and_an_unknown_kind_is_kept(account: Account) -> None:
+    assert told(account, e="TRADE_LITE", s="BTCUSDT", t=1) is None
+    row = told(account, e="SOMETHING_NEW", anything=[1, 2])
+    assert row is not None
+    assert (row.kind, row.error) == ("SOMETHING_NEW", "")
+    for event in ({"e": "listenKeyExpired"}, {"e": "ACCOUNT_CONFIG_UPDATE", "ac": {"s": "BTCUSDT", "l": 5}}):
+        row = told(account, **event)
+        assert row is not None
+        assert row.error == ""
+
+
+def test_a_message_that_cannot_be_read_is_kept_with_the_reason(account: Account) -> None:
+    row = told(account, e="ORDER_TRADE_UPDATE", o={"s": "BTCUSDT"})
+    assert row is not None
+    assert "KeyError" in row.error
+
+
+def test_the_venues_id_of_a_list_is_learned_from_the_stream(account: Account) -> None:
+    instrument = Instrument.objects.get(symbol="BTCUSDT")
+    mine = OrderList.objects.create(
+        account=account, instrument=instrument, kind="OCO", client_list_id="mine", created_at=now()
+    )
+    row = told(account, e="listStatus", s="BTCUSDT", g=31, c="OCO", l="EXEC_STARTED", L="EXECUTING", C="mine")
+    assert row is not None
+    assert row.error == ""
+    mine.refresh_from_db()
+    assert mine.venue_list_id == 31
