@@ -48,7 +48,7 @@ def main() -> int:
     folder = options.home or Path(tempfile.mkdtemp(prefix="nautilus-chaos-"))
     platform = Platform(
         folder / "home",
-        {"CRASH_POINTS": "on", "TESTNET_SPEED": os.environ.get("TESTNET_SPEED", "20"), "LOG_LEVEL": "INFO"},
+        {"CRASH_POINTS": "on", "TESTNET_SPEED": os.environ.get("TESTNET_SPEED", "10"), "LOG_LEVEL": "INFO"},
     )
     failed = True
     try:

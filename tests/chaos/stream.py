@@ -150,9 +150,9 @@ class OrderStream:
         price = self.prices.get((market.market, market.symbol))
         if price is None or not price[0] or not price[1]:
             return None
-        side = rng.choice(("BUY", "SELL"))
+        side = rng.choice(("BUY", "BUY", "SELL") if market.market == "spot" else ("BUY", "SELL"))
         touch = price[1] if side == "BUY" else price[0]
-        value = Decimal(rng.randint(15, 120))
+        value = Decimal(rng.randint(15, 120) if market.market == "spot" else rng.randint(110, 300))
         quantity = (value / touch).quantize(market.step, rounding=ROUND_DOWN)
         body = {
             "account": market.account,
