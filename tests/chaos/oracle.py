@@ -77,6 +77,7 @@ def running(venue: Venue, before: Books, after: Books) -> Findings:
     findings.add("O2", fills_real(venue, before))
     findings.add("O4", caps_kept(after))
     findings.add("O6", ledger_balanced(after))
+    findings.add("O3", owners_sum(after))
     findings.add("O7", steps_legal(after))
     return findings
 
@@ -239,6 +240,32 @@ def positions_equal(venue: Venue, books: Books) -> Iterator[str]:
             yield f"position {key} of {quantity} is at the exchange only"
 
 
+def owners_sum(books: Books) -> Iterator[str]:
+    """The parts of an account's owners sum to the account, in every asset and position."""
+    held: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    entries: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
+    positions: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
+    for row in books.sub_balances:
+        held[row["account"], row["asset"]] += number(row["amount"])
+    for entry in books.ledger:
+        if entry["owner"] == "account":
+            entries[entry["account"], entry["sub"], entry["asset"]] += number(entry["amount"])
+    for row in books.sub_positions:
+        positions[row["account"], row["symbol"], row["position_side"]] += number(row["quantity"])
+    for row in books.sub_balances:
+        total = entries[row["account"], row["owner"], row["asset"]]
+        if number(row["amount"]) != total:
+            yield f"{row['owner'] or 'people'} {row['asset']}: {row['amount']}, its entries sum to {total}"
+    for row in books.balances:
+        total = held[row["account"], row["asset"]]
+        if number(row["amount"]) != total:
+            yield f"balance {row['account']} {row['asset']}: {row['amount']}, its owners have {total}"
+    for row in books.positions:
+        total = positions[row["account"], row["symbol"], row["position_side"]]
+        if number(row["quantity"]) != total:
+            yield f"position {row['account']} {row['symbol']}: {row['quantity']}, its owners have {total}"
+
+
 # --- O4, O6: caps, ledger, holds -----------------------------------------------------------------------------------
 
 
@@ -297,9 +324,10 @@ def holds_released(books: Books) -> Iterator[str]:
     for order in books.orders:
         if order["reserved_asset"]:
             reserved[order["account"], order["reserved_asset"]] += number(order["reserved_amount"])
-        if order["status"] not in ENDED:
-            key = (order["account"], order["symbol"], order["position_side"], order["side"])
-            opened[key] += number(order["quantity"]) - number(order["executed_quantity"])
+        if order["status"] in ENDED and number(order["open_quantity"]):
+            yield f"order {order['client_order_id']} is {order['status']} and keeps {order['open_quantity']} open"
+        key = (order["account"], order["symbol"], order["position_side"], order["side"])
+        opened[key] += number(order["open_quantity"])
     for row in books.balances:
         total = reserved[row["account"], row["asset"]]
         if number(row["reserved"]) != total:

@@ -74,6 +74,7 @@ def sides() -> tuple[Venue, Books]:
         "position_side": "BOTH",
         "quantity": Decimal(2),
         "executed_quantity": Decimal(1),
+        "open_quantity": Decimal(0),
         "reserved_notional": Decimal(0),
         "reserved_amount": Decimal(0),
         "reserved_asset": "USDT",
@@ -107,6 +108,7 @@ def sides() -> tuple[Venue, Books]:
                 "account": "a",
                 "transaction": name,
                 "owner": owner,
+                "sub": "",
                 "asset": asset,
                 "amount": sign * Decimal(amount),
             }
@@ -138,6 +140,13 @@ def sides() -> tuple[Venue, Books]:
         reserved_audits={"order:u": 1},
         pushed=[{"uid": "u", "status": "CANCELED", "executed": "1", "event_id": 4}],
         leases=[],
+        sub_balances=[
+            {"account": "a", "owner": "", "asset": "USDT", "amount": Decimal(900)},
+            {"account": "a", "owner": "", "asset": "BTC", "amount": Decimal("0.999")},
+        ],
+        sub_positions=[
+            {"account": "a", "symbol": "BTCUSDT", "position_side": "BOTH", "quantity": Decimal("0.999")}
+        ],
     )
     return venue, books
 
@@ -179,6 +188,8 @@ CHANGES: list[tuple[str, str, Change]] = [
         lambda v, b: v.balances["a"]["spot"].update(ETH={"free": "1", "locked": "0"}),
     ),
     ("a position off", "O3", lambda v, b: b.positions[0].update(quantity=Decimal(1))),
+    ("an owner's part off", "O3", lambda v, b: b.sub_balances[0].update(amount=Decimal("900.1"))),
+    ("an owner's position off", "O3", lambda v, b: b.sub_positions[0].update(quantity=Decimal(1))),
     ("a bucket above its cap", "O4", lambda v, b: b.buckets[1].update(cap=Decimal(99))),
     ("a bucket that drifted", "O4", lambda v, b: b.buckets[2].update(used=Decimal(101))),
     ("a hold of an ended order", "O4", lambda v, b: b.orders[0].update(reserved_notional=Decimal(1))),

@@ -47,6 +47,8 @@ class Books:
     reserved_audits: dict[str, int]
     pushed: list[Row]
     leases: list[Row]
+    sub_balances: list[Row]
+    sub_positions: list[Row]
 
 
 class Exchange:
@@ -92,13 +94,18 @@ _QUERIES = {
     "fills": "SELECT f.*, a.name AS account, i.symbol, o.client_order_id, o.strategy_id FROM trading_fill f"
     " JOIN trading_account a ON a.id = f.account_id JOIN universe_instrument i ON i.id = f.instrument_id"
     " JOIN trading_order o ON o.id = f.order_id ORDER BY f.id",
-    "ledger": "SELECT a.name AS account, l.transaction, l.owner, l.asset, l.amount, l.kind"
+    "ledger": "SELECT a.name AS account, l.transaction, l.owner, l.sub, l.asset, l.amount, l.kind"
     " FROM trading_ledgerentry l JOIN trading_account a ON a.id = l.account_id",
     "balances": "SELECT a.name AS account, b.asset, b.amount, b.reserved FROM trading_balance b"
     " JOIN trading_account a ON a.id = b.account_id",
     "positions": "SELECT p.*, a.name AS account, v.market, i.symbol, i.base_asset FROM trading_position p"
     " JOIN trading_account a ON a.id = p.account_id JOIN universe_instrument i ON i.id = p.instrument_id"
     " JOIN universe_venue v ON v.id = a.venue_id",
+    "sub_balances": "SELECT a.name AS account, b.owner, b.asset, b.amount FROM trading_subbalance b"
+    " JOIN trading_account a ON a.id = b.account_id",
+    "sub_positions": "SELECT a.name AS account, i.symbol, p.position_side, s.owner, s.quantity"
+    " FROM trading_subposition s JOIN trading_position p ON p.id = s.position_id"
+    " JOIN trading_account a ON a.id = p.account_id JOIN universe_instrument i ON i.id = p.instrument_id",
     "buckets": "SELECT * FROM trading_exposurebucket",
     "limits": "SELECT name, scope, value FROM trading_risklimit",
     "leases": "SELECT name, fence, holder, build, until FROM common_lease",

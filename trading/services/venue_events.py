@@ -15,6 +15,7 @@ import structlog
 from django.db import DataError, IntegrityError, transaction
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.leases import lease_acquire, lease_release
 from nautilus_site.common.services.outbox import publish
@@ -67,6 +68,7 @@ def venue_events_settle(*, account_id: int) -> int:
 
 def _settle(account: Account, event: VenueEvent) -> None:
     error = ""
+    crash_point("stream")
     handler = _HANDLERS.get(event.kind)
     try:
         if handler is not None:
