@@ -15,7 +15,7 @@ from nautilus_site.common.services.change_requests import change_requests_expire
 from trading.domain.errors import DomainError, VenueError
 from trading.domain.orders import OrderStatus
 from trading.models import Account, Order, OrderCommand, StrategyInstance
-from trading.services import breakers, equity, heartbeats, jobs
+from trading.services import breakers, equity, heartbeats, jobs, losses
 from trading.services.controls import enforcement_step, enforcements_due
 from trading.services.demo import FUTURES_ACCOUNT, demo_futures_settings
 from trading.services.execution.amend import amendments_open
@@ -31,6 +31,7 @@ from trading.services.planning import plans_due
 from trading.services.reconcile import account_reconcile as reconcile
 from trading.services.reconcile import account_resolve, sweep_if_due
 from trading.services.strategies import instances_due, strategy_step
+from trading.services.venue_clock import venue_clock_note
 from trading.services.venue_events import venue_events_settle as settle_events
 from trading.services.venues import execution_venue, futures_venue
 from universe.services import market_data_of, rate_counts_prune
@@ -154,6 +155,8 @@ def control_tick() -> None:
     heartbeats.heartbeat(kind="worker-control")
     change_requests_expire()
     for account in Account.objects.select_related("venue").filter(is_active=True):
+        with _alone("venue_clock", account=account.name):
+            venue_clock_note(venue_name=account.venue.name, venue=execution_venue(account))
         with _alone("breakers", account=account.name):
             breakers.breakers_evaluate(venue=account.venue.name)
         with _alone("kill_enforce", account=account.name):
@@ -205,6 +208,7 @@ def equity_tick() -> None:
     """Every two seconds: write down and show what the accounts are worth."""
     heartbeats.heartbeat(kind="worker-jobs")
     equity.equity_mark()
+    losses.losses_measure()
 
 
 @shared_task

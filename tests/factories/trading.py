@@ -22,6 +22,7 @@ from trading.models import (
     Decision,
     ExposureBucket,
     LedgerEntry,
+    LossMeasure,
     Order,
     Position,
     RiskLimit,
@@ -30,15 +31,18 @@ from trading.models import (
     SymbolAllowance,
     TradeCursor,
     TradingState,
+    VenueClock,
 )
 from trading.services.breakers import breakers_install
 from trading.services.controls import limits_install, states_install
+from trading.services.equity import equity_mark
 from trading.services.execution.authorise import Authorised, order_authorise
 from trading.services.execution.send import order_send
 from trading.services.exposure import balances_locked
 from trading.services.ledger import Line, ledger_post
+from trading.services.losses import losses_measure
 from trading.services.orders import Submission, order_submit
-from universe.models import Instrument, Quote, Venue
+from universe.models import Instrument, Quote, StreamState, Venue
 
 PRICES = {"BTCUSDT": ("59990", "60010"), "ETHUSDT": ("2999", "3001"), "BNBUSDT": ("599", "601")}
 _numbers = count(1)
@@ -175,6 +179,10 @@ class Desk:
             decided_at=now(),
         )
 
+    def measure(self) -> None:
+        """What the equity tick does: results of every scope, as of now."""
+        results_measured()
+
     def kill(self, level: Level, scope: str = "global") -> None:
         """Set a level as if it had been raised."""
         TradingState.objects.update_or_create(
@@ -258,10 +266,26 @@ def trading_desk(
                 instrument=instrument,
                 allocation=Decimal(3000),
             )
+    measured_by_others(row.name, "desk")
     if opened:
         with transaction.atomic():
             desk.fund(balances or {"USDT": "100000"})
+        desk.measure()
     return desk
+
+
+def measured_by_others(venue: str, account: str) -> None:
+    """What other processes measure all the time; these rows stay fresh however long a test takes."""
+    moment = now() + timedelta(hours=1)
+    VenueClock.objects.create(venue=venue, offset_ms=0, measured_at=moment)
+    StreamState.objects.create(name=f"user:{account}", connected_at=moment, last_message_at=moment)
+
+
+def results_measured() -> None:
+    """What the equity tick does, fresh however long a test takes."""
+    equity_mark()
+    losses_measure()
+    LossMeasure.objects.update(measured_at=now() + timedelta(hours=1))
 
 
 def trader() -> User:

@@ -21,12 +21,14 @@ from trading.models.orders import Order, OrderEvent, OrderList
 from trading.models.positions import Position, PositionTransfer, SubPosition
 from trading.models.reconcile import Divergence, ReconcileRun, Statement, SweepPeriod, SweepState
 from trading.models.research import ResearchJob, ResearchPart, TrialTally
+from trading.models.risk import Blackout, LossMeasure, OverrideGrant, VenueClock
 from trading.models.strategies import Strategy, StrategyInstance
 from trading.models.venue_events import VenueEvent
 
 __all__ = [
     "Account",
     "Balance",
+    "Blackout",
     "BookSnapshot",
     "Bracket",
     "BracketEvent",
@@ -43,11 +45,13 @@ __all__ = [
     "IncomeCursor",
     "KillEnforcement",
     "LedgerEntry",
+    "LossMeasure",
     "MarginTerms",
     "Order",
     "OrderCommand",
     "OrderEvent",
     "OrderList",
+    "OverrideGrant",
     "Plan",
     "PlanShare",
     "Position",
@@ -70,5 +74,6 @@ __all__ = [
     "TradingState",
     "TrialTally",
     "VenueCallWindow",
+    "VenueClock",
     "VenueEvent",
 ]

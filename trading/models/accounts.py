@@ -14,6 +14,9 @@ class Account(models.Model):
     hedge_mode = models.BooleanField(
         default=False, help_text="USD-M: a long and a short position side by side on one symbol"
     )
+    isolated_margin = models.BooleanField(
+        default=False, help_text="USD-M: margin kept apart by symbol; what the venue must be set to"
+    )
     shards = models.PositiveSmallIntegerField(
         default=4, help_text="order lanes that may send at the same time"
     )

@@ -179,6 +179,11 @@ class Order(models.Model):
             models.Index(fields=["account", "-created_at"], name="orders_by_time"),
             models.Index(fields=["instrument", "-id"], name="orders_by_symbol"),
             models.Index(fields=["status", "-id"], name="orders_by_status"),
+            models.Index(
+                fields=["account", "instrument", "-created_at"],
+                name="orders_refused",
+                condition=Q(status=OrderStatus.REJECTED.value),
+            ),
         ]
 
     def __str__(self) -> str:

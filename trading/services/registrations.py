@@ -12,7 +12,7 @@ from nautilus_site.common.services.change_requests import Applier, register_appl
 from trading.models import Account
 from trading.selectors.gauges import trading_gauges
 from trading.services import breakers, strategies
-from trading.services.controls import allowances, limits, resume
+from trading.services.controls import allowances, limits, overrides, resume
 
 _RISK = frozenset({Role.RISK_OFFICER})
 _ASK = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.ADMIN})
@@ -41,6 +41,16 @@ def register() -> None:
             allowances.allowance_snapshot,
             allowances.apply_allow,
             clean=allowances.allowance_clean,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
+        ),
+    )
+    register_applier(
+        "order.override",
+        Applier(
+            overrides.override_snapshot,
+            overrides.apply_override,
+            clean=overrides.override_clean,
             approver_roles=_RISK,
             requester_roles=_ASK,
         ),

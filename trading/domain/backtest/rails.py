@@ -1,6 +1,6 @@
 """The rails an order meets in a backtest, on whole numbers, in the declared order of `risk.RAILS`.
 
-A verdict is 0 for "may go" or the number of the rail that stops it, counted from 1 in `RAILS`. The rails
+A verdict is 0 for "may go" or the number of the rail that stops it, counted from 1 in `CODES`. The rails
 about live knowledge (kill level, price age, reconciliation and so on) pass by construction and are left
 out; a property test holds the rest equal to the live rails.
 """
@@ -12,31 +12,35 @@ from typing import Final, NamedTuple
 from trading.domain.backtest.arithmetic import NO_LIMIT, PARTS, mul_div
 from trading.domain.backtest.fold import reserve
 from trading.domain.backtest.scale import Scale
-from trading.domain.risk import RAILS, RiskLimits
+from trading.domain.risk import RiskLimits
 
 ALLOWED: Final = 0
-VENUE_FILTER: Final = 13
-PRICE_COLLAR: Final = 14
-MIN_NOTIONAL: Final = 15
-MAX_NOTIONAL: Final = 16
-MAX_QUANTITY: Final = 17
-REDUCE_ONLY: Final = 18
-EXPOSURE_SYMBOL: Final = 19
-EXPOSURE_STRATEGY: Final = 20
-EXPOSURE_ACCOUNT: Final = 21
-EXPOSURE_GLOBAL: Final = 22
-FREE_BALANCE: Final = 23
-OPEN_ORDERS: Final = 24
-ORDER_RATE: Final = 25
+VENUE_FILTER: Final = 1
+PRICE_COLLAR: Final = 2
+MIN_NOTIONAL: Final = 3
+MAX_NOTIONAL: Final = 4
+MAX_QUANTITY: Final = 5
+EXPOSURE_SYMBOL: Final = 6
+EXPOSURE_STRATEGY: Final = 7
+EXPOSURE_ACCOUNT: Final = 8
+EXPOSURE_GLOBAL: Final = 9
+FREE_BALANCE: Final = 10
+OPEN_ORDERS: Final = 11
+ORDER_RATE: Final = 12
 
-MARGIN: Final = 26
+MARGIN: Final = 13
 """USD-M in place of the balance: the position after the order must fit equity times leverage."""
 
-UNFILLED: Final = 27
+UNFILLED: Final = 14
 """Not a rail: the order went out and nothing of it filled inside its collar."""
 
-CODES: Final = (*(rail.name for rail in RAILS), "margin", "unfilled")
-"""Names of the verdicts; verdict n is `CODES[n - 1]`."""
+CODES: Final = (
+    *("venue_filter", "price_collar", "min_notional", "max_notional", "max_quantity"),
+    *("exposure_symbol", "exposure_strategy", "exposure_account", "exposure_global"),
+    *("free_balance", "open_orders", "order_rate", "margin", "unfilled"),
+)
+"""Names of the verdicts; verdict n is `CODES[n - 1]`. Their own numbers, not those of the live chain: compiled code
+keeps a number it was compiled with, whatever is put into the chain afterwards."""
 
 
 class LimitTable(NamedTuple):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from trading.domain.risk.answers import allowed, denied, seconds
-from trading.domain.risk.checks import OrderCheck, RailResult, RiskContext, reduces
+from typing import Final
+
+from trading.domain.risk.answers import AMOUNT, SECONDS, allowed, amount, denied, seconds
+from trading.domain.risk.checks import OrderCheck, RailResult, RiskContext, order_reserve, reduces
 from trading.domain.risk.reasons import DenyReason
-from trading.domain.values import Level
+from trading.domain.values import Level, Market
+
+TRADING_STAGES: Final = frozenset({"champion", "canary"})
 
 
 def kill_level(order: OrderCheck, context: RiskContext) -> RailResult:
@@ -26,11 +30,11 @@ def kill_level(order: OrderCheck, context: RiskContext) -> RailResult:
 
 def limits_in_force(order: OrderCheck, context: RiskContext) -> RailResult:
     """Allow only reducing orders once the limits in force have expired."""
-    left = seconds(context.limits_valid_for_ns)
-    if context.limits_valid_for_ns > 0 or reduces(order, context):
-        return allowed("limits_in_force", left, 0, "s")
+    left = context.limits_valid_for_ns
+    if left > 0 or reduces(order, context):
+        return allowed("limits_in_force", left, 0, "s", SECONDS)
     detail = "the limits in force have expired: only orders that reduce"
-    return denied("limits_in_force", DenyReason.TRADING_HALTED, left, 0, "s", detail)
+    return denied("limits_in_force", DenyReason.TRADING_HALTED, left, 0, "s", detail, scale=SECONDS)
 
 
 def strategy_enabled(order: OrderCheck, context: RiskContext) -> RailResult:
@@ -38,7 +42,48 @@ def strategy_enabled(order: OrderCheck, context: RiskContext) -> RailResult:
     if order.strategy is None or context.strategy_enabled or reduces(order, context):
         return allowed("strategy_enabled", order.strategy, None, "strategy")
     detail = f"strategy {order.strategy} is disabled"
-    return denied("strategy_enabled", DenyReason.STRATEGY_DISABLED, order.strategy, None, "strategy", detail)
+    return denied("strategy_enabled", DenyReason.STRATEGY_DISABLED, "disabled", "enabled", "state", detail)
+
+
+def model_servable(order: OrderCheck, context: RiskContext) -> RailResult:
+    """Deny new risk decided by a model that is not promoted, not the one in force, or beyond its canary share (P02)."""
+    model = context.model
+    if model is None:
+        return allowed("model_servable", None, None, "model")
+    if reduces(order, context):
+        return allowed("model_servable", model.stage, None, "stage")
+    code, name = DenyReason.MODEL_NOT_SERVABLE, model.name
+    if model.stage not in TRADING_STAGES:
+        detail = f"model {name} is {model.stage}: only a champion or a canary trades"
+        return denied("model_servable", code, model.stage, "champion", "stage", detail)
+    if model.loaded_digest is None or model.loaded_digest != model.digest:
+        loaded = (model.loaded_digest or "(none)")[:12]
+        detail = f"model {name}: {model.digest[:12]} is in force, {loaded} is loaded"
+        return denied("model_servable", code, loaded, model.digest[:12], "digest", detail)
+    if model.valid_for_ns <= 0:
+        detail = f"model {name} is past the end of its grant"
+        return denied("model_servable", code, model.valid_for_ns, 0, "s", detail, scale=SECONDS)
+    if model.canary_cap is None:
+        return allowed("model_servable", model.stage, None, "stage")
+    unit = context.instrument.quote_asset
+    after = context.used_strategy + order_reserve(order, context)
+    if after <= model.canary_cap:
+        return allowed("model_servable", after, model.canary_cap, unit, AMOUNT)
+    detail = f"canary {name} would expose {amount(after)} {unit}, its share is {amount(model.canary_cap)}"
+    return denied("model_servable", code, after, model.canary_cap, unit, detail, scale=AMOUNT)
+
+
+def lease_held(order: OrderCheck, context: RiskContext) -> RailResult:
+    """Deny a send under a lease that is lost, or that ends before the request could have died (P03).
+
+    Asked in the transaction that authorises the send; before that nobody holds the lane.
+    """
+    left, needed = context.lease_left_ns, context.lease_needed_ns
+    if left is not None and left >= needed:
+        return allowed("lease", left, needed, "s", SECONDS)
+    held = "is not ours" if left is None else f"holds for {seconds(left):g} s"
+    detail = f"the lease of the lane {held}, {seconds(needed):g} s are needed"
+    return denied("lease", DenyReason.LEASE_LOST, left, needed, "s", detail, scale=SECONDS)
 
 
 def symbol_allowed(order: OrderCheck, context: RiskContext) -> RailResult:
@@ -79,13 +124,45 @@ def order_type(order: OrderCheck, context: RiskContext) -> RailResult:
     return denied("order_type", DenyReason.ORDER_TYPE_NOT_ALLOWED, order.type, listed, "type", detail)
 
 
+def account_mode(order: OrderCheck, context: RiskContext) -> RailResult:
+    """Deny while a futures account is not set up as the policy says: positions, margin type, leverage (P06)."""
+    highest = context.limits.leverage_max
+    if context.instrument.market is Market.spot:
+        return allowed("account_mode", None, None, "x")
+    mode = context.mode
+    if mode is None:
+        detail = f"the mode of account {order.account} was never read"
+        return denied("account_mode", DenyReason.ACCOUNT_MODE, None, highest, "x", detail)
+    for name, is_so, should in (
+        ("hedge mode", mode.hedge, mode.expected_hedge),
+        ("isolated margin", mode.isolated, mode.expected_isolated),
+    ):
+        if is_so != should:
+            words = ("off", "on")
+            detail = f"{name} of {order.symbol} is {words[is_so]}, expected {words[should]}"
+            return denied("account_mode", DenyReason.ACCOUNT_MODE, words[is_so], words[should], name, detail)
+    if mode.leverage <= highest or reduces(order, context):
+        return allowed("account_mode", mode.leverage, highest, "x")
+    detail = f"the leverage of {order.symbol} is {mode.leverage}x, at most {highest}x"
+    return denied("account_mode", DenyReason.ACCOUNT_MODE, mode.leverage, highest, "x", detail)
+
+
 def decision_ttl(order: OrderCheck, context: RiskContext) -> RailResult:
     """Deny an order whose decision is older than its time to live, or from the future (P10)."""
-    age, limit = seconds(order.decision_age_ns), seconds(context.limits.decision_ttl_ns)
-    if 0 <= order.decision_age_ns <= context.limits.decision_ttl_ns:
-        return allowed("decision_ttl", age, limit, "s")
-    detail = f"the decision is {age:g} s old, at most {limit:g} s"
-    return denied("decision_ttl", DenyReason.DECISION_EXPIRED, age, limit, "s", detail)
+    age, limit = order.decision_age_ns, context.limits.decision_ttl_ns
+    if 0 <= age <= limit:
+        return allowed("decision_ttl", age, limit, "s", SECONDS)
+    detail = f"the decision is {seconds(age):g} s old, at most {seconds(limit):g} s"
+    return denied("decision_ttl", DenyReason.DECISION_EXPIRED, age, limit, "s", detail, scale=SECONDS)
+
+
+def bar_once(order: OrderCheck, context: RiskContext) -> RailResult:
+    """Deny an order decided on a bar that a newer one has overtaken (P10)."""
+    acted = context.bar_is_acted_on
+    if not acted:
+        return allowed("bar_once", 0, 0, "newer bars")
+    detail = f"a newer bar of {order.symbol} was acted on already"
+    return denied("bar_once", DenyReason.DECISION_EXPIRED, 1, 0, "newer bars", detail)
 
 
 def breakers(order: OrderCheck, context: RiskContext) -> RailResult:
@@ -103,4 +180,16 @@ def breakers(order: OrderCheck, context: RiskContext) -> RailResult:
         "open breakers",
         detail,
         max(waits) if waits else None,
+    )
+
+
+def blackout(order: OrderCheck, context: RiskContext) -> RailResult:
+    """Deny new risk inside a maintenance or blackout window (P38)."""
+    windows = context.blackouts
+    if len(windows) == 0 or reduces(order, context):
+        return allowed("blackout", len(windows), 0, "windows")
+    longest = max(windows, key=lambda window: window.left_ns)
+    detail = f"{longest.scope} takes no new risk for {seconds(longest.left_ns):g} s more: {longest.reason}"
+    return denied(
+        "blackout", DenyReason.BLACKOUT, len(windows), 0, "windows", detail, seconds(longest.left_ns)
     )

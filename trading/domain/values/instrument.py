@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,7 @@ from trading.domain.values.enums import Market, Side
 from trading.domain.values.numbers import UNITS, decimal_of, multiple_of, times_of
 
 _ZERO = Decimal(0)
+_UNIT = Decimal("1E-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,19 @@ class Instrument:
     percent_price: tuple[Decimal, Decimal, Decimal, Decimal] | None
     max_open_orders: int
     order_types: frozenset[str]
+    _step_units: int | None = field(init=False, repr=False, compare=False)
+    _value: tuple[int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.tick_size <= 0 or self.step_size <= 0:
             shown = f"{self.tick_size} and {self.step_size}"
             raise ValueError(f"{self.symbol}: expected a positive tick and step, were {shown}")
+        # Asked for by every rail of every order, so they are worked out once.
+        count, exact = times_of(self.step_size, _UNIT)
+        object.__setattr__(self, "_step_units", count if exact else None)
+        tick_top, tick_bottom = self.tick_size.as_integer_ratio()
+        step_top, step_bottom = self.step_size.as_integer_ratio()
+        object.__setattr__(self, "_value", (tick_top * step_top * UNITS, tick_bottom * step_bottom))
 
     @classmethod
     def from_exchange_info(cls, symbol_entry: Mapping[str, Any], market: Market) -> Instrument:
@@ -128,10 +137,9 @@ class Instrument:
         ------
         ValueError : the step is finer than one unit.
         """
-        count, exact = times_of(self.step_size, multiple_of(1, Decimal("1E-8")))
-        if not exact:
+        if self._step_units is None:
             raise ValueError(f"{self.symbol}: step {self.step_size} is finer than one unit")
-        return count
+        return self._step_units
 
     def ticks(self, price: Decimal) -> int:
         """Return a price in ticks.
@@ -190,9 +198,8 @@ class Instrument:
         (ETHBTC: 0.00001 x 0.0001) a fraction of a unit counts as a whole one, so that no limit is
         ever undercounted.
         """
-        tick_top, tick_bottom = self.tick_size.as_integer_ratio()
-        step_top, step_bottom = self.step_size.as_integer_ratio()
-        return -(-ticks * steps * tick_top * step_top * UNITS // (tick_bottom * step_bottom))
+        top, bottom = self._value
+        return -(-ticks * steps * top // bottom)
 
 
 def _percent_price(

@@ -60,9 +60,75 @@ LIMITS: dict[str, LimitKind] = {
         ),
         LimitKind("exposure_global", "USDT", "lower", Decimal(40000), "gross exposure of everything", GLOBAL),
         LimitKind(
+            "exposure_net_account", "USDT", "lower", Decimal(40000), "long less short of one account", "net:"
+        ),
+        LimitKind("exposure_net_global", "USDT", "lower", Decimal(40000), "long less short of everything"),
+        LimitKind(
+            "soft_notional", "USDT", "lower", Decimal(5000), "largest order without a second person's grant"
+        ),
+        LimitKind(
+            "leverage_max", "x", "lower", Decimal(5), "highest leverage a futures symbol may be set to"
+        ),
+        LimitKind(
+            "margin_max_ratio", "share", "lower", Decimal("0.5"), "maintenance margin over margin balance"
+        ),
+        LimitKind(
+            "margin_rate", "share", "higher", Decimal("0.01"), "maintenance margin assumed of new notional"
+        ),
+        LimitKind(
+            "liquidation_min_distance",
+            "share",
+            "higher",
+            Decimal("0.1"),
+            "smallest move of all prices that may reach the maintenance margin",
+        ),
+        LimitKind(
             "orders_per_minute", "orders", "lower", Decimal(60), "orders an account may send in 60 seconds"
         ),
+        LimitKind(
+            "orders_per_minute_strategy",
+            "orders",
+            "lower",
+            Decimal(60),
+            "orders a strategy may send in 60 seconds",
+        ),
         LimitKind("max_open_orders", "orders", "lower", Decimal(20), "working orders per symbol"),
+        LimitKind(
+            "max_open_orders_strategy", "orders", "lower", Decimal(60), "working orders of one strategy"
+        ),
+        LimitKind(
+            "weight_headroom",
+            "share",
+            "higher",
+            Decimal("0.2"),
+            "request weight kept for cancels, look-ups and the kill",
+        ),
+        LimitKind(
+            "repeated_executions",
+            "fills",
+            "lower",
+            Decimal(30),
+            "executions of one rule in 60 seconds before its strategy is switched off",
+        ),
+        LimitKind("near_duplicate_window", "s", "higher", Decimal(2), "time between two nearly equal orders"),
+        LimitKind(
+            "max_sends_per_decision", "orders", "lower", Decimal(10), "orders one decision may lead to"
+        ),
+        LimitKind("daily_loss", "USDT", "lower", Decimal(2000), "loss since 00:00 UTC, mark to market"),
+        LimitKind("max_drawdown", "share", "lower", Decimal("0.25"), "fall from the peak, mark to market"),
+        LimitKind("max_loss_streak", "losses", "lower", Decimal(25), "losing trades in a row on one day"),
+        LimitKind("loss_cooldown", "s", "higher", Decimal(0), "pause of a strategy after a losing trade"),
+        LimitKind("equity_max_age", "s", "lower", Decimal(120), "oldest measured result trading goes by"),
+        LimitKind(
+            "price_disagreement",
+            "bps",
+            "lower",
+            Decimal(200),
+            "how far middle, last trade and mark price may be apart",
+        ),
+        LimitKind("clock_max_offset", "s", "lower", Decimal("0.25"), "venue's clock against ours"),
+        LimitKind("clock_max_age", "s", "lower", Decimal(60), "longest time since the clocks were compared"),
+        LimitKind("stream_max_age", "s", "lower", Decimal(30), "longest silence of the user stream"),
         LimitKind(
             "price_collar",
             "bps",
@@ -108,6 +174,56 @@ def limits_install(*, actor: User | str, values: dict[str, Decimal] | None = Non
             audit_record(action="limit.installed", target=f"{kind.name}@{GLOBAL}", actor=actor)
 
 
+OWN_SCOPE = frozenset({"daily_loss", "max_drawdown"})
+"""Limits that are measured against exactly the scope they are set for, never against a narrower one."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsInForce:
+    """Every limit as it applies to some scopes: the tightest value, the version of the row it comes from."""
+
+    values: dict[str, Decimal]
+    versions: dict[str, int]
+    expires_at: datetime | None
+    by_scope: dict[tuple[str, str], Decimal]
+    """Values of the `OWN_SCOPE` limits by name and scope."""
+
+
+def limits_in_force(scopes: Iterable[str]) -> LimitsInForce:
+    """The limits an order of these scopes is judged by.
+
+    Raises
+    ------
+    ApplicationError : NOT_READY, a limit has no row: there is no "unlimited".
+    """
+    rows = RiskLimit.objects.filter(scope__in=list(scopes)).values_list(
+        "name", "scope", "value", "tighter", "in_force_until", "policy_version"
+    )
+    return limits_of_rows(rows)
+
+
+def limits_of_rows(
+    rows: Iterable[tuple[str, str, Decimal, str, datetime | None, int]],
+) -> LimitsInForce:
+    """Fold rows of limits, as `limits_in_force` does."""
+    values: dict[str, Decimal] = {}
+    versions: dict[str, int] = {}
+    by_scope: dict[tuple[str, str], Decimal] = {}
+    earliest: datetime | None = None
+    for name, scope, value, tighter, until, version in rows:
+        known = values.get(name)
+        if known is None or (value < known if tighter == "lower" else value > known):
+            values[name], versions[name] = value, version
+        if name in OWN_SCOPE:
+            by_scope[name, scope] = value
+        if until is not None and (earliest is None or until < earliest):
+            earliest = until
+    missing = LIMITS.keys() - values.keys()
+    if missing:
+        raise ApplicationError("NOT_READY", f"limits are not set: {', '.join(sorted(missing))}", status=503)
+    return LimitsInForce(values, versions, earliest, by_scope)
+
+
 def limit_values(scopes: Iterable[str]) -> tuple[dict[str, Decimal], datetime | None]:
     """The tightest value of every limit over the scopes, and the earliest expiry among them.
 
@@ -115,20 +231,8 @@ def limit_values(scopes: Iterable[str]) -> tuple[dict[str, Decimal], datetime | 
     ------
     ApplicationError : NOT_READY, a limit has no row: there is no "unlimited".
     """
-    values: dict[str, Decimal] = {}
-    earliest: datetime | None = None
-    for row in RiskLimit.objects.filter(scope__in=list(scopes)):
-        known = values.get(row.name)
-        if known is None:
-            values[row.name] = row.value
-        else:
-            values[row.name] = min(known, row.value) if row.tighter == "lower" else max(known, row.value)
-        if row.in_force_until is not None and (earliest is None or row.in_force_until < earliest):
-            earliest = row.in_force_until
-    missing = sorted(set(LIMITS) - set(values))
-    if missing:
-        raise ApplicationError("NOT_READY", f"limits are not set: {', '.join(missing)}", status=503)
-    return values, earliest
+    found = limits_in_force(scopes)
+    return found.values, found.expires_at
 
 
 def limit_change(

@@ -76,7 +76,7 @@ def _reserve(submissions: Sequence[Submission], kind: ListKind, client_list_id: 
     order_list.save(force_insert=True)
     verdicts = []
     for submission, judged in zip(submissions, judgements, strict=True):
-        checks = check_members(judged.results)
+        checks = check_members(judged.results, judged.versions)
         order = order_row(submission, judged, market, OrderStatus.RESERVED, checks)
         order.order_list = order_list
         announce(submission, order)

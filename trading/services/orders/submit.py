@@ -28,6 +28,7 @@ from trading.domain.risk import (
     RiskContext,
     check_order,
     first_denial,
+    needs_grant,
     order_reserve,
 )
 from trading.domain.risk.reasons import DenyReason
@@ -36,7 +37,8 @@ from trading.domain.values import Instrument as DomainInstrument
 from trading.domain.values import Market as VenueMarket
 from trading.domain.values import OrderService, PositionSide, Side, decimal_text, from_units, to_units
 from trading.models import Account, Balance, Decision, ExposureBucket, Order, Plan, Position, Strategy
-from trading.services.controls.limits import limit_values
+from trading.services.controls.limits import limits_in_force
+from trading.services.controls.overrides import override_use
 from trading.services.execution.holds import Changes, balance_hold, order_only_reduces
 from trading.services.exposure import (
     balances_locked,
@@ -47,7 +49,7 @@ from trading.services.exposure import (
 )
 from trading.services.order_events import order_event
 from trading.services.parents import child_take
-from trading.services.risk_context import Books, Market, check_members, market_of, risk_context
+from trading.services.risk_context import Asked, Books, Market, check_members, market_of, risk_context
 from trading.services.scopes import scopes_of
 from universe.models import Instrument
 
@@ -113,6 +115,7 @@ class Judged:
     context: RiskContext
     denial: RailResult | None
     results: tuple[RailResult, ...]
+    versions: dict[str, int]
 
 
 def order_submit(submission: Submission) -> Order:
@@ -152,7 +155,7 @@ def order_judge(submission: Submission) -> Verdict:
         market = market_of(submission.instrument)
         judged = judge(submission, books, market)
         transaction.set_rollback(True)
-    return Verdict(None, judged.denial, check_members(judged.results))
+    return Verdict(None, judged.denial, check_members(judged.results, judged.versions))
 
 
 @transaction.atomic
@@ -165,28 +168,36 @@ def _reserve(submission: Submission) -> Verdict:
     started = time.perf_counter()
     judged = judge(submission, books, market)
     metrics.RISK_CHECK.observe(time.perf_counter() - started)
-    checks = check_members(judged.results)
+    checks = check_members(judged.results, judged.versions)
     denial = judged.denial
     if denial is None and judged.routed is not None:
         denial = child_take(submission.plan, judged.routed.order.quantity)
-        if denial is not None:
-            checks = [*checks, *check_members((denial,))]
     if denial is not None or judged.routed is None:
         assert denial is not None
         return deny(submission, judged, market, denial)
     order = order_row(submission, judged, market, OrderStatus.RESERVED, checks)
     _hold(order, judged.routed, judged, books)
     announce(submission, order)
+    if needs_grant(judged.order, judged.context) and not override_use(
+        order=order, notional=from_units(judged.order.notional)
+    ):
+        raise InvariantViolation("a grant the rails had just counted on was gone")
     crash_point("C1")
     return Verdict(order, None, checks)
 
 
 def deny(submission: Submission, judged: Judged, market: Market, denial: RailResult) -> Verdict:
     """Write down an order that a rail stopped, with every verdict."""
-    checks = check_members(judged.results)
+    checks = check_members(judged.results, judged.versions)
+    if denial not in judged.results:
+        checks += check_members((denial,), judged.versions)
     metrics.ORDERS_DENIED.labels(rail=denial.rail).inc()
     if denial.code is DenyReason.BREAKER_OPEN:
         metrics.BREAKER_REJECTIONS.inc()
+    if denial.code is DenyReason.DUPLICATE_DECISION:
+        return Verdict(None, denial, checks)  # its key is taken: the first order is the record
+    if denial.code is DenyReason.REPEATED_EXECUTION and submission.strategy is not None:
+        _switch_off(submission.strategy.name, denial.detail)
     order = order_row(submission, judged, market, OrderStatus.DENIED, checks)
     order.code, order.message, order.ended_at = str(denial.code), denial.detail, order.created_at
     order.save(force_insert=True)
@@ -216,6 +227,15 @@ def announce(submission: Submission, order: Order) -> None:
     )
 
 
+def _switch_off(strategy: str, why: str) -> None:
+    """A rule that fires again and again is switched off until a person has looked (P29)."""
+    from trading.services.strategies import strategy_disable  # it plans, and planning submits
+
+    transaction.on_commit(
+        lambda: strategy_disable(name=strategy, actor="rail:repeated_execution", reason=why)
+    )
+
+
 def asked_before(intent_key: str) -> Order | None:
     # Almost always nobody has; the wide row is read only when it is there.
     same = Order.objects.filter(intent_key=intent_key)
@@ -230,8 +250,8 @@ def verdict_again(order: Order) -> Verdict:
         rail=failed["rail"] if failed else "router",
         passed=False,
         code=DenyReason(order.code),
-        measured=failed["measured"] if failed else None,
-        limit=failed["limit"] if failed else None,
+        raw_measured=failed["measured"] if failed else None,
+        raw_limit=failed["limit"] if failed else None,
         unit=failed["unit"] if failed else "",
         detail=order.message,
     )
@@ -269,7 +289,7 @@ def books_of(submission: Submission, *, lock: bool) -> Books:
 def judge(submission: Submission, books: Books, market: Market) -> Judged:
     domain = submission.instrument.to_domain()
     name = submission.strategy.name if submission.strategy else None
-    values, expires_at = limit_values(
+    limits = limits_in_force(
         scopes_of(
             venue=submission.account.venue.name,
             account=submission.account.name,
@@ -278,38 +298,53 @@ def judge(submission: Submission, books: Books, market: Market) -> Judged:
             model=submission.model_version,
         )
     )
+    intent = submission.intent
+    # Open orders are counted by the rail of the venue's filters, under the lock.
+    routed = route(
+        intent,
+        domain,
+        best_bid=market.bid,
+        best_ask=market.ask,
+        collar_bps=int(limits.values["market_slippage"]),
+        client_order_id=submission.client_order_id,
+    )
+    sent = routed if isinstance(routed, Routed) else None
+    ticks, steps = (sent.ticks, sent.steps) if sent else (intent.price, intent.quantity)
+    by_hand = submission.origin == Order.Origin.MANUAL
     context = risk_context(
         account=submission.account,
         instrument=submission.instrument,
         domain=domain,
         strategy=submission.strategy,
         model=submission.model_version,
+        asked=Asked(
+            side=intent.side,
+            type=intent.type,
+            quantity=domain.quantity(steps),
+            price=domain.price(ticks) if ticks is not None else None,
+            client_order_id=submission.client_order_id,
+            plan=submission.plan,
+            decision=submission.decision,
+            by_hand=by_hand,
+        ),
         books=books,
         market=market,
-        values=values,
-        expires_at=expires_at,
-    )
-    routed = route(
-        submission.intent,
-        domain,
-        best_bid=market.bid,
-        best_ask=market.ask,
-        collar_bps=int(values["market_slippage"]),
-        client_order_id=submission.client_order_id,
-        open_orders=context.open_orders,
+        limits=limits,
     )
     order = OrderCheck(
         account=submission.account.name,
         strategy=name,
         symbol=submission.instrument.symbol,
-        side=submission.intent.side,
-        type=submission.intent.type,
-        ticks=routed.ticks if isinstance(routed, Routed) else submission.intent.price,
-        steps=routed.steps if isinstance(routed, Routed) else submission.intent.quantity,
+        side=intent.side,
+        type=intent.type,
+        ticks=ticks,
+        steps=steps,
         notional=_notional(routed, submission, domain, market),
-        reduce_only=submission.intent.reduce_only,
+        reduce_only=intent.reduce_only,
         decision_age_ns=int((now() - submission.decided_at).total_seconds() * 1e9),
-        is_manual=submission.origin == Order.Origin.MANUAL,
+        sent_type=sent.order.type if sent else None,
+        sent_tif=sent.order.time_in_force if sent else None,
+        is_manual=by_hand,
         is_flattener=submission.origin == Order.Origin.FLATTEN,
         is_protective=submission.origin == Order.Origin.PROTECTION,
         stop=submission.intent.stop,
@@ -323,8 +358,8 @@ def judge(submission: Submission, books: Books, market: Market) -> Judged:
         # The rails' own order decides which "no" is told first; the router's comes where the venue filters stand.
         if denial is None:
             denial, results = refusal, (*results, refusal)
-        return Judged(None, order, context, denial, results)
-    return Judged(routed, order, context, denial, results)
+        return Judged(None, order, context, denial, results, limits.versions)
+    return Judged(routed, order, context, denial, results, limits.versions)
 
 
 def _notional(

@@ -15,6 +15,7 @@ from trading.domain.values import Level
 from trading.models import TradingState
 from trading.services.controls.states import kill_raise
 from trading.services.divergences import divergence_open
+from trading.services.margin_state import margin_terms_note
 from trading.services.reconcile.context import Run
 from universe.services import instruments_sync
 
@@ -36,6 +37,7 @@ def check_mode(run: Run) -> None:
         return
     run.report.checked.add(DivergenceKind.ACCOUNT_MODE)
     mode = cast("FuturesVenue", run.venue).mode()
+    margin_terms_note(run.account, mode)
     ours = {"hedge": run.account.hedge_mode, "multi_assets": False}
     theirs = {"hedge": mode.hedge, "multi_assets": mode.multi_assets}
     if ours != theirs:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from nautilus_site.common.clock import now
+from tests.factories.trading import measured_by_others, results_measured
 from tests.fakes.instruments import exchange_info_entry
 from trading.domain.values import Level
 from trading.models import (
@@ -161,4 +162,6 @@ def build_world(*, level: Level = Level.ACTIVE) -> World:
     world = World(venue, account, instruments["BTCUSDT"], instruments["ETHUSDT"], strategy, instance)
     world.quote(world.btc, "59990", "60010")
     world.quote(world.eth, "2999", "3001")
+    measured_by_others(venue.name, account.name)
+    results_measured()
     return world

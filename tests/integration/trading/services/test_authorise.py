@@ -48,7 +48,7 @@ def test_a_kill_of_one_strategy_stops_its_orders_and_no_others(desk: Desk) -> No
 def test_while_reducing_a_sell_of_what_is_held_is_sent_and_a_buy_is_not(desk: Desk) -> None:
     desk.send(desk.submit("BUY", "0.02", price="60010"))
     sell = desk.submit("SELL", "0.01", price="59990")
-    too_much = desk.submit("BUY", "0.01")
+    too_much = desk.submit("BUY", "0.01", price="59980")
     desk.kill(Level.REDUCING)
     assert desk.authorise(too_much) is None
     assert desk.authorise(sell) is not None

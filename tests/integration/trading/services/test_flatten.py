@@ -50,6 +50,7 @@ def holding(new_desk: Callable[..., Desk], exchange: Exchange, monkeypatch: pyte
     monkeypatch.setattr("trading.services.execution.drain.execution_venue", lambda account: exchange.venue)
     account_reconcile(account_id=desk.account.pk, venue=desk.venue, trigger="start")
     desk.account.refresh_from_db()
+    desk.measure()
     desk.send(desk.submit("BUY", "0.06", type="MARKET"))
     desk.send(desk.submit("BUY", "0.04", type="MARKET", strategy=desk.strategies["trend"]))
     lease_release(desk.lease())

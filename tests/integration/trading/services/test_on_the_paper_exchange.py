@@ -45,6 +45,7 @@ def live(new_desk: Callable[..., Desk], exchange: Exchange) -> Desk:
     desk.venue = exchange.venue  # type: ignore[assignment]
     assert reconciled(desk) == "clean"
     desk.account.refresh_from_db()
+    desk.measure()
     return desk
 
 

@@ -74,6 +74,7 @@ def test_trades_from_before_the_opening_are_not_booked_on_top_of_it(new_desk: Ca
     desk.venue.external(stranger())
     assert reconcile(desk, "start").outcome == "clean"
     desk.account.refresh_from_db()
+    desk.measure()
     desk.send(desk.submit("BUY", "0.001", price="60010"))
     assert reconcile(desk).outcome == "clean"
     assert Fill.objects.count() == 1
