@@ -30,9 +30,9 @@ class Exchange:
     FUNDS: Any = {"balances": {"USDT": "100000", "BTC": "1"}}
     venue: Any
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, funds: Any = None) -> None:
         self.url = url
-        self.account = self.control("POST", "/accounts", self.FUNDS)
+        self.account = self.control("POST", "/accounts", funds or self.FUNDS)
         self.key = {"api_key": self.account["api_key"], "api_secret": self.account["api_secret"]}
         self.client = self._client()
         self.venue = self._venue()

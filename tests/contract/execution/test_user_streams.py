@@ -211,3 +211,31 @@ async def test_a_conditional_order_is_told_from_its_placement_to_its_last_fill(
         assert sum(f.realized or 0 for r in of_stop() for f in r.fills) < 0
         kinds = {item["e"] for item in told if isinstance(item, dict)}
         assert {"ACCOUNT_UPDATE", "ALGO_UPDATE", "ORDER_TRADE_UPDATE"} <= kinds
+
+
+async def test_a_liquidation_is_told_as_an_order_nobody_placed_with_every_execution(url: str) -> None:
+    poor = FuturesExchange(url, funds={"futures_balances": {"USDT": "200"}})
+    await asyncio.to_thread(poor.venue.set_leverage, "BTCUSDT", 100)
+    async with following(stream_of(poor)) as told:
+        bid, ask = await asyncio.to_thread(poor.touch)
+        quantity = (Decimal(10_000) / ask).quantize(Decimal("0.001"))
+        entry = await asyncio.to_thread(
+            poor.order, price=(ask * Decimal("1.005")).quantize(ONE), quantity=str(quantity)
+        )
+        await asyncio.to_thread(poor.place, entry)
+        # The mark follows the index, which is the spot book's.
+        low = bid * Decimal("0.95")
+        await asyncio.to_thread(poor.drive, (20, low), (400, low), market="usdm", seconds=1)
+        await asyncio.to_thread(poor.drive, (20, low), (400, low), market="spot", seconds=60)
+
+        def forced() -> list[OrderReport]:
+            return [r for r in reports(told) if r.client_order_id.startswith("autoclose-")]
+
+        await until(lambda: sum((f.quantity for r in forced() for f in r.fills), Decimal(0)) >= quantity)
+        assert all(fill.side is Side.SELL for report in forced() for fill in report.fills)
+        listed = await asyncio.to_thread(poor.venue.trades, "BTCUSDT", from_id=None, start_ms=None)
+        sold = {t.trade_id: t.quantity for t in listed if t.side is Side.SELL}
+        assert {f.trade_id: f.quantity for r in forced() for f in r.fills} == sold
+        assert await asyncio.to_thread(poor.venue.positions, None) == []
+        kinds = [item["e"] for item in told if isinstance(item, dict)]
+        assert "MARGIN_CALL" in kinds
