@@ -21,7 +21,7 @@ from universe.domain.bars import Gap
 from universe.management.progress import ProgressBar
 from universe.models import KlineFile
 from universe.selectors import kline_file_get, kline_files_listed
-from universe.services.connections import spot_market_data
+from universe.services.connections import market_data_of
 from universe.services.kline_files import (
     CheckReport,
     ImportReport,
@@ -64,6 +64,7 @@ class Command(BaseCommand):
         fetch.add_argument(
             "--end", type=_time, help="last open time; without it, up to the newest closed bar"
         )
+        fetch.add_argument("--market", choices=("spot", "usdm"), default="spot")
         listing = verbs.add_parser("list", help="show the catalogue")
         check = verbs.add_parser("check", help="compare files with the catalogue and report gaps")
         check.add_argument("symbol", nargs="?", type=_symbol)
@@ -102,7 +103,8 @@ class Command(BaseCommand):
         bar = ProgressBar(f"downloading {options['symbol']} {options['interval']}")
         try:
             report = klines_download(
-                spot_market_data(priority=Priority.BULK),
+                market_data_of(options["market"], priority=Priority.BULK),
+                market=options["market"],
                 symbol=options["symbol"],
                 interval=options["interval"],
                 start=options["start"],
