@@ -24,7 +24,7 @@ from tests.e2e.platform import Platform
 
 # How often each kind is chosen.
 VICTIMS = {
-    "worker-trading": 6,
+    "worker-trading": 4,
     "worker-control": 3,
     "feed": 1,
     "relay": 1,

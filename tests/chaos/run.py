@@ -25,6 +25,9 @@ from tests.e2e.platform import ROOT, Platform, eventually
 CHECK_EVERY_S = 10.0
 QUIET_WITHIN_S = 60.0
 KILL_DRILL_EVERY = 12
+# The next blow waits until this many orders have left since the last one, a few paces long at most.
+ALIVE_AFTER = 5
+PATIENCE = 2.0
 # Room for a stream of orders; everything else stays as the demo has it.
 LIMITS = {
     "orders_per_minute": "100000",
@@ -154,12 +157,13 @@ class Chaos:
     def _strike(self, misfortune: Misfortune) -> None:
         options = self._options
         struck, check_at, strike_at = 0, time.monotonic() + CHECK_EVERY_S, time.monotonic() + 5
-        window_at, drill_at = time.monotonic() + 3, KILL_DRILL_EVERY
+        window_at, drill_at, sent = time.monotonic() + 3, KILL_DRILL_EVERY, self._sent(0)
         while struck < options.kills:
             now = time.monotonic()
-            if now >= strike_at:
+            if now >= strike_at and (now >= strike_at + options.pace_s * PATIENCE or self._sent_since(sent)):
+                sent = self._sent(sent)
                 struck += misfortune.strike()
-                strike_at = now + options.pace_s
+                strike_at = time.monotonic() + options.pace_s
                 if struck % 5 == 0:
                     misfortune.pause()
                 if struck % 7 == 0:
@@ -177,6 +181,20 @@ class Chaos:
                 # Reading everything gets slower as there is more of it: never more than a sixth of the time.
                 check_at = time.monotonic() + max(CHECK_EVERY_S, 5 * (time.monotonic() - began))
             time.sleep(0.1)
+
+    def _sent(self, otherwise: int) -> int:
+        """How many orders have left so far."""
+        try:
+            rows = self._database.rows(
+                "SELECT count(*) AS n FROM trading_order WHERE timestamp_ms IS NOT NULL"
+            )
+        except psycopg.Error:
+            return otherwise
+        return int(rows[0]["n"])
+
+    def _sent_since(self, before: int) -> bool:
+        """Whether the platform has worked since the last blow: one that falls on the dead proves nothing."""
+        return self._sent(0) >= before + ALIVE_AFTER
 
     def _check(self) -> None:
         """What holds at every instant."""
