@@ -118,6 +118,11 @@ def _journal(venue: Venue) -> Iterator[tuple[int, str, Row]]:
         yield seq, kind, row
 
 
+def whole(scope: str) -> str:
+    """The scope that a bucket is a part of: the global one may be kept in several."""
+    return "global" if scope.startswith("global") else scope
+
+
 def caps_exceeded(venue: Venue, caps: Sequence[Books], *, after_seq: int = 0) -> Iterator[str]:
     """Scopes whose exposure passed the highest of the caps that were in force.
 
@@ -135,7 +140,7 @@ def caps_exceeded(venue: Venue, caps: Sequence[Books], *, after_seq: int = 0) ->
     for books in caps:
         total: defaultdict[str, Decimal] = defaultdict(Decimal)
         for row in books.buckets:
-            total[row["scope"].partition("#")[0]] += number(row["cap"]) + number(row["overrun"])
+            total[whole(row["scope"])] += number(row["cap"]) + number(row["overrun"])
         for scope, cap in total.items():
             highest[scope] = max(highest[scope], cap)
     for scope, peak in peaks(ours, after_seq=after_seq).items():

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
-from tests.chaos.exposure import caps_exceeded
+from tests.chaos.exposure import caps_exceeded, whole
 from tests.chaos.witness import Books, Database, Exchange, Row, Venue, number
 from tests.e2e.platform import inherited
 
@@ -293,8 +293,7 @@ def _buckets_recomputed(books: Books) -> Iterator[str]:
         sums[f"symbol:{row['account']}:{row['symbol']}"] += carried
     used: defaultdict[str, Decimal] = defaultdict(Decimal)
     for row in books.buckets:
-        # The parts of a divided bucket count together.
-        used[row["scope"].partition("#")[0]] += number(row["used"])
+        used[whole(row["scope"])] += number(row["used"])
     for scope, total in sums.items():
         if scope in used and used[scope] != total:
             yield f"bucket {scope}: {used[scope]} used, its orders and positions hold {total}"

@@ -19,6 +19,7 @@ from trading.models import (
     Fill,
     LedgerEntry,
     Order,
+    OrderCommand,
     OrderEvent,
     Plan,
     PlanShare,
@@ -91,6 +92,25 @@ class OrderEventAdmin(FactAdmin):
     list_select_related = ("order",)
     search_fields = ("=order__client_order_id", "=order__uid")
     date_hierarchy = "at"
+
+
+@admin.register(OrderCommand)
+class OrderCommandAdmin(FactAdmin):
+    list_display = (
+        "requested_at",
+        "kind",
+        "order",
+        "state",
+        "quantity",
+        "price",
+        "attempts",
+        "requested_by",
+        "code",
+    )
+    list_filter = ("kind", "state")
+    list_select_related = ("order",)
+    search_fields = ("=order__client_order_id", "=order__uid", "=intent_key")
+    date_hierarchy = "requested_at"
 
 
 @admin.register(Fill)
