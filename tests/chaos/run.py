@@ -68,7 +68,7 @@ class Chaos:
         """Do all of it. Returns the number of differences."""
         platform, options = self._platform, self._options
         self.say(f"starting; {options.kills} kills, seed {options.seed}, {options.rate:g} orders/s asked for")
-        took = platform.start(ready_within_s=240)
+        took = platform.start(ready_within_s=900)
         self.say(f"ready after {took:.0f} s in {platform.home}")
         self._database = Database.of_home(platform.home)
         token = (platform.home / "testnet" / "control_token").read_text().strip()
