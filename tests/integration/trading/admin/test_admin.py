@@ -21,6 +21,7 @@ from trading.models import (
     Divergence,
     EquitySnapshot,
     LedgerEntry,
+    OrderCommand,
     Plan,
     PlanShare,
     ProcessHeartbeat,
@@ -70,6 +71,9 @@ def rows(world: World) -> dict[str, Any]:
     )  # fmt: skip
     order = world.order(decision=decision, plan=plan)
     PlanShare.objects.create(plan=plan, decision=decision, share=1)
+    OrderCommand.objects.create(
+        order=order, kind="cancel", intent_key="cancel:1", requested_by="trader", requested_at=moment
+    )
     fill = world.fill(order, trade_id=1, price="60000", quantity="0.01")
     LedgerEntry.objects.create(
         account=world.account, transaction="t1", owner="account", asset="BTC", amount=1,
