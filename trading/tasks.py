@@ -16,6 +16,7 @@ from trading.domain.errors import DomainError, VenueError
 from trading.domain.orders import OrderStatus
 from trading.models import Account, Order, OrderCommand, StrategyInstance
 from trading.services import breakers, equity, heartbeats, jobs, losses
+from trading.services.account_modes import account_mode_is_due, account_mode_read
 from trading.services.controls import enforcement_step, enforcements_due
 from trading.services.demo import FUTURES_ACCOUNT, demo_futures_settings
 from trading.services.execution.amend import amendments_open
@@ -150,6 +151,16 @@ def account_reconcile(account_id: int, trigger: str, run_id: int | None = None) 
 
 
 @shared_task
+def account_mode(account_id: int) -> None:
+    """Read how a futures account is set up."""
+    account = Account.objects.select_related("venue").get(pk=account_id)
+    try:
+        account_mode_read(account, futures_venue(account))
+    except VenueError as error:
+        log.warning("account_mode_not_read", account=account.name, error=str(error)[:200])
+
+
+@shared_task
 def control_tick() -> None:
     """Once a second: kills, cancels, doubts, breakers, and reconciliations that are due."""
     heartbeats.heartbeat(kind="worker-control")
@@ -162,6 +173,9 @@ def control_tick() -> None:
         with _alone("kill_enforce", account=account.name):
             if enforcements_due(account, "control"):
                 kill_enforce(account_id=account.pk)
+        with _alone("account_mode", account=account.name):
+            if account_mode_is_due(account):
+                account_mode_read(account, futures_venue(account))
         with _alone("flatten", account=account.name):
             flatten_step(account=account, venue=execution_venue(account))
         with _alone("order_resolve", account=account.name):

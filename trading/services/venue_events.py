@@ -164,8 +164,9 @@ def _trigger_refused(account: Account, payload: Payload) -> None:
 
 
 def _settings_changed(account: Account, payload: Payload) -> None:
-    """Leverage or margin mode was changed at the venue; the next sweep reads what is in force."""
+    """Leverage or margin mode was changed at the venue; what is in force now is read there."""
     log.info("account_settings_changed", account=account.name, change=payload.get("ac") or payload.get("ai"))
+    enqueue_on_commit("trading.tasks.account_mode", queue="control", account_id=account.pk)
 
 
 _HANDLERS: Final[Mapping[str, Callable[[Account, Payload], None]]] = MappingProxyType(

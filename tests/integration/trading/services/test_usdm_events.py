@@ -9,9 +9,12 @@ import pytest
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import OutboxEvent
+from nautilus_site.common.services import hints as hinting
 from tests.fakes.instruments import exchange_info_entry
+from trading.domain.ports import FuturesMode
 from trading.domain.values import Level
-from trading.models import Account, Balance, Fill, Order, OrderList, TradeCursor, VenueEvent
+from trading.models import Account, Balance, Fill, MarginTerms, Order, OrderList, TradeCursor, VenueEvent
+from trading.services.account_modes import READ_EVERY, account_mode_is_due, account_mode_read
 from trading.services.controls import limits_install, states_install
 from trading.services.venue_events import venue_event_store, venue_events_settle
 from universe.models import Instrument, Venue
@@ -137,3 +140,26 @@ def test_the_venues_id_of_a_list_is_learned_from_the_stream(account: Account) ->
     assert row.error == ""
     mine.refresh_from_db()
     assert mine.venue_list_id == 31
+
+
+def test_settings_are_read_until_known_and_again_when_the_venue_says_they_changed(
+    account: Account, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    hints: list[str] = []
+    monkeypatch.setattr(hinting, "send_hint", lambda task, **_: hints.append(task))
+    assert account_mode_is_due(account)
+    told_mode = FuturesMode(False, False, {"BTCUSDT": 3, "NOSUCHUSDT": 9}, {"BTCUSDT": True})
+
+    class Told:
+        def mode(self) -> FuturesMode:
+            return told_mode
+
+    assert account_mode_read(account, Told()) == 1  # type: ignore[arg-type]
+    terms = MarginTerms.objects.get(account=account)
+    assert (terms.leverage, terms.isolated) == (3, True)
+    assert not account_mode_is_due(account)
+    MarginTerms.objects.update(seen_at=now() - READ_EVERY * 2)
+    assert account_mode_is_due(account)
+    with django_capture_on_commit_callbacks(execute=True):
+        told(account, e="ACCOUNT_CONFIG_UPDATE", ac={"s": "BTCUSDT", "l": 7})
+    assert "trading.tasks.account_mode" in hints
