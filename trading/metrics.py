@@ -16,6 +16,9 @@ FILLS = Counter("fills_total", "Fills booked.")
 FEES_PAID_USD = Counter("fees_paid_usd_total", "Commission paid, valued in USD when it was booked.")
 
 BREAKER_REJECTIONS = Counter("breaker_rejections_total", "Orders denied by an open circuit breaker.")
+BREAKER_CHANGES = Counter(
+    "breaker_changes_total", "Times a circuit breaker changed its state.", ["breaker", "state"]
+)
 STRATEGY_DECISIONS = Counter("strategy_decisions_total", "Decisions recorded.", ["strategy"])
 RECONCILE_RUNS = Counter("reconcile_runs_total", "Reconciliations finished.")
 RECONCILE_REPAIRS = Counter("reconcile_repairs_total", "Missing facts that reconciliation booked.")

@@ -165,11 +165,14 @@ def control_tick() -> None:
     """Once a second: kills, cancels, doubts, breakers, and reconciliations that are due."""
     heartbeats.heartbeat(kind="worker-control")
     change_requests_expire()
+    breakers.commit_measure()
+    breakers.breakers_ensure()
+    breakers.breakers_evaluate()
     for account in Account.objects.select_related("venue").filter(is_active=True):
         with _alone("venue_clock", account=account.name):
             venue_clock_note(venue_name=account.venue.name, venue=execution_venue(account))
-        with _alone("breakers", account=account.name):
-            breakers.breakers_evaluate(venue=account.venue.name)
+        with _alone("account_measure", account=account.name):
+            breakers.account_measure(account, execution_venue(account))
         with _alone("kill_enforce", account=account.name):
             if enforcements_due(account, "control"):
                 kill_enforce(account_id=account.pk)

@@ -87,7 +87,17 @@ def position_row(position: dict[str, Any]) -> dict[str, Any]:
 def breaker_row(breaker: dict[str, Any]) -> dict[str, Any]:
     """A breaker with its lamp."""
     state = str(breaker["state"])
-    return {**breaker, "lamp": {"tone": _TONE_OF_BREAKER[state], "text": state.replace("_", "-")}}
+    lamp = {"tone": _TONE_OF_BREAKER[state], "text": state.replace("_", "-")}
+    if not breaker["is_enabled"]:
+        lamp = {"tone": "warn", "text": "switched off"}
+    measured, threshold, unit = breaker["measured"], breaker["rule"]["threshold"], breaker["unit"]
+    does = "denies new risk" if breaker["action"] == "open" else f"{breaker['action']} of its scope"
+    return {
+        **breaker,
+        "lamp": lamp,
+        "reading": "not measured" if measured is None else f"{measured:.4g} of {threshold:g} {unit}",
+        "does": f"{does}, {'until two people reset it' if breaker['reset'] == 'manual' else 'until it recovers'}",
+    }
 
 
 def limit_row(limit: dict[str, Any]) -> dict[str, Any]:

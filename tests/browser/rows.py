@@ -227,7 +227,6 @@ def _controls(account: Account, moment: datetime) -> None:
             name=name,
             scope="account:paper-spot",
             state=state,
-            rule={"threshold": 0.02},
             measured=0.021 if state == "open" else 0.0,
             reason=reason,
             changed_at=moment - timedelta(minutes=4),

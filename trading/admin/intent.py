@@ -16,6 +16,7 @@ from nautilus_site.common.roles import permissions_of, permits
 from trading.domain.values import Level
 from trading.forms import AllowanceForm, ReasonForm, StateForm
 from trading.models import (
+    BreakerPolicy,
     CircuitBreaker,
     RiskLimit,
     Strategy,
@@ -23,7 +24,8 @@ from trading.models import (
     SymbolAllowance,
     TradingState,
 )
-from trading.services.breakers import breaker_force_open, breaker_reset_request
+from trading.models.breakers import RULE_FIELDS
+from trading.services.breakers import breaker_force_open, breaker_reset_request, breaker_rule_change
 from trading.services.controls import (
     kill_raise,
     limit_change,
@@ -161,15 +163,28 @@ class TradingStateAdmin(IntentAdmin):
 
 @admin.register(CircuitBreaker)
 class CircuitBreakerAdmin(IntentAdmin):
-    """Opening one by hand is immediate, closing it is a request; its rule is shown."""
+    """Opening one by hand is immediate, closing it is a request; its rule is shown and has a page of its own."""
 
     change_permission = "kill.raise"
-    governed_fields = ("state",)
-    list_display = ("name", "scope", "state", "measured", "reason", "changed_at", "retry_at")
-    list_filter = ("state", "name")
+    governed_fields: tuple[str, ...] = ("state",)
+    list_display: tuple[str, ...] = (
+        "name",
+        "scope",
+        "state",
+        "measured",
+        "threshold",
+        "unit",
+        "reason",
+        "changed_at",
+        "retry_at",
+    )
+    list_filter: tuple[str, ...] = ("state", "name")
     search_fields = ("=name", "=scope")
     ordering = ("name", "scope")
-    fields = ("name", "scope", "state", "rule", "measured", "changed_at", "retry_at", "reason")
+    fields: tuple[str, ...] = (
+        *("name", "scope", "state", *RULE_FIELDS, "unit"),
+        *("measured", "samples", "evaluated_at", "changed_at", "retry_at", "reason"),
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [name for name in super().get_readonly_fields(request, obj) if name != "reason"]
@@ -184,6 +199,24 @@ class CircuitBreakerAdmin(IntentAdmin):
             raise ApplicationError("INVALID_STATE", "a breaker becomes half-open by itself; ask for closed")
         return breaker_reset_request(
             breaker_id=obj.pk, requester=_person(request, "breakers.reset"), reason=reason
+        )
+
+
+@admin.register(BreakerPolicy)
+class BreakerPolicyAdmin(CircuitBreakerAdmin):
+    """What tightens a rule applies at once; what loosens it, and any other window, becomes a request."""
+
+    change_permission = "change.request"
+    governed_fields = RULE_FIELDS
+    list_display = ("name", "scope", "is_enabled", *RULE_FIELDS[1:], "unit")
+    list_filter = ("is_enabled", "action", "reset", "name")
+
+    def propose(
+        self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
+    ) -> ChangeRequest | None:
+        actor = _person(request, "change.request")
+        return _request_or_none(
+            breaker_rule_change(breaker_id=obj.pk, values=payload, actor=actor, reason=reason)
         )
 
 

@@ -1,12 +1,14 @@
 """Circuit breakers: closed, open, half-open. Pure; the verdict on an order is the rail's.
 
-An error-rate window opens the breaker only after a minimum of samples (one error is no rate, W21).
+A measure opens the breaker only after a minimum of samples (one error is no rate, W21); all are written so that
+higher is worse.
 Open blocks for a cool-down that doubles up to a bound; half-open lets single probes through; enough
 successes close it and clear the window; one failure opens it again.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -24,7 +26,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerRule:
-    """When a breaker opens and how it recovers; seconds, counts, and a threshold as a fraction."""
+    """When a breaker opens and how it recovers; seconds, counts, and a threshold in the measure's unit."""
 
     window_s: float
     min_samples: int
@@ -36,8 +38,26 @@ class BreakerRule:
     def __post_init__(self) -> None:
         if self.window_s <= 0 or self.cooldown_s <= 0 or self.cooldown_max_s < self.cooldown_s:
             raise ValueError("expected window_s > 0 and 0 < cooldown_s <= cooldown_max_s")
-        if self.min_samples < 1 or self.half_open_successes < 1 or not 0 < self.threshold <= 1:
-            raise ValueError("expected min_samples and half_open_successes >= 1, 0 < threshold <= 1")
+        if self.min_samples < 1 or self.half_open_successes < 1 or not 0 < self.threshold < math.inf:
+            raise ValueError("expected min_samples and half_open_successes >= 1, a positive threshold")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a measure says now: its value, over how many samples, and in words.
+
+    `for_s` is how long the venue itself told us to stay away, where it did.
+    """
+
+    value: float
+    samples: int = 1
+    detail: str = ""
+    for_s: float | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it rests on anything."""
+        return self.samples > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +126,35 @@ def observe(
         return state
     reason = f"{failed} errors in {total} calls within {rule.window_s:g} s"
     return _opened(state, rule, now_ns, reason, jitter)
+
+
+def judge(
+    state: BreakerState,
+    rule: BreakerRule,
+    now_ns: int,
+    reading: Reading,
+    *,
+    recovers: bool = True,
+    jitter: float = 0.0,
+) -> BreakerState:
+    """Let a reading open a closed breaker, or be the probe of a half-open one; let time end a cool-down.
+
+    Parameters
+    ----------
+    recovers : whether the cool-down ends by itself; otherwise a person must reset it.
+    """
+    bad = reading.value >= rule.threshold or not math.isfinite(reading.value)
+    if state.phase is Phase.closed:
+        if reading.samples < rule.min_samples or not bad:
+            return state
+        return trip(state, rule, now_ns, reading.detail, for_s=reading.for_s, jitter=jitter)
+    if state.phase is Phase.open:
+        if bad and reading.for_s is not None:
+            return trip(state, rule, now_ns, reading.detail, for_s=reading.for_s)
+        return try_probe(state, rule, now_ns)[0] if recovers else state
+    if not reading.is_known:
+        return state  # nothing has happened that could prove anything
+    return on_probe_result(state, rule, now_ns, not bad, jitter=jitter)
 
 
 def trip(

@@ -9,7 +9,7 @@ from trading.models.accounts import (
 )
 from trading.models.books import BookSnapshot
 from trading.models.brackets import Bracket, BracketEvent, BracketLeg
-from trading.models.breakers import CircuitBreaker, VenueCallWindow
+from trading.models.breakers import BreakerPolicy, BreakerSample, CircuitBreaker, VenueCallWindow
 from trading.models.commands import OrderCommand
 from trading.models.controls import Flatten, KillEnforcement, RiskLimit, SymbolAllowance, TradingState
 from trading.models.decisions import Decision, Plan, PlanShare
@@ -33,6 +33,8 @@ __all__ = [
     "Bracket",
     "BracketEvent",
     "BracketLeg",
+    "BreakerPolicy",
+    "BreakerSample",
     "CircuitBreaker",
     "Credential",
     "Decision",

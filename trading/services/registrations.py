@@ -60,6 +60,16 @@ def register() -> None:
         Applier(breakers.breaker_snapshot, breakers.apply_reset, approver_roles=_RISK, requester_roles=_ASK),
     )
     register_applier(
+        "breaker.rule",
+        Applier(
+            breakers.rule_snapshot,
+            breakers.apply_rule,
+            clean=breakers.rule_request_clean,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
+        ),
+    )
+    register_applier(
         "strategy.enable",
         Applier(
             strategies.strategy_snapshot, strategies.apply_enable, approver_roles=_RISK, requester_roles=_ASK

@@ -17,6 +17,7 @@ from nautilus_site.common.models import AuditEntry, ChangeRequest
 from tests.integration.trading.api.world import World
 from trading.domain.values import Level
 from trading.models import (
+    BreakerPolicy,
     CircuitBreaker,
     Divergence,
     EquitySnapshot,
@@ -38,7 +39,15 @@ MODELS = sorted(
     (m for m in apps.get_app_config("trading").get_models() if m in admin.site._registry),
     key=lambda m: m.__name__,
 )
-INTENT = {"RiskLimit", "Strategy", "StrategyInstance", "TradingState", "CircuitBreaker", "SymbolAllowance"}
+INTENT = {
+    "BreakerPolicy",
+    "RiskLimit",
+    "Strategy",
+    "StrategyInstance",
+    "TradingState",
+    "CircuitBreaker",
+    "SymbolAllowance",
+}
 
 
 def browser(user: Any) -> Client:
@@ -52,11 +61,7 @@ def url(model: Any, page: str, *args: Any) -> str:
 
 
 def breaker(**changes: Any) -> CircuitBreaker:
-    rule = {
-        "window_s": 60, "min_samples": 5, "threshold": 0.2,
-        "cooldown_s": 10, "cooldown_max_s": 60, "half_open_successes": 2,
-    }  # fmt: skip
-    columns = {"name": "venue_errors", "scope": "venue:binance-spot", "rule": rule, "changed_at": now()}
+    columns = {"name": "venue_error_rate", "scope": "venue:binance-spot", "changed_at": now()}
     return CircuitBreaker.objects.create(**{**columns, **changes})
 
 
@@ -230,6 +235,41 @@ def test_opening_a_breaker_is_immediate_and_closing_it_is_a_request(world: World
     row.refresh_from_db()
     assert row.state == "open"
     assert ChangeRequest.objects.get().kind == "breaker.reset"
+
+
+def rule_form(row: CircuitBreaker, **changes: Any) -> dict[str, Any]:
+    """The form as a browser sends it: a box that is not ticked is left out."""
+    values = {**row.rule_members, **changes}
+    return {name: value for name, value in values.items() if value is not False} | {"reason": "a calm week"}
+
+
+def test_a_stricter_rule_applies_at_once_and_a_looser_one_is_a_request(
+    world: World, risk_officer: Any
+) -> None:
+    row = breaker()
+    client, page = browser(risk_officer), url(BreakerPolicy, "change", row.pk)
+    client.post(page, rule_form(row, threshold=40, action="REDUCING"))
+    row.refresh_from_db()
+    assert (row.threshold, row.action) == (40, "REDUCING")
+    for looser in ({"threshold": 60}, {"is_enabled": False}, {"action": "open"}, {"window_s": 30}):
+        ChangeRequest.objects.all().delete()
+        client.post(page, rule_form(row, **looser))
+        row.refresh_from_db()
+        assert (row.threshold, row.action, row.is_enabled, row.window_s) == (40, "REDUCING", True, 60)
+        request = ChangeRequest.objects.get()
+        assert (request.kind, request.payload) == ("breaker.rule", looser)
+
+
+def test_a_rule_that_cannot_work_or_would_reset_a_cancel_by_itself_is_refused(
+    world: World, risk_officer: Any
+) -> None:
+    row = breaker()
+    client, page = browser(risk_officer), url(BreakerPolicy, "change", row.pk)
+    for impossible in ({"threshold": -1}, {"cooldown_s": 400}, {"action": "CANCEL"}):
+        client.post(page, rule_form(row, **impossible))
+        row.refresh_from_db()
+        assert (row.threshold, row.cooldown_s, row.action) == (50, 10, "open")
+    assert not ChangeRequest.objects.exists()
 
 
 def test_removing_a_symbol_is_immediate(world: World, trader: Any) -> None:

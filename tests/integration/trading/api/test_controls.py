@@ -22,12 +22,8 @@ REPORT = {"scope", "level", "cancel_requested", "open_orders_remaining", "confir
 
 
 def _breaker(state: str = "open") -> CircuitBreaker:
-    rule = {
-        "window_s": 60, "min_samples": 5, "threshold": 0.2,
-        "cooldown_s": 10, "cooldown_max_s": 60, "half_open_successes": 2,
-    }  # fmt: skip
     return CircuitBreaker.objects.create(
-        name="venue_errors", scope="venue:binance-spot", rule=rule, state=state, changed_at=now()
+        name="venue_errors", scope="venue:binance-spot", state=state, changed_at=now()
     )
 
 

@@ -61,7 +61,7 @@ def fill_the_world(world: World) -> None:
     world.hold(world.btc, "0.01", "600")
     world.decision(bar_open_at=now() - timedelta(days=30))
     ReconcileRun.objects.create(account=world.account, trigger="start", started_at=now(), outcome="clean")
-    CircuitBreaker.objects.create(name="b", scope="global", rule={"window_s": 60}, changed_at=now())
+    CircuitBreaker.objects.create(name="b", scope="global", changed_at=now())
     ProcessHeartbeat.objects.create(
         name="web", kind="web", pid=1, host="h", started_at=now(), beat_at=now() - timedelta(seconds=3)
     )

@@ -174,7 +174,7 @@ def test_impossible_counts_are_refused(calls, errors):
         {"window_s": 0},
         {"min_samples": 0},
         {"threshold": 0},
-        {"threshold": 1.1},
+        {"threshold": float("inf")},
         {"cooldown_s": 0},
         {"cooldown_max_s": 9},
         {"half_open_successes": 0},
