@@ -10,19 +10,23 @@ from trading.domain.backtest.arithmetic import NO_LIMIT, PARTS, mul_div
 from trading.domain.backtest.engine import Inputs
 from trading.domain.backtest.impact import trailing_day
 from trading.domain.backtest.ledger import FILL_COLUMNS, FUNDING_COLUMNS, REFUSAL_COLUMNS, Ledger
-from trading.domain.backtest.loop import Columns, FundingColumns, Setup, Tables, run_bars
+from trading.domain.backtest.loop import Columns, FundingColumns, Said, Setup, Tables, first_lie, run_bars
 from trading.domain.backtest.rails import LimitTable, limit_table
 from trading.domain.backtest.result import BacktestResult
 from trading.domain.backtest.scale import scale_of
-from trading.domain.backtest.series import BarSeries, FundingSeries
+from trading.domain.backtest.series import BarSeries, FloatArray, FundingSeries
 from trading.domain.backtest.settings import FillMode, Settings, SizeRule
 from trading.domain.backtest.sizing import MAX_CHILDREN
 from trading.domain.backtest.timing import arrivals, funding_ranges
+from trading.domain.strategies.compiled import CompiledStep
 from trading.domain.values import Market, to_units
 
 FIRST_ROWS: Final = 65_536
 """Rows the tables have room for; a run with more fills than that is done twice."""
 
+
+PROVED: Final = 2_000
+"""Bars on which whole-column signals are compared with the step in every run."""
 
 LARGEST: Final = 2**61
 """Bound of the products of the compiled loop."""
@@ -62,9 +66,13 @@ def run_compiled(inputs: Inputs, *, interpreted: bool = False) -> BacktestResult
     assert declared is not None
     run: Any
     step: Any
-    run, step = (run_bars, declared.step) if interpreted else _machine_code(declared.step)
+    signals: Any
+    prove: Any
+    run, step, signals, prove = _as_written(declared) if interpreted else _machine_code(declared)
     costs, limits = settings.cost_table(), limit_table(settings.limits, series.instrument.step_units)
     columns = _columns(series, settings, costs.impact)
+    vector = np.array(declared.vector(assignment.params), dtype=np.float64)
+    size = declared.state_size(assignment.params)
     arguments: tuple[Any, ...] = (
         columns,
         _funding(series, inputs.funding.get(series.symbol, FundingSeries())),
@@ -73,16 +81,23 @@ def run_compiled(inputs: Inputs, *, interpreted: bool = False) -> BacktestResult
         costs,
         _setup(series, settings, assignment.share),
     )
-    vector = np.array(declared.vector(assignment.params), dtype=np.float64)
+    said = _said(declared, assignment.params, step, signals, prove, vector, size, columns)
     rows = FIRST_ROWS
     while True:
         tables = _tables(rows, columns, limits, settings)
-        state = np.zeros(declared.state_size(assignment.params))
+        state = np.zeros(size)
         if interpreted:
             # Views give Python's own numbers, whose products do not overflow.
-            counts = run(step, vector.tolist(), state.tolist(), *map(_viewed, arguments), _viewed(tables))
+            counts = run(
+                step,
+                vector.tolist(),
+                state.tolist(),
+                *map(_viewed, arguments),
+                _viewed(tables),
+                _viewed(said),
+            )
         else:
-            counts = run(step, vector, state, *arguments, tables)
+            counts = run(step, vector, state, *arguments, tables, said)
         if max(counts) <= rows:
             break
         rows = max(counts)
@@ -91,10 +106,49 @@ def run_compiled(inputs: Inputs, *, interpreted: bool = False) -> BacktestResult
     return BacktestResult((series,), ledger, inputs.header(), to_units(settings.cash))
 
 
-def _machine_code(step: Any) -> tuple[Any, Any]:
+def _machine_code(declared: CompiledStep) -> tuple[Any, Any, Any, Any]:
     from trading.domain.backtest import machine
 
-    return machine.compiled_run(), machine.compiled_step(step)
+    signals = None if declared.signals is None else machine.compiled_signals(declared.signals)
+    return machine.compiled_run(), machine.compiled_step(declared.step), signals, machine.compiled_proof()
+
+
+def _as_written(declared: CompiledStep) -> tuple[Any, Any, Any, Any]:
+    return run_bars, declared.step, declared.signals, first_lie
+
+
+NOTHING_SAID: Final = Said(np.zeros(0, np.int8), np.zeros(0))
+
+
+def _said(
+    declared: CompiledStep,
+    params: Any,
+    step: Any,
+    signals: Any,
+    prove: Any,
+    vector: FloatArray,
+    size: int,
+    bars: Columns,
+) -> Said:
+    """What the strategy says at every bar, where it can tell for whole columns and tells the truth.
+
+    A function of whole columns can look ahead; the step cannot. So the first bars are asked of both.
+
+    Raises
+    ------
+    ValueError : the two differ; the text names the bar.
+    """
+    if signals is None or declared.targets is None:
+        return NOTHING_SAID
+    codes = np.empty(len(bars.open_ns), np.int8)
+    prices = (bars.p_open, bars.p_high, bars.p_low, bars.p_close, bars.volume)
+    signals(vector, *prices, codes)
+    targets = np.array(declared.targets(params), dtype=np.float64)
+    said = Said(codes, targets)
+    lie = prove(step, vector, np.zeros(size), bars, said, PROVED)
+    if lie >= 0:
+        raise ValueError(f"what the strategy says about all bars is not what its step says at bar {lie}")
+    return said
 
 
 def _viewed(argument: Any) -> Any:
@@ -110,7 +164,7 @@ def _plain(column: Any) -> Any:
 
 
 def _columns(series: BarSeries, settings: Settings, impact: float) -> Columns:
-    daily, sigma = trailing_day(series, impact)
+    daily, sigma = trailing_day(series, impact) if impact > 0.0 else (series.zeros, series.zeros)
     prices = series.prices
     return Columns(
         open_ns=_plain(series.open_ns),
@@ -162,7 +216,7 @@ def _setup(series: BarSeries, settings: Settings, share: int) -> Setup:
     # Every product in the loop is a notional times `den`, or equity times the leverage: within these bounds
     # none of them reaches 63 bits.
     largest = LARGEST // (scale.den * -(-leverage // PARTS))
-    if max(to_units(settings.cash), capital, quantity * int(series.high.max()) * scale.num) > largest:
+    if max(to_units(settings.cash), capital, quantity * series.highest * scale.num) > largest:
         raise ValueError(
             f"{series.symbol}: the amounts are too large for 64 bits; the Python engine has no bound"
         )

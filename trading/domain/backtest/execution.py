@@ -45,7 +45,8 @@ def trade_market(
     (verdict, steps filled, quote, fee, slippage, reserved); money in quote units. Nothing is filled unless
     the verdict is ALLOWED.
     """
-    steps -= steps % scale.lot_steps
+    if scale.lot_steps > 1:
+        steps -= steps % scale.lot_steps
     limit = collared_ticks(touch, side, costs.collar_bps)
     if steps <= 0 or limit <= 0:
         return VENUE_FILTER, 0, 0, 0, 0, 0

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from trading.domain.backtest.arithmetic import NO_LIMIT, PARTS, mul_div
 from trading.domain.backtest.costs import CostTable, fee, funding_payment, slipped
 from trading.domain.backtest.execution import trade_market
@@ -28,6 +31,7 @@ from trading.domain.backtest.touches import (
     trailing_stop,
 )
 
+CodeArray = npt.NDArray[np.int8]
 ArrayStep = Callable[..., tuple[int, float, float, float, float]]
 MINUTE_NS: Final = 60_000_000_000
 MAX_PRICE: Final = 1e12
@@ -89,6 +93,16 @@ class Tables(NamedTuple):
     recent: IntArray
 
 
+class Said(NamedTuple):
+    """What a strategy says at each bar, known beforehand: reason numbers, 0 for nothing, and the target of each.
+
+    Empty where the step has to be asked.
+    """
+
+    codes: CodeArray
+    targets: FloatArray
+
+
 def run_bars(
     step: ArrayStep,
     params: FloatArray,
@@ -100,8 +114,12 @@ def run_bars(
     costs: CostTable,
     setup: Setup,
     tables: Tables,
+    said: Said,
 ) -> tuple[int, int, int]:
     """Run to the last bar; return how many rows of fills, refusals and funding there are.
+
+    With `said` the step is not called: what it would have said is there. Bars on which nothing new is said and
+    nothing can happen are then passed over.
 
     It allocates nothing. Where a table is too short for its rows the last place is written again and again;
     the counts tell, and the caller runs once more with longer ones.
@@ -112,6 +130,7 @@ def run_bars(
     filled_rows, refused_rows, paid_rows = 0, 0, 0
     fills_end, refusals_end, paid_end = len(fills) - 1, len(refusals) - 1, len(paid) - 1
     room, first_flight, last_flight = len(flights), 0, 0
+    first_row, last_row = 0, 0
     limited = limits.orders_per_minute < NO_LIMIT
     sent = 0
 
@@ -120,13 +139,33 @@ def run_bars(
     target, wish_stop, wish_profit, wish_trail = 0, 0.0, 0.0, 0.0
     stop, profit, trail = 0, 0, 0
     settled, fixed, wanted = True, setup.quantity > 0, 0
+    codes, targets = said.codes, said.targets
+    scripted, standing = len(codes) > 0, 0
+    # Where fills are rare each column that is touched is a miss of the cache: what is not needed is not read.
+    funded, impacted = len(funding.times_ns) > 0, costs.impact > 0.0
+    daily, sigma, result = 0.0, 0.0, 0.0
 
-    for i in range(size):
+    i = -1
+    while True:
+        i += 1
+        if (
+            scripted
+            and settled
+            and first_flight == last_flight
+            and (position == 0 or scale.futures == 0)
+            and (fixed or (target == 0 and position == 0))
+        ):
+            while i < size and (codes[i] == 0 or codes[i] == standing):
+                i += 1
+        if i >= size:
+            break
         # One pass through the order machinery for what arrives at this open, one for this close.
         if first_flight < last_flight or (
             position != 0 and (scale.futures == 1 or stop > 0 or profit > 0 or trail > 0)
         ):
-            at, last = funding.bar_from[i], funding.bar_from[i + 1]
+            at, last = 0, 0
+            if funded:
+                at, last = funding.bar_from[i], funding.bar_from[i + 1]
             while at < last and funding.times_ns[at] <= bars.open_ns[i]:
                 if position != 0:
                     mark = funding.marks[at] if funding.marks[at] > 0 else bars.t_open[i]
@@ -137,7 +176,7 @@ def run_bars(
                     paid[row, 3], paid[row, 4], paid[row, 5] = position, mark, payment
                     paid_rows += 1
                 at += 1
-            due = 1 if first_flight < last_flight and flights[first_flight % room, 0] <= i else 0
+            due = 1 if first_flight < last_flight and flights[first_row, 0] <= i else 0
         else:
             at, last, due = 0, 0, 0
 
@@ -147,10 +186,11 @@ def run_bars(
             # Stage 0 sends what was decided earlier, stage 1 decides and may send at the close.
             order, count, decided = 0, 0, 0
             if stage == 0:
-                if due == 1 and first_flight < last_flight and flights[first_flight % room, 0] <= i:
-                    row = first_flight % room
-                    order, count, decided = flights[row, 1], flights[row, 2], flights[row, 3]
+                if due == 1 and first_flight < last_flight and flights[first_row, 0] <= i:
+                    order, count = flights[first_row, 1], flights[first_row, 2]
+                    decided = flights[first_row, 3]
                     first_flight += 1
+                    first_row = first_row + 1 if first_row + 1 < room else 0
                 else:
                     while at < last:
                         if position != 0:
@@ -207,28 +247,35 @@ def run_bars(
                             average, held, worth = 0.0, 0.0, 0.0
                             target, wish_stop, wish_profit, wish_trail = 0, 0.0, 0.0, 0.0
                             stop, profit, trail = 0, 0, 0
-                            settled = first_flight == last_flight
-                    if position > 0:
-                        best = max(best, bars.t_high[i])
-                    elif position < 0:
-                        best = min(best, bars.t_low[i])
+                            settled, standing = first_flight == last_flight, 0
+                    if trail > 0:
+                        if position > 0:
+                            best = max(best, bars.t_high[i])
+                        elif position < 0:
+                            best = min(best, bars.t_low[i])
                     stage = 1
                     touch, now = bars.t_close[i], bars.close_ns[i]
-                    price_close = bars.p_close[i]
-                    result = held * price_close - worth
-                    code, new_target, new_stop, new_profit, new_trail = step(
-                        params,
-                        state,
-                        now,
-                        bars.p_open[i],
-                        bars.p_high[i],
-                        bars.p_low[i],
-                        price_close,
-                        bars.volume[i],
-                        held,
-                        average,
-                        result,
-                    )
+                    code, new_target, new_stop, new_profit, new_trail = 0, 0.0, 0.0, 0.0, 0.0
+                    if scripted:
+                        code = int(codes[i])
+                        if code != 0:
+                            new_target, standing = targets[code - 1], code
+                    else:
+                        price_close = bars.p_close[i]
+                        result = held * price_close - worth
+                        code, new_target, new_stop, new_profit, new_trail = step(
+                            params,
+                            state,
+                            now,
+                            bars.p_open[i],
+                            bars.p_high[i],
+                            bars.p_low[i],
+                            price_close,
+                            bars.volume[i],
+                            held,
+                            average,
+                            result,
+                        )
                     if code != 0:
                         if not (-1.0 <= new_target <= 1.0 and 0.0 <= new_trail < 1.0):
                             raise ValueError("expected a target of -1 to 1 and a trail of 0 to below 1")
@@ -270,17 +317,19 @@ def run_bars(
                     if trail > 0 and not trailed and position != 0:
                         best = touch
                     in_flight = 0
-                    for flying in range(first_flight, last_flight):
-                        in_flight += flights[flying % room, 1]
+                    row = first_row
+                    for _ in range(first_flight, last_flight):
+                        in_flight += flights[row, 1]
+                        row = row + 1 if row + 1 < room else 0
                     order, count = planned_steps(
                         scale, wanted, position, in_flight, touch, setup.band, setup.max_child
                     )
                     decided = now
                     if order != 0 and setup.same_close == 0:
-                        row = last_flight % room
-                        flights[row, 0], flights[row, 1] = bars.arrival[i], order
-                        flights[row, 2], flights[row, 3] = count, decided
+                        flights[last_row, 0], flights[last_row, 1] = bars.arrival[i], order
+                        flights[last_row, 2], flights[last_row, 3] = count, decided
                         last_flight += 1
+                        last_row = last_row + 1 if last_row + 1 < room else 0
                         in_flight += order
                         order = 0
                     if order == 0:
@@ -303,6 +352,8 @@ def run_bars(
                         busy_minute = 1
                     elif sent >= ring and recent[sent % ring] > now - MINUTE_NS:
                         busy_minute = limits.orders_per_minute
+                if impacted:
+                    daily, sigma = bars.daily[i], bars.sigma[i]
                 verdict, got, quote, commission, slippage, reserved = trade_market(
                     scale,
                     limits,
@@ -318,8 +369,8 @@ def run_bars(
                     carried,
                     carried,
                     carried,
-                    bars.daily[i],
-                    bars.sigma[i],
+                    daily,
+                    sigma,
                 )
                 if verdict != 0:
                     row = min(refused_rows, refusals_end)
@@ -340,8 +391,9 @@ def run_bars(
                 cash -= (quote if signed > 0 else -quote) + commission
                 if before == 0 or (before > 0) != (position > 0):
                     best = touch
-                held, worth = base_quantity(scale, position), cost_quote(cost, position)
-                average = average_price(scale, cost, position)
+                if not scripted:
+                    held, worth = base_quantity(scale, position), cost_quote(cost, position)
+                    average = average_price(scale, cost, position)
                 row = min(filled_rows, fills_end)
                 fills[row, 0], fills[row, 1], fills[row, 2] = now, decided, 0
                 fills[row, 3], fills[row, 4], fills[row, 5] = i, signed, touch
@@ -354,3 +406,28 @@ def run_bars(
             if not complete:
                 settled = False
     return filled_rows, refused_rows, paid_rows
+
+
+def first_lie(
+    step: ArrayStep, params: FloatArray, state: FloatArray, bars: Columns, said: Said, upto: int
+) -> int:
+    """Return the first of `upto` bars at which a step says something else than what was said for it, or -1."""
+    for i in range(min(upto, len(bars.open_ns))):
+        code, target, stop, profit, trail = step(
+            params,
+            state,
+            bars.close_ns[i],
+            bars.p_open[i],
+            bars.p_high[i],
+            bars.p_low[i],
+            bars.p_close[i],
+            bars.volume[i],
+            0.0,
+            0.0,
+            0.0,
+        )
+        if code != said.codes[i] or stop != 0.0 or profit != 0.0 or trail != 0.0:
+            return i
+        if code != 0 and target != said.targets[code - 1]:
+            return i
+    return -1

@@ -45,8 +45,10 @@ _TOP = np.uint64(63)
 
 _F8 = types.Array(types.float64, 1, "C")
 _I8 = types.Array(types.int64, 1, "C")
+_CODES = types.Array(types.int8, 1, "C")
 _TABLE = types.Array(types.int64, 2, "C")
 _ANSWER = types.Tuple((types.int64, *(types.float64,) * 4))
+SIGNALS_SIGNATURE = types.void(*(_F8,) * 6, _CODES)
 STEP_SIGNATURE = _ANSWER(_F8, _F8, types.int64, *(types.float64,) * 8)
 
 
@@ -75,6 +77,11 @@ def _quotient_128(a: int, b: int, c: int) -> tuple[int, int]:
 @overload(arithmetic.mul_div)
 def _mul_div(a, b, c):  # type: ignore[no-untyped-def]
     def exact(a, b, c):  # type: ignore[no-untyped-def]  # numba compares the two signatures
+        # Quotients are what a kernel spends its time on, and most of them are of a whole by itself.
+        if b == c:
+            return a
+        if a == c:
+            return b
         # The float product is within 2^-52 of the true one, so below 2^62.9 the integers cannot overflow.
         if float(a) * float(b) < 9.0e18:
             return a * b // c
@@ -86,6 +93,10 @@ def _mul_div(a, b, c):  # type: ignore[no-untyped-def]
 @overload(arithmetic.mul_div_up)
 def _mul_div_up(a, b, c):  # type: ignore[no-untyped-def]
     def exact(a, b, c):  # type: ignore[no-untyped-def]  # numba compares the two signatures
+        if b == c:
+            return a
+        if a == c:
+            return b
         if float(a) * float(b) < 9.0e18:
             return -(-(a * b) // c)
         quotient, rest = _quotient_128(a, b, c)
@@ -126,7 +137,7 @@ def use_cache(directory: Path) -> None:
 
 # Neither loop nor step allocates, so numba need not count references to their arrays, which at every bar
 # costs more than the bar itself (28 ns against 8 for the step of the moving averages).
-_PLAIN = {"cache": True, "_nrt": False}
+_PLAIN = {"cache": True, "_nrt": False, "nogil": True}
 
 
 def _named(record: type[Any], *members: Any) -> Any:
@@ -153,6 +164,15 @@ RUN_SIGNATURE = types.UniTuple(types.int64, 3)(
     _named(costs.CostTable, *(types.int64,) * 5, types.float64),
     _whole(loop.Setup),
     _named(loop.Tables, *(_TABLE,) * 4, _I8),
+    _named(loop.Said, _CODES, _F8),
+)
+PROOF_SIGNATURE = types.int64(
+    types.FunctionType(STEP_SIGNATURE),
+    _F8,
+    _F8,
+    _of_arrays(loop.Columns, _FLOAT_COLUMNS),
+    _named(loop.Said, _CODES, _F8),
+    types.int64,
 )
 
 
@@ -173,9 +193,26 @@ def compiled_run() -> Any:
     return _compiled(loop.run_bars, RUN_SIGNATURE, kernel_digest())
 
 
+@lru_cache(maxsize=1)
+def compiled_proof() -> Any:
+    """Return the compiled `loop.first_lie`."""
+    return _compiled(loop.first_lie, PROOF_SIGNATURE, kernel_digest())
+
+
 def _numeric_digest() -> str:
     sources = sorted(inspect.getsource(function) for function in NUMERIC)
     return hashlib.sha256("".join(sources).encode()).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def compiled_signals(signals: Callable[..., Any]) -> Any:
+    """Return a strategy's whole-column signals as machine code.
+
+    Raises
+    ------
+    TypeError : it leaves the compiled subset; the text says where.
+    """
+    return _subset(signals, SIGNALS_SIGNATURE)
 
 
 @lru_cache(maxsize=256)
@@ -186,10 +223,14 @@ def compiled_step(step: Callable[..., Any]) -> Any:
     ------
     TypeError : the step leaves the compiled subset; the text says where.
     """
-    for function in NUMERIC - _registered:
-        register_jitable(function)
-        _registered.add(function)
+    return _subset(step, STEP_SIGNATURE)
+
+
+def _subset(function: Callable[..., Any], signature: Any) -> Any:
+    for called in NUMERIC - _registered:
+        register_jitable(called)
+        _registered.add(called)
     try:
-        return _compiled(step, STEP_SIGNATURE, _numeric_digest())
+        return _compiled(function, signature, _numeric_digest())
     except numba.core.errors.NumbaError as error:
-        raise TypeError(f"{step.__qualname__} cannot be compiled: {error}") from error
+        raise TypeError(f"{function.__qualname__} cannot be compiled: {error}") from error

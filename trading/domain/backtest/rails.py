@@ -95,7 +95,7 @@ def passes_filters(
     if market == 1 and (
         steps < scale.market_min_steps
         or (scale.market_max_steps > 0 and steps > scale.market_max_steps)
-        or steps % scale.lot_steps != 0
+        or (scale.lot_steps > 1 and steps % scale.lot_steps != 0)
     ):
         return False
     value = ticks * steps * scale.num

@@ -82,6 +82,26 @@ class BarSeries:
         return self.price(self.open), self.price(self.high), self.price(self.low), self.price(self.close)
 
     @cached_property
+    def zeros(self) -> FloatArray:
+        """(N,), for what there is none of; one array for all who ask."""
+        return np.zeros(len(self))
+
+    @cached_property
+    def no_rows(self) -> IntArray:
+        """(N + 1,), where nothing falls to any bar."""
+        return np.zeros(len(self) + 1, np.int64)
+
+    @cached_property
+    def following(self) -> IntArray:
+        """(N,), the number of the bar after each."""
+        return np.arange(1, len(self) + 1, dtype=np.int64)
+
+    @cached_property
+    def highest(self) -> int:
+        """The highest price, ticks."""
+        return int(self.high.max())
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the content, instrument scale included."""
         scale = f"{self.symbol} {self.interval} {self.instrument.tick_size} {self.instrument.step_size}"

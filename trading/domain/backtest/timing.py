@@ -10,6 +10,8 @@ from trading.domain.backtest.settings import Settings
 
 def arrivals(series: BarSeries, settings: Settings) -> IntArray:
     """(N,), the bar at whose open an order decided at the close of each bar arrives; N when there is none."""
+    if not settings.latency_bars and not settings.latency_ns:
+        return series.following
     size = len(series)
     found = np.arange(1, size + 1, dtype=np.int64) + settings.latency_bars
     if settings.latency_ns:
@@ -24,7 +26,7 @@ def funding_ranges(series: BarSeries, funding: FundingSeries) -> IntArray:
     Those before the first bar concern nobody.
     """
     if not len(funding.times_ns):
-        return np.zeros(len(series) + 1, np.int64)
+        return series.no_rows
     bars = np.searchsorted(series.close_ns, funding.times_ns, side="left")
     started = int(np.searchsorted(funding.times_ns, series.open_ns[0], side="left"))
     first = np.searchsorted(bars, np.arange(len(series) + 1), side="left")

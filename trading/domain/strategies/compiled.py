@@ -23,6 +23,12 @@ reason n; a protection of 0.0 is none. It may use arithmetic, comparisons, loops
 functions marked `numeric`; nothing else.
 """
 
+ArraySignals = Callable[..., None]
+"""`signals(params, open, high, low, close, volume, codes)` writes the step's code of every bar into `codes`.
+
+It may look back as far as it likes, and must not look ahead; each code stands for one target.
+"""
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 NUMERIC: set[FunctionType] = set()
@@ -44,12 +50,16 @@ class CompiledStep:
     ----------
     vector : parameters as the numbers the step gets.  state_size : how many numbers it remembers.
     reasons : codes for records and screens, for the step's code 1, 2, ...
+    signals, targets : where neither position nor protection matters, the same for whole columns; `targets`
+        gives the target of code 1, 2, ... The engine compares them with the step before it believes them.
     """
 
     step: ArrayStep
     vector: Callable[[Any], tuple[float, ...]]
     state_size: Callable[[Any], int]
     reasons: tuple[str, ...]
+    signals: ArraySignals | None = None
+    targets: Callable[[Any], tuple[float, ...]] | None = None
 
 
 class ArrayStrategy(Strategy):

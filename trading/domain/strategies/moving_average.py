@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from trading.domain.strategies.base import Desired, Observation, Strategy
-from trading.domain.strategies.compiled import CompiledStep
+from trading.domain.strategies.compiled import CompiledStep, numeric
 from trading.domain.strategies.parameters import ParameterError, parameter
 
 EQUAL_WITHIN = 1e-12
@@ -101,6 +101,56 @@ def crossing_step(
     return code, target, 0.0, 0.0, 0.0
 
 
+@numeric
+def exact_sums(close: Any, last: int, fast: int, slow: int) -> tuple[float, float]:
+    """Return the sums of the `fast` and of the `slow` closes up to `last`, each the float nearest to it."""
+    fast_sum = fast_rest = slow_sum = slow_rest = 0.0
+    for k in range(slow):
+        value = close[last - slow + 1 + k]
+        total = slow_sum + value
+        back = total - slow_sum
+        slow_rest += (slow_sum - (total - back)) + (value - back)
+        slow_sum = total + slow_rest
+        slow_rest -= slow_sum - total
+        if k >= slow - fast:
+            total = fast_sum + value
+            back = total - fast_sum
+            fast_rest += (fast_sum - (total - back)) + (value - back)
+            fast_sum = total + fast_rest
+            fast_rest -= fast_sum - total
+    return fast_sum, slow_sum
+
+
+def crossing_signals(
+    params: Any, open_price: Any, high: Any, low: Any, close: Any, volume: Any, codes: Any
+) -> None:
+    """Say at each bar what `crossing_step` says, from running sums that are as exact as its own."""
+    fast, slow, size = int(params[0]), int(params[1]), len(close)
+    for i in range(min(slow - 1, size)):
+        codes[i] = 0
+    fast_sum = slow_sum = 0.0
+    fresh = slow - 1
+    for i in range(slow - 1, size):
+        if i != fresh:
+            fast_sum += close[i] - close[i - fast]
+            slow_sum += close[i] - close[i - slow]
+        level = slow_sum * fast
+        gap = fast_sum * slow - level
+        if i == fresh or abs(gap) <= NEARLY_EQUAL * abs(level):
+            fresh = i + FRESH_TURNS * slow if i == fresh else fresh
+            fast_sum, slow_sum = exact_sums(close, i, fast, slow)
+            mean = slow_sum / slow
+            gap = fast_sum / fast - mean
+            if abs(gap) <= EQUAL_WITHIN * abs(mean):
+                codes[i] = 0
+                continue
+        codes[i] = 1 if gap > 0.0 else 2
+
+
+def _targets(params: MovingAverageParams) -> tuple[float, float]:
+    return 1.0, -1.0 if params.allow_short else 0.0
+
+
 def _vector(params: MovingAverageParams) -> tuple[float, ...]:
     return float(params.fast), float(params.slow), float(params.allow_short)
 
@@ -115,7 +165,12 @@ class MovingAverage(Strategy):
     name: ClassVar[str] = "moving_average"
     Params: ClassVar[type] = MovingAverageParams
     compiled: ClassVar[CompiledStep | None] = CompiledStep(
-        crossing_step, _vector, _state_size, ("FAST_ABOVE_SLOW", "FAST_BELOW_SLOW")
+        crossing_step,
+        _vector,
+        _state_size,
+        ("FAST_ABOVE_SLOW", "FAST_BELOW_SLOW"),
+        crossing_signals,
+        _targets,
     )
 
     def warmup(self, params: MovingAverageParams) -> int:

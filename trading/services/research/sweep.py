@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from trading.domain.research.overfitting import Overfitting
 from trading.domain.research.splits import Window
 from trading.domain.research.sweep import Sweep, Trial, neighbours_share
 from trading.domain.statistics import Trials
+from trading.services.backtests.running import chosen_engine
 from trading.services.research.study import Study, machine_code_path
 from trading.services.research.trials import TrialRecord, trials_for, trials_record
 from trading.services.strategy_kinds import strategy_reference
@@ -168,9 +169,20 @@ def outcomes_of(
         return evaluate(study.inputs, study.strategy, every, rows, study.engine(total), windows, told=told)
     size = max(1, -(-total // (workers * _CHUNKS_PER_WORKER)))
     chunks = [valid[at : at + size] for at in range(0, total, size)]
+    if chosen_engine(study.inputs, "auto", runs=total) == "compiled":
+        # Machine code lets other threads run, and threads share the bars.
+        engine = study.engine(total)
+
+        def run_chunk(chunk: Sequence[Candidate]) -> list[Outcome]:
+            every = [candidate.params for candidate in chunk]
+            return evaluate(study.inputs, study.strategy, every, rows, engine, windows)
+
+        with ThreadPoolExecutor(max_workers=min(workers, len(chunks))) as threads:
+            return _collected(
+                {threads.submit(run_chunk, c): n for n, c in enumerate(chunks)}, chunks, progress
+            )
     # Fresh processes: a copy of this one would share its connections to the database.
     context = multiprocessing.get_context("spawn")
-    outcomes: list[list[Outcome]] = [[] for _ in chunks]
     with ProcessPoolExecutor(max_workers=min(workers, len(chunks)), mp_context=context) as pool:
         futures = {
             pool.submit(
@@ -187,12 +199,21 @@ def outcomes_of(
             ): number
             for number, chunk in enumerate(chunks)
         }
-        done = 0
-        for future in as_completed(futures):
-            outcomes[futures[future]] = future.result()
-            done += len(chunks[futures[future]])
-            if progress is not None:
-                progress(done, total)
+        return _collected(futures, chunks, progress)
+
+
+def _collected(
+    futures: Mapping[Future[list[Outcome]], int],
+    chunks: Sequence[Sequence[Candidate]],
+    progress: Progress | None,
+) -> list[Outcome]:
+    outcomes: list[list[Outcome]] = [[] for _ in chunks]
+    done, total = 0, sum(map(len, chunks))
+    for future in as_completed(futures):
+        outcomes[futures[future]] = future.result()
+        done += len(chunks[futures[future]])
+        if progress is not None:
+            progress(done, total)
     return [outcome for chunk in outcomes for outcome in chunk]
 
 
