@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trading.domain.strategies import Desired, Protection, Quotes, registry
@@ -17,6 +17,7 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_state_comes_back_as_it_was_written(state):
     assert STRATEGY.load(STRATEGY.dump(state)) == state
 
