@@ -25,6 +25,7 @@ RECONCILE_REPAIRS = Counter("reconcile_repairs_total", "Missing facts that recon
 INCIDENTS = Counter("incidents_total", "Incidents people were called to.", ["kind"])
 KILL_SWITCH = Counter("kill_switch_total", "Times a kill level was raised.")
 FLATTEN_STOPPED = Counter("flatten_stopped_total", "Positions a flatten could not close and left to people.")
+ORPHAN_ORDERS = Counter("orphan_orders_total", "Protective orders found open whose bracket was over.")
 RATE_LIMITED = Counter("rate_limited_total", "Calls a venue refused for their rate.", ["venue"])
 BUILD_REFUSED = Counter("build_refused_total", "Lanes refused to a worker of a build that is not deployed.")
 INVARIANT_VIOLATIONS = Counter("invariant_violations_total", "Broken invariants found.", ["invariant"])

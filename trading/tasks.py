@@ -17,6 +17,12 @@ from trading.domain.orders import OrderStatus
 from trading.models import Account, Order, OrderCommand, StrategyInstance
 from trading.services import breakers, equity, heartbeats, jobs, losses
 from trading.services.account_modes import account_mode_is_due, account_mode_read
+from trading.services.brackets import bracket_step as step_bracket
+from trading.services.brackets import (
+    brackets_open,
+    orphans_sweep,
+    strategies_guard,
+)
 from trading.services.controls import enforcement_step, enforcements_due
 from trading.services.demo import FUTURES_ACCOUNT, demo_futures_settings
 from trading.services.execution.amend import amendments_open
@@ -80,12 +86,24 @@ def trading_tick() -> None:
             settle_events(account_id=account.pk)
             for shard in range(account.shards):
                 drain(account_id=account.pk, shard=shard)
+        with _alone("brackets", account=account.name):
+            strategies_guard(account.pk)
+            orphans_sweep(account.pk)
+        for bracket_id in brackets_open(account.pk):
+            with _alone("bracket_step", bracket_id=bracket_id):
+                step_bracket(bracket_id=bracket_id)
     for instance_id in instances_due():
         with _alone("strategy_step", instance_id=instance_id):
             strategy_step(instance_id=instance_id)
     for account_id, instrument_id in plans_due():
         with _alone("plan_refresh", account_id=account_id, instrument_id=instrument_id):
             refresh(account_id=account_id, instrument_id=instrument_id)
+
+
+@shared_task
+def bracket_step(bracket_id: int) -> None:
+    """Bring what protects a position to what should."""
+    step_bracket(bracket_id=bracket_id)
 
 
 @shared_task

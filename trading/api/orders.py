@@ -28,10 +28,10 @@ from trading.serializers.orders import (
     OrderRequestSerializer,
     OrderSerializer,
 )
+from trading.services.brackets.requests import ExitsRequest, guarded_order_request
 from trading.services.orders import (
     OrderOutcome,
     order_cancel_request,
-    order_request,
     order_wait,
     orders_cancel_request,
 )
@@ -253,7 +253,8 @@ def _requested(request: Request, *, request_key: str, dry_run: bool = False) -> 
     form = OrderRequestSerializer(data=request.data)
     form.is_valid(raise_exception=True)
     values = form.validated_data
-    return order_request(
+    return guarded_order_request(
+        exits=exits_of_request(values),
         account_name=values["account"],
         symbol=values["symbol"],
         side=values["side"],
@@ -261,12 +262,27 @@ def _requested(request: Request, *, request_key: str, dry_run: bool = False) -> 
         quantity=values["quantity"],
         quote_quantity=values["quote_quantity"],
         price=values["price"],
+        stop_price=values["stop_price"],
         time_in_force=values["time_in_force"],
         reduce_only=values["reduce_only"],
         strategy_name=values["strategy"],
         user=person_of(request),
         request_key=request_key,
         dry_run=dry_run,
+    )
+
+
+def exits_of_request(values: dict[str, Any]) -> ExitsRequest:
+    """The exits of a request; `trailing` may stand beside the stop or in it."""
+    stop = values["stop_loss"] or {}
+    return ExitsRequest(
+        stop=stop.get("price"),
+        stop_limit=stop.get("limit_price"),
+        take_profits=tuple(values["take_profit"] or ()),
+        trailing=stop.get("trailing") or values["trailing"],
+        activation=stop.get("activation_price"),
+        time_exit_s=values["time_exit_s"],
+        escalate_after_s=stop.get("escalate_after_s"),
     )
 
 

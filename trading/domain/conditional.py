@@ -14,6 +14,10 @@ from trading.domain.values import Instrument, Market, OrderType, Side, TimeInFor
 LIMITED: Final = frozenset({OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
 """Those that rest at a limit once triggered; the others trade at the market then."""
 
+AT_MARKET: Final = frozenset(
+    {OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET, OrderType.TRAILING_STOP_MARKET}
+)
+
 STOPS: Final = frozenset({OrderType.STOP_MARKET, OrderType.STOP_LIMIT})
 
 MAX_CALLBACK_BPS: Final = 1_000

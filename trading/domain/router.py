@@ -20,8 +20,10 @@ from trading.domain.values import (
     Instrument,
     Market,
     OrderType,
+    PositionSide,
     Side,
     TimeInForce,
+    WorkingType,
     decimal_text,
     multiple_of,
     normalise_symbol,
@@ -165,10 +167,13 @@ def build_intent(
     quantity: Decimal | None = None,
     quote_quantity: Decimal | None = None,
     price: Decimal | None = None,
+    stop: Decimal | None = None,
+    callback_bps: int | None = None,
     best_bid: Decimal | None,
     best_ask: Decimal | None,
     collar_bps: int,
     reduce_only: bool = False,
+    position_side: PositionSide = PositionSide.BOTH,
     reason: str = "",
 ) -> tuple[OrderIntent, tuple[str, ...]] | Refused:
     """Turn a person's request, by quantity or by quote amount, into an intent; quantity rounds DOWN.
@@ -182,12 +187,19 @@ def build_intent(
     """
     if (quantity is None) == (quote_quantity is None):
         raise ValueError("expected exactly one of quantity and quote_quantity")
-    for name, value in (("quantity", quantity), ("quote_quantity", quote_quantity), ("price", price)):
+    named = {"quantity": quantity, "quote_quantity": quote_quantity, "price": price, "stop_price": stop}
+    for name, value in named.items():
         if value is not None and (not value.is_finite() or value <= 0):
             raise ValueError(f"expected a positive {name}, was {value}")
     adjustments: list[str] = []
     ticks: int | None = None
-    if order_type is not OrderType.MARKET:
+    trigger: int | None = None
+    if stop is not None:
+        trigger = max(1, instrument.round_ticks(stop, side))
+        if instrument.price(trigger) != stop:
+            rounded = decimal_text(instrument.price(trigger))
+            adjustments.append(f"trigger {decimal_text(stop)} rounded to the tick: {rounded}")
+    if not (order_type is OrderType.MARKET or order_type in conditional.AT_MARKET):
         if price is None:
             detail = f"a {order_type} order needs a limit price"
             return Refused(DenyReason.PRICE_UNAVAILABLE, "limit_price", None, None, detail)
@@ -205,6 +217,8 @@ def build_intent(
         valued_at = ticks
         if valued_at is None:
             touch = best_ask if side is Side.BUY else best_bid
+            if trigger is not None:
+                touch = instrument.price(trigger)
             if touch is None or touch <= 0:
                 return _price_unavailable(instrument.symbol, side)
             valued_at = collared_ticks(instrument, side, touch, collar_bps)
@@ -227,7 +241,21 @@ def build_intent(
         step = decimal_text(instrument.step_size)
         detail = f"LOT_SIZE: {asked} is less than one step of {step}"
         return Refused(DenyReason.VENUE_FILTER, "LOT_SIZE", asked, step, detail)
-    intent = OrderIntent(symbol, side, order_type, time_in_force, steps, ticks, reduce_only, reason)
+    waits = order_type.is_conditional and instrument.market is Market.usdm
+    intent = OrderIntent(
+        symbol,
+        side,
+        order_type,
+        time_in_force,
+        steps,
+        ticks,
+        reduce_only,
+        reason,
+        stop=trigger,
+        callback_bps=callback_bps,
+        working_type=WorkingType.CONTRACT_PRICE if waits else None,
+        position_side=position_side,
+    )
     return intent, tuple(adjustments)
 
 

@@ -50,14 +50,14 @@ class Bracket(models.Model):
         default=15, help_text="how long the market may be beyond a resting stop before we sell at the market"
     )
 
-    yield_quantity = money(default=0, help_text="given free for a sale somebody asked for")
+    yield_to = money(
+        null=True, blank=True, help_text="guards no more than this while somebody sells down to it"
+    )
     yield_until = models.DateTimeField(null=True, blank=True)
     exit_reason = models.CharField(max_length=24, blank=True, help_text="why it is closing at the market")
     breached_at = models.DateTimeField(null=True, blank=True)
     unprotected_since = models.DateTimeField(null=True, blank=True)
     unprotected_quantity = money(default=0)
-    refusals = models.PositiveIntegerField(default=0, help_text="orders in a row that came to nothing")
-    retry_at = models.DateTimeField(null=True, blank=True)
     last_refusal = models.CharField(max_length=200, blank=True)
     commands = models.PositiveIntegerField(
         default=0, help_text="numbers its orders, so that none is sent twice"
@@ -76,7 +76,6 @@ class Bracket(models.Model):
                 name="one_bracket_per_position",
                 condition=Q(ended_at__isnull=True),
             ),
-            models.CheckConstraint(condition=Q(yield_quantity__gte=0), name="bracket_yield_not_negative"),
         ]
 
     def __str__(self) -> str:

@@ -8,14 +8,14 @@ from typing import Any
 from rest_framework import serializers
 
 from nautilus_site.common.api.fields import DecimalTextField, SymbolField
-from nautilus_site.common.errors import ApplicationError
+from trading.domain.conditional import AT_MARKET, LIMITED
 from trading.domain.orders import OrderStatus
 from trading.domain.values import OrderType, Side, TimeInForce
-from trading.serializers.strict import FlagField, RequestSerializer, TextField, WordField
+from trading.serializers.exits import StopLossField, TakeProfitField
+from trading.serializers.strict import CountField, FlagField, RequestSerializer, TextField, WordField
 
 # Beyond any real market, and well inside the columns (28 digits, 10 of them decimals).
 LARGEST = Decimal(10) ** 17
-_NOT_YET = ("stop_price", "take_profit", "stop_loss")
 
 
 def _amount(help_text: str) -> DecimalTextField:
@@ -37,36 +37,43 @@ class OrderRequestSerializer(RequestSerializer):
     account = TextField(max_length=40)
     symbol = AccountSymbolField(help_text="any spelling: BTCUSDT, btc/usdt, BTC-USDT")
     side = WordField(choices=[side.value for side in Side])
-    type = WordField(choices=[kind.value for kind in OrderType if not kind.is_conditional])
+    type = WordField(choices=[kind.value for kind in OrderType])
     quantity = _amount("base units")
     quote_quantity = _amount("quote units; turned into a quantity at the limit or the protective price")
-    price = _amount("limit price; required for LIMIT and LIMIT_MAKER, refused for MARKET")
+    price = _amount(
+        "limit price; required for types that have one, refused for those that trade at the market"
+    )
     time_in_force = WordField(
         choices=[word.value for word in TimeInForce], required=False, allow_null=True, default=None
     )
     reduce_only = FlagField(required=False, default=False)
-    stop_price = _amount("not accepted yet: refused unless null")
-    take_profit = _amount("not accepted yet: refused unless null")
-    stop_loss = _amount("not accepted yet: refused unless null")
+    stop_price = _amount("the trigger of a conditional type; of a trailing stop the price that activates it")
+    stop_loss = StopLossField(required=False, allow_null=True, default=None)
+    take_profit = TakeProfitField(required=False, allow_null=True, default=None)
+    trailing = _amount("distance of a trailing stop as a fraction of the price: 0.01 is one percent")
+    time_exit_s = CountField(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=1,
+        max_value=31_536_000,
+        help_text="seconds after which the position is closed at the market",
+    )
     strategy = TextField(max_length=40, required=False, allow_null=True, default=None)
     dry_run = FlagField(required=False, default=False, help_text="judge only; nothing is stored or sent")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        for name in _NOT_YET:
-            if attrs.get(name) is not None:
-                # An order whose protection was silently dropped is worse than no order.
-                raise ApplicationError(
-                    "UNSUPPORTED_FIELD", f"{name}: stop and take-profit orders are not accepted yet"
-                )
         if (attrs["quantity"] is None) == (attrs["quote_quantity"] is None):
             raise serializers.ValidationError(
                 {"quantity": ["give exactly one of quantity and quote_quantity"]}
             )
-        if attrs["type"] == OrderType.MARKET and attrs["price"] is not None:
-            raise serializers.ValidationError({"price": ["a MARKET order takes no price"]})
-        if attrs["type"] != OrderType.MARKET and attrs["price"] is None:
+        at_market = attrs["type"] == OrderType.MARKET or attrs["type"] in AT_MARKET
+        if at_market and attrs["price"] is not None:
+            raise serializers.ValidationError({"price": [f"a {attrs['type']} order takes no price"]})
+        if not at_market and attrs["price"] is None:
             raise serializers.ValidationError({"price": [f"a {attrs['type']} order needs a price"]})
-        if attrs["time_in_force"] is not None and attrs["type"] != OrderType.LIMIT:
+        rests = attrs["type"] == OrderType.LIMIT or attrs["type"] in LIMITED
+        if attrs["time_in_force"] is not None and not rests:
             raise serializers.ValidationError(
                 {"time_in_force": [f"a {attrs['type']} order takes no time_in_force"]}
             )

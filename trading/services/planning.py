@@ -18,7 +18,8 @@ from trading.domain.execution import parent_quantity
 from trading.domain.orders import OPEN, OrderIntent, OrderStatus, client_order_id
 from trading.domain.planner import Desire, WorkingOrder
 from trading.domain.values import Level, Side, from_units, to_units
-from trading.models import Account, Decision, Order, Plan, PlanShare, Position, StrategyInstance
+from trading.models import Account, Bracket, Decision, Order, Plan, PlanShare, Position, StrategyInstance
+from trading.services.brackets import bracket_in_the_way, bracket_leaves, bracket_yield, brackets_ensure
 from trading.services.controls.limits import limit_values
 from trading.services.controls.states import effective_level
 from trading.services.exposure import position_locked
@@ -43,7 +44,12 @@ def plan_refresh(*, account_id: int, instrument_id: int) -> list[Order]:
     The position row is locked from reading it until the orders are reserved, so two refreshes cannot both
     see the same difference. Cancels follow when it is let go: settling locks an order before its position.
     """
-    orders, cancels = _plan(account_id, instrument_id)
+    orders, cancels, held = _plan(account_id, instrument_id)
+    if held is not None:
+        bracket, keep = held
+        bracket_yield(bracket_id=bracket.pk, keep=keep, reason="the target changed")
+    # What was bought a moment ago is guarded as its strategies want it.
+    brackets_ensure(account_id=account_id, instrument_id=instrument_id)
     for order in cancels:
         with contextlib.suppress(Conflict):  # over by itself in the meantime
             order_cancel_request(order=order, actor="planner", reason="the target changed")
@@ -51,7 +57,9 @@ def plan_refresh(*, account_id: int, instrument_id: int) -> list[Order]:
 
 
 @transaction.atomic
-def _plan(account_id: int, instrument_id: int) -> tuple[list[Order], list[Order]]:
+def _plan(
+    account_id: int, instrument_id: int
+) -> tuple[list[Order], list[Order], tuple[Bracket, Decimal] | None]:
     account = Account.objects.select_related("venue").get(pk=account_id)
     instrument = Instrument.objects.get(pk=instrument_id)
     position = position_locked(account, instrument)
@@ -62,7 +70,7 @@ def _plan(account_id: int, instrument_id: int) -> tuple[list[Order], list[Order]
     )
     # With every strategy of the symbol switched off its position is held, not sold.
     if not any(i.is_enabled and i.strategy.is_enabled for i in instances):
-        return [], []
+        return [], [], None
     # A stopped strategy stops the symbol it shares: a netted order cannot leave its part out.
     scopes = {
         scope
@@ -76,12 +84,12 @@ def _plan(account_id: int, instrument_id: int) -> tuple[list[Order], list[Order]
         )
     }
     level, _ = effective_level(sorted(scopes))
-    if level > Level.REDUCING:
-        return [], []
+    if level > Level.REDUCING or bracket_leaves(account, instrument):
+        return [], [], None
     decisions = {i.pk: i.decisions.order_by("-bar_open_at").first() for i in instances}
     latest = max((d for d in decisions.values() if d is not None), key=lambda d: d.bar_open_at, default=None)
     if latest is None:
-        return [], []
+        return [], [], None
     values, _ = limit_values(["global", f"account:{account.name}", f"symbol:{instrument.symbol}"])
     open_orders = list(
         Order.objects.filter(account=account, instrument=instrument, ended_at=None).order_by("pk")
@@ -108,7 +116,13 @@ def _plan(account_id: int, instrument_id: int) -> tuple[list[Order], list[Order]
         max_child_notional=values["max_notional"] * _FALLBACK_LIMIT,
     )
     if not wanted.intents and not wanted.cancels:
-        return [], []
+        return [], [], None
+    if wanted.intents and wanted.intents[0].side is Side.SELL:
+        # What the protection holds cannot be sold: it lets go first, and the plan is made again then.
+        selling = domain.quantity(sum(intent.quantity for intent in wanted.intents))
+        held = bracket_in_the_way(account=account, instrument=instrument, side=Side.SELL, quantity=selling)
+        if held is not None:
+            return [], [], held
     plan = _record(account, instrument, position, wanted, latest, decisions, instances)
     cancels = [
         o for o in open_orders if o.client_order_id in wanted.cancels and o.cancel_requested_at is None
@@ -116,7 +130,7 @@ def _plan(account_id: int, instrument_id: int) -> tuple[list[Order], list[Order]
     sent = [
         _send(account, instrument, plan, leg, intent, latest) for leg, intent in enumerate(wanted.intents)
     ]
-    return [order for order in sent if order is not None], cancels
+    return [order for order in sent if order is not None], cancels, None
 
 
 def plans_due() -> list[tuple[int, int]]:

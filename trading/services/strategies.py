@@ -129,7 +129,10 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     instance.last_bar_at = ns_to_datetime(fresh[-1].open_time_ns)
     if wanted is not None:
         instance.target = wanted.target
-    instance.save(update_fields=["state", "parameters_digest", "last_bar_at", "target", "warm_from_at"])
+        instance.protection = _protection_members(wanted)
+    instance.save(
+        update_fields=["state", "parameters_digest", "last_bar_at", "target", "protection", "warm_from_at"]
+    )
     if decision is not None:
         enqueue_on_commit(
             "trading.tasks.plan_refresh",
@@ -140,19 +143,26 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     return decision
 
 
+def _protection_members(wanted: Desired) -> dict[str, float] | None:
+    """The exits its position should carry, as they are stored; the bracket of the symbol follows them."""
+    if wanted.protection is None:
+        return None
+    exits = wanted.protection
+    members = {"stop": exits.stop, "take_profit": exits.take_profit, "trailing": exits.trailing}
+    return {name: value for name, value in members.items() if value is not None} or None
+
+
 def _check_servable(desired: Desired | None) -> None:
-    """Refuse what live trading cannot do yet: a position it should protect, or quotes it should keep.
+    """Refuse what live trading cannot do yet: quotes it should keep.
 
     Raises
     ------
-    ParameterError : resting quotes or protective orders are wanted.
+    ParameterError : resting quotes are wanted.
     """
     if desired is None:
         return
     if desired.quotes is not None:
         raise ParameterError("quotes", "resting quotes are replayed, not yet traded live")
-    if desired.protection is not None:
-        raise ParameterError("protection", "protective orders are backtested, not yet placed live")
 
 
 def parameters_digest(row: Strategy, parameters: Mapping[str, Any]) -> str:

@@ -179,24 +179,38 @@ def _cancels(facts: Facts, wanted: list[Slice], present: Present) -> tuple[Leg, 
                 continue  # it is being executed right now: what it leaves is judged when it is over
             unwanted.extend(legs)
             size -= piece.quantity
-    if len(present) >= facts.max_slices:
-        unwanted.extend(_to_join(facts, wanted, present, unwanted))
+    unwanted.extend(_to_join(facts, wanted, present, unwanted))
     return tuple(leg for leg in unwanted if not leg.cancel_requested)
 
 
 def _to_join(facts: Facts, wanted: list[Slice], present: Present, unwanted: list[Leg]) -> list[Leg]:
-    """Slices that leave no slot for what is missing: they are taken back and sent again as one."""
-    joined: list[Leg] = []
+    """Slices that are in the way of what is missing: they are taken back and sent again, larger.
+
+    That is so when the venue has no slot left for another slice, and when each part that is missing is too small to
+    be sold by itself although all of them together are not.
+    """
+    missing: list[tuple[int, Slice, list[Leg]]] = []
     for piece in wanted:
         same = [
             (other, legs)
             for other, legs in present
             if other.key == piece.key and not _leaving(legs) and not any(leg in unwanted for leg in legs)
         ]
-        missing = piece.quantity - sum(other.quantity for other, _ in same)
-        if len(same) > 1 and tradable(facts, missing, (piece.stop, piece.stop_limit, piece.take_profit)):
-            joined.extend(leg for _, legs in same if not _trading(legs) for leg in legs)
-    return joined
+        lacks = piece.quantity - sum(other.quantity for other, _ in same)
+        if lacks > 0:
+            missing.append((lacks, piece, [leg for _, legs in same if not _trading(legs) for leg in legs]))
+    if not missing or unwanted or any(_leaving(legs) for _, legs in present):
+        return []
+    fits = [lacks for lacks, piece, _ in missing if tradable(facts, lacks, _prices(piece))]
+    if fits and len(present) < facts.max_slices:
+        return []
+    total = sum(lacks for lacks, _, _ in missing)
+    lacks, piece, legs = max(missing, key=lambda entry: entry[0])
+    return legs if facts.market is Market.spot and tradable(facts, total, _prices(piece)) else []
+
+
+def _prices(piece: Slice) -> tuple[int | None, ...]:
+    return piece.stop, piece.stop_limit, piece.take_profit
 
 
 def _places(
@@ -224,8 +238,7 @@ def _places(
         room = target - used.get(lane, 0)
         if missing <= 0 or missing > room:
             continue
-        prices = (piece.stop, piece.stop_limit, piece.take_profit)
-        if facts.market is Market.spot and not tradable(facts, missing, prices):
+        if facts.market is Market.spot and not tradable(facts, missing, _prices(piece)):
             continue
         if slots <= 0:
             continue

@@ -153,6 +153,10 @@ class Instrument:
             raise ValueError(f"{self.symbol}: price {price} is not a multiple of the tick {self.tick_size}")
         return count
 
+    def floor_ticks(self, price: Decimal) -> int:
+        """Return the whole ticks in a price, rounding down."""
+        return times_of(price, self.tick_size)[0]
+
     def steps(self, quantity: Decimal) -> int:
         """Return a quantity in steps.
 

@@ -151,6 +151,13 @@ LIMITS: dict[str, LimitKind] = {
             Decimal(30),
             "oldest unresolved order beside which a symbol trades",
         ),
+        LimitKind(
+            "unprotected_max_age",
+            "s",
+            "lower",
+            Decimal(30),
+            "longest time a position that should have a stop at the venue may have none; then it is closed",
+        ),
     )
 }
 

@@ -22,6 +22,7 @@ from trading.services.execution.authorise import Authorised, AuthorisedList
 from trading.services.execution.release import order_end
 from trading.services.execution.settle import order_settle
 from trading.services.order_events import order_event
+from trading.services.protection_hints import protection_hint
 
 log = structlog.get_logger(__name__)
 
@@ -108,6 +109,8 @@ def order_refuse(*, order_id: int, status: OrderStatus, code: str, message: str)
     if status is OrderStatus.REJECTED:
         metrics.ORDERS_REJECTED.inc()
     order_event(order, source="response", detail={"code": code, "message": message})
+    if order.origin == Order.Origin.PROTECTION:
+        protection_hint(order, traded=False)
 
 
 @transaction.atomic

@@ -29,6 +29,7 @@ from trading.services.execution.booking import SymbolBooks
 from trading.services.execution.holds import hold_again, hold_amended, hold_release
 from trading.services.order_events import Step, fill_events, order_event, order_steps
 from trading.services.parents import child_give_back
+from trading.services.protection_hints import protection_hint
 
 log = structlog.get_logger(__name__)
 _SETTLED = (
@@ -106,6 +107,8 @@ def orders_settle(settlements: Sequence[Settlement]) -> dict[int, Order]:
     else:
         Order.objects.bulk_update(orders.values(), _SETTLED)
     _tell(steps, booked)
+    if steps:
+        protection_hint(first, traded=any(fill.order.origin == Order.Origin.PROTECTION for fill in booked))
     crash_point("C")
     if any(settlement.source in ("sweep", "query") for settlement in settlements):
         crash_point("C14")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from django.conf import settings
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import User
+from trading.domain.conditional import AT_MARKET, LIMITED
 from trading.domain.orders import client_order_id
 from trading.domain.refusals import Refused
 from trading.domain.risk import RailResult
@@ -49,6 +51,9 @@ def order_request(
     user: User,
     request_key: str,
     dry_run: bool = False,
+    stop_price: Decimal | None = None,
+    callback_bps: int | None = None,
+    submit: Callable[[Submission], Order] = order_submit,
 ) -> OrderOutcome:
     """Ask for an order. The same `request_key` of the same user always means the same order.
 
@@ -72,17 +77,21 @@ def order_request(
         if strategy is None:
             raise NotFound("UNKNOWN_STRATEGY", f"no strategy is called {strategy_name!r}")
     order_type = OrderType(type)
-    if order_type is OrderType.MARKET and price is not None:
-        raise ApplicationError("INVALID_ORDER", "a MARKET order takes no price", extra={"field": "price"})
-    if order_type is not OrderType.MARKET and price is None:
+    at_market = order_type is OrderType.MARKET or order_type in AT_MARKET
+    if at_market and price is not None:
+        raise ApplicationError(
+            "INVALID_ORDER", f"a {order_type} order takes no price", extra={"field": "price"}
+        )
+    if not at_market and price is None:
         raise ApplicationError(
             "INVALID_ORDER", f"a {order_type} order needs a price", extra={"field": "price"}
         )
+    _check_trigger(order_type, stop_price, callback_bps)
     if (quantity is None) == (quote_quantity is None):
         raise ApplicationError(
             "INVALID_ORDER", "give exactly one of quantity and quote_quantity", extra={"field": "quantity"}
         )
-    if time_in_force is not None and order_type is not OrderType.LIMIT:
+    if time_in_force is not None and order_type is not OrderType.LIMIT and order_type not in LIMITED:
         raise ApplicationError(
             "INVALID_ORDER", f"a {order_type} order takes no time_in_force", extra={"field": "time_in_force"}
         )
@@ -99,6 +108,8 @@ def order_request(
             quantity=quantity,
             quote_quantity=quote_quantity,
             price=price,
+            stop=stop_price,
+            callback_bps=callback_bps,
             best_bid=market.bid,
             best_ask=market.ask,
             collar_bps=int(values["market_slippage"]),
@@ -129,8 +140,24 @@ def order_request(
         verdict = order_judge(submission)
         members = _members(verdict.denial) if verdict.denial else None
         return OrderOutcome(None, verdict.checks, members, adjustments)
-    order = order_submit(submission)
+    order = submit(submission)
     return OrderOutcome(order, order.checks, None, tuple(order.adjustments))
+
+
+def _check_trigger(order_type: OrderType, stop_price: Decimal | None, callback_bps: int | None) -> None:
+    trails = order_type is OrderType.TRAILING_STOP_MARKET
+    if stop_price is not None and not order_type.is_conditional:
+        raise ApplicationError(
+            "INVALID_ORDER", f"a {order_type} order takes no stop_price", extra={"field": "stop_price"}
+        )
+    if stop_price is None and order_type.is_conditional and not trails:
+        raise ApplicationError(
+            "INVALID_ORDER", f"a {order_type} order needs a stop_price", extra={"field": "stop_price"}
+        )
+    if trails and callback_bps is None:
+        raise ApplicationError(
+            "INVALID_ORDER", "a trailing stop needs its distance", extra={"field": "trailing"}
+        )
 
 
 def _instrument(account: Account, text: str) -> Instrument:
