@@ -11,6 +11,7 @@ from governance.views.command_center import CommandCenter
 from governance.views.models import Models
 from governance.views.ops import Ops
 from governance.views.page import Page, PageState
+from governance.views.reconcile import Reconcile
 from governance.views.risk import Risk
 
 _PAGES: tuple[tuple[str, type[Page]], ...] = (
@@ -18,6 +19,7 @@ _PAGES: tuple[tuple[str, type[Page]], ...] = (
     ("orders/", Blotter),
     ("risk/", Risk),
     ("models/", Models),
+    ("reconcile/", Reconcile),
     ("approvals/", Approvals),
     ("ops/", Ops),
     ("about/", About),

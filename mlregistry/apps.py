@@ -1,12 +1,16 @@
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
+from nautilus_site.common.processes import is_read_only
+
 
 class MlRegistryConfig(AppConfig):
     name = "mlregistry"
     verbose_name = "Model registry"
 
     def ready(self) -> None:
+        if is_read_only():
+            return  # nothing is trained, promoted or placed from there
         from mlregistry import receivers
         from mlregistry.services import registrations
 

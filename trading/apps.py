@@ -1,12 +1,20 @@
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
+from nautilus_site.common.processes import is_read_only
+
 
 class TradingConfig(AppConfig):
     name = "trading"
     verbose_name = "Trading"
 
     def ready(self) -> None:
+        if is_read_only():
+            from nautilus_site.common.collectors import register_collector
+            from trading.selectors.gauges import trading_gauges
+
+            register_collector(trading_gauges, name="trading")
+            return
         from trading import receivers
         from trading.services import registrations
 

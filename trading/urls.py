@@ -52,6 +52,13 @@ api_urlpatterns = [
         name="api-backtest-resume",
     ),
     path("reconcile", reconcile.ReconcileView.as_view(), name="api-reconcile"),
+    path("reconcile/divergences", reconcile.DivergenceListView.as_view(), name="api-divergences"),
+    path(
+        "reconcile/divergences/<int:pk>/adopt",
+        reconcile.DivergenceAdoptView.as_view(),
+        name="api-divergence-adopt",
+    ),
+    path("reconcile/statements", reconcile.StatementListView.as_view(), name="api-statements"),
     path("reconcile/runs", reconcile.ReconcileRunListView.as_view(), name="api-reconcile-runs"),
     path("reconcile/runs/<int:pk>", reconcile.ReconcileRunDetailView.as_view(), name="api-reconcile-run"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from governance.selectors.command_center import process_rows
+from governance.selectors.reconcile import divergence_row, run_row
 from governance.selectors.shell import shell_state
 from trading.selectors.reconcile import open_divergences, reconcile_run_members, reconcile_run_queryset
 from trading.selectors.status import status_snapshot
@@ -20,8 +21,8 @@ def ops_state() -> dict[str, Any]:
         **state,
         "processes": process_rows(status),
         "queues": [{"id": name, "queue": name, "depth": depth} for name, depth in _queues(status["queues"])],
-        "runs": [_run_row(reconcile_run_members(run)) for run in reconcile_run_queryset()[:_RUNS]],
-        "divergences": open_divergences(),
+        "runs": [run_row(reconcile_run_members(run)) for run in reconcile_run_queryset()[:_RUNS]],
+        "divergences": [divergence_row(row) for row in open_divergences()],
         "events": status["events"],
     }
 
@@ -29,13 +30,3 @@ def ops_state() -> dict[str, Any]:
 def _queues(depths: Any) -> list[tuple[str, int | None]]:
     """Queue depths by name; None while the broker does not answer."""
     return sorted(depths.items()) if isinstance(depths, dict) else []
-
-
-def _run_row(run: dict[str, Any]) -> dict[str, Any]:
-    report = run["report"]
-    found = (
-        ", ".join(f"{key} {value}" for key, value in report.items() if isinstance(value, int | str))
-        if report
-        else ""
-    )
-    return {**run, "outcome": run["outcome"] or "under way", "found": found}

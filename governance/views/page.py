@@ -25,6 +25,7 @@ PAGES = (
     ("orders", "Blotter"),
     ("risk", "Risk"),
     ("models", "Models"),
+    ("reconcile", "Reconcile"),
     ("approvals", "Approvals"),
     ("ops", "Operations"),
     ("about", "About"),
@@ -47,6 +48,7 @@ ALL_TOPICS = (
     "prices",
     "incidents",
     "models",
+    "reconcile",
 )
 
 

@@ -15,12 +15,14 @@ from trading.models import (
     Balance,
     CircuitBreaker,
     Decision,
+    Divergence,
     Fill,
     Order,
     Position,
     ReconcileRun,
     ResearchJob,
     RiskLimit,
+    Statement,
 )
 from trading.selectors.orders import CLOSED_STATUSES, OPEN_STATUSES
 
@@ -151,7 +153,24 @@ class ReconcileRunFilter(StrictFilterSet):
 
     class Meta:
         model = ReconcileRun
-        fields = ("trigger", "outcome")
+        fields = ("sweep", "trigger", "outcome")
+
+
+class DivergenceFilter(StrictFilterSet):
+    account = filters.CharFilter(field_name="account__name")
+    open = filters.BooleanFilter(field_name="resolved_at", lookup_expr="isnull")
+
+    class Meta:
+        model = Divergence
+        fields = ("kind", "subject")
+
+
+class StatementFilter(StrictFilterSet):
+    account = filters.CharFilter(field_name="account__name")
+
+    class Meta:
+        model = Statement
+        fields = ("day", "agrees")
 
 
 class ResearchJobFilter(StrictFilterSet):

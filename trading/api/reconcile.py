@@ -9,20 +9,31 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from nautilus_site.common.api.approvals import ApprovalSerializer, approval_response
 from nautilus_site.common.api.idempotency import idempotent
 from nautilus_site.common.errors import NotFound
 from trading.api.controls import validated
-from trading.api.filters import ReconcileRunFilter, check_parameters
+from trading.api.filters import DivergenceFilter, ReconcileRunFilter, StatementFilter, check_parameters
 from trading.api.lists import MembersListView
 from trading.api.orders import OPTIONAL_KEY, person_of
 from trading.selectors.accounts import account_get, accounts_active
-from trading.selectors.reconcile import reconcile_run_members, reconcile_run_queryset
+from trading.selectors.reconcile import (
+    divergence_members,
+    divergence_queryset,
+    reconcile_run_members,
+    reconcile_run_queryset,
+    statement_members,
+    statement_queryset,
+)
 from trading.serializers.controls import (
+    DivergenceSerializer,
+    ReasonedProposalSerializer,
     ReconcileRequestSerializer,
     ReconcileRunSerializer,
     ReconcileStartedSerializer,
+    StatementSerializer,
 )
-from trading.services.reconcile import reconcile_request
+from trading.services.reconcile import adopt_request, reconcile_request
 
 
 class ReconcileView(APIView):
@@ -58,6 +69,63 @@ class ReconcileRunListView(MembersListView):
 
     def members(self, rows: list[Any]) -> list[dict[str, Any]]:
         return [reconcile_run_members(row) for row in rows]
+
+
+class DivergenceListView(MembersListView):
+    """Differences, newest first; `open=true` for those nothing has explained yet."""
+
+    serializer_class = DivergenceSerializer
+    filterset_class = DivergenceFilter
+    ordering_fields = ("first_seen_at",)
+
+    def get_queryset(self) -> Any:
+        return divergence_queryset()
+
+    def members(self, rows: list[Any]) -> list[dict[str, Any]]:
+        return [divergence_members(row) for row in rows]
+
+
+class DivergenceAdoptView(APIView):
+    """Ask to take the venue's figure over: always a request that somebody else decides."""
+
+    required = {"POST": "change.request"}
+
+    @extend_schema(
+        operation_id="reconcile_divergence_adopt",
+        description=(
+            "Only a confirmed difference in a balance or a position can be adopted: the exact difference is booked "
+            "as an adjustment when a risk officer approves, if both sides are what they were and the venue said so "
+            "within two minutes. It lowers no level."
+        ),
+        request=ReasonedProposalSerializer,
+        parameters=[OPTIONAL_KEY],
+        responses={202: ApprovalSerializer},
+    )
+    @idempotent()
+    def post(self, request: Request, pk: int) -> Response:
+        check_parameters(request, ())
+        values = validated(ReasonedProposalSerializer, request)
+        created = adopt_request(
+            divergence_id=pk,
+            requester=person_of(request),
+            reason=values["reason"],
+            expires_in_s=values.get("expires_in_s"),
+        )
+        return approval_response(created)
+
+
+class StatementListView(MembersListView):
+    """Signed statements of days, newest first."""
+
+    serializer_class = StatementSerializer
+    filterset_class = StatementFilter
+    ordering_fields = ("day",)
+
+    def get_queryset(self) -> Any:
+        return statement_queryset()
+
+    def members(self, rows: list[Any]) -> list[dict[str, Any]]:
+        return [statement_members(row) for row in rows]
 
 
 class ReconcileRunDetailView(APIView):

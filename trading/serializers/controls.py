@@ -144,12 +144,50 @@ class ReconcileRunSerializer(serializers.Serializer[Any]):
 
     id = serializers.IntegerField()
     account = serializers.CharField()
-    trigger = serializers.CharField()
+    sweep = serializers.CharField(help_text="S0 to S5; each contains those before it")
+    trigger = serializers.CharField(help_text="start, periodic, gap, manual, nightly")
     started_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
     elapsed_s = serializers.FloatField(allow_null=True)
     outcome = serializers.ChoiceField(choices=["clean", "repaired", "divergent", "failed"], allow_null=True)
     report = serializers.DictField()
+
+
+class DivergenceSerializer(serializers.Serializer[Any]):
+    """A difference between our books and the venue's; it stays until something explains it."""
+
+    id = serializers.IntegerField()
+    account = serializers.CharField()
+    kind = serializers.CharField()
+    subject = serializers.CharField()
+    ours = serializers.JSONField(allow_null=True)
+    theirs = serializers.JSONField(allow_null=True)
+    state = serializers.ChoiceField(choices=["seen", "confirmed", "halting", "doubted", "closed"])
+    sightings = serializers.IntegerField()
+    attempts = serializers.IntegerField(help_text="runs since it was confirmed that could not explain it")
+    evidence = serializers.DictField(help_text="what else was read beside the two readings")
+    scopes = serializers.ListField(child=serializers.CharField())
+    escalated_to = serializers.CharField(allow_null=True)
+    adoptable = serializers.BooleanField()
+    first_seen_at = serializers.DateTimeField()
+    last_seen_at = serializers.DateTimeField()
+    confirmed_at = serializers.DateTimeField(allow_null=True)
+    resolved_at = serializers.DateTimeField(allow_null=True)
+    resolution = serializers.CharField(allow_null=True)
+
+
+class StatementSerializer(serializers.Serializer[Any]):
+    """A signed statement of one account's day (UTC)."""
+
+    id = serializers.IntegerField()
+    account = serializers.CharField()
+    day = serializers.DateField()
+    created_at = serializers.DateTimeField()
+    agrees = serializers.BooleanField()
+    sha256 = serializers.CharField()
+    signature = serializers.CharField(help_text="Ed25519 over the canonical JSON of `content`, base64")
+    path = serializers.CharField(help_text="under NAUTILUS_HOME")
+    content = serializers.DictField()
 
 
 class ReconcileStartedSerializer(serializers.Serializer[Any]):

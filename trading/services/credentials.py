@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from nacl.public import PrivateKey, PublicKey, SealedBox
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import User
+from nautilus_site.common.processes import process_kind
 from nautilus_site.common.services.audit import audit_record
 from trading.models import Account, Credential
 
@@ -89,11 +89,3 @@ def credential_open(*, account: Account, purpose: str) -> tuple[str, str]:
 @lru_cache(maxsize=4)
 def _opening_key(path: str) -> PrivateKey:
     return PrivateKey(Path(path).read_bytes(), Base64Encoder)
-
-
-def process_kind() -> str:
-    """What this process is, by the `-X nautilus-KIND` it was started with; empty for a plain interpreter."""
-    for option in sys._xoptions:
-        if option.startswith("nautilus-"):
-            return str(option).removeprefix("nautilus-")
-    return ""

@@ -13,6 +13,7 @@ from trading.models import Account
 from trading.selectors.gauges import trading_gauges
 from trading.services import breakers, strategies
 from trading.services.controls import allowances, limits, overrides, resume
+from trading.services.reconcile import adopting
 
 _RISK = frozenset({Role.RISK_OFFICER})
 _ASK = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.ADMIN})
@@ -79,6 +80,16 @@ def register() -> None:
         "strategy.grant",
         Applier(
             strategies.grant_snapshot, strategies.apply_grant, approver_roles=_RISK, requester_roles=_ASK
+        ),
+    )
+    register_applier(
+        "reconcile.adopt",
+        Applier(
+            adopting.adopt_snapshot,
+            adopting.apply_adopt,
+            effect=adopting.adopt_effect,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
         ),
     )
     register_readiness("reconciliation", _reconciled)

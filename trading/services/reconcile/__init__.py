@@ -4,9 +4,17 @@ What the venue lists as a trade is booked; what nothing explains stays open as a
 out. Nothing is ever assumed filled, and no sweep gives up.
 """
 
+from trading.services.reconcile.adopting import adopt_request
 from trading.services.reconcile.requests import reconcile_request
 from trading.services.reconcile.runs import account_reconcile
 from trading.services.reconcile.schedule import sweep_if_due, sweeps_restart
 from trading.services.reconcile.unknown import account_resolve
 
-__all__ = ["account_reconcile", "account_resolve", "reconcile_request", "sweep_if_due", "sweeps_restart"]
+__all__ = [
+    "account_reconcile",
+    "account_resolve",
+    "adopt_request",
+    "reconcile_request",
+    "sweep_if_due",
+    "sweeps_restart",
+]

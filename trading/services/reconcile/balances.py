@@ -17,8 +17,9 @@ from trading.domain.evidence import judge_balances, judge_positions
 from trading.domain.orders import OrderStatus
 from trading.domain.ports import BalanceReport, FuturesVenue, PositionReport
 from trading.domain.reconcile import DivergenceKind
+from trading.domain.sweeps import Sweep
 from trading.domain.values import Side, decimal_text
-from trading.models import Balance, Divergence, Order, Position, TradeCursor
+from trading.models import Balance, Divergence, Order, Position, SweepState, TradeCursor
 from trading.services.divergences import balance_totals, divergence_open, last_ledger_entry
 from trading.services.reconcile.context import Run, instruments_watched
 from trading.services.reconcile.trades import stalest, trades_book
@@ -41,6 +42,7 @@ def sweep_balances(run: Run, before: list[BalanceReport]) -> None:
         positions = cast("FuturesVenue", run.venue).positions(None) if run.is_usdm else []
         if balance_totals(first) == balance_totals(after) and _settled(run, booked_to):
             run.report.balances_compared = True
+            _remember(run, positions)
             _compare(run, after, positions)
             return
         first = after
@@ -50,6 +52,19 @@ def _settled(run: Run, booked_to: int | None) -> bool:
     """Nothing is on its way into the books: no outcome is unknown, and nothing was booked since `booked_to`."""
     unsure = Order.objects.filter(account=run.account, status__in=(OrderStatus.SENDING, OrderStatus.UNKNOWN))
     return not unsure.exists() and last_ledger_entry(run.account) == booked_to
+
+
+def _remember(run: Run, positions: list[PositionReport]) -> None:
+    """Keep the venue's positions as they were read, for people to look at."""
+    told = {
+        "at": now().isoformat(),
+        "positions": [
+            {"symbol": p.symbol, "side": str(p.position_side), "quantity": decimal_text(p.quantity)}
+            for p in positions
+        ],
+    }
+    state, _ = SweepState.objects.get_or_create(account=run.account, sweep=Sweep.TRADES)
+    SweepState.objects.filter(pk=state.pk).update(progress={**state.progress, "reading": told})
 
 
 def _compare(run: Run, theirs: list[BalanceReport], positions: list[PositionReport]) -> None:
@@ -98,7 +113,9 @@ def _compare(run: Run, theirs: list[BalanceReport], positions: list[PositionRepo
             decimal_text(ours_.normalize()),
             decimal_text(theirs_),
             symbols=[symbol],
-            evidence=_trade_list(run, DivergenceKind.POSITION_MISMATCH, subject, touched),
+            evidence=_with_price(
+                _trade_list(run, DivergenceKind.POSITION_MISMATCH, subject, touched), positions, symbol, side
+            ),
         )
 
 
@@ -149,6 +166,16 @@ def _trade_list(run: Run, kind: str, subject: str, instruments: list[Instrument]
     )
     read = ", ".join(f"{symbol} to {last}" for symbol, last in sorted(ids.items())[:20]) or "no symbol has it"
     return {"trade list": f"explains nothing: {read}"}
+
+
+def _with_price(
+    evidence: dict[str, str], positions: list[PositionReport], symbol: str, side: str
+) -> dict[str, str]:
+    """Add the venue's entry price: what an adoption would book the difference at."""
+    told = next((p for p in positions if p.symbol == symbol and p.position_side == side), None)
+    if evidence and told is not None:
+        return {**evidence, "entry price": decimal_text(told.entry_price)}
+    return evidence
 
 
 def _open_rows(run: Run) -> list[Divergence]:

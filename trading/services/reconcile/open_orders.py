@@ -14,7 +14,9 @@ from trading.domain.errors import VenueRejected
 from trading.domain.orders import OrderStatus, from_venue, is_terminal
 from trading.domain.ports import OrderReport
 from trading.domain.reconcile import DivergenceKind
-from trading.models import Order
+from trading.domain.sweeps import Sweep
+from trading.domain.values import decimal_text
+from trading.models import Order, SweepState
 from trading.services.adoption import order_adopt, order_of_report
 from trading.services.divergences import divergence_open
 from trading.services.execution.resolve import report_trades
@@ -23,6 +25,7 @@ from trading.services.reconcile.context import Run
 
 log = structlog.get_logger(__name__)
 
+SHOWN = 200
 GRACE = timedelta(seconds=25)
 """After an acknowledgement: a look-up may still read a copy in which the order does not exist (-2013)."""
 
@@ -30,6 +33,7 @@ GRACE = timedelta(seconds=25)
 def sweep_open_orders(run: Run) -> None:
     """Settle what is listed, adopt what is not ours, ask about what is missing."""
     run.report.checked.add(DivergenceKind.ORDER_NOT_AT_VENUE)
+    _remember(run)
     listed: set[str] = set()
     for entry in run.open_orders:
         order = order_of_report(run.account, entry)
@@ -41,6 +45,26 @@ def sweep_open_orders(run: Run) -> None:
     for order in missing.select_related("instrument", "account"):
         run.keep_lease()
         _ask(run, order)
+
+
+def _remember(run: Run) -> None:
+    """Keep the list as it was read, for people to look at."""
+    told = [
+        {
+            "symbol": o.symbol,
+            "client_order_id": o.client_order_id,
+            "side": str(o.side),
+            "status": o.status,
+            "executed": decimal_text(o.executed_quantity),
+            "service": str(o.service),
+        }
+        for o in run.open_orders[:SHOWN]
+    ]
+    SweepState.objects.update_or_create(
+        account=run.account,
+        sweep=Sweep.OPEN_ORDERS,
+        defaults={"progress": {"at": now().isoformat(), "orders": told, "count": len(run.open_orders)}},
+    )
 
 
 def report_book(run: Run, entry: OrderReport) -> Order | None:

@@ -22,6 +22,7 @@ from trading.services.execution.resolve import late_landings_check
 from trading.services.reconcile.balances import sweep_balances
 from trading.services.reconcile.context import Run
 from trading.services.reconcile.deep import sweep_deep
+from trading.services.reconcile.nightly import sweep_nightly
 from trading.services.reconcile.open_orders import sweep_open_orders
 from trading.services.reconcile.opening import account_open
 from trading.services.reconcile.requests import SWEEP_OF
@@ -121,6 +122,9 @@ def _steps(run: Run) -> None:
             account_id=run.account.pk, venue=run.venue, everything=run.includes(Sweep.DEEP)
         )
         sweep_balances(run, before)
+    if run.includes(Sweep.NIGHTLY):
+        unseen_resolve(run.account, run.report)
+        sweep_nightly(run)
 
 
 def _begun(run: Run) -> None:
@@ -178,7 +182,7 @@ def _to_be_resumed(row: ReconcileRun, error: DomainError) -> bool:
     """Whether the venue's rate alone stopped a run over everything: what it has looked at is not lost."""
     return (
         row.pk is not None
-        and row.trigger in ("manual", "start", "gap")
+        and row.trigger in ("manual", "start", "gap", "nightly")
         and isinstance(error, VenueUnavailable)
         and error.code in RATE_CODES
         and now() - row.started_at < RESUMED_FOR

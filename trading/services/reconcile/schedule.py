@@ -10,6 +10,7 @@ from trading.domain.ports import ExecutionVenue, MarketData
 from trading.domain.sweeps import Standing, Sweep, next_sweep
 from trading.models import Account, Divergence, ReconcileRun, SweepState
 from trading.services.reconcile.deep import deep_overdue
+from trading.services.reconcile.nightly import nightly_due
 from trading.services.reconcile.periods import sweep_periods
 from trading.services.reconcile.runs import account_reconcile
 from universe.models import StreamState
@@ -41,6 +42,8 @@ def sweep_if_due(
     trigger = "periodic"
     if sweep is Sweep.STARTUP:
         trigger = "start"
+    elif sweep is Sweep.NIGHTLY:
+        trigger = "nightly"
     elif standing.gap and sweep is Sweep.TRADES:
         trigger = "gap"
     return account_reconcile(
@@ -77,12 +80,8 @@ def standing_read(account: Account, moment: datetime) -> Standing:
         trades_age_s=_age(trades.finished_at if trades else None, moment),
         attempt_age_s=_age(trades.started_at if trades else None, moment),
         deep_due=deep_overdue(account.pk),
-        nightly_due=_nightly_due(account, moment),
+        nightly_due=nightly_due(account, moment),
     )
-
-
-def _nightly_due(account: Account, moment: datetime) -> bool:
-    return False
 
 
 def sweeps_restart() -> None:
