@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-READ_ONLY = frozenset({"exporter"})
+READ_ONLY = frozenset({"exporter", "executor"})
 """Kinds that load nothing with a way to an order: no service that decides, no client that can send."""
 
 

@@ -70,7 +70,7 @@ def next_sweep(standing: Standing, periods: Mapping[Sweep, float] = PERIODS_S) -
     def older(age: float | None, than: float) -> bool:
         return age is None or age >= than
 
-    patience = min(RETRY_S * 2 ** max(standing.failures - 1, 0), RETRY_MAX_S)
+    patience = min(RETRY_S * 2 ** min(max(standing.failures - 1, 0), 8), RETRY_MAX_S)
     if not standing.opened or not standing.reconciled:
         return (
             Sweep.STARTUP
