@@ -99,9 +99,9 @@ def test_signals_on_a_pipe_become_orders_once_and_within_the_executors_own_limit
         signal("big", quantity="0.1"),
         signal("other", symbol="ETHUSDT", price="3000"),
         "no json at all",
-        signal("two", price="59990"),
-        signal("three", price="59980"),
-        signal("four", price="59970"),
+        signal("two", quantity="0.0012"),
+        signal("three", quantity="0.0014"),
+        signal("four", quantity="0.0016"),
     )
     answers = [told(process) for _ in range(9)]
     assert [(a.get("signal"), a["result"], a.get("code")) for a in answers] == [
