@@ -10,9 +10,11 @@ import pytest
 
 from tests.factories.exchange import Exchange, running_exchange
 from trading.domain.values import Level
-from trading.models import Account, Divergence, Fill, LedgerEntry
+from trading.models import Account, Divergence, Fill, LedgerEntry, Order, OrderCommand
 from trading.services.controls import enforcement_step, enforcements_due, kill_raise
-from trading.services.controls.states import kill_report
+from trading.services.controls.kill_report import kill_report
+from trading.services.execution.amend import order_amend, order_amend_request
+from trading.services.execution.cancel import order_cancel
 from trading.services.reconcile import account_reconcile
 from universe.models import Instrument
 from universe.services import instruments_sync
@@ -101,3 +103,44 @@ def test_zero_balances_alarm_and_are_forgotten_when_they_are_back(live: Desk, ex
     assert reconciled(live) == "clean"
     assert not Divergence.objects.filter(resolved_at=None).exists()
     assert Account.objects.get().reconciled_at is not None
+
+
+def _amendment(live: Desk, exchange: Exchange) -> tuple[Order, OrderCommand]:
+    bid, _ = exchange.touch()
+    near = str((bid * Decimal("0.999")).quantize(Decimal("1")))
+    order = live.send(live.submit("BUY", "0.002", price=near))
+    assert order.status == "NEW"
+    command = order_amend_request(
+        order=order, quantity=Decimal("0.001"), actor="test", reason="less", key=order.client_order_id
+    )
+    return order, command
+
+
+def test_an_amendment_makes_the_order_smaller_at_the_exchange_and_keeps_its_id(
+    live: Desk, exchange: Exchange
+) -> None:
+    order, command = _amendment(live, exchange)
+    before = live.held_amounts()
+    assert order_amend(command_id=command.pk, venue=live.venue) == "done"
+    there = live.venue.query("BTCUSDT", client_order_id=order.client_order_id)
+    assert there is not None
+    assert (there.quantity, there.status) == (Decimal("0.001"), "NEW")
+    assert live.fresh(order).quantity == Decimal("0.001")
+    assert live.held_amounts() == {name: amount / 2 for name, amount in before.items()}
+    assert reconciled(live) == "clean"
+    order_cancel(order_id=order.pk, venue=live.venue)
+    assert live.held_amounts() == {}
+
+
+def test_an_amendment_whose_answer_was_lost_is_found_done_and_not_sent_again(
+    live: Desk, exchange: Exchange
+) -> None:
+    order, command = _amendment(live, exchange)
+    exchange.fault("/api/v3/order/amend/keepPriority", "PUT", error_after="drop")
+    assert order_amend(command_id=command.pk, venue=live.venue) == "unknown"
+    assert order_amend(command_id=command.pk, venue=live.venue) == "done"
+    command.refresh_from_db()
+    assert command.attempts == 1
+    assert live.fresh(order).quantity == Decimal("0.001")
+    order_cancel(order_id=order.pk, venue=live.venue)
+    assert reconciled(live) == "clean"
