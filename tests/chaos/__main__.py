@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -53,6 +54,14 @@ def main() -> int:
     failed = True
     try:
         chaos = Chaos(platform, Options(options.kills, options.seed, options.rate, options.pace))
+
+        def enough(number: int, frame: object) -> None:
+            if chaos.enough:  # asked twice: no judgement either
+                raise KeyboardInterrupt
+            chaos.enough = True
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, enough)
         failed = chaos.run(result) > 0
     finally:
         if platform.process is not None and platform.process.poll() is None:

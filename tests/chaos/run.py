@@ -63,6 +63,8 @@ class Chaos:
         self._drills: list[tuple[Kill, str]] = []
         self._last: Books | None = None
         self._checked_seq = 0
+        self.enough = False
+        """Set to end the striking early; everything is judged all the same."""
 
     def run(self, result: Path) -> int:
         """Do all of it. Returns the number of differences."""
@@ -158,7 +160,8 @@ class Chaos:
         options = self._options
         struck, check_at, strike_at = 0, time.monotonic() + CHECK_EVERY_S, time.monotonic() + 5
         window_at, drill_at, sent = time.monotonic() + 3, KILL_DRILL_EVERY, self._sent(0)
-        while struck < options.kills:
+        drill_every = max(KILL_DRILL_EVERY, options.kills // 10)
+        while struck < options.kills and not self.enough:
             now = time.monotonic()
             if now >= strike_at and (now >= strike_at + options.pace_s * PATIENCE or self._sent_since(sent)):
                 sent = self._sent(sent)
@@ -173,7 +176,7 @@ class Chaos:
                 window_at = now + options.pace_s * 1.3
             misfortune.close_windows()
             if struck >= drill_at:
-                drill_at += KILL_DRILL_EVERY
+                drill_at += drill_every
                 self._drill()
             if now >= check_at:
                 began = time.monotonic()
