@@ -17,6 +17,7 @@ from trading.domain.orders import OrderStatus
 from trading.models import Account, Order, OrderCommand, StrategyInstance
 from trading.services import breakers, equity, heartbeats, jobs, losses
 from trading.services.account_modes import account_mode_is_due, account_mode_read
+from trading.services.books.snapshots import snapshot_take, snapshots_due, snapshots_prune
 from trading.services.brackets import bracket_step as step_bracket
 from trading.services.brackets import (
     brackets_open,
@@ -33,6 +34,7 @@ from trading.services.execution.drain import orders_drain as drain
 from trading.services.execution.resolve import order_resolve as resolve
 from trading.services.execution.resolve import orders_in_doubt
 from trading.services.flatten import flatten_step
+from trading.services.income import income_sweep
 from trading.services.planning import plan_refresh as refresh
 from trading.services.planning import plans_due
 from trading.services.reconcile import account_reconcile as reconcile
@@ -74,6 +76,16 @@ def orders_drain(account_id: int, shard: int) -> None:
 def venue_events_settle(account_id: int) -> None:
     """Settle what the user stream has journalled."""
     settle_events(account_id=account_id)
+
+
+@shared_task
+def income_read(account_id: int) -> None:
+    """Book what has changed a futures wallet without an order of ours: funding, transfers."""
+    account = Account.objects.select_related("venue").get(pk=account_id)
+    try:
+        income_sweep(account, futures_venue(account))
+    except VenueError as error:
+        log.warning("income_not_read", account=account.name, error=str(error))
 
 
 @shared_task
@@ -244,12 +256,16 @@ def equity_tick() -> None:
     heartbeats.heartbeat(kind="worker-jobs")
     equity.equity_mark()
     losses.losses_measure()
+    for account in snapshots_due():
+        with _alone("books_snapshot", account=account.name):
+            snapshot_take(account)
 
 
 @shared_task
 def housekeeping() -> None:
     """Hourly: thin out what nobody looks at any more."""
     equity.equity_prune()
+    snapshots_prune()
     breakers.breaker_windows_prune()
     rate_counts_prune()
     demo_futures()  # once more, should its first hint have been lost

@@ -132,12 +132,14 @@ def plan(
     *,
     rebalance_band: Decimal,
     max_child_notional: Decimal | None = None,
+    net_units: int | None = None,
 ) -> Plan:
     """Return the smallest set of intents that brings position plus working orders to the target.
 
     Parameters
     ----------
-    position_units : signed base units held.
+    position_units : signed base units held, by those the plan is for.
+    net_units : all that is held, others' included; what reduces is judged by it. The same where not given.
     price : the bar's close (or the middle of the book for quotes), quote currency.
     rebalance_band : fraction of the target within which price drift alone does not trade; a target of
         zero is always carried out.
@@ -191,13 +193,52 @@ def plan(
             time_in_force=TimeInForce.IOC,
             quantity=child,
             price=None,
-            reduce_only=_only_reduces(position_units, side, steps * step),
+            reduce_only=_only_reduces(position_units if net_units is None else net_units, side, steps * step),
             reason=reason,
         )
         for child in children
     )
     shares = _shares(desires, wanted, side, sum(children))
     return Plan(target, left, intents, (), shares, tuple(notes))
+
+
+def crossings(
+    desires: Sequence[Desire], instrument: Instrument, price: Decimal, *, rebalance_band: Decimal
+) -> tuple[tuple[str, str, int], ...]:
+    """Return what strategies that want opposite things may pass to each other instead of both paying the venue.
+
+    Each move is what a strategy wants less what it has, in whole steps towards zero, and none within its band. As much
+    crosses as the smaller side moves; both sides share it pro rata, largest remainder.
+
+    Returns
+    -------
+    (taker, giver, steps), the taker buying.
+    """
+    up: dict[str, int] = {}
+    down: dict[str, int] = {}
+    for desire in desires:
+        want = _quantity(desire, instrument, price, [])
+        move = want - desire.attributed
+        if want and abs(move) <= Fraction(rebalance_band) * abs(want):
+            continue
+        steps = int(move / instrument.step_units)
+        if steps:
+            side = up if steps > 0 else down
+            side[desire.strategy] = side.get(desire.strategy, 0) + abs(steps)
+    crossed = min(sum(up.values()), sum(down.values()))
+    if not crossed:
+        return ()
+    takers = dict(zip(up, split_steps(crossed, list(up.values())), strict=True))
+    givers = dict(zip(down, split_steps(crossed, list(down.values())), strict=True))
+    pairs = []
+    for taker, wanted in takers.items():
+        left = wanted
+        for giver in givers:
+            steps = min(left, givers[giver])
+            if steps:
+                pairs.append((taker, giver, steps))
+                left, givers[giver] = left - steps, givers[giver] - steps
+    return tuple(pairs)
 
 
 def split_steps(total: int, weights: Sequence[Decimal | Fraction | int]) -> tuple[int, ...]:

@@ -17,12 +17,14 @@ from trading.models import (
     Balance,
     CircuitBreaker,
     Divergence,
+    EquityAnchor,
     Position,
     ProcessHeartbeat,
     StrategyInstance,
     SymbolAllowance,
     VenueCallWindow,
 )
+from trading.selectors.books import books_snapshots_intact
 from trading.selectors.controls import global_level, trading_states
 from trading.selectors.marks import marks_read
 from trading.selectors.portfolio import total_worth, worth_by_account
@@ -61,7 +63,11 @@ def _labelled(name: str, text: str, labels: list[str], samples: Samples) -> Gaug
 def _money() -> Iterator[Metric]:
     accounts = list(Account.objects.filter(is_active=True).select_related("venue"))
     loaded = bool(accounts) and all(account.opened_at is not None for account in accounts)
-    yield _gauge("snapshot_loaded", "1 once the opening balances of every active account are booked.", loaded)
+    yield _gauge(
+        "snapshot_loaded",
+        "1 once every active account is opened and the newest snapshot of its books is intact.",
+        loaded and books_snapshots_intact(account.pk for account in accounts),
+    )
     if not loaded:
         return  # an equity of zero would look like a total loss
     worths = worth_by_account(
@@ -181,5 +187,12 @@ def _grants() -> Iterator[Metric]:
     allocations: dict[tuple[str, ...], float] = {
         (row["strategy__name"],): float(row["allocation"]) for row in rows
     }
+    equities = EquityAnchor.objects.filter(scope__startswith="strategy:").values_list("scope", "equity")
+    yield _labelled(
+        "strategy_equity_usd",
+        "Capital granted and what was made of it, fees and funding taken off.",
+        ["strategy"],
+        {(scope.partition(":")[2],): float(equity) for scope, equity in equities},
+    )
     yield _labelled("strategy_weight", "Largest weight among the instances.", ["strategy"], weights)
     yield _labelled("strategy_allocation_usd", "Capital granted, all instances.", ["strategy"], allocations)

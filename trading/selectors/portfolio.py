@@ -211,6 +211,18 @@ def _by_strategy(positions: list[Position], marks: Marks) -> list[dict[str, Any]
     ]
 
 
+def strategy_results(marks: Marks) -> dict[str, Decimal]:
+    """What each strategy has made: realised and unrealised, less fees and funding."""
+    results: dict[str, Decimal] = {}
+    parts = SubPosition.objects.exclude(owner__in=[PEOPLE, NETTING]).select_related("position")
+    for part in parts:
+        worth = Worth()
+        _add_part(worth, part, marks.of(part.position.instrument_id))
+        net = worth.realized + worth.unrealized - worth.fees - worth.funding
+        results[part.owner] = results.get(part.owner, _ZERO) + net
+    return results
+
+
 @dataclass(frozen=True, slots=True)
 class _Rest:
     quantity: Decimal

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import Max, Sum
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import decimal_text
-from trading.models import Account, Balance, EquitySnapshot, Position
-from trading.selectors.marks import marks_read
-from trading.selectors.portfolio import worth_by_account
+from trading.models import Account, Balance, EquitySnapshot, Position, StrategyInstance
+from trading.selectors.marks import Marks, marks_read
+from trading.selectors.portfolio import strategy_results, worth_by_account
 from universe.models import Quote
 
 KEEP_FINE = timedelta(days=7)
+_ZERO = Decimal(0)
 
 
 @transaction.atomic
@@ -25,15 +27,17 @@ def equity_mark() -> list[EquitySnapshot]:
     accounts = list(
         Account.objects.filter(is_active=True, opened_at__isnull=False).select_related("venue").order_by("pk")
     )
+    marks = marks_read()
     worths = worth_by_account(
         accounts,
         Balance.objects.filter(account__in=accounts),
         Position.objects.filter(account__in=accounts).select_related("instrument"),
-        marks_read(),
+        marks,
     )
     moment = now()
     market_at = Quote.objects.aggregate(latest=Max("market_time"))["latest"]
-    marked = []
+    marked: list[EquitySnapshot] = []
+    values: dict[str, tuple[Decimal, Decimal]] = {}
     for account in accounts:
         worth = worths[account.pk]
         if worth.unpriced:
@@ -48,8 +52,11 @@ def equity_mark() -> list[EquitySnapshot]:
             unrealized=worth.unrealized,
             realized=worth.realized,
             commission=worth.fees,
+            funding=worth.funding,
         )
-        _day_and_peak(account, worth.equity)
+        today = (market_at or moment).date()
+        _day_and_peak(account, worth.equity, today)
+        values[f"account:{account.name}"] = (worth.equity, _ZERO)
         publish(
             "equity",
             {
@@ -61,6 +68,7 @@ def equity_mark() -> list[EquitySnapshot]:
                 "unrealized_pnl": _text(worth.unrealized),
                 "realized_pnl": _text(worth.realized),
                 "fees": _text(worth.fees),
+                "funding": _text(worth.funding),
                 "day_start_equity": _text(account.day_start_equity or worth.equity),
                 "peak_equity": _text(account.peak_equity or worth.equity),
                 "at": moment.isoformat(),
@@ -68,16 +76,62 @@ def equity_mark() -> list[EquitySnapshot]:
             },
         )
         marked.append(snapshot)
+    if accounts and len(marked) == len(accounts):
+        # Over all only while every account has a value: one that is missing would look like a loss.
+        values["global"] = (sum((row.equity for row in marked), _ZERO), _ZERO)
+    values |= _strategies(marks)
+    _anchor(values, (market_at or moment).date(), moment)
     return marked
+
+
+def _strategies(marks: Marks) -> dict[str, tuple[Decimal, Decimal]]:
+    """What each strategy was granted and has made of it: `strategy:N` -> (equity, capital)."""
+    grants = StrategyInstance.objects.order_by().values_list("strategy__name").annotate(Sum("allocation"))
+    capital: dict[str, Decimal] = {name: total or _ZERO for name, total in grants}
+    results = strategy_results(marks)
+    return {
+        f"strategy:{name}": (granted + results.get(name, _ZERO), granted) for name, granted in capital.items()
+    }
+
+
+# The day begins at 00:00 UTC of the market. A peak and a day start move with what was granted, never with a result.
+_ANCHOR = """
+INSERT INTO trading_equityanchor AS anchor
+       (scope, equity, capital, day_started_on, day_start_equity, peak_equity, marked_at)
+SELECT told.scope, told.equity, told.capital, %(today)s, told.equity, told.equity, %(at)s
+  FROM unnest(%(scopes)s::text[], %(equities)s::numeric[], %(capitals)s::numeric[]) AS told (scope, equity, capital)
+    ON CONFLICT (scope) DO UPDATE SET
+       equity = EXCLUDED.equity,
+       capital = EXCLUDED.capital,
+       day_started_on = EXCLUDED.day_started_on,
+       day_start_equity = CASE WHEN anchor.day_started_on = EXCLUDED.day_started_on
+            THEN anchor.day_start_equity + EXCLUDED.capital - anchor.capital ELSE EXCLUDED.equity END,
+       peak_equity = greatest(anchor.peak_equity + EXCLUDED.capital - anchor.capital, EXCLUDED.equity),
+       marked_at = EXCLUDED.marked_at
+"""
+
+
+def _anchor(values: dict[str, tuple[Decimal, Decimal]], today: date, moment: datetime) -> None:
+    if not values:
+        return
+    scopes = sorted(values)
+    parameters: dict[str, Any] = {
+        "today": today,
+        "at": moment,
+        "scopes": scopes,
+        "equities": [values[scope][0] for scope in scopes],
+        "capitals": [values[scope][1] for scope in scopes],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_ANCHOR, parameters)
 
 
 def _text(amount: Decimal) -> str:
     return decimal_text(amount.quantize(Decimal("1E-8")))
 
 
-def _day_and_peak(account: Account, equity: Decimal) -> None:
+def _day_and_peak(account: Account, equity: Decimal, today: date) -> None:
     changed = []
-    today = now().date()
     if account.day_started_on != today or account.day_start_equity is None:
         account.day_started_on, account.day_start_equity = today, equity
         changed += ["day_started_on", "day_start_equity"]

@@ -17,8 +17,20 @@ from trading.domain import planner
 from trading.domain.execution import parent_quantity
 from trading.domain.orders import OPEN, OrderIntent, OrderStatus, client_order_id
 from trading.domain.planner import Desire, WorkingOrder
+from trading.domain.subaccounts import PEOPLE
 from trading.domain.values import Level, Side, from_units, to_units
-from trading.models import Account, Bracket, Decision, Order, Plan, PlanShare, Position, StrategyInstance
+from trading.models import (
+    Account,
+    Bracket,
+    Decision,
+    Order,
+    Plan,
+    PlanShare,
+    Position,
+    StrategyInstance,
+    SubPosition,
+)
+from trading.services.books.transfers import positions_cross
 from trading.services.brackets import bracket_in_the_way, bracket_leaves, bracket_yield, brackets_ensure
 from trading.services.controls.limits import limit_values
 from trading.services.controls.states import effective_level
@@ -26,6 +38,7 @@ from trading.services.exposure import position_locked
 from trading.services.models import model_name
 from trading.services.orders.cancel import order_cancel_request
 from trading.services.orders.submit import OrderDenied, Submission, order_submit
+from trading.services.risk_context import market_of
 from trading.services.scopes import scopes_of
 from universe.models import Instrument
 
@@ -95,9 +108,20 @@ def _plan(
         Order.objects.filter(account=account, instrument=instrument, ended_at=None).order_by("pk")
     )
     domain = instrument.to_domain()
+    working = [
+        o
+        for o in open_orders
+        # A person's own orders, here or at the exchange, are never the planner's to count or to cancel.
+        if OrderStatus(o.status) in OPEN and o.origin in (Order.Origin.STRATEGY, Order.Origin.FLATTEN)
+    ]
+    owned = _owned(position)
+    desires = [_desire(i, decisions[i.pk], owned) for i in instances]
+    if not working and _cross(position, instrument, desires, latest.price):
+        owned = _owned(position)
+        desires = [_desire(i, decisions[i.pk], owned) for i in instances]
     wanted = planner.plan(
-        [_desire(i, decisions[i.pk]) for i in instances],
-        to_units(position.quantity),
+        desires,
+        sum(owned.values()),
         [
             WorkingOrder(
                 client_order_id=o.client_order_id,
@@ -106,14 +130,13 @@ def _plan(
                 price=domain.ticks(o.price) if o.price is not None else None,
                 status=OrderStatus(o.status),
             )
-            for o in open_orders
-            # A person's own orders, here or at the exchange, are never the planner's to count or to cancel.
-            if OrderStatus(o.status) in OPEN and o.origin in (Order.Origin.STRATEGY, Order.Origin.FLATTEN)
+            for o in working
         ],
         domain,
         latest.price,
         rebalance_band=REBALANCE_BAND,
         max_child_notional=values["max_notional"] * _FALLBACK_LIMIT,
+        net_units=to_units(position.quantity),
     )
     if not wanted.intents and not wanted.cancels:
         return [], [], None
@@ -123,7 +146,7 @@ def _plan(
         held = bracket_in_the_way(account=account, instrument=instrument, side=Side.SELL, quantity=selling)
         if held is not None:
             return [], [], held
-    plan = _record(account, instrument, position, wanted, latest, decisions, instances)
+    plan = _record(account, instrument, position, sum(owned.values()), wanted, latest, decisions, instances)
     cancels = [
         o for o in open_orders if o.client_order_id in wanted.cancels and o.cancel_requested_at is None
     ]
@@ -156,7 +179,35 @@ def plans_due() -> list[tuple[int, int]]:
     ]
 
 
-def _desire(instance: StrategyInstance, decision: Decision | None) -> Desire:
+def _owned(position: Position) -> dict[str, int]:
+    """What each strategy has of the position, base units; what people hold is not the planner's to sell."""
+    parts = SubPosition.objects.filter(position=position).exclude(owner=PEOPLE)
+    return {part.owner: to_units(part.quantity) for part in parts}
+
+
+def _cross(position: Position, instrument: Instrument, desires: list[Desire], price: Decimal) -> bool:
+    """Let opposite targets cross inside the account at the middle of the book, as transfers between their owners."""
+    if len(desires) < 2:
+        return False
+    mid = market_of(instrument).mid
+    if mid is None:
+        return False
+    domain = instrument.to_domain()
+    pairs = planner.crossings(desires, domain, price, rebalance_band=REBALANCE_BAND)
+    for taker, giver, steps in pairs:
+        positions_cross(
+            position,
+            instrument,
+            taker=taker,
+            giver=giver,
+            quantity=steps * domain.step_units,
+            price=mid,
+            plan=None,
+        )
+    return bool(pairs)
+
+
+def _desire(instance: StrategyInstance, decision: Decision | None, owned: dict[str, int]) -> Desire:
     assert instance.target is not None
     return Desire(
         strategy=instance.strategy.name,
@@ -164,6 +215,7 @@ def _desire(instance: StrategyInstance, decision: Decision | None) -> Desire:
         weight=instance.weight,
         allocation=instance.allocation,
         decision_id=decision.key if decision else "",
+        attributed=owned.get(instance.strategy.name, 0),
     )
 
 
@@ -171,6 +223,7 @@ def _record(
     account: Account,
     instrument: Instrument,
     position: Position,
+    held: int,
     wanted: planner.Plan,
     latest: Decision,
     decisions: dict[int, Decision | None],
@@ -183,10 +236,10 @@ def _record(
         instrument=instrument,
         version=position.plan_version,
         price=latest.price,
-        position_quantity=position.quantity,
+        position_quantity=from_units(held),
         target_quantity=from_units(wanted.target),
         # Not summed from the intents: what a faulty planner or router may ask for is bounded by this.
-        parent_quantity=from_units(parent_quantity(wanted.target, to_units(position.quantity))),
+        parent_quantity=from_units(parent_quantity(wanted.target, held)),
         notes=[{"code": note.code, "detail": note.detail} for note in wanted.notes],
         created_at=now(),
     )

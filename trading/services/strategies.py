@@ -28,7 +28,7 @@ from trading.domain.strategies.base import Bar as StrategyBar
 from trading.domain.strategies.catalogue import StrategyLoadError
 from trading.domain.strategies.parameters import ParameterError, parse_params
 from trading.domain.values import decimal_text
-from trading.models import Decision, Position, Strategy, StrategyInstance
+from trading.models import Decision, Strategy, StrategyInstance, SubPosition
 from trading.services.models import model_name, parameters_in_force, serving_note
 from trading.services.strategy_kinds import strategy_load
 from universe.domain.bars import BarRecord
@@ -217,10 +217,15 @@ def _decide(instance: StrategyInstance, bar: BarRecord, desired: Desired, digest
 
 def _observation(instance: StrategyInstance, first: BarRecord) -> Observation:
     """What the strategy may know besides the bars: its holding and the top of the book now."""
-    position = Position.objects.filter(account=instance.account, instrument=instance.instrument).first()
+    # Its own part, with its own average: what others hold of the symbol is none of its business.
+    position = SubPosition.objects.filter(
+        position__account=instance.account,
+        position__instrument=instance.instrument,
+        owner=instance.strategy.name,
+    ).first()
     quote = Quote.objects.filter(instrument=instance.instrument).first()
     held = float(position.quantity) if position else 0.0
-    average = float(position.cost / position.quantity) if position and position.quantity else 0.0
+    average = float(position.cost / abs(position.quantity)) if position and position.quantity else 0.0
     mid = float((quote.bid + quote.ask) / 2) if quote and quote.bid and quote.ask else 0.0
     return Observation(
         symbol=instance.instrument.symbol,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
-import structlog
 from django.db import transaction
 
 from nautilus_site.common.clock import now
@@ -14,12 +12,9 @@ from nautilus_site.common.services.audit import audit_record
 from trading.domain.clock import ms_to_ns, ns_to_datetime
 from trading.domain.values import decimal_of, decimal_text
 from trading.models import Account, LedgerEntry
+from trading.services.capital import capital_moved, transfer_value
 from trading.services.exposure import balances_locked
 from trading.services.ledger import Line, ledger_post
-from universe.models import Quote
-
-log = structlog.get_logger(__name__)
-CASH = "USDT"
 
 
 @transaction.atomic
@@ -49,12 +44,8 @@ def transfer_book(*, account: Account, event: Mapping[str, Any]) -> bool:
     ledger_post(
         account=locked, transaction=name, lines=[Line(asset, amount, LedgerEntry.Kind.TRANSFER)], at=now()
     )
-    value = _value(locked, asset, amount)
-    for field in ("day_start_equity", "peak_equity"):
-        before = getattr(locked, field)
-        if before is not None:
-            setattr(locked, field, max(before + value, Decimal(0)))
-    locked.save(update_fields=["day_start_equity", "peak_equity"])
+    value = transfer_value(locked, asset, amount)
+    capital_moved(locked, value)
     audit_record(
         action="account.transfer",
         target=locked.name,
@@ -62,14 +53,3 @@ def transfer_book(*, account: Account, event: Mapping[str, Any]) -> bool:
         after={"asset": asset, "amount": decimal_text(amount), "value": decimal_text(value)},
     )
     return True
-
-
-def _value(account: Account, asset: str, amount: Decimal) -> Decimal:
-    """What a transfer is worth in the cash asset now; nothing when the asset has no price."""
-    if asset == CASH:
-        return amount
-    quote = Quote.objects.filter(instrument__symbol=f"{asset}{CASH}", instrument__venue=account.venue).first()
-    if quote is None or quote.bid is None or quote.ask is None:
-        log.warning("transfer_not_valued", account=account.name, asset=asset)
-        return Decimal(0)
-    return amount * (quote.bid + quote.ask) / 2

@@ -126,6 +126,8 @@ def _account_update(account: Account, payload: Payload) -> None:
     change = payload["a"]
     for entry in change.get("B", ()):
         _note_balance(account, entry["a"], free=entry["wb"], locked="0")
+    if change.get("m") != "ORDER":
+        enqueue_on_commit("trading.tasks.income_read", queue="trading", account_id=account.pk)
 
 
 def _note_balance(account: Account, asset: str, *, free: str, locked: str) -> None:

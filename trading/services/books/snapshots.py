@@ -31,6 +31,7 @@ from trading.models import (
     SubBalance,
     SubPosition,
 )
+from trading.selectors.books import snapshot_is_intact
 
 log = structlog.get_logger(__name__)
 EVERY = timedelta(minutes=10)
@@ -93,16 +94,10 @@ def snapshot_digest(content: dict[str, Any], last: tuple[int, int, int]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def is_intact(snapshot: BookSnapshot) -> bool:
-    """Whether a snapshot is what was written."""
-    last = (snapshot.last_fill_id, snapshot.last_transfer_id, snapshot.last_ledger_id)
-    return snapshot.digest == snapshot_digest(snapshot.content, last)
-
-
 def snapshot_newest(account: Account) -> BookSnapshot | None:
     """The newest intact snapshot; corrupt ones are told of and passed over."""
     for snapshot in BookSnapshot.objects.filter(account=account).order_by("-pk").iterator(chunk_size=1):
-        if is_intact(snapshot):
+        if snapshot_is_intact(snapshot):
             return snapshot
         log.error("snapshot_corrupt", account=account.name, snapshot_id=snapshot.pk)
     return None
@@ -136,7 +131,9 @@ def snapshots_prune() -> int:
     return deleted
 
 
-def book_start(position: Position, *, before_trade_id: int | None = None) -> tuple[Book, int, int]:
+def book_start(
+    position: Position, *, before_trade_id: int | None = None, only: BookSnapshot | None = None
+) -> tuple[Book, int, int]:
     """The book of a position in the newest usable snapshot, with the last trade and transfer folded into it.
 
     Usable is one that is intact, knows no trade after `before_trade_id`, and holds every booked trade up to its last
@@ -144,6 +141,8 @@ def book_start(position: Position, *, before_trade_id: int | None = None) -> tup
     """
     key = f"{position.instrument_id}:{position.position_side}"
     snapshots = BookSnapshot.objects.filter(account_id=position.account_id).order_by("-pk")
+    if only is not None:
+        snapshots = snapshots.filter(pk=only.pk)
     for snapshot in snapshots.iterator(chunk_size=4):
         told = snapshot.content.get("positions", {}).get(key)
         if told is None:
@@ -151,7 +150,7 @@ def book_start(position: Position, *, before_trade_id: int | None = None) -> tup
         last = int(told["last_trade_id"])
         if before_trade_id is not None and last >= before_trade_id:
             continue
-        if not is_intact(snapshot):
+        if not snapshot_is_intact(snapshot):
             log.error("snapshot_corrupt", account_id=position.account_id, snapshot_id=snapshot.pk)
             continue
         late = Fill.objects.filter(

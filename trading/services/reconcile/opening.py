@@ -5,14 +5,19 @@ Positions and balances older than any history the venue lists are no difficulty 
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.db import transaction
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.audit import audit_record
 from trading.domain.errors import VenueUnavailable
+from trading.domain.ports import FuturesVenue
 from trading.domain.values import decimal_text
 from trading.models import Account, LedgerEntry, SymbolAllowance, TradeCursor
+from trading.services.books.transfers import positions_open
 from trading.services.exposure import balances_locked
+from trading.services.income import income_baseline, income_opened
 from trading.services.ledger import Line, ledger_post
 from trading.services.reconcile.context import Run
 from universe.models import Instrument
@@ -40,7 +45,9 @@ def account_open(run: Run) -> None:
             max((t.trade_id for t in trades), default=0),
             max((o.venue_order_id for o in orders if o.status not in ("NEW", "PARTIALLY_FILLED")), default=0),
         )
+    baseline = income_baseline(cast("FuturesVenue", run.venue)) if run.is_usdm else None
     balances = run.venue.balances()
+    positions = cast("FuturesVenue", run.venue).positions(None) if run.is_usdm else []
     if {b.asset: b.free + b.locked for b in balances} != {b.asset: b.free + b.locked for b in first}:
         raise VenueUnavailable(1.0, f"{run.account.name} trades while it is being opened: not opened yet")
     with transaction.atomic():
@@ -68,6 +75,9 @@ def account_open(run: Run) -> None:
             lines=[Line(b.asset, b.free + b.locked, LedgerEntry.Kind.OPENING) for b in balances],
             at=moment,
         )
+        if baseline is not None:
+            income_opened(run.account, baseline)
+        positions_open(run.account, positions)
         locked.opened_at = moment
         locked.save(update_fields=["opened_at"])
         audit_record(

@@ -14,11 +14,9 @@ from django.db import transaction
 from django.db.models import Sum
 
 from nautilus_site.common.services.audit import audit_record
-from trading.domain import portfolio
-from trading.domain.clock import datetime_to_ns, ns_to_ms
-from trading.domain.orders import Fill as DomainFill
-from trading.domain.values import Side, decimal_text, from_units, to_units
-from trading.models import Fill, LedgerEntry, Order
+from trading.domain.values import decimal_text
+from trading.models import BookSnapshot, Fill, Order
+from trading.services.books.rebuild import balances_rebuild, position_rebuild
 from trading.services.exposure import balances_locked, position_locked
 from trading.services.reconcile.context import Run
 from universe.models import Instrument
@@ -47,28 +45,13 @@ def facts_restore(run: Run, instrument: Instrument, venue_order_ids: Iterable[in
             ]
             order.executed_quantity, order.executed_quote = executed, quote
             order.save(update_fields=["executed_quantity", "executed_quote"])
-    folded = _fold(
-        Fill.objects.filter(account=account, instrument=instrument).order_by("trade_id"), instrument
-    )
-    derived = {
-        "quantity": from_units(folded.quantity),
-        "cost": from_units(folded.cost),
-        "realized": from_units(folded.realized),
-        "commission": from_units(folded.fees),
-    }
-    if position.quantity != derived["quantity"]:
-        changed["position"] = [decimal_text(position.quantity), decimal_text(derived["quantity"])]
-        for name, value in derived.items():
-            setattr(position, name, value)
-        position.save(update_fields=list(derived))
-    for asset, balance in balances.items():
-        entries = LedgerEntry.objects.filter(account=account, owner="account", asset=asset)
-        total = entries.aggregate(total=Sum("amount"))["total"] or ZERO
-        if balance.amount != total:
-            changed[f"balance {asset}"] = [decimal_text(balance.amount), decimal_text(total)]
-            balance.amount = total
-            balance.save(update_fields=["amount"])
+    for name, (before, after) in position_rebuild(position).items():
+        changed[f"position {name}"] = [decimal_text(before), decimal_text(after)]
+    for asset, (before, after) in balances_rebuild(account, set(balances)).items():
+        changed[f"balance {asset}"] = [decimal_text(before), decimal_text(after)]
     if changed:
+        # They tell of facts that are not there any more; the next one is taken of what is.
+        BookSnapshot.objects.filter(account=account).exclude(content__baseline=True).delete()
         log.error("books_restored", account=account.name, symbol=instrument.symbol, changed=changed)
         audit_record(
             action="reconcile.books_restored",
@@ -78,28 +61,3 @@ def facts_restore(run: Run, instrument: Instrument, venue_order_ids: Iterable[in
             before={name: values[0] for name, values in changed.items()},
             after={name: values[1] for name, values in changed.items()},
         )
-
-
-def _fold(rows: Iterable[Fill], instrument: Instrument) -> portfolio.Position:
-    domain = instrument.to_domain()
-    return portfolio.fold(
-        (
-            (
-                DomainFill(
-                    trade_id=row.trade_id,
-                    symbol=domain.symbol,
-                    side=Side(row.side),
-                    price=domain.ticks(row.price),
-                    quantity=domain.steps(row.quantity),
-                    quote=to_units(row.quote_quantity),
-                    fee=to_units(row.commission),
-                    fee_asset=row.commission_asset,
-                    maker=row.maker,
-                    time_ms=ns_to_ms(datetime_to_ns(row.traded_at)),
-                ),
-                to_units(row.commission_quote),
-            )
-            for row in rows
-        ),
-        domain,
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from typing import cast
 
 import structlog
 
@@ -12,13 +13,15 @@ from nautilus_site.common.services.leases import Held, lease_acquire, lease_rele
 from nautilus_site.common.services.outbox import publish
 from trading import metrics
 from trading.domain.errors import DomainError, VenueError, VenueUnavailable
-from trading.domain.ports import ExecutionVenue, MarketData
+from trading.domain.ports import ExecutionVenue, FuturesVenue, MarketData
 from trading.domain.sweeps import Sweep
 from trading.domain.values import Level
 from trading.models import Account, Divergence, ReconcileRun, SweepState, TradingState
+from trading.services.books.verify import books_check
 from trading.services.controls.states import kill_raise
 from trading.services.divergences import Report, reconciled, unseen_resolve
 from trading.services.execution.resolve import late_landings_check
+from trading.services.income import income_sweep
 from trading.services.reconcile.balances import sweep_balances
 from trading.services.reconcile.context import Run
 from trading.services.reconcile.deep import sweep_deep
@@ -108,6 +111,8 @@ def _steps(run: Run) -> None:
     if run.account.opened_at is None:
         account_open(run)
         run.account.refresh_from_db()
+    if run.sweep in (Sweep.STARTUP, Sweep.NIGHTLY):
+        books_check(run.account, full=run.sweep is Sweep.NIGHTLY)
     sweep_unknown(run)
     before = run.venue.balances() if run.includes(Sweep.TRADES) else []
     run.open_orders = run.venue.open_orders(None)
@@ -121,6 +126,10 @@ def _steps(run: Run) -> None:
         run.report.late_landings += late_landings_check(
             account_id=run.account.pk, venue=run.venue, everything=run.includes(Sweep.DEEP)
         )
+        if run.is_usdm:
+            run.report.income_booked += income_sweep(
+                run.account, cast("FuturesVenue", run.venue), deep=run.includes(Sweep.DEEP)
+            )
         sweep_balances(run, before)
     if run.includes(Sweep.NIGHTLY):
         unseen_resolve(run.account, run.report)

@@ -1,0 +1,69 @@
+"""`manage.py books`: rebuild the books from their facts and compare, or write a snapshot of them down."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from trading.models import Account
+from trading.services.books.snapshots import snapshot_take
+from trading.services.books.verify import books_verify
+
+
+class Command(BaseCommand):
+    """Verify or snapshot the books.
+
+    manage.py books verify --account paper-spot --full
+    """
+
+    help = (
+        "verify: fold positions and owners from fills, sum balances from the ledger, and compare; exit 1 on any "
+        "difference. snapshot: write the books down with a hash. Example: manage.py books verify --full --json"
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("action", choices=["verify", "snapshot"])
+        parser.add_argument("--account", help="only this account; all opened ones otherwise")
+        parser.add_argument(
+            "--full", action="store_true", help="from the beginning, not from the newest snapshot"
+        )
+        parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        accounts = Account.objects.filter(opened_at__isnull=False).order_by("name")
+        if options["account"]:
+            accounts = accounts.filter(name=options["account"])
+            if not accounts:
+                raise CommandError(f"no opened account is called {options['account']}")
+        if options["action"] == "snapshot":
+            for account in accounts:
+                row = snapshot_take(account)
+                self._say(options, {"account": account.name, "snapshot": row.pk, "digest": row.digest})
+            return
+        differing = 0
+        for account in accounts:
+            found = books_verify(account, full=options["full"])
+            differing += len(found.differences)
+            self._say(options, found.members())
+        if differing:
+            raise CommandError(f"{differing} differences", returncode=1)
+
+    def _say(self, options: dict[str, Any], members: dict[str, Any]) -> None:
+        if options["json"]:
+            self.stdout.write(json.dumps(members, separators=(",", ":")))
+            return
+        if "ok" not in members:
+            self.stdout.write(f"{members['account']}: snapshot {members['snapshot']} {members['digest']}")
+            return
+        verdict = "equal" if members["ok"] else f"{len(members['differences'])} differences"
+        start = f"snapshot {members['snapshot']}" if members["snapshot"] else "the beginning"
+        self.stdout.write(
+            f"{members['account']}: {verdict}; {members['positions']} positions, {members['ledger_entries']} ledger "
+            f"entries since {start}, {members['seconds']} s"
+        )
+        for entry in members["differences"]:
+            self.stdout.write(f"  {entry['what']}: kept {entry['kept']}, rebuilt {entry['rebuilt']}")
+        if members["corrupt_snapshots"]:
+            self.stdout.write(f"  {members['corrupt_snapshots']} snapshots are corrupt and were passed over")

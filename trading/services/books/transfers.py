@@ -1,0 +1,141 @@
+"""Quantities that change owner without a trade: what was there at the opening, and opposite targets that cross."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import structlog
+
+from nautilus_site.common.clock import now
+from trading.domain.ports import PositionReport
+from trading.domain.subaccounts import PEOPLE, Transfer
+from trading.domain.values import Side, exact_product, floor_to_step, from_units, to_units
+from trading.models import Account, Plan, Position, PositionTransfer, SubPosition
+from trading.services.exposure import (
+    balances_locked,
+    bucket_scopes,
+    buckets_locked,
+    buckets_move,
+    positions_locked,
+)
+from trading.services.ledger import Posting, flow_lines, ledger_write
+from universe.models import Instrument
+
+log = structlog.get_logger(__name__)
+UNIT = Decimal("1E-8")
+
+
+def positions_open(account: Account, positions: Sequence[PositionReport]) -> None:
+    """Take over what a futures account held before its books were opened, at the venue's entry price. The people's."""
+    known = {i.symbol: i for i in Instrument.objects.filter(venue=account.venue)}
+    for told in positions:
+        instrument = known.get(told.symbol)
+        if instrument is None or not told.quantity:
+            continue
+        position = positions_locked(account, instrument, {told.position_side})[told.position_side]
+        size = abs(told.quantity)
+        _move(
+            position,
+            instrument,
+            kind=PositionTransfer.Kind.OPENING,
+            side=Side.BUY if told.quantity > 0 else Side.SELL,
+            taker=PEOPLE,
+            giver=None,
+            quantity=to_units(size),
+            price=told.entry_price,
+            plan=None,
+        )
+        _carry(account, instrument, position)
+
+
+def _carry(account: Account, instrument: Instrument, position: Position) -> None:
+    """What was there counts in the caps like what was bought; nothing new fits where it fills them."""
+    scopes = bucket_scopes(account.name, instrument.symbol, None)
+    buckets_locked(scopes)
+    position.carried_notional = position.cost
+    position.carried_by = {PEOPLE: str(position.cost)}
+    position.save(update_fields=["carried_notional", "carried_by"])
+    buckets_move(dict.fromkeys(scopes, position.carried_notional))
+
+
+def positions_cross(
+    position: Position,
+    instrument: Instrument,
+    *,
+    taker: str,
+    giver: str,
+    quantity: int,
+    price: Decimal,
+    plan: Plan | None,
+) -> None:
+    """Let one owner buy from another at a price inside the account. The position is locked by the caller.
+
+    Parameters
+    ----------
+    quantity : base units, whole steps.
+    """
+    balances_locked(position.account, {instrument.base_asset, instrument.quote_asset})
+    row = _move(
+        position,
+        instrument,
+        kind=PositionTransfer.Kind.CROSS,
+        side=Side.BUY,
+        taker=taker,
+        giver=giver,
+        quantity=quantity,
+        price=price,
+        plan=plan,
+    )
+    log.info("crossed", symbol=instrument.symbol, taker=taker, giver=giver, quantity=str(row.quantity))
+
+
+def _move(
+    position: Position,
+    instrument: Instrument,
+    *,
+    kind: str,
+    side: Side,
+    taker: str,
+    giver: str | None,
+    quantity: int,
+    price: Decimal,
+    plan: Plan | None,
+) -> PositionTransfer:
+    from trading.services.execution.booking import (  # booking reads histories, and so transfers
+        book_of,
+        parts_write,
+    )
+
+    quote = to_units(floor_to_step(exact_product(from_units(quantity), price), UNIT))
+    moment = now()
+    row = PositionTransfer.objects.create(
+        position=position,
+        kind=kind,
+        side=side,
+        taker=taker,
+        giver=giver,
+        quantity=from_units(quantity),
+        price=price,
+        quote=from_units(quote),
+        after_trade_id=position.last_trade_id,
+        plan=plan,
+        at=moment,
+    )
+    parts = {part.owner: part for part in SubPosition.objects.filter(position=position)}
+    book = book_of(position, parts.values())
+    flows = book.transfer(
+        Transfer(taker, giver, quantity, quote, position.last_trade_id, side), instrument.to_domain()
+    )
+    position.quantity = from_units(book.position.quantity)
+    position.cost = from_units(book.position.cost)
+    position.realized = from_units(book.position.realized)
+    position.updated_at = moment
+    position.save(update_fields=["quantity", "cost", "realized", "updated_at"])
+    parts_write(position, book, parts)
+    if flows:
+        ledger_write(
+            account=position.account,
+            postings=[Posting(f"cross:{row.pk}", flow_lines(flows), moment, None, instrument)],
+        )
+    return row
