@@ -116,7 +116,8 @@ class Book:
         steps = self._split(owned, instrument)
         quotes = split_amount(fill.quote, steps)
         fees = split_amount(fill.fee, steps)
-        fee_values = split_amount(owned.fee_value, steps)
+        # By the fees, not by the steps: whoever pays none of a fee in base gives none of it up.
+        fee_values = split_amount(owned.fee_value, fees if fill.fee else steps)
         before = self.position
         after = apply_fill(before, fill, instrument, owned.fee_value)
         self.position = as_told(after, after.realized - before.realized, owned.realized)
