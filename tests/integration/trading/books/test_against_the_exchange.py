@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -31,7 +31,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """A market that stands still, half a minute before a funding time."""
-    with running_exchange("BTCUSDT", "BNBUSDT", options=("--start", "2026-06-01T07:59:30")) as address:
+    day = (now() - timedelta(days=5)).strftime("%Y-%m-%d")  # the income is asked for as long as it is kept
+    with running_exchange("BTCUSDT", "BNBUSDT", options=("--start", f"{day}T07:59:30")) as address:
         yield address
 
 
@@ -157,9 +158,9 @@ def test_funding_passes_and_is_booked_once_to_the_last_digit(url: str) -> None:
     desk.market("BUY", "0.3", strategy="a")
     desk.market("SELL", "0.1", strategy="b")
     exchange.advance(60)
-    deadline = time.monotonic() + 60
-    while not income_sweep(desk.account, exchange.venue):
-        assert time.monotonic() < deadline, "no funding was paid"
+    for _ in range(10):
+        if income_sweep(desk.account, exchange.venue):
+            break
         exchange.advance(5)
     assert income_sweep(desk.account, exchange.venue, deep=True) == 0
     paid = [row for row in ledger_of(exchange)["income"] if row.get("kind", row.get("type")) == "FUNDING_FEE"]
