@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from trading.api import controls, orders, portfolio, reconcile, research, status, strategies
+from trading.api import brackets, controls, orders, portfolio, reconcile, research, status, strategies
 
 api_urlpatterns = [
     path("orders", orders.OrderListView.as_view(), name="api-orders"),
     path("orders/<uuid:uid>", orders.OrderDetailView.as_view(), name="api-order"),
     path("orders/<uuid:uid>/explain", orders.OrderExplainView.as_view(), name="api-order-explain"),
+    path("brackets", brackets.BracketListView.as_view(), name="api-brackets"),
+    path("brackets/<int:pk>", brackets.BracketDetailView.as_view(), name="api-bracket"),
+    path("brackets/<int:pk>/move", brackets.BracketMoveView.as_view(), name="api-bracket-move"),
     path("fills", portfolio.FillListView.as_view(), name="api-fills"),
     path("positions", portfolio.PositionListView.as_view(), name="api-positions"),
     path("portfolio", portfolio.PortfolioView.as_view(), name="api-portfolio"),

@@ -18,7 +18,9 @@ from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import User
 from trading.api.filters import OrderFilter, check_parameters
 from trading.api.lists import MembersListView
+from trading.models import Order
 from trading.selectors.accounts import account_get, symbol_get
+from trading.selectors.brackets import bracket_of_order
 from trading.selectors.explain import order_explain
 from trading.selectors.orders import order_get, order_members, order_queryset
 from trading.serializers.orders import (
@@ -28,6 +30,7 @@ from trading.serializers.orders import (
     OrderRequestSerializer,
     OrderSerializer,
 )
+from trading.services.brackets import bracket_cancel
 from trading.services.brackets.requests import ExitsRequest, guarded_order_request
 from trading.services.orders import (
     OrderOutcome,
@@ -202,7 +205,13 @@ class OrderDetailView(APIView):
         until, timeout_s = wait_parameters(request)
         person = person_of(request)
         order = order_get(uid)
-        order_cancel_request(order=order, actor=person, reason=f"asked for by {person.username}")
+        reason = f"asked for by {person.username}"
+        bracket = bracket_of_order(order) if order.origin == Order.Origin.PROTECTION else None
+        if bracket is not None and bracket.ended_at is None:
+            # Cancelled alone it would only be placed again: the whole set goes.
+            bracket_cancel(bracket_id=bracket.pk, actor=person, reason=reason)
+        else:
+            order_cancel_request(order=order, actor=person, reason=reason)
         if until is not None:
             order_wait(order_id=order.pk, until="fill", timeout_s=timeout_s)
         return Response(order_members(order_get(uid)))

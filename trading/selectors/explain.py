@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Min, Q
 
 from trading.models import Decision, Order, Plan, VenueEvent
+from trading.selectors.brackets import bracket_members, bracket_of_order
 from trading.selectors.decisions import decision_members
 from trading.selectors.fills import fill_members, fill_queryset
 from trading.selectors.notation import amount_text, utc_text
@@ -38,6 +39,7 @@ def order_explain(order: Order) -> dict[str, Any]:
         },
         "decision": decision_members(decision) if decision else None,
         "plan": _plan(order),
+        "bracket": bracket_members(bracket) if (bracket := bracket_of_order(order)) else None,
         "rails": order.checks,
         "denial": {"code": order.code, "message": order.message} if order.code else None,
         "approvals": [],

@@ -25,6 +25,7 @@ from trading.models import (
     VenueCallWindow,
 )
 from trading.selectors.books import books_snapshots_intact
+from trading.selectors.brackets import unprotected_by_symbol
 from trading.selectors.controls import global_level, trading_states
 from trading.selectors.marks import marks_read
 from trading.selectors.portfolio import total_worth, worth_by_account
@@ -47,6 +48,7 @@ def trading_gauges() -> Iterable[Metric]:
     yield from _liveness(now)
     yield from _rates(now)
     yield from _grants()
+    yield from _protection()
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
@@ -58,6 +60,15 @@ def _labelled(name: str, text: str, labels: list[str], samples: Samples) -> Gaug
     for values, value in sorted(samples.items()):
         family.add_metric(list(values), value)
     return family
+
+
+def _protection() -> Iterator[Metric]:
+    yield _labelled(
+        "unprotected_position_seconds",
+        "How long a position that should have a stop at the venue has had none.",
+        ["symbol"],
+        unprotected_by_symbol(),
+    )
 
 
 def _money() -> Iterator[Metric]:

@@ -178,6 +178,7 @@ class OrderExplanationSerializer(serializers.Serializer[Any]):
     request = serializers.DictField()
     decision = serializers.DictField(allow_null=True)
     plan = serializers.DictField(allow_null=True)
+    bracket = serializers.DictField(allow_null=True)
     rails = RailVerdictSerializer(many=True)
     denial = serializers.DictField(allow_null=True)
     approvals = serializers.ListField(child=serializers.DictField())

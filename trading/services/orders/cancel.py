@@ -43,7 +43,10 @@ def orders_cancel_request(
     *, account_name: str | None, symbol: str | None, actor: User | str, reason: str
 ) -> int:
     """Ask for the cancel of every open order of an account or symbol. Returns how many were asked for."""
-    orders = Order.objects.filter(ended_at=None)
+    # What protects a position is taken down at its bracket; cancelled here it would only be placed again.
+    orders = Order.objects.filter(ended_at=None).exclude(
+        origin=Order.Origin.PROTECTION, bracket_leg__bracket__ended_at=None
+    )
     if account_name:
         orders = orders.filter(account__name=account_name)
     if symbol:
