@@ -24,6 +24,7 @@ from trading.services.brackets import (
     orphans_sweep,
     strategies_guard,
 )
+from trading.services.bucket_sweep import buckets_sweep, exposures_revalue
 from trading.services.controls import enforcement_step, enforcements_due
 from trading.services.demo import FUTURES_ACCOUNT, demo_futures_settings
 from trading.services.execution.amend import amendments_open
@@ -35,6 +36,7 @@ from trading.services.execution.resolve import order_resolve as resolve
 from trading.services.execution.resolve import orders_in_doubt
 from trading.services.flatten import flatten_step
 from trading.services.income import income_sweep
+from trading.services.invariants import invariants_check
 from trading.services.planning import plan_refresh as refresh
 from trading.services.planning import plans_due
 from trading.services.reconcile import account_reconcile as reconcile
@@ -299,3 +301,11 @@ def research_part(part_id: int) -> None:
 def research_tick() -> None:
     """Every ten seconds: take up jobs whose messages were lost."""
     jobs.jobs_hint()
+
+
+@shared_task
+def books_tick() -> None:
+    """Every ten seconds: do the caps and the rows still say what they must say?"""
+    buckets_sweep()
+    exposures_revalue()
+    invariants_check()

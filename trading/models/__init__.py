@@ -14,7 +14,7 @@ from trading.models.commands import OrderCommand
 from trading.models.controls import Flatten, KillEnforcement, RiskLimit, SymbolAllowance, TradingState
 from trading.models.decisions import Decision, Plan, PlanShare
 from trading.models.equity import EquityAnchor, EquitySnapshot
-from trading.models.exposure import ExposureBucket
+from trading.models.exposure import ExposureBucket, ExposureEscrow
 from trading.models.fills import Fill, LedgerEntry
 from trading.models.heartbeats import ProcessHeartbeat, ServingHeartbeat
 from trading.models.orders import Order, OrderEvent, OrderList
@@ -42,6 +42,7 @@ __all__ = [
     "EquityAnchor",
     "EquitySnapshot",
     "ExposureBucket",
+    "ExposureEscrow",
     "Fill",
     "Flatten",
     "IncomeCursor",

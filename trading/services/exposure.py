@@ -39,9 +39,14 @@ WITH held AS (
     SELECT * FROM unnest(%(scopes)s::text[], %(deltas)s::numeric[]) AS change (scope, delta)
 )
 UPDATE trading_exposurebucket AS bucket
-   SET used = greatest(bucket.used + change.delta, 0),
-       overrun = greatest(greatest(bucket.used + change.delta, 0) - bucket.cap, 0)
+   SET used = after.used, cap = after.cap, overrun = greatest(after.used - after.cap, 0),
+       cap_target = CASE WHEN after.cap > bucket.cap_target THEN bucket.cap_target END
   FROM held JOIN change ON change.scope = held.scope
+  JOIN trading_exposurebucket AS old ON old.scope = held.scope
+ CROSS JOIN LATERAL (SELECT greatest(old.used + change.delta, 0) AS used) AS now
+ CROSS JOIN LATERAL (
+    SELECT now.used, CASE WHEN old.cap_target IS NULL THEN old.cap
+                          ELSE greatest(old.cap_target, least(old.cap, now.used)) END AS cap) AS after
  WHERE bucket.scope = held.scope
 """
 
@@ -80,11 +85,16 @@ def balances_locked(account: Account, assets: set[str]) -> dict[str, Balance]:
 
 
 def bucket_scopes(account: str, symbol: str, strategy: str | None) -> list[str]:
-    """The buckets an order counts in, narrow to wide; the hottest row last."""
+    """The buckets an order counts in, narrow to wide; last the account's own part of the cap over everything."""
     scopes = [f"symbol:{account}:{symbol}"]
     if strategy:
         scopes.append(f"strategy:{strategy}")
-    return [*scopes, f"account:{account}", GLOBAL]
+    return [*scopes, f"account:{account}", part_of_global(account)]
+
+
+def part_of_global(account: str) -> str:
+    """The bucket that holds an account's part of the global cap."""
+    return f"{GLOBAL}:{account}"
 
 
 _LIMIT_OF = {"symbol": "exposure_symbol", "strategy": "exposure_strategy", "account": "exposure_account"}
@@ -104,7 +114,9 @@ def buckets_locked(scopes: list[str]) -> dict[str, ExposureBucket]:
 
 def _cap_for(scope: str) -> Decimal:
     kind, _, rest = scope.partition(":")
-    name = _LIMIT_OF.get(kind, "exposure_global")
+    if kind == GLOBAL:
+        return Decimal(0)  # the escrow grants it what it needs
+    name = _LIMIT_OF[kind]
     limit_scope = f"symbol:{rest.rpartition(':')[2]}" if kind == "symbol" else scope
     values: list[Decimal] = list(
         RiskLimit.objects.filter(name=name, scope__in={GLOBAL, limit_scope}).values_list("value", flat=True)

@@ -210,9 +210,9 @@ def risk_context(
         used_symbol=_used(books, symbol_bucket),
         used_strategy=_used(books, f"strategy:{name}") if name else 0,
         used_account=_used(books, f"account:{account.name}"),
-        used_global=_used(books, "global"),
-        net_account=NetExposure(),
-        net_global=NetExposure(),
+        used_global=_units(facts.used_global),
+        net_account=_net(facts.net_account),
+        net_global=_net(facts.net_global),
         orders_last_minute=facts.last_minute,
         oldest_order_age_ns=_age(facts.oldest_at, moment) or 0,
         orders_last_minute_strategy=facts.last_minute_strategy,
@@ -366,6 +366,14 @@ def _last_loss(facts: Facts, strategy: str | None, moment: datetime) -> int | No
         if row[0] == f"strategy:{strategy}" and row[5] is not None:
             return _ns_of(moment.timestamp() - float(row[5]))
     return None
+
+
+def _net(sums: list[Decimal]) -> NetExposure:
+    return NetExposure(*(_units(amount) for amount in sums))
+
+
+def _units(amount: Decimal) -> int:
+    return times_of(amount, _UNIT)[0]
 
 
 def _parent(facts: Facts) -> ParentOrder | None:

@@ -53,6 +53,15 @@ WITH recent AS MATERIALIZED (
      WHERE account_id = %(account)s AND instrument_id = %(instrument)s AND status = 'REJECTED'
        AND created_at > %(refused_since)s AND side = %(side)s AND type = %(type)s
        AND quantity = %(quantity)s AND price IS NOT DISTINCT FROM %(price)s
+), working AS (
+    SELECT account_id, coalesce(sum(amount) FILTER (WHERE side = 'BUY'), 0) AS buy,
+           coalesce(sum(amount) FILTER (WHERE side = 'SELL'), 0) AS sell
+      FROM (SELECT account_id, side, (quantity - executed_quantity) * price AS amount FROM trading_order
+             WHERE status IN (<open>) AND price IS NOT NULL AND NOT reduce_only) AS o
+     GROUP BY account_id
+), carried AS (
+    SELECT account_id, sum(sign(quantity) * carried_notional) AS amount
+      FROM trading_position WHERE quantity <> 0 GROUP BY account_id
 )
 SELECT minute.orders AS last_minute, minute.oldest_at, minute.strategy_orders AS last_minute_strategy,
        minute.strategy_oldest_at, minute.executions, minute.near_at,
@@ -92,6 +101,12 @@ SELECT minute.orders AS last_minute, minute.oldest_at, minute.strategy_orders AS
          WHERE account_id = %(account)s AND instrument_id = %(instrument)s AND side = %(side)s
            AND used_by_id IS NULL AND expires_at > %(now)s
          ORDER BY max_notional DESC LIMIT 1) AS grant,
+       (SELECT coalesce(sum(used), 0) FROM trading_exposurebucket WHERE scope LIKE 'global:%%') AS used_global,
+       array[coalesce((SELECT amount FROM carried WHERE account_id = %(account)s), 0),
+             coalesce((SELECT buy FROM working WHERE account_id = %(account)s), 0),
+             coalesce((SELECT sell FROM working WHERE account_id = %(account)s), 0)] AS net_account,
+       array[coalesce((SELECT sum(amount) FROM carried), 0), coalesce((SELECT sum(buy) FROM working), 0),
+             coalesce((SELECT sum(sell) FROM working), 0)] AS net_global,
        (SELECT digest FROM trading_servingheartbeat
          WHERE strategy_id = %(strategy)s ORDER BY beat_at DESC LIMIT 1) AS loaded_digest
   FROM minute, open, refused
@@ -133,6 +148,9 @@ class Facts:
     weight_at: datetime | None
     weight_limit: int | None
     grant: list[str] | None
+    used_global: Decimal
+    net_account: list[Decimal]
+    net_global: list[Decimal]
     loaded_digest: str | None
 
 

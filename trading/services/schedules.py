@@ -12,6 +12,7 @@ SCHEDULES = (
     ("control tick", "trading.tasks.control_tick", "control", 1, 2),
     ("equity tick", "trading.tasks.equity_tick", "governance", 2, 4),
     ("research tick", "trading.tasks.research_tick", "training", 10, 15),
+    ("books tick", "trading.tasks.books_tick", "control", 10, 10),
     ("housekeeping", "trading.tasks.housekeeping", "universe", 3600, 600),
     ("instruments sync", "universe.tasks.instruments_sync_task", "universe", 300, 120),
     ("bars prune", "universe.tasks.bars_prune_task", "universe", 3600, 600),

@@ -9,8 +9,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Value
-from django.db.models.functions import Greatest
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
@@ -18,8 +16,9 @@ from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
-from trading.domain.values import decimal_text
+from trading.domain.values import Level, decimal_text
 from trading.models import ExposureBucket, RiskLimit
+from trading.services.escrow import escrow_cap_set
 from trading.services.scopes import GLOBAL, parse_scope
 
 
@@ -59,9 +58,7 @@ LIMITS: dict[str, LimitKind] = {
             "exposure_account", "USDT", "lower", Decimal(40000), "gross exposure of one account", "account:"
         ),
         LimitKind("exposure_global", "USDT", "lower", Decimal(40000), "gross exposure of everything", GLOBAL),
-        LimitKind(
-            "exposure_net_account", "USDT", "lower", Decimal(40000), "long less short of one account", "net:"
-        ),
+        LimitKind("exposure_net_account", "USDT", "lower", Decimal(40000), "long less short of one account"),
         LimitKind("exposure_net_global", "USDT", "lower", Decimal(40000), "long less short of everything"),
         LimitKind(
             "soft_notional", "USDT", "lower", Decimal(5000), "largest order without a second person's grant"
@@ -310,18 +307,40 @@ def _limit_set(kind: LimitKind, scope: str, value: Decimal, *, actor: User | str
 
 
 def _caps_follow(kind: LimitKind) -> None:
-    """Set the caps of every bucket this limit governs; use above a lowered cap is kept as overrun."""
+    """Set the caps of every bucket this limit governs. One lowered below its use waits as the target of the cap."""
     if kind.bucket is None:
         return
     default = RiskLimit.objects.get(name=kind.name, scope=GLOBAL).value
+    if kind.bucket == GLOBAL:
+        if escrow_cap_set(default):
+            _only_reduce(GLOBAL, kind.name)
+        return
     own = {row.scope: row.value for row in RiskLimit.objects.filter(name=kind.name).exclude(scope=GLOBAL)}
     for bucket in (
         ExposureBucket.objects.select_for_update().filter(scope__startswith=kind.bucket).order_by("scope")
     ):
         cap = min(default, own.get(_limit_scope(bucket.scope), default))
-        ExposureBucket.objects.filter(pk=bucket.pk).update(
-            cap=cap, overrun=Greatest(F("used") - cap, Value(Decimal(0)))
+        if bucket.used <= cap:
+            bucket.cap, bucket.cap_target = cap, None
+        else:
+            bucket.cap, bucket.cap_target = max(cap, min(bucket.cap, bucket.used)), cap
+            _only_reduce(_limit_scope(bucket.scope), kind.name)
+        bucket.overrun = max(bucket.used - bucket.cap, Decimal(0))
+        bucket.save(update_fields=["cap", "cap_target", "overrun"])
+
+
+def _only_reduce(scope: str, limit: str) -> None:
+    """More is in use than the limit now allows: the scope only reduces until people let it go on."""
+    from trading.services.controls.states import kill_raise  # levels are locked before buckets, so afterwards
+
+    transaction.on_commit(
+        lambda: kill_raise(
+            scope=scope,
+            level=Level.REDUCING,
+            reason=f"{limit} was lowered below what is in use",
+            actor="limits",
         )
+    )
 
 
 def _limit_scope(bucket_scope: str) -> str:

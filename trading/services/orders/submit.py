@@ -31,6 +31,7 @@ from trading.domain.risk import (
     needs_grant,
     order_reserve,
 )
+from trading.domain.risk.answers import AMOUNT
 from trading.domain.risk.reasons import DenyReason
 from trading.domain.router import Routed, route
 from trading.domain.values import Instrument as DomainInstrument
@@ -39,6 +40,7 @@ from trading.domain.values import OrderService, PositionSide, Side, decimal_text
 from trading.models import Account, Balance, Decision, ExposureBucket, Order, Plan, Position, Strategy
 from trading.services.controls.limits import limits_in_force
 from trading.services.controls.overrides import override_use
+from trading.services.escrow import escrow_ensure
 from trading.services.execution.holds import Changes, balance_hold, order_only_reduces
 from trading.services.exposure import (
     balances_locked,
@@ -170,6 +172,8 @@ def _reserve(submission: Submission) -> Verdict:
     metrics.RISK_CHECK.observe(time.perf_counter() - started)
     checks = check_members(judged.results, judged.versions)
     denial = judged.denial
+    if denial is None:
+        denial = _global_room(submission, judged)
     if denial is None and judged.routed is not None:
         denial = child_take(submission.plan, judged.routed.order.quantity)
     if denial is not None or judged.routed is None:
@@ -186,10 +190,29 @@ def _reserve(submission: Submission) -> Verdict:
     return Verdict(order, None, checks)
 
 
+def _global_room(submission: Submission, judged: Judged) -> RailResult | None:
+    """Have room for the order in the account's part of the global cap, or say that none is left anywhere.
+
+    The rail has read the sum of all parts without a lock; here it is made good under one.
+    """
+    reserve = order_reserve(judged.order, judged.context)
+    if not reserve or escrow_ensure(submission.account.name, from_units(reserve)):
+        return None
+    cap = judged.context.limits.exposure_global
+    detail = "no room is left under the cap over everything"
+    after = judged.context.used_global + reserve
+    unit = submission.instrument.quote_asset
+    return RailResult(
+        "exposure_global", False, DenyReason.EXPOSURE_GLOBAL, after, cap, unit, detail, None, AMOUNT
+    )
+
+
 def deny(submission: Submission, judged: Judged, market: Market, denial: RailResult) -> Verdict:
     """Write down an order that a rail stopped, with every verdict."""
     checks = check_members(judged.results, judged.versions)
     if denial not in judged.results:
+        # Found out under a lock, after the rails: it stands in the place of that rail's first verdict.
+        checks = [c for c in checks if c["rail"] != denial.rail or not c["passed"]]
         checks += check_members((denial,), judged.versions)
     metrics.ORDERS_DENIED.labels(rail=denial.rail).inc()
     if denial.code is DenyReason.BREAKER_OPEN:

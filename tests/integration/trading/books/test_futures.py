@@ -127,14 +127,14 @@ def test_an_order_the_venue_only_lets_reduce_holds_nothing(
 
 def test_a_short_is_carried_in_the_caps_until_it_is_bought_back(futures: Futures) -> None:
     futures.fill("SELL", "0.1", "60000")
-    assert ExposureBucket.objects.get(scope="global").used == 6000
+    assert ExposureBucket.objects.get(scope="global:paper-usdm").used == 6000
     futures.fill("BUY", "0.3", "60000")
     assert futures.position().quantity == dec("0.2")
     carried = futures.position().carried_notional
     assert carried > 0
-    assert ExposureBucket.objects.get(scope="global").used == carried
+    assert ExposureBucket.objects.get(scope="global:paper-usdm").used == carried
     futures.fill("SELL", "0.2", "60000")
-    assert ExposureBucket.objects.get(scope="global").used == 0
+    assert ExposureBucket.objects.get(scope="global:paper-usdm").used == 0
 
 
 # -- conditional, amended and closing orders --------------------------------------------------
@@ -197,7 +197,7 @@ def test_a_lowered_quantity_frees_its_part_and_is_never_raised_again(futures: Fu
     assert (row.quantity, row.open_quantity) == (dec("0.04"), dec("0.04"))
     assert futures.position().open_buy == dec("0.04")
     assert row.reserved_amount == dec("2402.4")  # 40 % of 6006
-    assert ExposureBucket.objects.get(scope="global").used == 2400
+    assert ExposureBucket.objects.get(scope="global:paper-usdm").used == 2400
     filled = futures.settle(row, "FILLED", futures.trade(row, "0.04", "60000"))
     assert filled.status == "FILLED"
     assert (futures.position().open_buy, futures.account.balances.get(asset="USDT").reserved) == (0, 0)

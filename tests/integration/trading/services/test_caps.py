@@ -51,7 +51,7 @@ class Watcher:
         ("exposure_symbol", "symbol:desk:BTCUSDT", ["BTCUSDT"], False),
         ("exposure_strategy", "strategy:trend", ["BTCUSDT", "ETHUSDT"], True),
         ("exposure_account", "account:desk", ["BTCUSDT", "ETHUSDT"], False),
-        ("exposure_global", "global", ["BTCUSDT", "ETHUSDT"], False),
+        ("exposure_global", "global:desk", ["BTCUSDT", "ETHUSDT"], False),
     ],
 )
 def test_sixteen_orders_at_once_never_pass_a_cap_and_fill_it_exactly(
@@ -90,7 +90,7 @@ def test_the_same_intent_asked_for_at_once_is_one_order(shared_desk: Desk) -> No
     assert len({order.pk for order in results}) == 1
     assert Order.objects.count() == 1
     assert shared_desk.position().open_buy == Decimal("0.01")
-    assert ExposureBucket.objects.get(scope="global").used == SIZE
+    assert ExposureBucket.objects.get(scope="global:desk").used == SIZE
 
 
 def test_one_balance_is_not_promised_to_two_orders_on_two_symbols(shared_desk: Desk) -> None:

@@ -66,7 +66,7 @@ def test_a_cancel_that_a_fill_overtook_is_void(desk: Desk) -> None:
     assert desk.held_amounts().keys() == {
         "bucket symbol:desk:BTCUSDT",
         "bucket account:desk",
-        "bucket global",
+        "bucket global:desk",
     }
 
 

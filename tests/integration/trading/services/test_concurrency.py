@@ -129,7 +129,7 @@ def sums_of_the_books(desk: Desk) -> None:
         assert bucket.used == position.carried_notional + sum((o.reserved_notional for o in own), Decimal(0))
     total = sum((p.carried_notional for p in Position.objects.all()), Decimal(0))
     total += sum((o.reserved_notional for o in live), Decimal(0))
-    assert ExposureBucket.objects.get(scope="global").used == total
+    assert ExposureBucket.objects.get(scope="global:desk").used == total
     for balance in desk.account.balances.all():
         promised = sum((o.reserved_amount for o in live if o.reserved_asset == balance.asset), Decimal(0))
         assert balance.reserved == promised, balance.asset

@@ -55,17 +55,19 @@ def test_rows_made_on_first_use_by_many_at_once_are_made_once_and_nobody_waits_f
     assert results == [ROUNDS] * WORKERS
     assert Position.objects.filter(account=desk.account, instrument=desk.instruments["BNBUSDT"]).count() == 1
     assert Balance.objects.filter(account=desk.account, asset__in=assets).count() == len(assets)
-    assert ExposureBucket.objects.get(scope="global").used == 0
+    assert ExposureBucket.objects.get(scope="global:desk").used == 0
 
 
 def test_a_release_below_nothing_stops_at_nothing_and_a_fill_above_the_cap_is_kept_as_overrun(
     desk: Desk,
 ) -> None:
     scopes = bucket_scopes("desk", "BTCUSDT", None)
-    cap = buckets_locked(scopes)["global"].cap
-    buckets_move({"global": cap + 7, "account:desk": Decimal(-5), "symbol:desk:BTCUSDT": Decimal("0.25")})
+    cap = buckets_locked(scopes)["global:desk"].cap
+    buckets_move(
+        {"global:desk": cap + 7, "account:desk": Decimal(-5), "symbol:desk:BTCUSDT": Decimal("0.25")}
+    )
     after = {row.scope: (row.used, row.overrun) for row in ExposureBucket.objects.all()}
-    assert after["global"] == (cap + 7, Decimal(7))
+    assert after["global:desk"] == (cap + 7, Decimal(7))
     assert after["account:desk"] == (Decimal(0), Decimal(0))
     assert after["symbol:desk:BTCUSDT"] == (Decimal("0.25"), Decimal(0))
 

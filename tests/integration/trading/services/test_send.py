@@ -26,7 +26,7 @@ def test_an_order_that_fills_at_once_is_booked_from_the_answer(desk: Desk) -> No
     assert Fill.objects.get().source == "response"
     assert desk.position().open_buy == 0
     assert desk.balance("USDT").reserved == 0
-    assert ExposureBucket.objects.get(scope="global").used == Decimal("600.10")
+    assert ExposureBucket.objects.get(scope="global:desk").used == Decimal("600.10")
 
 
 def test_an_order_that_rests_keeps_everything_it_holds(desk: Desk) -> None:
@@ -35,7 +35,7 @@ def test_an_order_that_rests_keeps_everything_it_holds(desk: Desk) -> None:
     assert desk.held_amounts() == {
         "bucket symbol:desk:BTCUSDT": Decimal(590),
         "bucket account:desk": Decimal(590),
-        "bucket global": Decimal(590),
+        "bucket global:desk": Decimal(590),
         "reserved USDT": Decimal(590),
         "open_buy BTCUSDT": Decimal("0.01"),
     }

@@ -70,11 +70,11 @@ def test_what_is_left_of_an_ioc_order_is_given_back_when_it_expires(desk: Desk) 
     settled = settle(order, "EXPIRED", trade_of(order, 1, "0.004", "60010"))
     assert (settled.status, settled.executed_quantity) == ("EXPIRED", Decimal("0.004"))
     carried = (settled.price * Decimal("0.01") * Decimal("0.4")).quantize(Decimal("1E-8"))
-    assert ExposureBucket.objects.get(scope="global").used == carried
+    assert ExposureBucket.objects.get(scope="global:desk").used == carried
     assert set(desk.held_amounts()) == {
         "bucket symbol:desk:BTCUSDT",
         "bucket account:desk",
-        "bucket global",
+        "bucket global:desk",
     }
 
 
@@ -227,7 +227,7 @@ def test_an_order_proven_absent_that_landed_is_booked_and_takes_nothing_from_ano
     assert desk.position().quantity == Decimal("0.01")
     assert desk.position().open_buy == waiting.quantity
     assert desk.balance("USDT").reserved == held["reserved USDT"]
-    assert desk.held_amounts()["bucket global"] == held["bucket global"] + Decimal("600.10")
+    assert desk.held_amounts()["bucket global:desk"] == held["bucket global:desk"] + Decimal("600.10")
 
 
 def test_a_trade_of_an_order_that_was_over_is_booked_and_takes_nothing_from_another(desk: Desk) -> None:
@@ -255,7 +255,7 @@ def test_a_late_landing_that_rests_holds_its_reservation_again(desk: Desk) -> No
     order = absent(desk)
     assert desk.held_amounts() == {}
     assert settle(order, "NEW").status == "NEW"
-    assert desk.held_amounts()["bucket global"] == Decimal("600.10")
+    assert desk.held_amounts()["bucket global:desk"] == Decimal("600.10")
     assert desk.held_amounts()["open_buy BTCUSDT"] == Decimal("0.01")
     settle(order, "CANCELED")
     assert desk.held_amounts() == {}
@@ -265,7 +265,7 @@ def test_a_late_landing_beyond_a_cap_lets_the_account_only_reduce(
     desk: Desk, django_capture_on_commit_callbacks: Callable[..., object]
 ) -> None:
     order = absent(desk)
-    ExposureBucket.objects.filter(scope="global").update(cap=100)
+    ExposureBucket.objects.filter(scope="global:desk").update(cap=100)
     with django_capture_on_commit_callbacks(execute=True):
         settle(order, "NEW")
     from trading.models import TradingState
