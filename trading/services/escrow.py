@@ -45,13 +45,14 @@ def escrow_ensure(account: str, amount: Decimal) -> bool:
         needed = amount + (used - cap)
     if escrow.cap - escrow.granted < needed:
         escrow.granted -= _reclaim(scope)
+        _lower(escrow)
     free = escrow.cap - escrow.granted
     if free < needed:
-        escrow.save(update_fields=["granted"])
+        escrow.save(update_fields=["granted", "cap", "cap_target"])
         return False
     given = max(needed, min(free, escrow.cap / _SHARE))
     escrow.granted += given
-    escrow.save(update_fields=["granted"])
+    escrow.save(update_fields=["granted", "cap", "cap_target"])
     part = ExposureBucket.objects.get(pk=scope)
     part.cap += given
     part.overrun = max(part.used - part.cap, Decimal(0))

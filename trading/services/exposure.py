@@ -39,16 +39,19 @@ WITH held AS (
     SELECT * FROM unnest(%(scopes)s::text[], %(deltas)s::numeric[]) AS change (scope, delta)
 )
 UPDATE trading_exposurebucket AS bucket
-   SET used = after.used, cap = after.cap, overrun = greatest(after.used - after.cap, 0),
-       cap_target = CASE WHEN after.cap > bucket.cap_target THEN bucket.cap_target END
+   SET used = greatest(bucket.used + change.delta, 0),
+       cap = <cap>,
+       overrun = greatest(greatest(bucket.used + change.delta, 0) - <cap>, 0),
+       cap_target = CASE WHEN <cap> > bucket.cap_target THEN bucket.cap_target END
   FROM held JOIN change ON change.scope = held.scope
-  JOIN trading_exposurebucket AS old ON old.scope = held.scope
- CROSS JOIN LATERAL (SELECT greatest(old.used + change.delta, 0) AS used) AS now
- CROSS JOIN LATERAL (
-    SELECT now.used, CASE WHEN old.cap_target IS NULL THEN old.cap
-                          ELSE greatest(old.cap_target, least(old.cap, now.used)) END AS cap) AS after
  WHERE bucket.scope = held.scope
-"""
+""".replace(
+    # A cap that was lowered below its use follows the use down. Only the row that is updated may be asked: another
+    # reading of it in the same statement would be from before the wait for its lock.
+    "<cap>",
+    "CASE WHEN bucket.cap_target IS NULL THEN bucket.cap ELSE "
+    "greatest(bucket.cap_target, least(bucket.cap, greatest(bucket.used + change.delta, 0))) END",
+)
 
 
 def position_locked(account: Account, instrument: Instrument, side: str = PositionSide.BOTH) -> Position:

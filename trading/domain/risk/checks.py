@@ -340,8 +340,17 @@ def order_reserve(order: OrderCheck, context: RiskContext) -> int:
     ------
     ValueError : the position was never loaded.
     """
+    # Every cap asks for the same number of the same two records: it is worked out once.
+    known_order, known_context, known = _reserved[0]
+    if known_order is order and known_context is context:
+        return known
     if context.position is None:
         raise ValueError("the position was never loaded")
     quantity = order_quantity(order, context)
     increase = exposure_increase(context.position, context.open_buy, context.open_sell, order.side, quantity)
-    return reserved_notional(order.notional, increase, quantity)
+    reserve = reserved_notional(order.notional, increase, quantity)
+    _reserved[0] = (order, context, reserve)  # one assignment: another thread sees the old or the new, whole
+    return reserve
+
+
+_reserved: list[tuple[OrderCheck | None, RiskContext | None, int]] = [(None, None, 0)]

@@ -20,6 +20,16 @@ def venue_filter(order: OrderCheck, context: RiskContext) -> RailResult:
     if order.ticks is None:
         detail = "an order without a price cannot be checked against the venue's filters"
         return denied("venue_filter", DenyReason.VENUE_FILTER, None, None, "filter", detail)
+    doubled = (context.best_bid or 0) + (context.best_ask or 0)
+    if (
+        context.best_bid
+        and context.best_ask
+        and not order.type.is_conditional
+        and context.instrument.is_plainly_inside(
+            order.side, order.ticks, order.steps, order.notional, doubled, context.open_orders
+        )
+    ):
+        return allowed("venue_filter", None, None, "filter")
     reference = None
     # A trigger without a limit has no price for the percent-price band to judge.
     banded = context.instrument.percent_price is not None and (

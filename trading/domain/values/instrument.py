@@ -12,6 +12,8 @@ from trading.domain.values.numbers import UNITS, decimal_of, multiple_of, times_
 
 _ZERO = Decimal(0)
 _UNIT = Decimal("1E-8")
+_MILLIONTH = Decimal("1E-6")
+_NO_BOUND = 2**200
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Instrument:
     order_types: frozenset[str]
     _step_units: int | None = field(init=False, repr=False, compare=False)
     _value: tuple[int, int] = field(init=False, repr=False, compare=False)
+    _inside: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.tick_size <= 0 or self.step_size <= 0:
@@ -57,6 +60,7 @@ class Instrument:
         tick_top, tick_bottom = self.tick_size.as_integer_ratio()
         step_top, step_bottom = self.step_size.as_integer_ratio()
         object.__setattr__(self, "_value", (tick_top * step_top * UNITS, tick_bottom * step_bottom))
+        object.__setattr__(self, "_inside", self._bounds())
 
     @classmethod
     def from_exchange_info(cls, symbol_entry: Mapping[str, Any], market: Market) -> Instrument:
@@ -140,6 +144,55 @@ class Instrument:
         if self._step_units is None:
             raise ValueError(f"{self.symbol}: step {self.step_size} is finer than one unit")
         return self._step_units
+
+    def _bounds(self) -> tuple[int, ...]:
+        """Whole numbers a plain order is certainly inside of: ticks, steps, value, and price in parts of a million."""
+
+        def low(bound: Decimal, unit: Decimal) -> int:
+            count, exact = times_of(bound, unit)
+            return count if exact else count + 1
+
+        def high(bound: Decimal, unit: Decimal) -> int:
+            return times_of(bound, unit)[0] if bound else _NO_BOUND
+
+        tops = [top for top in (self.max_quantity, self.market_max_quantity) if top]
+        highest = min(tops, default=_ZERO)
+        bid_up, bid_down, ask_up, ask_down = self.percent_price or (_ZERO, _ZERO, _ZERO, _ZERO)
+        return (
+            max(1, low(self.min_price, self.tick_size)),
+            high(self.max_price, self.tick_size),
+            max(1, low(max(self.min_quantity, self.market_min_quantity), self.step_size)),
+            high(highest, self.step_size),
+            low(self.min_notional, _UNIT) + 1,
+            high(self.max_notional, _UNIT),
+            high(bid_up, _MILLIONTH),
+            low(bid_down, _MILLIONTH),
+            high(ask_up, _MILLIONTH),
+            low(ask_down, _MILLIONTH),
+        )
+
+    def is_plainly_inside(
+        self, side: Side, ticks: int, steps: int, value: int, doubled_middle: int, open_orders: int
+    ) -> bool:
+        """Tell, in whole numbers, whether no filter can refuse an order; False means only "look closer".
+
+        Parameters
+        ----------
+        value : notional in quote units, rounded up.  doubled_middle : bid plus ask, ticks.
+        """
+        min_ticks, max_ticks, min_steps, max_steps, low, high, bid_up, bid_down, ask_up, ask_down = (
+            self._inside
+        )
+        if self.market_step_size != 0 or (self.max_open_orders and open_orders + 1 > self.max_open_orders):
+            return False
+        up, down = (bid_up, bid_down) if side is Side.BUY else (ask_up, ask_down)
+        parts = 2_000_000 * ticks
+        return (
+            min_ticks <= ticks <= max_ticks
+            and min_steps <= steps <= max_steps
+            and low <= value <= high
+            and down * doubled_middle <= parts <= up * doubled_middle
+        )
 
     def ticks(self, price: Decimal) -> int:
         """Return a price in ticks.
