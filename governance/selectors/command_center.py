@@ -104,8 +104,7 @@ def limit_row(limit: dict[str, Any]) -> dict[str, Any]:
     """A limit with the share of it that is used and what is left."""
     used, value = limit["used"], Decimal(limit["value"])
     share = float(Decimal(used) / value) if used is not None and value > 0 else None
-    headroom = format(value - Decimal(used), "f") if used is not None else None
-    return {"id": f"{limit['name']}|{limit['scope']}", **limit, "share": share, "headroom": headroom}
+    return {"id": f"{limit['name']}|{limit['scope']}", **limit, "share": share}
 
 
 def strategy_rows(strategy: dict[str, Any]) -> list[dict[str, Any]]:

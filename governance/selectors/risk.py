@@ -8,7 +8,7 @@ from governance.selectors.command_center import breaker_row, limit_row
 from governance.selectors.shell import shell_state
 from trading.selectors.breakers import breaker_members, breaker_queryset
 from trading.selectors.controls import enforcement_list
-from trading.selectors.denials import denials_by_code
+from trading.selectors.denials import denials_by_code, rail_rows
 from trading.selectors.limits import limit_list
 
 DENIALS_HOURS = 24
@@ -17,9 +17,11 @@ DENIALS_HOURS = 24
 def risk_state() -> dict[str, Any]:
     """The state of the risk page; denials are those of the last 24 hours."""
     state = shell_state()
+    limits = limit_list()
     return {
         **state,
-        "limits": [limit_row(row) for row in limit_list()],
+        "limits": [limit_row(row) for row in limits],
+        "rails": rail_rows(limits, hours=DENIALS_HOURS),
         "breakers": [
             breaker_row(breaker_members(row)) for row in breaker_queryset().order_by("name", "scope")
         ],

@@ -189,6 +189,26 @@ STATES = Table(
     "Halt sets one; it stays until two people lower it.",
     tall=False,
 )
+RAILS = Table(
+    "rails",
+    "Rails in the order they are asked",
+    (
+        Column("rail", "Rail", "mono"),
+        Column("check", "Check"),
+        Column("code", "Denies with", "mono"),
+        Column("limit", "Limit"),
+        Column("scope", "Tightest scope"),
+        Column("used", "Now", "decimal"),
+        Column("value", "Limit value", "decimal"),
+        Column("headroom", "Headroom", "decimal"),
+        Column("unit", "Unit"),
+        Column("denials", "Denials 24 h", "count"),
+        Column("last_at", "Last", "time"),
+    ),
+    "/api/v1/limits",
+    "No rail is declared.",
+    "Every order passes every rail; the first that denies is the answer.",
+)
 DENIALS = Table(
     "denials",
     "Denials by code, last 24 hours",

@@ -20,6 +20,7 @@ class Risk(Page):
     tables = (
         catalogue.STATES,
         catalogue.LIMITS,
+        catalogue.RAILS,
         catalogue.BREAKERS,
         catalogue.DENIALS,
         catalogue.ENFORCEMENTS,

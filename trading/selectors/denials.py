@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import Count, Max
 
 from nautilus_site.common.clock import now
 from trading.domain.orders import OrderStatus
-from trading.domain.risk import DenyReason
+from trading.domain.risk import RAILS, SEND_RAILS, DenyReason
 from trading.models import Order
 from trading.selectors.notation import utc_text
 
@@ -75,3 +76,42 @@ def denials_by_code(*, hours: int = 24) -> list[dict[str, Any]]:
         .order_by("-count", "code")
     )
     return [{"code": row["code"], "count": row["count"], "last_at": utc_text(row["last_at"])} for row in rows]
+
+
+def rail_rows(limits: list[dict[str, Any]], *, hours: int = 24) -> list[dict[str, Any]]:
+    """Every rail in its order: what it compares, how much of that is used, and how often its code denied.
+
+    Of several scopes of a limit the one with the least headroom is shown. Rails with one code share its count.
+    """
+    counts = {row["code"]: row for row in denials_by_code(hours=hours)}
+    tightest: dict[str, dict[str, Any]] = {}
+    for row in limits:
+        known = tightest.get(row["name"])
+        if known is None or (_left(row) is not None and (_left(known) is None or _left(row) < _left(known))):
+            tightest[row["name"]] = row
+    rows = []
+    for place, rail in enumerate((*RAILS, *SEND_RAILS), 1):
+        limit = tightest.get(rail.limit, {})
+        denied = counts.get(str(rail.code), {})
+        rows.append(
+            {
+                "id": rail.name,
+                "place": place,
+                "rail": rail.name,
+                "check": rail.number,
+                "code": str(rail.code),
+                "limit": limit.get("name"),
+                "scope": limit.get("scope"),
+                "value": limit.get("value"),
+                "used": limit.get("used"),
+                "headroom": limit.get("headroom"),
+                "unit": limit.get("unit"),
+                "denials": denied.get("count", 0),
+                "last_at": denied.get("last_at"),
+            }
+        )
+    return rows
+
+
+def _left(row: dict[str, Any]) -> Any:
+    return None if row.get("headroom") is None else Decimal(row["headroom"])

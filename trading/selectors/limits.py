@@ -13,10 +13,11 @@ from django.db.models import Count, Min, QuerySet
 from nautilus_site.common.clock import now as wall_now
 from nautilus_site.common.errors import NotFound
 from trading.domain.orders import OrderStatus
-from trading.models import Account, ExposureBucket, Order, RiskLimit
+from trading.models import Account, ExposureBucket, LossMeasure, Order, RiskLimit, VenueClock
 from trading.selectors.notation import amount_text, utc_text
 from trading.selectors.orders import OPEN_STATUSES
 from trading.selectors.rates import orders_made_by_account
+from universe.models import StreamState
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,13 @@ class Use:
     open_orders: dict[tuple[str, str], int]
     reconciled_at: dict[str, datetime | None]
     oldest_unknown_at: datetime | None
+    losses: dict[str, LossMeasure]
+    stream_at: datetime | None
+    clock: VenueClock | None
 
     @classmethod
     def read(cls) -> Use:
-        """Read everything in five queries."""
+        """Read everything in eight queries."""
         now = wall_now()
         accounts = {row.pk: row for row in Account.objects.filter(is_active=True)}
         made = orders_made_by_account(now)
@@ -52,6 +56,11 @@ class Use:
             },
             reconciled_at={row.name: row.reconciled_at for row in accounts.values()},
             oldest_unknown_at=unknown["oldest"],
+            losses={row.scope: row for row in LossMeasure.objects.all()},
+            stream_at=StreamState.objects.filter(
+                name__startswith="user:", connected_at__isnull=False
+            ).aggregate(oldest=Min("last_message_at"))["oldest"],
+            clock=VenueClock.objects.order_by("measured_at").first(),
         )
 
 
@@ -90,11 +99,14 @@ def limit_list() -> list[dict[str, Any]]:
 def limit_members(limit: RiskLimit, use: Use) -> dict[str, Any]:
     """The public members of a limit; `used` is null where the limit bounds single orders."""
     measure = _MEASURES.get(limit.name)
+    used = measure(use, limit.scope) if measure else None
+    left = None if used is None else limit.value - used if limit.tighter == "lower" else used - limit.value
     return {
         "name": limit.name,
         "scope": limit.scope,
         "value": amount_text(limit.value),
-        "used": amount_text(measure(use, limit.scope)) if measure else None,
+        "used": amount_text(used),
+        "headroom": amount_text(left),
         "unit": limit.unit,
         "policy_version": limit.policy_version,
         "in_force_until": utc_text(limit.in_force_until),
@@ -160,6 +172,42 @@ def _seconds(now: datetime, then: datetime) -> Decimal:
     return Decimal(max(0, int((now - then).total_seconds() * 1000))) / 1000
 
 
+def _daily_loss(use: Use, scope: str) -> Decimal | None:
+    row = use.losses.get(scope)
+    return None if row is None else max(row.day_start - row.value, Decimal(0))
+
+
+def _drawdown(use: Use, scope: str) -> Decimal | None:
+    row = use.losses.get(scope)
+    return None if row is None else Decimal(row.drawdown_ppm) / 1_000_000
+
+
+def _loss_streak(use: Use, scope: str) -> Decimal:
+    streaks = (
+        row.streak
+        for name, row in use.losses.items()
+        if name.startswith("strategy:") and scope in (name, "global")
+    )
+    return Decimal(max(streaks, default=0))
+
+
+def _equity_age(use: Use, scope: str) -> Decimal | None:
+    row = use.losses.get(scope)
+    return None if row is None or row.measured_at is None else _seconds(use.now, row.measured_at)
+
+
+def _stream_age(use: Use, scope: str) -> Decimal | None:
+    return None if use.stream_at is None else _seconds(use.now, use.stream_at)
+
+
+def _clock_age(use: Use, scope: str) -> Decimal | None:
+    return None if use.clock is None else _seconds(use.now, use.clock.measured_at)
+
+
+def _clock_offset(use: Use, scope: str) -> Decimal | None:
+    return None if use.clock is None else abs(Decimal(use.clock.offset_ms)) / 1000
+
+
 _MEASURES: dict[str, Callable[[Use, str], Decimal | None]] = {
     "exposure_symbol": _exposure("symbol"),
     "exposure_strategy": _exposure("strategy"),
@@ -169,4 +217,11 @@ _MEASURES: dict[str, Callable[[Use, str], Decimal | None]] = {
     "max_open_orders": _open_orders,
     "reconcile_max_age": _reconcile_age,
     "unknown_max_age": _unknown_age,
+    "daily_loss": _daily_loss,
+    "max_drawdown": _drawdown,
+    "max_loss_streak": _loss_streak,
+    "equity_max_age": _equity_age,
+    "stream_max_age": _stream_age,
+    "clock_max_age": _clock_age,
+    "clock_max_offset": _clock_offset,
 }
