@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from trading.api import brackets, controls, orders, portfolio, reconcile, research, status, strategies
+from trading.api import (
+    brackets,
+    controls,
+    orders,
+    portfolio,
+    reconcile,
+    research,
+    signals,
+    status,
+    strategies,
+)
 
 api_urlpatterns = [
     path("orders", orders.OrderListView.as_view(), name="api-orders"),
@@ -29,6 +39,7 @@ api_urlpatterns = [
     path("breakers/<int:pk>/reset", controls.BreakerResetView.as_view(), name="api-breaker-reset"),
     path("breakers/<int:pk>/open", controls.BreakerOpenView.as_view(), name="api-breaker-open"),
     path("strategy/", strategies.StrategyListView.as_view(), name="api-strategies"),
+    path("strategy/signal", signals.SignalView.as_view(), name="api-strategy-signal"),
     path("strategy/<slug:name>", strategies.StrategyDetailView.as_view(), name="api-strategy"),
     path(
         "strategy/<slug:name>/enable",

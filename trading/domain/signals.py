@@ -199,11 +199,21 @@ class SignalGate:
 
     def check_age(self, signal: Signal, now: datetime) -> None:
         """Refuse what is too old by now, or made by a clock that is ahead."""
-        age = (now - signal.at).total_seconds()
-        if age > self.limits.max_age_s:
-            raise SignalRefused("TOO_OLD", f"{age:.1f} s old, at most {self.limits.max_age_s:g} s")
-        if age < -self.limits.ahead_s:
-            raise SignalRefused("FROM_THE_FUTURE", f"made {-age:.1f} s ahead of our clock")
+        check_age(signal, now, max_age_s=self.limits.max_age_s, ahead_s=self.limits.ahead_s)
+
+
+def check_age(signal: Signal, now: datetime, *, max_age_s: float, ahead_s: float) -> None:
+    """Refuse a signal that is too old, or made by a clock that is ahead of ours.
+
+    Raises
+    ------
+    SignalRefused : TOO_OLD, FROM_THE_FUTURE.
+    """
+    age = (now - signal.at).total_seconds()
+    if age > max_age_s:
+        raise SignalRefused("TOO_OLD", f"{age:.1f} s old, at most {max_age_s:g} s")
+    if age < -ahead_s:
+        raise SignalRefused("FROM_THE_FUTURE", f"made {-age:.1f} s ahead of our clock")
 
 
 def _moment(value: Any) -> datetime:

@@ -96,11 +96,19 @@ def _positions(
                     "side": side,
                     "ours": _text(mine),
                     "theirs": _text(their) if compared else None,
-                    "verdict": "not read" if not compared else "equal" if mine == their else "differs",
+                    "verdict": _position_verdict(usdm, compared, mine == their),
                     "age_s": _age(read_at, moment) if compared else None,
                 }
             )
     return rows
+
+
+def _position_verdict(usdm: bool, compared: bool, equal: bool) -> str:
+    if not usdm:
+        return "as balance"
+    if not compared:
+        return "not read"
+    return "equal" if equal else "differs"
 
 
 def _orders(accounts: list[Account], states: dict[tuple[int, str], SweepState]) -> list[dict[str, Any]]:

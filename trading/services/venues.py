@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import threading
 
+import structlog
+from django.db import DatabaseError
+
 from trading.adapters.binance.spot import BinanceSpot
 from trading.adapters.binance.usdm import BinanceUsdm
 from trading.domain.values import Market
 from trading.models import Account, Credential
-from trading.services.breakers import venue_call_observed
+from trading.services.breakers import VENUE_BAN, VENUE_RATE_LIMIT, breaker_trip, venue_call_observed
 from trading.services.credentials import credential_open
 from universe.services import spot_client, usdm_client
 
 Venue = BinanceSpot | BinanceUsdm
+
+log = structlog.get_logger(__name__)
+HTTP_BANNED = 418
 
 _connections = threading.local()
 
@@ -44,10 +50,33 @@ def futures_venue(account: Account, purpose: str = Credential.Purpose.EXECUTOR) 
 
 
 def _connected(account: Account, api_key: str, secret: str) -> Venue:
-    spot = spot_client(api_key=api_key, api_secret=secret, observer=venue_call_observed, account=account.name)
+    spot = spot_client(
+        api_key=api_key,
+        api_secret=secret,
+        observer=venue_call_observed,
+        account=account.name,
+        on_limited=venue_limited,
+    )
     if account.venue.market == Market.spot:
         return BinanceSpot(spot)
     client = usdm_client(
-        api_key=api_key, api_secret=secret, observer=venue_call_observed, account=account.name
+        api_key=api_key,
+        api_secret=secret,
+        observer=venue_call_observed,
+        account=account.name,
+        on_limited=venue_limited,
     )
     return BinanceUsdm(client, wallet=spot)
+
+
+def venue_limited(venue: str, status: int, wait_s: float) -> None:
+    """Open the venue's breaker for as long as it wants us to wait. Never raises: the answer matters more."""
+    try:
+        breaker_trip(
+            name=VENUE_BAN if status == HTTP_BANNED else VENUE_RATE_LIMIT,
+            scope=f"venue:{venue}",
+            reason=f"HTTP {status}: the venue wants us to wait {wait_s:g} s",
+            for_s=wait_s,
+        )
+    except DatabaseError as error:
+        log.warning("venue_limit_not_noted", venue=venue, status=status, error=type(error).__name__)

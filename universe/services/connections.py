@@ -9,6 +9,7 @@ from universe.adapters.binance import (
     BinanceUsdmMarketData,
     CallObserver,
     Endpoints,
+    LimitObserver,
     Priority,
     SpotClient,
     UsdmClient,
@@ -32,6 +33,7 @@ def spot_client(
     private_key: str | None = None,
     observer: CallObserver | None = None,
     account: str = "",
+    on_limited: LimitObserver | None = None,
 ) -> SpotClient:
     """A client of the configured spot venue with the shared weight treasury. One per thread."""
     return SpotClient(
@@ -42,6 +44,7 @@ def spot_client(
         private_key=private_key,
         treasury=weight_treasury(SPOT_VENUE, address=configured_endpoints().spot_rest),
         account=account,
+        on_limited=on_limited,
         observer=observer,
     )
 
@@ -53,6 +56,7 @@ def usdm_client(
     private_key: str | None = None,
     observer: CallObserver | None = None,
     account: str = "",
+    on_limited: LimitObserver | None = None,
 ) -> UsdmClient:
     """A client of the configured USD-M venue, whose weights are counted apart from spot's. One per thread."""
     return UsdmClient(
@@ -63,6 +67,7 @@ def usdm_client(
         private_key=private_key,
         treasury=weight_treasury(USDM_VENUE, address=configured_endpoints().futures_rest, market="usdm"),
         account=account,
+        on_limited=on_limited,
         observer=observer,
     )
 

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from trading.models import Account
-from trading.services.reconcile import account_reconcile
+from trading.services.reconcile import account_reconcile, sweeps_restart
 from trading.services.venues import execution_venue
 
 
@@ -14,8 +14,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--account", help="one account; all by default")
         parser.add_argument("--json", action="store_true")
+        parser.add_argument(
+            "--restart",
+            action="store_true",
+            help="ask nothing now: every account starts with S0 and trades only when that is clean",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["restart"]:
+            sweeps_restart()
+            return
         accounts = Account.objects.select_related("venue").filter(is_active=True)
         if options["account"]:
             accounts = accounts.filter(name=options["account"])

@@ -1,6 +1,6 @@
 """Binance transport: clients, error classes, request-weight treasury, public data and market streams."""
 
-from universe.adapters.binance.clients import CallObserver, CallOutcome, SpotClient
+from universe.adapters.binance.clients import CallObserver, CallOutcome, LimitObserver, SpotClient
 from universe.adapters.binance.endpoints import Endpoints, endpoints_for
 from universe.adapters.binance.lanes import Priority
 from universe.adapters.binance.public import BinanceSpotMarketData, BinanceUsdmMarketData
@@ -15,6 +15,7 @@ __all__ = [
     "CallObserver",
     "CallOutcome",
     "Endpoints",
+    "LimitObserver",
     "MarketStream",
     "Priority",
     "SpotClient",

@@ -43,6 +43,9 @@ class CallOutcome(StrEnum):
 CallObserver = Callable[[str, CallOutcome, float, int | None], None]
 """(venue, outcome, latency in seconds, venue error code or None)."""
 
+LimitObserver = Callable[[str, int, float], None]
+"""(venue, HTTP status 418 or 429, seconds the venue wants us to wait)."""
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerHeaders:
@@ -100,6 +103,7 @@ class SpotClient(Client):
         private_key: str | None = None,
         treasury: WeightTreasury | None = None,
         account: str = "",
+        on_limited: LimitObserver | None = None,
         observer: CallObserver | None = None,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
@@ -110,6 +114,7 @@ class SpotClient(Client):
         self.WS_API_URL = endpoints.spot_ws_api
         self.WS_FUTURES_URL = endpoints.futures_ws_api
         self.venue = venue
+        self.on_limited = on_limited
         self.account = account or (api_key or "")[-12:]
         self.treasury = treasury or WeightTreasury(venue, MemoryBackoffStore())
         self.observer = observer
@@ -242,6 +247,8 @@ class SpotClient(Client):
             # -1015 counts orders of one account; blocking every call of the address would stop exits too.
             if limited and isinstance(failure, VenueUnavailable) and failure.code != -1015:
                 self.treasury.saw_limit(failure.retry_after_s or 60.0, f"HTTP {response.status_code}")
+                if self.on_limited is not None:
+                    self.on_limited(self.venue, response.status_code, failure.retry_after_s or 60.0)
             raise failure
         try:
             return response.json() if response.text else {}

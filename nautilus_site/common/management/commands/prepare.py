@@ -26,6 +26,10 @@ class Command(BaseCommand):
         self._step("migrating the database", lambda: call_command("migrate", interactive=False, verbosity=0))
         self._step("collecting static files", self._collect)
         self._step("naming the build in force", lambda: call_command("deploy_build"))
+        self._step(
+            "putting every account back to its start-up sweep",
+            lambda: call_command("reconcile", restart=True),
+        )
         if settings.BINANCE_ENV == "local":
             self._step("creating the demo", lambda: call_command("seed_demo"))
         self.stdout.write("prepared")

@@ -108,7 +108,7 @@ export const STATUS_TONE = {
   DENIED: "warn", REJECTED: "bad", EXPIRED: "", CANCELED: "", ABSENT: "warn", RELEASED: "",
   pending: "warn", applied: "good", approved: "good", rejected: "bad", expired: "", void: "",
   closed: "good", open: "bad", half_open: "warn", clean: "good", repaired: "warn", divergent: "bad", failed: "bad",
-  equal: "good", differs: "bad", "ours only": "warn", "exchange only": "warn", "not read": "",
+  equal: "good", differs: "bad", "ours only": "warn", "exchange only": "warn", "not read": "", "as balance": "",
   seen: "warn", confirmed: "bad", halting: "bad", doubted: "warn",
   queued: "", running: "accent", done: "good", canceled: "",
 };
