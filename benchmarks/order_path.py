@@ -37,7 +37,19 @@ sys.path.insert(0, str(ROOT))
 
 ACCOUNT, STRATEGY, NOTIONAL = "paper-spot", "moving_average", Decimal(100)
 # The bounds that would stop a benchmark; every rail still runs against them.
-LIMITS = {"orders_per_minute": 10**6, "price_max_age": 600, "decision_ttl": 600, "reconcile_max_age": 3600}
+LIMITS = {
+    "orders_per_minute": 10**6,
+    "orders_per_minute_strategy": 10**6,
+    "repeated_executions": 10**6,
+    "price_max_age": 600,
+    "decision_ttl": 600,
+    "reconcile_max_age": 3600,
+    "stream_max_age": 3600,
+    "clock_max_age": 3600,
+    "equity_max_age": 3600,
+    "clock_max_offset": 60,
+    "price_disagreement": 2000,
+}
 GOALS = {"total_p50": "<= 15", "total_p99": "<= 60", "orders_per_second": ">= 100"}
 
 
@@ -158,7 +170,25 @@ def open_account() -> list[Any]:
     for _ in range(2):
         account_reconcile(account_id=account.pk, venue=venue, trigger="benchmark")
     instances = StrategyInstance.objects.select_related("instrument").filter(account=account)
+    refresh_quotes([instance.instrument for instance in instances])
+    measure_once(account, venue)
     return [instance.instrument for instance in instances]
+
+
+def measure_once(account: Any, venue: Any) -> None:
+    """What feed, control and equity ticks keep fresh: clock, user stream, results."""
+    from nautilus_site.common.clock import now
+    from trading.services.equity import equity_mark
+    from trading.services.losses import losses_measure
+    from trading.services.venue_clock import venue_clock_note
+    from universe.models import StreamState
+
+    venue_clock_note(venue_name=account.venue.name, venue=venue)
+    StreamState.objects.update_or_create(
+        name=f"user:{account.name}", defaults={"connected_at": now(), "last_message_at": now()}
+    )
+    equity_mark()
+    losses_measure()
 
 
 def refresh_quotes(instruments: list[Any]) -> None:

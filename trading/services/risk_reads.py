@@ -82,7 +82,7 @@ SELECT minute.orders AS last_minute, minute.oldest_at, minute.strategy_orders AS
        EXISTS (SELECT 1 FROM trading_decision AS d JOIN trading_order AS o ON o.decision_id = d.id
                 WHERE d.instance_id = %(instance)s AND d.bar_open_at > %(bar)s
                   AND o.status <> 'DENIED') AS overtaken,
-       (SELECT json_agg(json_build_array(scope, level)) FROM trading_tradingstate
+       (SELECT json_agg(json_build_array(scope, greatest(level, auto_level))) FROM trading_tradingstate
          WHERE scope = ANY(%(scopes)s::text[])) AS levels,
        (SELECT json_agg(json_build_array(name, scope, reason, extract(epoch FROM retry_at)))
           FROM trading_circuitbreaker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -11,7 +12,15 @@ from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.services.leases import DEPLOYMENT, Held
 from trading import metrics
 from trading.domain.clock import datetime_to_ns
-from trading.domain.execution import RECV_WINDOW_MS, LeaseView, Ready, Step, next_step
+from trading.domain.execution import (
+    LEASE_NEEDED_NS,
+    RECV_WINDOW_MS,
+    SECOND,
+    LeaseView,
+    Ready,
+    Step,
+    next_step,
+)
 from trading.domain.orders import OrderStatus, advance
 from trading.domain.ports import VenueOrder, VenueOrderList
 from trading.domain.reservation import is_reducing
@@ -160,10 +169,21 @@ def _authorise(order_id: int, held: Held, venue_time_ms: int) -> Authorised | Au
     )
     if not taken:
         return None
-    order_event(order, source="authorise", detail={"fence": held.fence})
+    order_event(order, source="authorise", detail={"fence": held.fence, "checks": [_lease_check(lease)]})
     metrics.ORDERS_SUBMITTED.inc()
     crash_point("B")
     return Authorised(order.pk, venue_order(order), venue_time_ms, RECV_WINDOW_MS, held)
+
+
+def _lease_check(lease: LeaseView) -> dict[str, Any]:
+    """The one rail that is asked where the lease is, as the others are stored (P03)."""
+    return {
+        "rail": "lease",
+        "passed": True,
+        "measured": round(lease.left_ns / SECOND, 3),
+        "limit": LEASE_NEEDED_NS / SECOND,
+        "unit": "s",
+    }
 
 
 def _scopes(order: Order) -> list[str]:

@@ -19,6 +19,7 @@ from trading.models import (
     RiskLimit,
     ServingHeartbeat,
     Strategy,
+    TradingState,
     VenueClock,
 )
 from trading.services.controls.blackouts import blackout_set
@@ -173,6 +174,11 @@ def test_a_strategy_trades_only_by_the_model_in_force(desk: Desk) -> None:
     Strategy.objects.filter(name="trend").update(model_digest="")
     desk.strategies["trend"].refresh_from_db()
     assert denied(desk, quantity="0.02", **by_strategy(desk)) == "MODEL_NOT_SERVABLE"
+
+
+def test_a_level_a_breaker_demands_stops_as_one_a_person_set(desk: Desk) -> None:
+    TradingState.objects.filter(scope="global").update(auto_level=2)
+    assert denied(desk) == "TRADING_HALTED"
 
 
 def test_every_verdict_carries_the_version_of_the_limit_it_was_measured_against(desk: Desk) -> None:
