@@ -19,6 +19,8 @@ DOES_NOT_EXIST: Final = -2013
 UNKNOWN_ORDER: Final = -2011
 _OUTSIDE_WINDOW: Final = -1021
 _OFFSET_LIFE_S: Final = 30.0
+_OFFSET_TRIES = 4
+_OFFSET_CALL_NS = 100_000_000
 _READS: Final = 3
 _REPEATS: Final = 2
 
@@ -41,11 +43,20 @@ class SignedCalls:
         return time.time_ns() // 1_000_000 + self._offset_ms
 
     def measure_offset(self) -> int:
-        """Measure how far the venue's clock is ahead of ours, in milliseconds, at the middle of one call."""
-        before = time.time_ns()
-        server = int(self._read(self.TIME_PATH, {}, signed=False)["serverTime"])
-        after = time.time_ns()
-        self._offset_ms = server - (before + after) // 2_000_000
+        """Measure how far the venue's clock is ahead of ours, in milliseconds, at the middle of one call.
+
+        Half the call's duration is how wrong that can be, so a slow call is tried again and the quickest one counts.
+        """
+        quickest: int | None = None
+        for _ in range(_OFFSET_TRIES):
+            before = time.time_ns()
+            server = int(self._read(self.TIME_PATH, {}, signed=False)["serverTime"])
+            after = time.time_ns()
+            if quickest is None or after - before < quickest:
+                quickest = after - before
+                self._offset_ms = server - (before + after) // 2_000_000
+            if quickest < _OFFSET_CALL_NS:
+                break
         self._offset_at = time.monotonic()
         return self._offset_ms
 
