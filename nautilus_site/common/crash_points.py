@@ -30,6 +30,7 @@ POINTS: Final = MappingProxyType(
         "cancel": "a cancel is noted, nothing is on the wire",
         "canceled": "the venue has answered a cancel, nothing of it is booked",
         "absent": "an absence is proven, its release is not committed",
+        "bracket": "a bracket has reserved its next orders, its cancels are not asked for",
         "stream": "an event of the user stream is journalled, not settled",
         "lease": "a lane's lease is taken, nothing is sent under it",
     }

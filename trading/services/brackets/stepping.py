@@ -40,12 +40,11 @@ S = BracketState
 
 def bracket_step(*, bracket_id: int) -> Bracket | None:
     """Take one step. None when it is over, or another worker is at it."""
-    crash_point("bracket.before")
     stepped = _step(bracket_id)
     if stepped is None:
         return None
     bracket, decision = stepped
-    crash_point("bracket.placed")
+    crash_point("bracket")
     # Cancels follow when the position is let go: settling locks an order before its position.
     keys = [cancel.key for cancel in decision.cancels]
     orders = Order.objects.filter(account_id=bracket.account_id, client_order_id__in=keys)
@@ -53,7 +52,6 @@ def bracket_step(*, bracket_id: int) -> Bracket | None:
         if order.cancel_requested_at is None:
             with contextlib.suppress(Conflict):  # over by itself in the meantime
                 order_cancel_request(order=order, actor="bracket", reason=_why(decision))
-    crash_point("bracket.after")
     return bracket
 
 

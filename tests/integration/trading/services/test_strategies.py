@@ -198,16 +198,16 @@ class Protected(Strategy):
 '''
 
 
-def test_a_strategy_whose_protection_cannot_be_placed_takes_no_position(desk: Desk, tmp_path: Path) -> None:
+def test_the_protection_a_strategy_asks_for_is_kept_with_its_target(desk: Desk, tmp_path: Path) -> None:
     file = tmp_path / "protected.py"
     file.write_text(PROTECTED)
     instance = desk.instances["trend:BTCUSDT"]
     Strategy.objects.filter(pk=instance.strategy_id).update(kind=f"{file}:Protected", parameters={})
     bars(desk, [60000, 60010])
-    assert strategy_step(instance_id=instance.pk) is None
-    assert not Decision.objects.filter(instance=instance).exists()
-    assert StrategyInstance.objects.get(pk=instance.pk).target is None
-    assert refresh(desk) == []
+    assert strategy_step(instance_id=instance.pk) is not None
+    found = StrategyInstance.objects.get(pk=instance.pk)
+    assert (found.target, found.protection) == (0.5, {"stop": 60010 * 0.9})
+    assert len(refresh(desk)) == 1
 
 
 def test_a_model_that_is_not_there_stops_the_strategy_and_nothing_else(desk: Desk) -> None:

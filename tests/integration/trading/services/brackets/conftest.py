@@ -225,3 +225,30 @@ def rig(new_desk: Callable[..., Desk], exchange: Exchange) -> Rig:
     rig = Rig(desk, exchange, trader())
     rig.look()
     return rig
+
+
+@pytest.fixture
+def futures(new_desk: Callable[..., Desk], url: str) -> Rig:
+    """The same on USD-M, one-way mode."""
+    from tests.factories.exchange import FuturesExchange
+    from tests.factories.trading import trader
+    from trading.models import Account
+    from trading.services.account_modes import account_mode_read
+    from trading.services.reconcile import account_reconcile
+    from universe.adapters.binance import BinanceUsdmMarketData
+
+    exchange = FuturesExchange(url)
+    desk = new_desk(opened=False, symbols=("BTCUSDT",))
+    desk.venue_row.market = "usdm"
+    desk.venue_row.save()
+    desk.account = Account.objects.select_related("venue").get(pk=desk.account.pk)
+    Instrument.objects.filter(venue=desk.venue_row).update(market="usdm")
+    instruments_sync(desk.venue_row, BinanceUsdmMarketData(exchange.client))
+    desk.instruments = {i.symbol: i for i in Instrument.objects.filter(venue=desk.venue_row)}
+    desk.venue = exchange.venue  # type: ignore[assignment]
+    account_mode_read(account=desk.account, venue=exchange.venue)
+    account_reconcile(account_id=desk.account.pk, venue=desk.venue, trigger="periodic")
+    desk.account = Account.objects.select_related("venue").get(pk=desk.account.pk)
+    rig = Rig(desk, exchange, trader())
+    rig.look()
+    return rig
