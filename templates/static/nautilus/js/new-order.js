@@ -4,6 +4,20 @@ import { checksTable } from "./explain-parts.js";
 import { money } from "./format.js";
 import { showProblem, toast } from "./toast.js";
 
+/** Types that trade at the market, now or when they trigger, and types that wait for a trigger. */
+const atMarket = (type) => type.endsWith("MARKET");
+const waits = (type) => type.startsWith("STOP") || type.startsWith("TAKE") || type.startsWith("TRAILING");
+
+/** Stop, take-profits and trail of a form as the API takes them; what is empty is left out. */
+export function exitsOf(form) {
+  const exits = {};
+  if (form.stop_loss.value) exits.stop_loss = form.stop_loss.value;
+  const targets = form.take_profit.value.split(",").map((text) => text.trim()).filter(Boolean);
+  if (targets.length) exits.take_profit = targets.length === 1 ? targets[0] : targets;
+  if (form.trailing.value) exits.trailing = form.trailing.value;
+  return exits;
+}
+
 const dialog = document.getElementById("order-dialog");
 
 export function bindNewOrder({ mids, onPlaced }) {
@@ -18,19 +32,24 @@ export function bindNewOrder({ mids, onPlaced }) {
 
   const wanted = () => {
     const order = { account: form.account.value, symbol: form.symbol.value, side: form.side.value, type: form.type.value, quantity: form.quantity.value, reduce_only: form.reduce_only.checked };
-    if (form.type.value !== "MARKET") order.price = form.price.value;
+    if (!atMarket(form.type.value)) order.price = form.price.value;
+    if (waits(form.type.value) && form.stop_price.value) order.stop_price = form.stop_price.value;
+    Object.assign(order, exitsOf(form));
     if (form.time_in_force.value) order.time_in_force = form.time_in_force.value;
     return order;
   };
   const changed = () => {
-    const market = form.type.value === "MARKET";
-    form.price.disabled = market;
-    form.price.required = !market;
+    const type = form.type.value;
+    const market = type === "MARKET";
+    form.price.disabled = atMarket(type);
+    form.price.required = !atMarket(type);
+    form.stop_price.disabled = !waits(type);
+    form.stop_price.required = waits(type) && type !== "TRAILING_STOP_MARKET";
     checked = null;
     place.disabled = true;
     checks.replaceChildren();
     result.hidden = true;
-    const price = market ? Number(mids.get(form.symbol.value)) : Number(form.price.value);
+    const price = market ? Number(mids.get(form.symbol.value)) : Number(form.price.value || form.stop_price.value);
     const value = price * Number(form.quantity.value);
     const base = `${form.side.value} ${form.quantity.value || "…"} ${form.symbol.value}`;
     effect.textContent = value > 0
