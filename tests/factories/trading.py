@@ -279,6 +279,8 @@ def measured_by_others(venue: str, account: str) -> None:
     moment = now() + timedelta(hours=1)
     VenueClock.objects.create(venue=venue, offset_ms=0, measured_at=moment)
     StreamState.objects.create(name=f"user:{account}", connected_at=moment, last_message_at=moment)
+    for scope in ("global", f"account:{account}"):
+        LossMeasure.objects.create(scope=scope, day=now().date(), measured_at=moment)
 
 
 def results_measured() -> None:
