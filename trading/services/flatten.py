@@ -13,7 +13,6 @@ from decimal import Decimal
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, DecimalField, F, Sum, When
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
@@ -23,7 +22,16 @@ from trading import metrics
 from trading.domain.orders import OrderIntent, client_order_id
 from trading.domain.ports import ExecutionVenue
 from trading.domain.values import Level, OrderType, Side, TimeInForce, decimal_text
-from trading.models import Account, Fill, Flatten, KillEnforcement, Order, Position, Strategy, TradingState
+from trading.models import (
+    Account,
+    Flatten,
+    KillEnforcement,
+    Order,
+    Position,
+    Strategy,
+    SubPosition,
+    TradingState,
+)
 from trading.services.controls.limits import limit_values
 from trading.services.execution.drain import orders_drain
 from trading.services.orders.submit import Submission, order_submit
@@ -110,21 +118,9 @@ def _strategy_name(scope: str) -> str | None:
 
 
 def _attributed(position: Position, strategy: str) -> Decimal:
-    """Signed sum of a strategy's own fills, less what their commission took from the coin itself."""
-    signed = Case(
-        When(side=Side.BUY, then=F("quantity")),
-        default=-F("quantity"),
-        output_field=DecimalField(max_digits=38, decimal_places=18),
-    )
-    fills = Fill.objects.filter(
-        account_id=position.account_id, instrument_id=position.instrument_id, order__strategy__name=strategy
-    )
-    traded: Decimal | None = fills.aggregate(total=Sum(signed))["total"]
-    in_coin: Decimal | None = fills.filter(commission_asset=position.instrument.base_asset).aggregate(
-        total=Sum("commission")
-    )["total"]
-    own: Decimal = (traded or Decimal(0)) - (in_coin or Decimal(0))
-    return own
+    """A strategy's own part of the position: its shares of netted orders, less commission taken from the coin."""
+    part = SubPosition.objects.filter(position=position, owner=strategy).values_list("quantity", flat=True)
+    return part.first() or Decimal(0)
 
 
 def _advance(row: Flatten, state: TradingState, account: Account, venue: ExecutionVenue) -> int:
