@@ -26,7 +26,6 @@ PAGES = (
     ("risk", "Risk"),
     ("models", "Models"),
     ("reconcile", "Reconcile"),
-    ("research", "Research"),
     ("approvals", "Approvals"),
     ("ops", "Operations"),
     ("about", "About"),

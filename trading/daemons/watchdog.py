@@ -11,6 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import cast
 
 import structlog
 from django.conf import settings
@@ -18,9 +19,11 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.errors import DomainError
-from trading.domain.values import Level
+from trading.domain.ports import FuturesVenue
+from trading.domain.values import Level, Market
 from trading.models import Account, Credential, TradingState
 from trading.services.controls import enforcement_step, enforcements_due, kill_raise
+from trading.services.controls.dead_man import DeadMan
 from trading.services.heartbeats import heartbeat
 from trading.services.scopes import GLOBAL
 from trading.services.venues import execution_venue
@@ -38,6 +41,7 @@ class Watchdog:
     def __init__(self) -> None:
         self._stopping = False
         self._beat_at = 0.0
+        self._dead_men: dict[int, DeadMan] = {}
         self.flag = Path(settings.NAUTILUS_HOME) / FLAG_FILE
 
     def run(self) -> None:
@@ -61,6 +65,7 @@ class Watchdog:
         ):
             try:
                 self._enforce(account)
+                self._renew_dead_man(account)
             except (DomainError, ApplicationError) as error:
                 # One account that cannot be reached must not keep the others' orders at the exchange.
                 log.warning("watchdog_account_failed", account=account.name, error=str(error)[:300])
@@ -77,6 +82,13 @@ class Watchdog:
                 enforcer="watchdog",
                 connect=partial(execution_venue, account, Credential.Purpose.WATCHDOG),
             )
+
+    def _renew_dead_man(self, account: Account) -> None:
+        """When this process and everything else is gone, the venue cancels what rests there."""
+        if account.market == Market.usdm:
+            dead_man = self._dead_men.setdefault(account.pk, DeadMan())
+            venue = execution_venue(account, Credential.Purpose.WATCHDOG)
+            dead_man.renew(account, cast(FuturesVenue, venue))
 
     def _raise_by_flag(self) -> None:
         level = TradingState.objects.filter(scope=GLOBAL).values_list("level", flat=True).first()

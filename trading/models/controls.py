@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db import models
 
-from trading.domain.values import Level
+from trading.domain.values import Level, PositionSide, Side
 from trading.models.accounts import Account
 from trading.models.columns import money
 
@@ -89,6 +89,15 @@ class Flatten(models.Model):
     scope = models.CharField(max_length=120)
     account = models.ForeignKey(Account, on_delete=models.CASCADE)
     instrument = models.ForeignKey("universe.Instrument", on_delete=models.PROTECT)
+    position_side = models.CharField(
+        max_length=5, choices=[(s.value, s.value) for s in PositionSide], default=PositionSide.BOTH
+    )
+    side = models.CharField(
+        max_length=4,
+        choices=[(s.value, s.value) for s in Side],
+        default=Side.SELL,
+        help_text="what closes it: a short is bought back",
+    )
     state_version = models.PositiveIntegerField(help_text="the version of the scope's level this closes for")
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.WORKING)
     wanted = money(help_text="base quantity that was to be closed when it began")
@@ -104,7 +113,8 @@ class Flatten(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["scope", "account", "instrument", "state_version"], name="one_flatten"
+                fields=["scope", "account", "instrument", "position_side", "state_version"],
+                name="one_flatten",
             ),
         ]
 

@@ -48,6 +48,8 @@ class FlattenSerializer(serializers.Serializer[Any]):
     scope = serializers.CharField()
     account = serializers.CharField()
     symbol = serializers.CharField()
+    side = serializers.ChoiceField(choices=["BUY", "SELL"])
+    position_side = serializers.ChoiceField(choices=["BOTH", "LONG", "SHORT"])
     flatten = serializers.ChoiceField(choices=["working", "done", "stopped"])
     wanted = DecimalTextField()
     closed = DecimalTextField()

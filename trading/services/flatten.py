@@ -1,7 +1,8 @@
 """Closing positions of a scope at FLATTEN: after every cancel is confirmed, in slices, inside the market collar.
 
-Spot sells only what the platform itself acquired, and never more than the venue says is there; a strategy's scope
-closes only what that strategy's own fills add up to. A slice that closes nothing is tried again a few times, ever
+USD-M closes what the venue itself holds, long or short, each side of hedge mode for itself. Spot sells only what the
+platform acquired, and never more than the venue says is there. The scope of a strategy or a model closes only its own
+part. A slice that closes nothing is tried again a few times, ever
 later; then the position is left as it is and people are told. Nothing here loops at the venue.
 """
 
@@ -19,23 +20,17 @@ from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.outbox import publish
 from trading import metrics
-from trading.domain.orders import OrderIntent, client_order_id
+from trading.domain.orders import OrderIntent, OrderStatus, client_order_id
 from trading.domain.ports import ExecutionVenue
-from trading.domain.values import Level, OrderType, Side, TimeInForce, decimal_text
-from trading.models import (
-    Account,
-    Flatten,
-    KillEnforcement,
-    Order,
-    Position,
-    Strategy,
-    SubPosition,
-    TradingState,
-)
+from trading.domain.values import Level, Market, OrderType, PositionSide, Side, TimeInForce, decimal_text
+from trading.models import Account, Flatten, KillEnforcement, Order, Strategy, TradingState
 from trading.services.controls.limits import limit_values
+from trading.services.execution.cancel import order_cancel
 from trading.services.execution.drain import orders_drain
+from trading.services.holdings import Held, Holding, holdings, own_part, strategy_of
 from trading.services.orders.submit import Submission, order_submit
 from trading.services.risk_context import market_of
+from universe.models import Instrument
 
 log = structlog.get_logger(__name__)
 
@@ -51,8 +46,9 @@ def flatten_step(*, account: Account, venue: ExecutionVenue) -> int:
     for state in TradingState.objects.filter(level=Level.FLATTEN):
         if not _covers(state.scope, account) or not _cancels_confirmed(state, account):
             continue
-        for row in _rows(state, account, venue):
-            working += _advance(row, state, account, venue)
+        at_venue = holdings(account, venue)
+        for row in _rows(state, account, at_venue):
+            working += _advance(row, state, account, venue, at_venue)
     return working
 
 
@@ -62,7 +58,7 @@ def _covers(scope: str, account: Account) -> bool:
         return rest == account.name
     if kind == "venue":
         return rest == account.venue.name
-    return kind != "model"  # no position is attributed to a model
+    return True
 
 
 def _cancels_confirmed(state: TradingState, account: Account) -> bool:
@@ -72,58 +68,47 @@ def _cancels_confirmed(state: TradingState, account: Account) -> bool:
     ).exists()
 
 
-def _rows(state: TradingState, account: Account, venue: ExecutionVenue) -> list[Flatten]:
+def _rows(state: TradingState, account: Account, at_venue: dict[Held, Holding]) -> list[Flatten]:
     """The positions this level closes, noted down when it is first seen; finished ones are left out."""
     known = Flatten.objects.filter(scope=state.scope, account=account, state_version=state.version)
     if not known.exists():
-        for position in _positions(state.scope, account):
-            wanted = _closable(state.scope, position, account, venue)
+        for (symbol, position_side), holding in sorted(at_venue.items()):
+            instrument = Instrument.objects.filter(venue=account.venue, symbol=symbol).first()
+            if instrument is None or not _symbol_matches(state.scope, symbol):
+                continue
+            wanted = min(
+                abs(holding.quantity), abs(own_part(state.scope, account, instrument, position_side, holding))
+            )
             if wanted > 0:
                 Flatten.objects.get_or_create(
                     scope=state.scope,
                     account=account,
-                    instrument=position.instrument,
+                    instrument=instrument,
+                    position_side=position_side,
                     state_version=state.version,
-                    defaults={"wanted": wanted, "started_at": now()},
+                    defaults={
+                        "wanted": wanted,
+                        "side": Side.SELL if holding.quantity > 0 else Side.BUY,
+                        "started_at": now(),
+                    },
                 )
     return list(known.filter(status=Flatten.Status.WORKING).select_related("instrument"))
 
 
-def _positions(scope: str, account: Account) -> list[Position]:
+def _symbol_matches(scope: str, symbol: str) -> bool:
     kind, _, rest = scope.partition(":")
-    rows = Position.objects.select_related("instrument").filter(account=account, quantity__gt=0)
     if kind == "symbol":
-        rows = rows.filter(instrument__symbol=rest)
-    elif kind == "strategy_symbol":
-        rows = rows.filter(instrument__symbol=rest.rpartition(":")[2])
-    return list(rows)
+        return rest == symbol
+    return kind != "strategy_symbol" or rest.rpartition(":")[2] == symbol
 
 
-def _closable(scope: str, position: Position, account: Account, venue: ExecutionVenue) -> Decimal:
-    """Base quantity to close: what we hold, no more than the venue has, for a strategy no more than its own."""
-    held = next((b for b in venue.balances() if b.asset == position.instrument.base_asset), None)
-    at_venue = held.free if held is not None else Decimal(0)
-    quantity: Decimal = min(position.quantity, at_venue)
-    strategy = _strategy_name(scope)
-    if strategy is not None:
-        quantity = min(quantity, _attributed(position, strategy))
-    return max(quantity, Decimal(0))
-
-
-def _strategy_name(scope: str) -> str | None:
-    kind, _, rest = scope.partition(":")
-    if kind == "strategy":
-        return rest
-    return rest.rpartition(":")[0] if kind == "strategy_symbol" else None
-
-
-def _attributed(position: Position, strategy: str) -> Decimal:
-    """A strategy's own part of the position: its shares of netted orders, less commission taken from the coin."""
-    part = SubPosition.objects.filter(position=position, owner=strategy).values_list("quantity", flat=True)
-    return part.first() or Decimal(0)
-
-
-def _advance(row: Flatten, state: TradingState, account: Account, venue: ExecutionVenue) -> int:
+def _advance(
+    row: Flatten,
+    state: TradingState,
+    account: Account,
+    venue: ExecutionVenue,
+    at_venue: dict[Held, Holding],
+) -> int:
     """One look at one position: count the last slice, then end it or send the next. 1 while it is not over."""
     if not _counted(row):
         return 1  # its outcome is not known yet; two slices at a time could sell more than there is
@@ -132,10 +117,13 @@ def _advance(row: Flatten, state: TradingState, account: Account, venue: Executi
         return 0
     if row.retry_at is not None and now() < row.retry_at:
         return 1
-    position = Position.objects.select_related("instrument").get(
-        account=account, instrument_id=row.instrument_id
-    )
-    quantity = max(min(row.wanted - row.closed, _closable(row.scope, position, account, venue)), Decimal(0))
+    left = max(row.wanted - row.closed, Decimal(0))
+    holding = at_venue.get((row.instrument.symbol, row.position_side), Holding(Decimal(0), Decimal(0)))
+    # What is left at the venue stands on the side that this closes, or there is nothing to close any more.
+    open_there = abs(holding.quantity) if holding.closing_side == row.side else Decimal(0)
+    if min(left, open_there) > holding.free and _unprotect(row, account, venue):
+        return 1  # the coins a protective order held are free at the next look
+    quantity = min(left, open_there, holding.free)
     steps = _slice_steps(row, account, quantity)
     if steps == 0:
         note = f"{decimal_text(quantity)} left, less than the venue trades" if quantity else ""
@@ -145,6 +133,21 @@ def _advance(row: Flatten, state: TradingState, account: Account, venue: Executi
     row.save(update_fields=["slices"])
     _send(row, state, account, steps)
     return 1
+
+
+def _unprotect(row: Flatten, account: Account, venue: ExecutionVenue) -> bool:
+    """Take back the protective orders of a position that hold what is to be sold. True when there were any."""
+    orders = Order.objects.filter(
+        account=account,
+        instrument_id=row.instrument_id,
+        position_side=row.position_side,
+        origin=Order.Origin.PROTECTION,
+        status__in=(OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED),
+    )
+    found = list(orders.values_list("pk", flat=True))
+    for order_id in found:
+        order_cancel(order_id=order_id, venue=venue)
+    return bool(found)
 
 
 def _counted(row: Flatten) -> bool:
@@ -172,32 +175,34 @@ def _slice_steps(row: Flatten, account: Account, quantity: Decimal) -> int:
     domain = row.instrument.to_domain()
     market = market_of(row.instrument)
     steps = domain.floor_steps(max(quantity, Decimal(0)))
-    if not market.bid:
+    price = market.bid if row.side == Side.SELL else market.ask
+    if not price:
         return steps  # the router refuses for want of a price, and the refusal counts as a failure
     values, _ = limit_values(["global", f"account:{account.name}", f"symbol:{row.instrument.symbol}"])
-    largest = domain.floor_steps(
-        min(values["max_notional"] * SLICE_SHARE / market.bid, values["max_quantity"])
-    )
+    largest = domain.floor_steps(min(values["max_notional"] * SLICE_SHARE / price, values["max_quantity"]))
     steps = min(steps, largest)
-    value = domain.quantity(steps) * market.bid
-    return 0 if domain.quantity(steps) < domain.min_quantity or value < domain.min_notional else steps
+    # USD-M takes a reducing order of any value.
+    least = domain.min_notional if row.instrument.market == Market.spot else Decimal(0)
+    value = domain.quantity(steps) * price
+    return 0 if domain.quantity(steps) < domain.min_quantity or value < least else steps
 
 
 def _send(row: Flatten, state: TradingState, account: Account, steps: int) -> None:
     """Reserve and send one slice. What became of it is counted at the next look, from its row."""
-    strategy_name = _strategy_name(row.scope)
+    strategy_name = strategy_of(row.scope)
     key = _key(row, row.slices)
     submission = Submission(
         account=account,
         instrument=row.instrument,
         intent=OrderIntent(
             symbol=row.instrument.symbol,
-            side=Side.SELL,
+            side=Side(row.side),
             type=OrderType.MARKET,
             time_in_force=TimeInForce.IOC,
             quantity=steps,
             price=None,
             reduce_only=True,
+            position_side=PositionSide(row.position_side),
             reason=f"{row.scope} is at FLATTEN: {state.reason}"[:200],
         ),
         origin=Order.Origin.FLATTEN,
@@ -233,6 +238,7 @@ def _finish(row: Flatten, status: Flatten.Status, note: str) -> None:
     )
     publish("trading_state", flatten_members(row))
     if status is Flatten.Status.STOPPED:
+        publish("incidents", {"kind": "flatten_stopped", **flatten_members(row)})
         metrics.FLATTEN_STOPPED.inc()
         log.error("flatten_stopped", scope=row.scope, symbol=row.instrument.symbol, note=note)
 
@@ -243,6 +249,8 @@ def flatten_members(row: Flatten) -> dict[str, object]:
         "scope": row.scope,
         "account": row.account.name,
         "symbol": row.instrument.symbol,
+        "side": row.side,
+        "position_side": row.position_side,
         "flatten": row.status,
         "wanted": decimal_text(row.wanted),
         "closed": decimal_text(row.closed),

@@ -5,7 +5,7 @@ import { showProblem } from "./toast.js";
 const LEVEL_WORDS = {
   REDUCING: "No new risk. Orders that shrink a position still pass; orders that would add risk are cancelled.",
   HALT_NEW: "No order of any kind is sent, only cancels. Working orders and positions stay.",
-  CANCEL: "No order is sent and every working order is cancelled at the exchange. Positions stay.",
+  CANCEL: "No order is sent and every working order is cancelled at the exchange. Positions and their protective stops stay.",
   FLATTEN: "Every working order is cancelled, then every position of the scope is sold in slices near the market price. This costs money and cannot be undone.",
 };
 
@@ -18,7 +18,10 @@ export function bindHalt({ config, feed, refetch }) {
   const meaning = dialog.querySelector("[data-meaning]");
   let watching = null;
 
-  const explain = () => (meaning.textContent = LEVEL_WORDS[form.level.value]);
+  const explain = () => {
+    meaning.textContent = LEVEL_WORDS[form.level.value];
+    form.querySelector("[data-stops]").hidden = form.level.value !== "CANCEL";
+  };
   form.level.addEventListener("change", explain);
 
   const open = (scope = "global") => {
@@ -28,6 +31,7 @@ export function bindHalt({ config, feed, refetch }) {
     go.textContent = "Halt now";
     if ([...form.scope.options].some((option) => option.value === scope)) form.scope.value = scope;
     form.level.value = "CANCEL";
+    form.include_stops.checked = false;
     form.reason.value = `Manual halt by ${config.user} from ${document.title.split(" · ")[0]}`;
     explain();
     dialog.showModal();
@@ -68,7 +72,7 @@ export function bindHalt({ config, feed, refetch }) {
       say("warn", `Halting ${scope}: waiting for the exchange, ${((performance.now() - began) / 1000).toFixed(1)} s`);
     }, 100);
     try {
-      const { body } = await call("POST", "/api/v1/kill", { scope, level: form.level.value, reason: form.reason.value }, { timeoutS: 60 });
+      const { body } = await call("POST", "/api/v1/kill", { scope, level: form.level.value, reason: form.reason.value, include_stops: form.level.value === "CANCEL" && form.include_stops.checked }, { timeoutS: 60 });
       clearInterval(progress);
       say(body.confirmed ? "good" : "warn", `${body.level} is in force for ${body.scope}. ${outcome(body)}`);
       go.textContent = "Halted";

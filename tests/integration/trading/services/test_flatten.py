@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from nautilus_site.common.clock import now
 from nautilus_site.common.models import AuditEntry
 from nautilus_site.common.services.leases import lease_release
 from tests.factories.exchange import Exchange, running_exchange
 from trading.domain.values import Level
-from trading.models import Flatten, Order, Position
+from trading.models import Account, Flatten, Order, Position
 from trading.services.controls import enforcement_step, enforcements_due, kill_raise
 from trading.services.flatten import MAXIMUM_FAILURES, flatten_report, flatten_step
 from trading.services.planning import plan_refresh
 from trading.services.reconcile import account_reconcile
 from universe.adapters.binance import BinanceSpotMarketData
-from universe.models import Instrument
+from universe.models import Instrument, Quote
 from universe.services import instruments_sync
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ def run(desk: Desk, rounds: int = 12) -> list[dict[str, Any]]:
     """Step as the control worker would, a second's wait being over each time."""
     for _ in range(rounds):
         Flatten.objects.update(retry_at=None)
+        # However long a loaded machine takes for a round: the price and the books were looked at just before.
+        Quote.objects.exclude(bid=None).update(received_at=now())
+        Account.objects.update(reconciled_at=now())
         if not flatten_step(account=desk.account, venue=desk.venue):
             break
     return flatten_report(Flatten.objects.latest("pk").scope) if Flatten.objects.exists() else []
