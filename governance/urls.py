@@ -12,6 +12,7 @@ from governance.views.models import Models
 from governance.views.ops import Ops
 from governance.views.page import Page, PageState
 from governance.views.reconcile import Reconcile
+from governance.views.research import Research, ResearchReport
 from governance.views.risk import Risk
 
 _PAGES: tuple[tuple[str, type[Page]], ...] = (
@@ -20,6 +21,7 @@ _PAGES: tuple[tuple[str, type[Page]], ...] = (
     ("risk/", Risk),
     ("models/", Models),
     ("reconcile/", Reconcile),
+    ("research/", Research),
     ("approvals/", Approvals),
     ("ops/", Ops),
     ("about/", About),
@@ -28,5 +30,6 @@ _PAGES: tuple[tuple[str, type[Page]], ...] = (
 urlpatterns: list[URLPattern | URLResolver] = [
     *(path(route, page.as_view(), name=page.name) for route, page in _PAGES),
     *(path(f"state/{page.name}/", PageState.of(page), name=f"{page.name}-state") for _, page in _PAGES),
+    path("research/report/", ResearchReport.as_view(), name="research-report"),
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = []

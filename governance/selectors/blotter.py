@@ -13,10 +13,12 @@ from nautilus_site.common.errors import ApplicationError
 from trading.domain.orders import OrderStatus
 from trading.domain.values import Side, normalise_symbol
 from trading.models import Account, Strategy
+from trading.selectors.brackets import bracket_members, bracket_queryset
 from trading.selectors.fills import fill_list, fill_members
 from trading.selectors.orders import OPEN_STATUSES, order_queryset
 
 PAGE = 200
+BRACKETS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,27 @@ def blotter_state(chosen: BlotterFilter) -> dict[str, Any]:
         "filter": chosen.members(),
         "orders": [order_row(row) for row in rows[:PAGE]],
         "older": rows[PAGE - 1].pk if len(rows) > PAGE else None,
+        "brackets": bracket_rows(chosen.symbol),
         "fills": [fill_members(row) for row in fill_list(symbol=chosen.symbol or None, limit=100)],
+    }
+
+
+def bracket_rows(symbol: str) -> list[dict[str, Any]]:
+    """What protects positions now, and the last ones that ended."""
+    rows = bracket_queryset()
+    if symbol:
+        rows = rows.filter(instrument__symbol=symbol)
+    return [bracket_row(bracket_members(row)) for row in rows[:BRACKETS]]
+
+
+def bracket_row(members: dict[str, Any]) -> dict[str, Any]:
+    """A bracket as one line: its targets and its resting orders in words."""
+    resting = [o for o in members["orders"] if o["status"] in OPEN_STATUSES and o["role"] != "entry"]
+    return {
+        **{name: value for name, value in members.items() if name not in ("events", "orders")},
+        "targets": ", ".join(target["price"] for target in members["take_profit"]),
+        "guards": ", ".join(f"{o['role']} {o['quantity']}" for o in resting),
+        "unprotected_s": round(members["unprotected_s"]),
     }
 
 

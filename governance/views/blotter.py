@@ -20,7 +20,7 @@ class Blotter(Page):
     title = "Blotter"
     template = "governance/blotter.html"
     topics = ("orders", "fills", "trading_state", "approvals", "prices")
-    tables = (catalogue.BLOTTER_ORDERS, catalogue.FILLS)
+    tables = (catalogue.BLOTTER_ORDERS, catalogue.BRACKETS, catalogue.FILLS)
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return blotter_state(BlotterFilter.from_query(request.GET))

@@ -55,6 +55,27 @@ BLOTTER_ORDERS = Table(
     "Clear the filter, or place a first order with “New order”.",
     tall=False,
 )
+BRACKETS = Table(
+    "brackets",
+    "Protection",
+    (
+        Column("symbol", "Symbol"),
+        Column("state", "State"),
+        Column("stop_in_force", "Stop", "decimal"),
+        Column("targets", "Take profit"),
+        Column("trailing", "Trail", "decimal"),
+        Column("guards", "Guards"),
+        Column("unprotected_s", "Unprotected s", "count"),
+        Column("exit_reason", "Closing because"),
+        Column("source", "Asked by"),
+        Column("account", "Account"),
+        Column("action", "", "action"),
+    ),
+    "/api/v1/brackets",
+    "No position is protected.",
+    "Give an order a stop loss or a take profit and it appears here.",
+    tall=False,
+)
 FILLS = Table(
     "fills",
     "Recent fills",

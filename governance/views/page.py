@@ -26,6 +26,7 @@ PAGES = (
     ("risk", "Risk"),
     ("models", "Models"),
     ("reconcile", "Reconcile"),
+    ("research", "Research"),
     ("approvals", "Approvals"),
     ("ops", "Operations"),
     ("about", "About"),

@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
 from typing import Any
 
 NONE = "–"
-NUMERIC = frozenset({"money", "price", "signed", "decimal", "percent", "age", "count", "bar"})
+NUMERIC = frozenset({"money", "price", "signed", "decimal", "percent", "age", "count", "bar", "progress"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def cell_text(kind: str, value: Any) -> str:
         return _number(kind, value)
     if kind == "percent":
         return f"{float(value) * 100:.2f} %"
-    if kind == "bar":
+    if kind in ("bar", "progress"):
         return f"{round(float(value) * 100)} %"
     if kind == "age":
         return _seconds(float(value))

@@ -52,7 +52,7 @@ def divergence_members(row: Divergence) -> dict[str, Any]:
         "evidence": row.evidence,
         "scopes": row.scopes,
         "escalated_to": row.escalated_to or None,
-        "adoptable": row.confirmed_at is not None and row.kind == "BALANCE_MISMATCH",
+        "adoptable": row.confirmed_at is not None and row.kind in ("BALANCE_MISMATCH", "POSITION_MISMATCH"),
         "first_seen_at": utc_text(row.first_seen_at),
         "last_seen_at": utc_text(row.last_seen_at),
         "confirmed_at": utc_text(row.confirmed_at),

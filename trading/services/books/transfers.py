@@ -10,7 +10,7 @@ import structlog
 from nautilus_site.common.clock import now
 from trading.domain.ports import PositionReport
 from trading.domain.subaccounts import PEOPLE, Transfer
-from trading.domain.values import Side, exact_product, floor_to_step, from_units, to_units
+from trading.domain.values import PositionSide, Side, exact_product, floor_to_step, from_units, to_units
 from trading.models import Account, Plan, Position, PositionTransfer, SubPosition
 from trading.services.exposure import (
     balances_locked,
@@ -57,6 +57,56 @@ def _carry(account: Account, instrument: Instrument, position: Position) -> None
     position.carried_by = {PEOPLE: str(position.cost)}
     position.save(update_fields=["carried_notional", "carried_by"])
     buckets_move(dict.fromkeys(scopes, position.carried_notional))
+
+
+def position_adopt(
+    account: Account, instrument: Instrument, side: PositionSide, change: Decimal, price: Decimal
+) -> Position:
+    """Move a position by what the venue says it has more (negative: less), at a price people have agreed on.
+
+    The difference is the people's: no strategy traded it. Caps follow: what is gone gives back its share of them,
+    what is new takes its value at the price, whatever the caps.
+    """
+    position = positions_locked(account, instrument, {side})[side]
+    before = abs(position.quantity)
+    _move(
+        position,
+        instrument,
+        kind=PositionTransfer.Kind.OPENING,
+        side=Side.BUY if change > 0 else Side.SELL,
+        taker=PEOPLE,
+        giver=None,
+        quantity=to_units(abs(change)),
+        price=price,
+        plan=None,
+    )
+    _carry_anew(account, instrument, position, before, price)
+    return position
+
+
+def _carry_anew(
+    account: Account, instrument: Instrument, position: Position, before: Decimal, price: Decimal
+) -> None:
+    after, carried = abs(position.quantity), position.carried_notional
+    held = {owner: Decimal(text) for owner, text in position.carried_by.items()}
+    if after > before:
+        added = floor_to_step(exact_product(after - before, price), UNIT)
+        new = {**held, PEOPLE: held.get(PEOPLE, Decimal(0)) + added}
+        total = carried + added
+    else:
+        share = after / before if before else Decimal(0)
+        new = {owner: floor_to_step(amount * share, UNIT) for owner, amount in held.items()}
+        total = floor_to_step(carried * share, UNIT)
+    position.carried_notional = total
+    position.carried_by = {owner: str(amount) for owner, amount in new.items() if amount}
+    position.save(update_fields=["carried_notional", "carried_by"])
+    scopes = bucket_scopes(account.name, instrument.symbol, None)
+    deltas = dict.fromkeys(scopes, total - carried)
+    for owner, amount in new.items():
+        if owner:
+            deltas[f"strategy:{owner}"] = amount - held.get(owner, Decimal(0))
+    buckets_locked(scopes)
+    buckets_move(deltas)
 
 
 def positions_cross(

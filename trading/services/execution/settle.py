@@ -18,7 +18,7 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.services.hints import enqueue_on_commit
 from trading import metrics
-from trading.domain.errors import IllegalTransition, InvariantViolation
+from trading.domain.errors import DomainError, IllegalTransition, InvariantViolation
 from trading.domain.execution import state_after
 from trading.domain.orders import OrderStatus, from_venue, is_terminal
 from trading.domain.ports import OrderReport, TradeReport
@@ -62,6 +62,30 @@ def order_settle(
     InvariantViolation : more was executed than ordered, or the venue contradicts itself.
     """
     return orders_settle([Settlement(order_id, report, tuple(trades), source)])[order_id]
+
+
+def settle_all(settlements: Sequence[Settlement]) -> dict[int, Order]:
+    """Settle messages of one symbol together; where one of them cannot be, each by itself, so that it stops no other.
+
+    Raises
+    ------
+    DomainError, LookupError, ValueError : of the first that cannot be settled, once all others are.
+    """
+    try:
+        return orders_settle(settlements)
+    except (DomainError, LookupError, ValueError):
+        if len(settlements) == 1:
+            raise
+    settled: dict[int, Order] = {}
+    failure: Exception | None = None
+    for settlement in settlements:
+        try:
+            settled |= orders_settle([settlement])
+        except (DomainError, LookupError, ValueError) as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    return settled
 
 
 @transaction.atomic

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nautilus_site.common.errors import Conflict
+from nautilus_site.common.errors import Conflict, NotFound
 from trading.domain.backtest import BacktestResult
 from trading.domain.backtest.ledger import Ledger
 from trading.domain.research.outcomes import Outcome
@@ -97,3 +97,16 @@ def job_result(job: ResearchJob) -> BacktestResult:
             "the stored bars, or the strategy's parameters, are no longer those of this run; run it again",
         )
     return result
+
+
+def job_record(uid: Any) -> ResearchJob:
+    """Return a job with its stored run.
+
+    Raises
+    ------
+    NotFound : code UNKNOWN_JOB.
+    """
+    job = ResearchJob.objects.select_related("requested_by").filter(uid=uid).first()
+    if job is None:
+        raise NotFound("UNKNOWN_JOB", f"no job has the id {uid}")
+    return job

@@ -13,13 +13,15 @@ from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from trading.domain.reconcile import DivergenceKind
-from trading.domain.values import decimal_text
-from trading.models import Balance, Divergence, LedgerEntry
+from trading.domain.values import PositionSide, decimal_text
+from trading.models import Balance, Divergence, LedgerEntry, Position
+from trading.services.books.transfers import position_adopt
 from trading.services.divergences import divergence_close
 from trading.services.exposure import balances_locked
 from trading.services.ledger import Line, ledger_post
+from universe.models import Instrument
 
-ADOPTABLE = frozenset({DivergenceKind.BALANCE_MISMATCH})
+ADOPTABLE = frozenset({DivergenceKind.BALANCE_MISMATCH, DivergenceKind.POSITION_MISMATCH})
 SEEN_WITHIN = timedelta(seconds=120)
 """The venue must have said the same a short while before the second person agrees: an old reading is no reading."""
 
@@ -38,6 +40,7 @@ def adopt_request(
         raise NotFound("UNKNOWN_DIVERGENCE", f"no difference has the id {divergence_id}")
     _check(row)
     ours, theirs = amounts(row)
+    price = _price(row) if row.kind == DivergenceKind.POSITION_MISMATCH else None
     return change_request_create(
         kind="reconcile.adopt",
         target=f"divergence:{row.pk}",
@@ -48,11 +51,12 @@ def adopt_request(
             "subject": row.subject,
             "from": decimal_text(ours),
             "to": decimal_text(theirs),
-            "price": row.evidence.get("entry price"),
+            "price": price,
         },
         diff={
             f"{row.account.name} {row.subject}": [decimal_text(ours), decimal_text(theirs)],
             "adjustment": [None, decimal_text(theirs - ours)],
+            **({"at price": [None, price]} if price is not None else {}),
         },
         reason=reason,
         requester=requester,
@@ -66,6 +70,27 @@ def amounts(row: Divergence) -> tuple[Decimal, Decimal]:
         return Decimal(str(row.ours or 0)), Decimal(str(row.theirs or 0))
     except InvalidOperation:
         raise ApplicationError("NOT_ADOPTABLE", "the difference is not an amount") from None
+
+
+def _price(row: Divergence) -> str:
+    """What the difference is booked at: the venue's entry price; where it shows no position, what ours cost."""
+    told = row.evidence.get("entry price")
+    if told is not None:
+        return str(told)
+    held = _position(row)
+    if held is None or not held.quantity:
+        raise ApplicationError("NOT_ADOPTABLE", "neither side says what the position cost")
+    return decimal_text((held.cost / abs(held.quantity)).quantize(Decimal("1E-8")))
+
+
+def _position(row: Divergence) -> Position | None:
+    symbol, _, side = row.subject.partition(":")
+    return Position.objects.filter(
+        account=row.account,
+        instrument__symbol=symbol,
+        instrument__venue=row.account.venue,
+        position_side=side or PositionSide.BOTH,
+    ).first()
 
 
 def _check(row: Divergence) -> None:
@@ -111,7 +136,10 @@ def apply_adopt(request: ChangeRequest, approver: User) -> None:
         raise Conflict(
             "READING_OLD", f"the venue last said so {int((now() - row.last_seen_at).total_seconds())} s ago"
         )
-    _adopt_balance(row, Decimal(payload["from"]), Decimal(payload["to"]))
+    if row.kind == DivergenceKind.BALANCE_MISMATCH:
+        _adopt_balance(row, Decimal(payload["from"]), Decimal(payload["to"]))
+    else:
+        _adopt_position(row, Decimal(payload["from"]), Decimal(payload["to"]), Decimal(payload["price"]))
     audit_record(
         action="reconcile.adopted",
         target=f"{row.account.name}:{row.subject}",
@@ -134,6 +162,16 @@ def _adopt_balance(row: Divergence, ours: Decimal, theirs: Decimal) -> None:
         lines=[Line(row.subject, theirs - ours, LedgerEntry.Kind.ADJUSTMENT)],
         at=now(),
     )
+
+
+def _adopt_position(row: Divergence, ours: Decimal, theirs: Decimal, price: Decimal) -> None:
+    held = _position(row)
+    quantity = held.quantity if held is not None else Decimal(0)
+    if quantity != ours:
+        raise Conflict("BOOKS_MOVED", f"our position is {decimal_text(quantity.normalize())} by now")
+    symbol, _, side = row.subject.partition(":")
+    instrument = Instrument.objects.get(venue=row.account.venue, symbol=symbol)
+    position_adopt(row.account, instrument, PositionSide(side or PositionSide.BOTH), theirs - ours, price)
 
 
 def adopt_pending(divergence_ids: list[int]) -> dict[int, str]:

@@ -16,11 +16,14 @@ from trading.domain.values import decimal_text
 from trading.models import Account, Fill, Order, SweepState, TradeCursor
 from trading.services.adoption import order_adopt, order_of_report
 from trading.services.divergences import divergence_open
-from trading.services.execution.settle import order_settle
+from trading.services.execution.settle import Settlement, settle_all
 from trading.services.reconcile.context import Run, instruments_watched
 from universe.models import Instrument
 
 log = structlog.get_logger(__name__)
+
+BATCH = 50
+"""Orders whose fills are booked in one transaction."""
 
 
 def sweep_trades(run: Run) -> None:
@@ -61,6 +64,7 @@ def missing_book(run: Run, instrument: Instrument, trades: list[TradeReport]) ->
         if trade.trade_id not in known:
             by_order.setdefault(trade.venue_order_id, []).append(trade)
     finished = True
+    due: list[Settlement] = []
     for venue_order_id, missing in by_order.items():
         order = _order_of(run, instrument, venue_order_id)
         if order is None:
@@ -78,9 +82,18 @@ def missing_book(run: Run, instrument: Instrument, trades: list[TradeReport]) ->
         elif order.status == OrderStatus.SENDING:
             finished = False  # its sender is about to book them; should it have died, the resolver will
         else:
-            order_settle(order_id=order.pk, report=None, trades=missing, source="sweep")
-            run.report.fills_booked += len(missing)
+            due.append(Settlement(order.pk, None, tuple(missing), "sweep"))
+            if len(due) == BATCH:
+                _book(run, due)
+                due = []
+    if due:
+        _book(run, due)
     return max(t.trade_id for t in trades), finished
+
+
+def _book(run: Run, due: list[Settlement]) -> None:
+    settle_all(due)
+    run.report.fills_booked += sum(len(settlement.trades) for settlement in due)
 
 
 def _order_of(run: Run, instrument: Instrument, venue_order_id: int) -> Order | None:

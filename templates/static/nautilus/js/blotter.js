@@ -1,3 +1,4 @@
+import { bracketActions } from "./bracket-actions.js";
 import { openExplain } from "./explain.js";
 import { confirm } from "./freshness.js";
 import { bindNewOrder } from "./new-order.js";
@@ -8,6 +9,10 @@ import { LiveTable } from "./table.js";
 const orders = new LiveTable("orders", config.tables.orders, {
   actions: orderActions({ explain: openExplain, mayCancel: can("orders.cancel") }),
   onOpen: (row) => openExplain(row.id),
+});
+const brackets = new LiveTable("brackets", config.tables.brackets, {
+  limit: 30,
+  actions: bracketActions({ mayTrade: can("orders.place"), onChanged: () => refetchSoon(500) }),
 });
 const fills = new LiveTable("fills", config.tables.fills, { limit: 100, onOpen: (row) => openExplain(row.order_id) });
 const form = document.getElementById("filters");
@@ -49,6 +54,7 @@ form.addEventListener("change", apply);
 
 onState((state) => {
   orders.set(state.orders);
+  brackets.set(state.brackets);
   fills.set(state.fills);
   older.hidden = !state.older;
   const next = query();
@@ -62,6 +68,7 @@ onEvent(({ topic, data }) => {
     if (new URLSearchParams(location.search).get("before")) return;
     if (matches(data)) orders.upsert(data, { flash: true });
     else orders.remove(data.id);
+    refetchSoon(3000);
   } else if (topic === "fills") {
     const symbol = query().get("symbol");
     if (!symbol || symbol.toUpperCase() === data.symbol) fills.upsert(data, { flash: true });

@@ -1,7 +1,7 @@
 // One cell of a table, by the kind its column declares. The server renders the same kinds for the first paint.
 import { clock, fullTime, money, NONE, percent, plain, price, seconds, signed, signOf, STATUS_TONE } from "./format.js";
 
-const ALIGNED = new Set(["money", "price", "signed", "decimal", "percent", "age", "count", "bar"]);
+const ALIGNED = new Set(["money", "price", "signed", "decimal", "percent", "age", "count", "bar", "progress"]);
 export const isAligned = (kind) => ALIGNED.has(kind);
 
 /** Text of a value, for screens, filters and CSV comparison. */
@@ -16,6 +16,7 @@ export function cellText(kind, value) {
     case "time": return clock(value);
     case "side": return value === "BUY" ? "▲ BUY" : value === "SELL" ? "▼ SELL" : value || NONE;
     case "flag": return value ? "yes" : "no";
+    case "progress":
     case "bar": return value === null || value === undefined ? NONE : `${Math.round(Number(value) * 100)} %`;
     case "action": return "";
     default: return value === null || value === undefined || value === "" ? NONE : String(value);
@@ -67,6 +68,12 @@ export function fillCell(cell, column, value, row) {
     lamp.dataset.tone = value?.tone ?? "off";
     lamp.textContent = value?.text ?? NONE;
     cell.replaceChildren(lamp);
+    return;
+  }
+  if (column.kind === "progress" && value !== null && value !== undefined) {
+    const bar = barElement(value);
+    delete bar.dataset.tone; // nearly done is no reason to worry
+    cell.replaceChildren(bar, ` ${text}`);
     return;
   }
   if (column.kind === "bar") {

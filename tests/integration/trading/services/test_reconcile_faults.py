@@ -12,11 +12,13 @@ import pytest
 
 from tests.factories.exchange import Exchange, running_exchange
 from tests.integration.trading.services.test_sweeps import forget, later
+from trading.adapters.binance.user_links import SpotLink
 from trading.adapters.binance.user_stream import UserStream
 from trading.domain.sweeps import Sweep
 from trading.models import Divergence, Fill, LedgerEntry, Order, ReconcileRun, TradingState
 from trading.services.reconcile import account_reconcile, sweeps_restart
 from trading.services.venue_events import venue_event_store, venue_events_settle
+from universe.adapters.binance import endpoints_for
 from universe.adapters.binance.events import Connected
 from universe.models import Instrument
 from universe.services import instruments_sync
@@ -78,11 +80,15 @@ def near(exchange: Exchange) -> str:
 
 async def _heard(desk: Desk, exchange: Exchange, act: Callable[[], Any]) -> list[dict[str, Any]]:
     """What the user stream tells while something is done."""
-    stream = UserStream(
-        exchange.url.replace("http", "ws") + "/ws-api/v3",
-        api_key=exchange.account["api_key"],
-        api_secret=exchange.account["api_secret"],
-    )
+
+    async def link() -> SpotLink:
+        return await SpotLink.open(
+            endpoints_for("local", local_url=exchange.url).spot_ws_api,
+            api_key=exchange.account["api_key"],
+            api_secret=exchange.account["api_secret"],
+        )
+
+    stream = UserStream(link)
     heard: list[dict[str, Any]] = []
     connected = asyncio.Event()
 

@@ -202,6 +202,7 @@ def test_s4_adopts_a_strangers_order_that_was_over_between_two_looks(desk: Desk)
 def forget(fill: Fill) -> None:
     """What a restored backup or a careless hand does: the rows are gone, the caches are not."""
     with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE trading_fill DISABLE TRIGGER USER")
         cursor.execute("ALTER TABLE trading_ledgerentry DISABLE TRIGGER USER")
         cursor.execute("DELETE FROM trading_ledgerentry WHERE fill_id = %s", [fill.pk])
@@ -390,6 +391,7 @@ def test_the_day_is_stated_signed_and_written_to_a_file(desk: Desk, settings: An
     desk.send(desk.submit("BUY", "0.01", price="60010"))
     yesterday = now() - timedelta(days=1)
     with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE trading_fill DISABLE TRIGGER USER")
         cursor.execute("UPDATE trading_fill SET recorded_at = %s", [yesterday])
         cursor.execute("ALTER TABLE trading_fill ENABLE TRIGGER USER")

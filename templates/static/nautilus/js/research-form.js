@@ -1,0 +1,110 @@
+// The form of a new run: its parameter fields are made from the strategy's schema; presets stay in this browser.
+import { call } from "./api.js";
+import { recall, remember } from "./preferences.js";
+import { config } from "./shell.js";
+
+const form = document.getElementById("ask");
+const holder = document.getElementById("parameters");
+const kindOf = (name) => config.kinds.find((kind) => kind.name === name && kind.parameters);
+
+function fieldOf(name, schema) {
+  const label = document.createElement("label");
+  label.append(`${schema.title}${schema.unit ? `, ${schema.unit}` : ""} `);
+  const input = document.createElement("input");
+  input.name = `param.${name}`;
+  input.title = schema.description ?? "";
+  if (schema.type === "boolean") {
+    input.type = "checkbox";
+    input.checked = Boolean(schema.default);
+  } else {
+    input.type = schema.type === "string" ? "text" : "number";
+    input.step = schema.type === "integer" ? "1" : "any";
+    if (schema.minimum !== undefined) input.min = schema.minimum;
+    if (schema.maximum !== undefined) input.max = schema.maximum;
+    if (schema.default !== undefined) input.value = String(schema.default);
+  }
+  input.dataset.type = schema.type;
+  label.append(input);
+  if (schema.description) {
+    const help = document.createElement("small");
+    help.className = "muted";
+    help.textContent = schema.description;
+    label.append(help);
+  }
+  return label;
+}
+
+export function showParameters() {
+  const kind = kindOf(form.elements.strategy.value);
+  holder.replaceChildren(...Object.entries(kind?.parameters.properties ?? {}).map(([name, schema]) => fieldOf(name, schema)));
+  document.getElementById("about-kind").textContent = kind?.description ?? "";
+}
+
+function answers() {
+  const one = (name) => form.elements[name].value.trim();
+  const [market, symbol, interval] = one("series").split(":");
+  const grid = one("grid") ? one("grid").split(/\s+/) : [];
+  const searched = new Set(grid.map((part) => part.split("=")[0]));
+  const params = {};
+  for (const input of holder.querySelectorAll("input")) {
+    const name = input.name.slice(6);
+    if (searched.has(name)) continue;
+    if (input.type === "checkbox") params[name] = input.checked;
+    else if (input.value !== "") params[name] = input.type === "number" ? Number(input.value) : input.value;
+  }
+  const body = { strategy: one("strategy"), symbol, interval, market, params, grid, score: one("score") };
+  for (const name of ["cash", "fee_bps", "slippage_bps", "title"]) if (one(name)) body[name] = one(name);
+  for (const name of ["start", "end"]) if (one(name)) body[name] = `${one(name)}T00:00:00Z`;
+  return body;
+}
+
+export function fillForm(values) {
+  form.elements.strategy.value = values.strategy;
+  showParameters();
+  for (const [name, value] of Object.entries(values)) {
+    const input = form.elements[name];
+    if (!input || name === "strategy") continue;
+    if (input.type === "checkbox") input.checked = value;
+    else input.value = value;
+  }
+}
+
+function bindPresets() {
+  const select = document.getElementById("presets");
+  const known = () => JSON.parse(recall("research.presets", "{}"));
+  const list = () => select.replaceChildren(new Option("none", ""), ...Object.keys(known()).sort().map((name) => new Option(name, name)));
+  list();
+  select.addEventListener("change", () => select.value && fillForm(known()[select.value]));
+  document.getElementById("save-preset").addEventListener("click", () => {
+    const values = {};
+    for (const input of form.elements) if (input.name) values[input.name] = input.type === "checkbox" ? input.checked : input.value;
+    const name = values.title || `${values.strategy} ${values.series}`;
+    remember("research.presets", JSON.stringify({ ...known(), [name]: values }));
+    list();
+    select.value = name;
+  });
+}
+
+/** Bind the form where this person may run something; `onAsked` gets the job. */
+export function bindAsking(onAsked) {
+  if (!form) return;
+  const result = document.getElementById("ask-result");
+  form.elements.strategy.addEventListener("change", showParameters);
+  showParameters();
+  bindPresets();
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const submit = form.querySelector("[type=submit]");
+    submit.disabled = true;
+    result.hidden = true;
+    try {
+      onAsked((await call("POST", "/api/v1/backtests", answers())).body);
+    } catch (error) {
+      result.textContent = `${error.code}: ${error.message}`;
+      result.dataset.tone = "bad";
+      result.hidden = false;
+    } finally {
+      submit.disabled = false;
+    }
+  });
+}
