@@ -123,7 +123,7 @@ class Platform:
                 continue
             with contextlib.suppress(OSError):
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if not re.search(_PATTERNS.get(kind, rf"nautilus-{kind}\b"), line):
+                if not re.search(_PATTERNS.get(kind, rf"nautilus-{kind}(?![\w-])"), line):
                     continue
                 surroundings = (entry / "environ").read_bytes()
                 if f"NAUTILUS_HOME={self.home}".encode() in surroundings or str(self.home) in line:

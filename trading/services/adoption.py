@@ -9,7 +9,7 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.services.audit import audit_record
 from trading.domain.orders import OrderStatus, is_terminal
 from trading.domain.ports import OrderReport
-from trading.domain.values import OrderType
+from trading.domain.values import OrderService, OrderType
 from trading.models import Account, Order
 from trading.services.execution.holds import Changes, order_only_reduces
 from trading.services.execution.settle import order_settle
@@ -98,7 +98,13 @@ def order_of_report(account: Account, report: OrderReport) -> Order | None:
     of_symbol = Order.objects.filter(account=account, instrument__symbol=report.symbol)
     found = of_symbol.filter(venue_order_id=report.venue_order_id).first() if report.venue_order_id else None
     if found is None and report.algo_id is not None:
-        found = of_symbol.filter(algo_id=report.algo_id).first()
+        found = (
+            of_symbol.filter(algo_id=report.algo_id).first()
+            # Told late, of one that has triggered meanwhile and whose number here was never learned.
+            or of_symbol.filter(
+                service=OrderService.ALGO, client_order_id=report.client_order_id, algo_id=None
+            ).first()
+        )
     return found or of_symbol.filter(client_order_id=report.client_order_id, venue_order_id=None).first()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -61,6 +62,43 @@ def order_update(client_id: str, **changes: Any) -> dict[str, Any]:
         "ot": "LIMIT", "ps": "BOTH", "cp": False, "pP": False, "si": 0, "ss": 0, "rp": "0", "V": "NONE",
         "pm": "NONE", "gtd": 0, "er": "0", **changes,
     }  # fmt: skip
+
+
+def algo_update(client_id: str, **changes: Any) -> dict[str, Any]:
+    """The `o` of an ALGO_UPDATE, spelled as the venue spells it."""
+    return {
+        "caid": client_id, "aid": 41, "at": "CONDITIONAL", "o": "STOP_MARKET", "s": "BTCUSDT", "S": "SELL",
+        "ps": "BOTH", "f": "GTC", "q": "0.010", "X": "NEW", "ai": "", "ap": "0.00000", "aq": "0.00000",
+        "act": "0", "tp": "58000", "p": "0", "V": "NONE", "wt": "MARK_PRICE", "pm": "NONE", "cp": False,
+        "pP": False, "R": True, "tt": 0, "gtd": 0, "rm": "", **changes,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("places", list(permutations(range(3))))
+def test_a_conditional_order_is_one_row_whatever_is_told_first(
+    account: Account, places: tuple[int, ...]
+) -> None:
+    instrument, moment = Instrument.objects.get(symbol="BTCUSDT"), now()
+    Order.objects.create(
+        account=account, instrument=instrument, origin="manual", intent_key="k", client_order_id="stop-1",
+        service="algo", side="SELL", type="STOP_MARKET", venue_type="STOP_MARKET", quantity="0.010",
+        stop_price=58000, reduce_only=True, status="UNKNOWN", created_at=moment, updated_at=moment,
+        sent_at=moment,
+    )  # fmt: skip
+    waiting = {"e": "ALGO_UPDATE", "o": algo_update("stop-1")}
+    triggered = {"e": "ALGO_UPDATE", "o": algo_update("stop-1", X="TRIGGERED", ai="77"), "T": 2}
+    working = {
+        "e": "ORDER_TRADE_UPDATE",
+        "o": order_update("stop-1", o="MARKET", ot="STOP_MARKET", R=True, f="GTC"),
+    }
+    events = [waiting, triggered, working]
+    for place in places:
+        row = told(account, **events[place])
+        assert row is not None
+        assert row.error == ""
+    order = Order.objects.get(account=account)
+    assert (order.algo_id, order.venue_order_id, order.status) == (41, 77, "NEW")
+    assert order.triggered_at is not None
 
 
 @pytest.mark.parametrize("client_id", ["autoclose-1753", "adl_autoclose-88", "web_x1"])
