@@ -13,6 +13,7 @@ from nautilus_site.common.admin import GovernedAdmin
 from nautilus_site.common.errors import ApplicationError, Forbidden
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.roles import permissions_of, permits
+from trading.admin.research import backtest_selected, may_run
 from trading.domain.values import Level
 from trading.forms import AllowanceForm, ReasonForm, StateForm
 from trading.models import (
@@ -48,7 +49,7 @@ class IntentAdmin(GovernedAdmin):
     """A governed object: no add, no delete, no bulk edit; its form calls a service and saves nothing."""
 
     form = ReasonForm
-    actions = None
+    actions: Any = None
     list_editable = ()
 
 
@@ -99,6 +100,7 @@ class StrategyInstanceAdmin(IntentAdmin):
     """Less weight or capital applies at once, more of either is a request."""
 
     governed_fields = ("weight", "allocation")
+    actions = (backtest_selected,)
     list_display = (
         "strategy",
         "account",
@@ -113,6 +115,9 @@ class StrategyInstanceAdmin(IntentAdmin):
     list_select_related = ("strategy", "account", "instrument")
     search_fields = ("=strategy__name", "=instrument__symbol")
     ordering = ("strategy__name", "instrument__symbol", "pk")
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return super().get_actions(request) if may_run(request) else {}
 
     def propose(
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str

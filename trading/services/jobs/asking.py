@@ -18,9 +18,10 @@ from nautilus_site.common.services.hints import enqueue_on_commit
 from trading.domain.backtest import FillMode
 from trading.domain.research.grid import GridError, candidates, parse_grid
 from trading.domain.strategies import ParameterError, StrategyLoadError, parse_params
-from trading.models import ResearchJob
+from trading.models import ResearchJob, StrategyInstance
 from trading.services.backtests import BacktestRequest
 from trading.services.jobs.events import job_publish
+from trading.services.models import parameters_in_force
 from trading.services.research.sweep import require_score
 from trading.services.strategy_kinds import strategy_load
 from universe.selectors import kline_file_get
@@ -207,3 +208,16 @@ def _locked(uid: Any) -> ResearchJob:
     if job is None:
         raise NotFound("UNKNOWN_JOB", f"no job has the id {uid}")
     return job
+
+
+def job_of_instance(instance: StrategyInstance) -> JobRequest:
+    """Return the request for a backtest of what runs live: its kind and parameters in force, on its symbol."""
+    row = instance.strategy
+    run = BacktestRequest(
+        strategy=row.kind,
+        symbol=instance.instrument.symbol,
+        interval=row.interval,
+        market=instance.instrument.market,
+        params=dict(parameters_in_force(row)),
+    )
+    return JobRequest(run, title=f"{row.name} {run.symbol} {run.interval}, as it runs")
