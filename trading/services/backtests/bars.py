@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -11,20 +10,14 @@ from fractions import Fraction
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from nautilus_site.common.errors import ApplicationError, NotFound
+from nautilus_site.common.errors import NotFound
 from trading.domain.backtest import BarSeries
-from trading.domain.backtest.series import FloatArray, IntArray
 from trading.domain.clock import NS_PER_MS, datetime_to_ns, interval_ns
 from trading.domain.values import Instrument, Market, multiple_of
+from trading.services.backtests.columns import RAW_PER_UNIT, columns_read
 from universe.selectors import instrument_get, kline_file_get
-from universe.services.kline_files import klines_read
 
-_SCALE: Final = 10
-"""Decimal places of the store's columns."""
-_RAW_PER_UNIT: Final = 10**_SCALE
 _QUOTES: Final = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "BTC", "ETH", "BNB", "EUR", "TRY")
 _FINEST_VALUE: Final = Decimal("0.01")
 """Without the venue's word a step is worth about this much of the quote currency, or less."""
@@ -55,14 +48,13 @@ def series_load(
     if row is None:
         hint = f"manage.py klines import FILE --symbol {symbol} --interval {interval} --market {market}"
         raise NotFound("NO_BARS", f"no {market} bars of {symbol} {interval} are stored; {hint}")
-    table = klines_read(row)
+    columns = columns_read(row)
     notes: list[str] = []
-    raw = {name: _raw(table, name) for name in ("open", "high", "low", "close")}
-    finest = _finest_price(list(raw.values()))
+    finest = multiple_of(1, Decimal(f"1E-{columns.places}"))
     try:
         instrument = instrument_get(symbol, market).to_domain()
     except NotFound:
-        instrument = _guessed(symbol, Market(market), finest, int(raw["close"][0]), quantity)
+        instrument = _guessed(symbol, Market(market), finest, int(columns.prices[3][0]), quantity)
         notes.append(
             f"the venue's filters of {symbol} are not known: tick {instrument.tick_size}, "
             f"step {instrument.step_size}, no minimum notional"
@@ -73,24 +65,25 @@ def series_load(
         instrument = replace(instrument, tick_size=finest)
     if not instrument.is_trading:
         instrument = replace(instrument, status="TRADING")  # it traded when these bars were made
-    tick = int(Fraction(instrument.tick_size) * _RAW_PER_UNIT)
-    open_ns = np.asarray(table.column("open_time").cast(pa.int64()).to_numpy(), dtype=np.int64) * np.int64(
-        NS_PER_MS
-    )
+    tick = int(Fraction(instrument.tick_size) * RAW_PER_UNIT)
+    opened, highest, lowest, closed = (price // tick for price in columns.prices)
+    volume, quote_volume, taker_base = columns.amounts
     series = BarSeries(
         instrument,
         interval,
-        open_ns,
-        open_ns + np.int64(interval_ns(interval) - NS_PER_MS),
-        raw["open"] // tick,
-        raw["high"] // tick,
-        raw["low"] // tick,
-        raw["close"] // tick,
-        _floats(table, "volume"),
-        _floats(table, "quote_volume"),
-        np.asarray(pc.fill_null(table.column("trades"), 0).to_numpy(), dtype=np.int64),
-        _floats(table, "taker_base"),
+        columns.open_ns,
+        columns.open_ns + np.int64(interval_ns(interval) - NS_PER_MS),
+        opened,
+        highest,
+        lowest,
+        closed,
+        volume,
+        quote_volume,
+        columns.trades,
+        taker_base,
     )
+    if start is None and end is None:
+        return series, tuple(notes)
     try:
         series = series.between(_ns(start), _ns(end))
     except ValueError:
@@ -106,38 +99,11 @@ def _ns(at: datetime | None) -> int | None:
     return None if at is None else datetime_to_ns(at)
 
 
-def _raw(table: pa.Table, name: str) -> IntArray:
-    # A decimal128 is two 64-bit words, the low one first; a price fits in one.
-    parts = [_words(chunk) for chunk in table.column(name).chunks]
-    words = np.concatenate(parts) if parts else np.zeros((0, 2), np.int64)
-    if (words[:, 1] != 0).any() or (words[:, 0] < 0).any():
-        raise ApplicationError("PRICE_TOO_LARGE", f"{name}: a price is above {2**63 // _RAW_PER_UNIT}")
-    return np.ascontiguousarray(words[:, 0])
-
-
-def _words(chunk: pa.Array) -> IntArray:
-    words = np.frombuffer(chunk.buffers()[1], dtype="<i8").reshape(-1, 2)
-    return words[chunk.offset : chunk.offset + len(chunk)]
-
-
-def _floats(table: pa.Table, name: str) -> FloatArray:
-    column = pc.fill_null(table.column(name), Decimal(0))
-    return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
-
-
-def _finest_price(columns: Sequence[IntArray]) -> Decimal:
-    """The coarsest power of ten of which every price is a multiple."""
-    places = 0
-    while places < _SCALE and not any((c % 10 ** (places + 1) != 0).any() for c in columns):
-        places += 1
-    return multiple_of(1, Decimal(f"1E-{_SCALE - places}"))
-
-
 def _guessed(
     symbol: str, market: Market, tick: Decimal, first_raw: int, quantity: Decimal | None
 ) -> Instrument:
     quote = next((q for q in _QUOTES if symbol.endswith(q) and symbol != q), symbol[-4:])
-    price = Decimal(first_raw) / _RAW_PER_UNIT
+    price = Decimal(first_raw) / RAW_PER_UNIT
     exponent = min(0, math.floor((_FINEST_VALUE / price).log10()))
     if quantity is not None:
         finest = quantity.normalize().as_tuple().exponent
