@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nautilus_site.common.commit import commit_of
 from nautilus_site.env import ROOT, Environment, SettingError
 
 REPLAY_SPEED = "600"
@@ -92,6 +93,8 @@ class Configuration:
             "REDIS_URL": redis_url,
             "PROMETHEUS_MULTIPROC_DIR": str(self.metrics_directory),
             "PYTHONUNBUFFERED": "1",
+            # One build for as long as this supervisor runs: a commit beside it must not make its next child a stranger.
+            "BUILD_SHA": commit_of(ROOT, self.environment),
         }
         fallback = {
             "DJANGO_SETTINGS_MODULE": "nautilus_site.settings.local",

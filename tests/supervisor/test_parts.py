@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from nautilus_site.common.commit import commit_of
 from nautilus_site.env import SettingError
 from nautilus_site.supervisor.backoff import Backoff
 from nautilus_site.supervisor.beside import (
@@ -161,6 +162,17 @@ def test_children_inherit_the_environment_and_find_the_services() -> None:
     assert environment["NAUTILUS_HOME"] == "/somewhere"
     assert environment["PROMETHEUS_MULTIPROC_DIR"] == "/somewhere/run/metrics"
     assert environment["DJANGO_SETTINGS_MODULE"] == "nautilus_site.settings.local"
+
+
+def test_children_started_later_are_of_the_build_that_was_there_at_the_start(tmp_path: Path) -> None:
+    git = tmp_path / ".git"
+    git.mkdir()
+    (git / "HEAD").write_text("a" * 40 + "\n")
+    at_start = commit_of(tmp_path, {})
+    (git / "HEAD").write_text("b" * 40 + "\n")  # somebody commits while the platform runs
+    assert at_start == "a" * 40
+    assert commit_of(tmp_path, {"BUILD_SHA": at_start}) == "a" * 40
+    assert Configuration.read({"BUILD_SHA": at_start}).child_environment("", "")["BUILD_SHA"] == "a" * 40
 
 
 def test_a_chosen_settings_module_is_kept() -> None:
