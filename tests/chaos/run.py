@@ -162,7 +162,9 @@ class Chaos:
         window_at, drill_at, sent = time.monotonic() + 3, KILL_DRILL_EVERY, self._sent(0)
         drill_every = max(KILL_DRILL_EVERY, options.kills // 10)
         while struck < options.kills and not self.enough:
-            now = time.monotonic()
+            process, now = self._platform.process, time.monotonic()
+            if process is not None and process.poll() is not None:
+                raise AssertionError(f"the platform ended with {process.returncode}: nothing can be judged")
             if now >= strike_at and (now >= strike_at + options.pace_s * PATIENCE or self._sent_since(sent)):
                 sent = self._sent(sent)
                 struck += misfortune.strike()
