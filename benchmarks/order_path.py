@@ -129,7 +129,7 @@ def start_exchange(home: Path, port: int) -> subprocess.Popen[bytes]:
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v3/ping", timeout=5).close()
@@ -168,7 +168,7 @@ def open_account() -> list[Any]:
     account = Account.objects.select_related("venue").get(name=ACCOUNT)
     venue = execution_venue(account)
     for _ in range(2):
-        account_reconcile(account_id=account.pk, venue=venue, trigger="benchmark")
+        account_reconcile(account_id=account.pk, venue=venue, trigger="start")
     instances = StrategyInstance.objects.select_related("instrument").filter(account=account)
     refresh_quotes([instance.instrument for instance in instances])
     measure_once(account, venue)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+import psycopg
 from django.db import connection
 
 from trading.domain.orders import OPEN
@@ -155,8 +156,12 @@ class Facts:
 
 
 def facts_read(parameters: dict[str, Any]) -> Facts:
-    """Ask everything at once. Call with the order's rows locked, so that what is counted cannot change."""
-    with connection.cursor() as cursor:
-        cursor.execute(_SQL, parameters)
-        row = cursor.fetchone()
+    """Ask everything at once. Call with the order's rows locked, so that what is counted cannot change.
+
+    The statement is prepared once per connection: planning its many parts would cost more than answering them.
+    """
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:
+        row = cursor.execute(_SQL, parameters, prepare=True).fetchone()
+    assert row is not None
     return Facts(*row)
