@@ -191,12 +191,13 @@ def _leg(leg: BracketLeg, domain: Instrument) -> Leg:
         key=order.client_order_id,
         role=Role(leg.role),
         group=leg.group,
-        quantity=domain.steps(order.quantity),
+        # Rounded, not demanded: the venue may have changed its tick or step since the order was sent.
+        quantity=domain.floor_steps(order.quantity),
         executed=domain.floor_steps(order.executed_quantity),
         status=OrderStatus(order.status),
-        stop=domain.ticks(order.stop_price) if order.stop_price is not None else None,
+        stop=_floor(domain, order.stop_price),
         # An exit's price is only its collar; a lone market stop has none.
-        price=domain.ticks(order.price) if order.price is not None and leg.role != Role.EXIT else None,
+        price=_floor(domain, order.price) if leg.role != Role.EXIT else None,
         callback_bps=order.callback_bps,
         target=leg.target,
         cancel_requested=order.cancel_requested_at is not None,

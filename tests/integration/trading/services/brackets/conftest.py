@@ -224,6 +224,7 @@ def rig(new_desk: Callable[..., Desk], exchange: Exchange) -> Rig:
     desk.account.refresh_from_db()
     rig = Rig(desk, exchange, trader())
     rig.look()
+    desk.measure()
     return rig
 
 
@@ -246,9 +247,11 @@ def futures(new_desk: Callable[..., Desk], url: str) -> Rig:
     instruments_sync(desk.venue_row, BinanceUsdmMarketData(exchange.client))
     desk.instruments = {i.symbol: i for i in Instrument.objects.filter(venue=desk.venue_row)}
     desk.venue = exchange.venue  # type: ignore[assignment]
+    exchange.venue.set_leverage("BTCUSDT", 3)
     account_mode_read(account=desk.account, venue=exchange.venue)
     account_reconcile(account_id=desk.account.pk, venue=desk.venue, trigger="periodic")
     desk.account = Account.objects.select_related("venue").get(pk=desk.account.pk)
     rig = Rig(desk, exchange, trader())
     rig.look()
+    desk.measure()
     return rig
