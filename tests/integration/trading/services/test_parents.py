@@ -142,4 +142,6 @@ def test_a_planner_that_repeats_its_intents_sends_no_more_than_was_planned(
     plan = Plan.objects.get()
     sent = sum((o.quantity for o in Order.objects.filter(status="RESERVED")), Decimal(0))
     assert Decimal(0) < sent <= plan.parent_quantity
-    assert Order.objects.filter(code="PARENT_QUANTITY").count() == 6
+    # Near duplicates are a rail of their own, which may speak first.
+    denied = Order.objects.filter(status="DENIED", code__in=("PARENT_QUANTITY", "NEAR_DUPLICATE"))
+    assert denied.count() == 6
