@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.factories.exchange import Exchange, running_exchange
+from trading.domain.brackets import BracketState as S
 from trading.domain.orders import OPEN
 from trading.domain.ports import OrderReport
 from trading.models import Bracket, BracketLeg, Order
@@ -79,7 +81,14 @@ class Rig:
         bid, ask = self.exchange.touch()
         Quote.objects.update_or_create(
             instrument=self.desk.btc,
-            defaults={"bid": bid, "ask": ask, "market_time": now(), "received_at": now()},
+            defaults={
+                "bid": bid,
+                "ask": ask,
+                "market_time": now(),
+                "received_at": now(),
+                "mark_price": (bid + ask) / 2,
+                "mark_received_at": now(),
+            },
         )
         return bid, ask
 
@@ -150,8 +159,11 @@ class Rig:
     def settle(self) -> Bracket:
         """Rounds until nothing changes any more."""
         before = None
-        for _ in range(12):
+        for _ in range(60):
             self.round()
+            if self.bracket.state not in (S.PENDING, S.PROTECTED, S.DONE):
+                time.sleep(0.05)  # it waits after a refusal, or for a sale
+                continue
             seen = (self.bracket.state, sorted(self.open_at_venue()), self.desk.position().quantity)
             if seen == before:
                 break
