@@ -113,9 +113,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_exchange(home: Path, port: int) -> subprocess.Popen[bytes]:
+def start_exchange(home: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
     """The paper exchange with the demo's account, without rate limits; waits until it answers."""
-    arguments = ["--port", str(port), "--accounts", str(home / "testnet" / "accounts.json")]
+    arguments = ["--port", str(port), "--accounts", str(home / "testnet" / "accounts.json"), *more]
     process = subprocess.Popen(  # noqa: S603 (our own module)
         [
             sys.executable,

@@ -110,7 +110,7 @@ def _advance(
     at_venue: dict[Held, Holding],
 ) -> int:
     """One look at one position: count the last slice, then end it or send the next. 1 while it is not over."""
-    if not _counted(row):
+    if not _counted(row, venue):
         return 1  # its outcome is not known yet; two slices at a time could sell more than there is
     if row.failures >= MAXIMUM_FAILURES:
         _finish(row, Flatten.Status.STOPPED, f"{row.failures} slices in a row closed nothing: {row.note}")
@@ -150,11 +150,15 @@ def _unprotect(row: Flatten, account: Account, venue: ExecutionVenue) -> bool:
     return bool(found)
 
 
-def _counted(row: Flatten) -> bool:
+def _counted(row: Flatten, venue: ExecutionVenue) -> bool:
     """Book what the last slice did, once; False while the venue's word on it is out."""
     if row.slices == row.counted:
         return True
     order = Order.objects.filter(intent_key=_key(row, row.slices)).first()
+    if order is not None and order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
+        # It is over at the venue already; asked here, because closing must not wait for a stream that may be down.
+        order_cancel(order_id=order.pk, venue=venue)
+        order.refresh_from_db()
     if order is not None and order.ended_at is None:
         return False
     row.counted = row.slices
