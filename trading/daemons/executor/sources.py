@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,13 +23,25 @@ class Broken(Exception):
     """A line that is no JSON; the message says which."""
 
 
-def read_lines(lines: Iterable[str], stopping: threading.Event) -> Iterator[Any]:
-    """One JSON value per line until the end, or until told to stop; an unreadable line comes as Broken."""
-    for line in lines:
-        if stopping.is_set():
+def read_lines(descriptor: int, stopping: threading.Event) -> Iterator[Any]:
+    """One JSON value per line of a pipe until its end, or until told to stop; an unreadable line comes as Broken.
+
+    A pipe that says nothing is never waited for longer than the time between two looks at `stopping`.
+    """
+    rest = b""
+    while not stopping.is_set():
+        ready, _, _ = select.select([descriptor], [], [], LOOK_EVERY_S)
+        if not ready:
+            continue
+        chunk = os.read(descriptor, LONGEST_LINE)
+        *whole, rest = (rest + chunk).split(b"\n")
+        if not chunk:
+            whole, rest = [rest], b""
+        for line in whole:
+            if line.strip():
+                yield _decoded(line.decode("utf-8", errors="replace"))
+        if not chunk:
             return
-        if line.strip():
-            yield _decoded(line)
 
 
 def follow_file(path: Path, stopping: threading.Event, *, from_start: bool = False) -> Iterator[Any]:

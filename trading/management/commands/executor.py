@@ -61,8 +61,6 @@ class Command(BaseCommand):
 
         def stop(number: int, frame: FrameType | None) -> None:
             stopping.set()
-            if options["follow"] is None and options["poll"] is None:
-                sys.stdin.close()  # a pipe that says nothing would be waited for
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
@@ -79,16 +77,13 @@ class Command(BaseCommand):
             executor.run(self._signals(options, token, stopping))
         except TokenRefused as error:
             raise CommandError(f"the platform refuses the token: {error}") from None
-        except ValueError:
-            if not stopping.is_set():  # the closed pipe, when we were told to stop
-                raise
 
     def _signals(self, options: dict[str, Any], token: str, stopping: threading.Event) -> Iterator[Any]:
         if options["follow"]:
             return follow_file(Path(options["follow"]), stopping, from_start=options["from_start"])
         if options["poll"]:
             return poll_url(options["poll"], stopping, token=token, every_s=max(0.2, options["every"]))
-        return read_lines(sys.stdin, stopping)
+        return read_lines(sys.stdin.fileno(), stopping)
 
     def _limits(self, options: dict[str, Any]) -> SignalLimits:
         try:

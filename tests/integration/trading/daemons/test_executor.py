@@ -25,7 +25,10 @@ PATIENCE_S = 90.0
 
 @pytest.fixture
 def desk(transactional_db: None) -> Desk:
-    return trading_desk()
+    desk = trading_desk()
+    # Another process takes its time to start; nothing renews the prices meanwhile.
+    desk.limit(price_max_age=3600, reconcile_max_age=3600)
+    return desk
 
 
 @pytest.fixture
