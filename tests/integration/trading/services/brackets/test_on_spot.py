@@ -223,7 +223,7 @@ def test_unprotected_for_too_long_is_closed_and_called(rig: Rig) -> None:
     bracket = rig.settle()
     assert (bracket.state, bracket.exit_reason) == (S.DONE, "UNPROTECTED_TOO_LONG")
     assert rig.desk.position().quantity < Decimal("0.00001")
-    told = OutboxEvent.objects.filter(topic="incidents", payload__kind="unprotected_position")
+    told = OutboxEvent.objects.filter(topic="incidents", data__kind="unprotected_position")
     assert told.count() == 1
 
 
