@@ -32,6 +32,8 @@ from universe.services import venue_ensure
 ACTOR = "demo"
 ACCOUNT = "paper-spot"
 FUTURES_ACCOUNT = "paper-usdm"
+FUTURES_TRADED = frozenset({"BTCUSDT", "ETHUSDT"})
+FUTURES_ALLOCATION = Decimal(3000)
 START_USDT = "100000"
 FUTURES_LEVERAGE = 3
 PEOPLE = {
@@ -135,7 +137,10 @@ def demo_strategies_install() -> int:
 
 
 def demo_futures_install() -> int:
-    """Allow the demo's futures account the tradable contracts, once these are known. Returns how many are new."""
+    """Allow the demo's futures account the tradable contracts and put a strategy on some, once these are known.
+
+    Returns how many contracts are new.
+    """
     account = Account.objects.filter(name=FUTURES_ACCOUNT).first()
     if account is None or SymbolAllowance.objects.filter(account=account).exists():
         return 0
@@ -145,7 +150,41 @@ def demo_futures_install() -> int:
         for instrument in Instrument.objects.filter(venue=account.venue, status="TRADING").order_by("symbol")
     ]
     SymbolAllowance.objects.bulk_create(allowed, ignore_conflicts=True)
+    _futures_strategy(account, [row.instrument for row in allowed if row.instrument.symbol in FUTURES_TRADED])
     return len(allowed)
+
+
+def _futures_strategy(account: Account, instruments: list[Instrument]) -> None:
+    """Long and short with a stop at the venue, switched off: enabling it is a walk through the two-person flow.
+
+    Its windows are short enough that a few minutes show it at work.
+    """
+    strategy, _ = Strategy.objects.get_or_create(
+        name="trend_follow",
+        defaults={
+            "kind": "trend_follow",
+            "interval": demo_interval(),
+            "parameters": {
+                "entry": 20,
+                "exit": 10,
+                "momentum_short": 10,
+                "momentum_medium": 30,
+                "momentum_long": 60,
+                "allow_short": True,
+            },
+            "is_enabled": False,
+            "description": "Follows breakouts of the last 20 bars, long and short, behind a trailing stop of two ATR.",
+            "updated_at": now(),
+        },
+    )
+    for instrument in instruments:
+        StrategyInstance.objects.create(
+            strategy=strategy,
+            account=account,
+            instrument=instrument,
+            weight=Decimal(1),
+            allocation=FUTURES_ALLOCATION,
+        )
 
 
 def demo_futures_settings(venue: FuturesSettings) -> list[str]:
