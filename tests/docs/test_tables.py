@@ -9,12 +9,11 @@ from nautilus_site.common.models import ChangeRequest
 from nautilus_site.common.roles import PERMISSIONS, ROLE_PERMISSIONS, permits
 from nautilus_site.common.services import change_requests
 from tests.docs.documents import ROOT, document, quoted, rows
-from trading.domain.breakers import BreakerRule
 from trading.domain.orders import TRANSITIONS, OrderStatus
 from trading.domain.reconcile import DivergenceKind
 from trading.domain.risk.chain import RAILS
 from trading.domain.values import Level
-from trading.services.breakers import DEFAULT_RULE
+from trading.services.breakers import KINDS
 from trading.services.controls.limits import LIMITS
 
 DESIGN, APPROVALS, RUNBOOK = (
@@ -82,18 +81,16 @@ def test_every_kind_of_divergence_has_its_advice() -> None:
     assert {quoted(row[0])[0] for row in table} == {str(kind) for kind in DivergenceKind}
 
 
-def test_the_breakers_open_and_recover_as_written() -> None:
-    written = BreakerRule(
-        window_s=60, min_samples=10, threshold=0.5, cooldown_s=10, cooldown_max_s=300, half_open_successes=3
-    )
-    text = " ".join(document(DESIGN).section("Circuit breakers").split())
-    for claim in (
-        "at least half of at least ten calls within 60 s",
-        "10 s, doubling up to 300 s",
-        "three successes",
-    ):
-        assert claim in text
-    assert written == DEFAULT_RULE
+def test_every_breaker_is_in_the_runbook_with_its_threshold_and_what_it_does() -> None:
+    written = {quoted(row[0])[0]: row[1:] for row in rows(document(RUNBOOK).section("A breaker is open"))}
+    assert set(written) == set(KINDS)
+    for name, (opens_at, does, _) in written.items():
+        kind = KINDS[name]
+        words = {1.0: ("a ", "one ")}.get(kind.rule.threshold, (f"{kind.rule.threshold:g} ",))
+        assert any(word in opens_at for word in words), name
+        assert (kind.action == "open") == does.startswith("denies"), name
+        assert kind.action == "open" or kind.action in does, name
+        assert (kind.reset == "manual") == ("*people*" in does), name
 
 
 def test_every_limit_a_document_names_exists() -> None:
