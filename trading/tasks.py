@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 from celery import shared_task
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.services.change_requests import change_requests_expire
@@ -196,18 +197,22 @@ def account_mode(account_id: int) -> None:
 def control_tick() -> None:
     """Once a second: kills, cancels, doubts, breakers, and reconciliations that are due."""
     heartbeats.heartbeat(kind="worker-control")
+    accounts = list(Account.objects.select_related("venue").filter(is_active=True))
+    # Stopping comes first: nothing that is measured or compared below may keep a kill waiting.
+    for account in accounts:
+        with _alone("kill_enforce", account=account.name):
+            if enforcements_due(account, "control"):
+                kill_enforce(account_id=account.pk)
     change_requests_expire()
-    breakers.commit_measure()
-    breakers.breakers_ensure()
-    breakers.breakers_evaluate()
-    for account in Account.objects.select_related("venue").filter(is_active=True):
+    with _alone("breakers"):
+        breakers.commit_measure()
+        breakers.breakers_ensure()
+        breakers.breakers_evaluate()
+    for account in accounts:
         with _alone("venue_clock", account=account.name):
             venue_clock_note(venue_name=account.venue.name, venue=execution_venue(account))
         with _alone("account_measure", account=account.name):
             breakers.account_measure(account, execution_venue(account))
-        with _alone("kill_enforce", account=account.name):
-            if enforcements_due(account, "control"):
-                kill_enforce(account_id=account.pk)
         with _alone("account_mode", account=account.name):
             if account_mode_is_due(account):
                 account_mode_read(account, futures_venue(account))
@@ -235,12 +240,16 @@ def control_tick() -> None:
 def _alone(step: str, **context: object) -> Iterator[None]:
     """Let one step of a tick fail by itself: an order, a key or an account in trouble never holds up the others.
 
-    What cannot be named here (a bug, a database that is gone) still ends the tick.
+    A bug in one of them is told with its traceback and stops that one only. A database that is gone ends the tick.
     """
     try:
         yield
     except (DomainError, ApplicationError) as error:
         log.error("tick_step_failed", step=step, error=f"{type(error).__name__}: {error}"[:300], **context)
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception as error:
+        log.error("tick_step_broken", step=step, error=repr(error)[:300], exc_info=True, **context)
 
 
 def _cancels_pending(account_id: int) -> list[int]:
