@@ -30,7 +30,7 @@ CHAOS_PACE ?= 6
 FILE ?=
 CODE = nautilus_site governance mlregistry trading universe testnet
 
-.PHONY: help run test bench chaos lint format lock build up-core up-obs down ps smoke-exporter validate-obs \
+.PHONY: help run test test-long bench chaos lint format lock build up-core up-obs down ps smoke-exporter validate-obs \
 	backup restore install
 
 help: ## List the verbs
@@ -48,6 +48,10 @@ test: ## Run the test suite (TESTS="tests/unit -k rails" for a part)
 	@$(BOOTSTRAP) --dev
 	@$(PY) scripts/client_envs.py
 	@$(PY) -m pytest $(TESTS)
+
+test-long: ## Run the campaigns of minutes that `make test` leaves out
+	@$(BOOTSTRAP) --dev
+	@$(PY) -m pytest -n 2 --dist loadfile -m long
 
 bench: ## Run the benchmarks; a table here, JSON lines in benchmarks/results/
 	@$(BOOTSTRAP) --dev

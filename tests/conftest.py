@@ -52,6 +52,22 @@ def _own_redis_keys(worker_id: str) -> None:
         settings.CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"asgi-{worker_id}"
 
 
+@pytest.fixture(autouse=True)
+def _own_rate_budget(request: pytest.FixtureRequest) -> None:
+    """Each test asks its exchange as if it were the first of the minute: they share one, and one address."""
+    if "/integration/trading/" not in str(request.path) and "/contract/execution/" not in str(request.path):
+        return
+    import redis
+    from django.conf import settings
+
+    cache = settings.CACHES["default"]
+    with redis.Redis.from_url(str(cache["LOCATION"])) as client:
+        prefix = ":".join(filter(None, [str(cache.get("KEY_PREFIX", "")), "rate"]))
+        keys = list(client.scan_iter(f"{prefix}:*", count=1000))
+        if keys:
+            client.delete(*keys)
+
+
 @pytest.fixture(scope="session")
 def worker_id(request: pytest.FixtureRequest) -> str:
     """`gw0`, `gw1`, ... under pytest-xdist, else `master`; also when the plug-in is switched off."""

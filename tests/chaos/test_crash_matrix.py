@@ -28,7 +28,7 @@ from tests.chaos.oracle import Findings, audit_verified, final
 from tests.chaos.witness import Database, Exchange, Row
 from tests.e2e.platform import Answer, Platform, eventually
 
-pytestmark = [pytest.mark.e2e]
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 ROUNDS = int(os.environ.get("CHAOS_MATRIX", "1"))
 ORDER = "/api/v3/order"

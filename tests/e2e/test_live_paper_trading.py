@@ -43,7 +43,7 @@ def test_equity_is_cash_plus_holdings_at_the_middle_price(platform: Platform) ->
     portfolio = platform.get("/api/v1/portfolio").body
     assert Decimal(portfolio["equity"]) == Decimal(portfolio["cash"]) + Decimal(portfolio["market_value"])
     # Paper trading for a minute costs commission and spread, not a tenth of the account.
-    assert Decimal(90_000) < Decimal(portfolio["equity"]) < Decimal(110_000)
+    assert Decimal(180_000) < Decimal(portfolio["equity"]) < Decimal(210_000)
 
 
 def test_every_process_kind_shows_up_in_the_metrics(platform: Platform) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from trading.domain.values import Side
 
@@ -104,4 +104,5 @@ def drawdown_ppm(value: Decimal, peak: Decimal, capital: Decimal) -> int:
         return 0
     if capital <= 0:
         return _MILLION
-    return min(_MILLION, -int(-fall * _MILLION // capital))
+    # Decimal division by // cuts towards zero, on either side of it.
+    return min(_MILLION, int((fall * _MILLION / capital).to_integral_value(ROUND_CEILING)))

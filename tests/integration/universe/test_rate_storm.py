@@ -20,6 +20,9 @@ PROCESSES = 3
 SECONDS = 6.0
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     with running_exchange("BTCUSDT", limits=True) as address:

@@ -27,9 +27,11 @@ from trading.models import (
     PlanShare,
     ProcessHeartbeat,
     ReconcileRun,
+    ResearchJob,
     RiskLimit,
     SymbolAllowance,
     TradingState,
+    TrialTally,
     VenueEvent,
 )
 
@@ -99,6 +101,11 @@ def rows(world: World) -> dict[str, Any]:
     ProcessHeartbeat.objects.create(
         name="web", kind="web", pid=1, host="h", started_at=moment, beat_at=moment
     )
+    ResearchJob.objects.create(kind="backtest", request={}, content_sha256="0" * 64, created_at=moment)
+    TrialTally.objects.create(
+        at=moment, strategy="trend", symbol="BTCUSDT", interval="1h", data_sha256="0" * 64, grid="fast",
+        count=1, effective=1, sharpe_mean=0, sharpe_variance=0,
+    )  # fmt: skip
     breaker()
     return {"run": run, "order": order}
 

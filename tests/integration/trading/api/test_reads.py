@@ -182,6 +182,7 @@ def test_fill_members_carry_market_time_and_the_time_we_learned_of_it(client: An
 
 
 def test_equity_is_thinned_to_real_snapshots_and_keeps_the_last(client: Any, world: World) -> None:
+    EquitySnapshot.objects.all().delete()
     start = now() - timedelta(hours=10)
     for minute in range(600):
         EquitySnapshot.objects.create(
@@ -198,6 +199,7 @@ def test_equity_is_thinned_to_real_snapshots_and_keeps_the_last(client: Any, wor
 
 
 def test_the_total_equity_carries_an_account_that_reported_earlier(world: World) -> None:
+    EquitySnapshot.objects.all().delete()
     other = Account.objects.create(name="other", venue=world.venue)
     start = now() - timedelta(hours=2)
     for account, minute, equity in ((world.account, 0, 100), (other, 0, 10), (world.account, 60, 120)):

@@ -132,6 +132,7 @@ async def test_the_event_loop_goes_on_while_the_database_is_slow(
 async def test_a_process_that_stands_by_stores_events_and_says_nothing_of_the_stream(
     shared_desk: Desk, script: type[Script]
 ) -> None:
+    await StreamState.objects.all().adelete()
     script.items = [Connected(time.time_ns(), 1, ()), {"e": "executionReport", "E": 1}]
     charge = InCharge(is_held=False)
     feed = await follow(shared_desk, lambda: VenueEvent.objects.count() == 1, charge=charge)

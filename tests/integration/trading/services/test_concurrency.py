@@ -183,4 +183,4 @@ def test_the_hot_path_asks_the_database_a_bounded_number_of_times(
 
 
 SUBMIT_QUERIES = 19
-SETTLE_QUERIES = 17
+SETTLE_QUERIES = 18

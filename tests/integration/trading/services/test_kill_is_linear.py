@@ -31,7 +31,14 @@ def test_no_order_is_authorised_after_a_kill_has_committed(shared_desk: Desk, sc
     """
     desk = shared_desk
     # A loaded machine takes its time to reserve them all; none of that is what is looked at here.
-    desk.limit(orders_per_minute=100_000, max_open_orders=1000, price_max_age=600, decision_ttl=600)
+    desk.limit(
+        orders_per_minute=100_000,
+        orders_per_minute_strategy=100_000,
+        max_open_orders=1000,
+        max_open_orders_strategy=1000,
+        price_max_age=600,
+        decision_ttl=600,
+    )
     held = desk.lease()
     killed_in_between = 0
     for number in range(ROUNDS):

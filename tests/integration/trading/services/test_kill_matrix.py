@@ -125,6 +125,7 @@ def test_a_netted_order_stops_with_any_of_the_strategies_and_models_behind_it(de
             price=60000,
             position_quantity=0,
             target_quantity=1,
+            parent_quantity=1,
             created_at=large.decided_at,
         )
         PlanShare.objects.create(plan=plan, decision=large, share="0.7")
