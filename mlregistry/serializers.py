@@ -19,6 +19,9 @@ from trading.serializers.strict import (
 )
 
 KINDS = [*MODELS, *ALIASES]
+STAGES = [stage.value for stage in Stage]
+TRADING_STAGES = [Stage.CANARY.value, Stage.CHAMPION.value]
+IDLE_STAGES = [Stage.CANDIDATE.value, Stage.SHADOW.value, Stage.RETIRED.value]
 
 
 class TrainRequestSerializer(RequestSerializer):
@@ -78,7 +81,7 @@ class ModelVersionSerializer(serializers.Serializer[Any]):
     kind = serializers.CharField()
     version = serializers.IntegerField()
     digest = serializers.CharField()
-    stage = serializers.ChoiceField(choices=[stage.value for stage in Stage])
+    stage = serializers.ChoiceField(choices=STAGES)
     symbol = serializers.CharField()
     market = serializers.CharField()
     interval = serializers.CharField()
@@ -118,9 +121,7 @@ class ModelDetailSerializer(ModelVersionSerializer):
 class PromoteRequestSerializer(RequestSerializer):
     """Ask for a version to trade; somebody else decides."""
 
-    stage = WordField(
-        choices=[Stage.CANARY.value, Stage.CHAMPION.value], required=False, default=Stage.CHAMPION.value
-    )
+    stage = WordField(choices=TRADING_STAGES, required=False, default=Stage.CHAMPION.value)
     reason = ReasonField()
     expires_in_s = ExpiryField()
 
@@ -128,7 +129,7 @@ class PromoteRequestSerializer(RequestSerializer):
 class StageRequestSerializer(RequestSerializer):
     """Move a version to a stage that does not trade, at once."""
 
-    stage = WordField(choices=[Stage.CANDIDATE.value, Stage.SHADOW.value, Stage.RETIRED.value])
+    stage = WordField(choices=IDLE_STAGES)
     reason = ReasonField()
 
 

@@ -183,6 +183,12 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
+    # Fields of one name with other choices: each set has a name of its own in the schema.
+    "ENUM_NAME_OVERRIDES": {
+        "ModelStageEnum": "mlregistry.serializers.STAGES",
+        "TradingStageEnum": "mlregistry.serializers.TRADING_STAGES",
+        "IdleStageEnum": "mlregistry.serializers.IDLE_STAGES",
+    },
     "TITLE": "Nautilus HMM",
     "DESCRIPTION": "Orders, portfolio, controls and governance. Errors are RFC 9457 problem documents.",
     "VERSION": "1",
