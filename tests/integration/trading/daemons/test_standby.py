@@ -33,6 +33,8 @@ from trading.services.demo import demo_install
 from universe.adapters.binance import SpotClient, UsdmClient, endpoints_for
 from universe.models import Bar, Quote, StreamState
 
+pytestmark = pytest.mark.long
+
 # Generous: the lease runs out after 6 s, the rest is for a machine that has other work to do.
 TAKEN_OVER_WITHIN_S = 45.0
 READY_WITHIN_S = 120.0

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tests.factories.trading import Desk
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     with running_exchange("BTCUSDT", "ETHUSDT") as address:

@@ -25,6 +25,8 @@ from tests.integration.trading.services.brackets.conftest import Rig
 from trading.domain.brackets import BracketState
 from trading.models import Order
 
+pytestmark = pytest.mark.long
+
 S = BracketState
 POINTS = ["C1", "B", "C3", "C5", "C", "C6", "cancel", "canceled", "bracket"]
 
