@@ -35,6 +35,19 @@ class StateForm(ReasonForm):
         fields = "__all__"
 
 
+class BlackoutForm(ReasonForm):
+    """Asks for a window to end before its time."""
+
+    end_now = forms.BooleanField(required=False, label="end now", help_text="a request for a second person")
+
+
+class NewBlackoutForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A window to set; the service checks it and writes the row."""
+
+    class Meta:
+        fields = ("scope", "starts_at", "ends_at", "reason")
+
+
 class AllowanceForm(ReasonForm):
     """Takes a symbol off the list."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from trading.api import (
+    blackouts,
     brackets,
     controls,
     orders,
@@ -38,6 +39,8 @@ api_urlpatterns = [
     path("breakers", controls.BreakerListView.as_view(), name="api-breakers"),
     path("breakers/<int:pk>/reset", controls.BreakerResetView.as_view(), name="api-breaker-reset"),
     path("breakers/<int:pk>/open", controls.BreakerOpenView.as_view(), name="api-breaker-open"),
+    path("blackouts", blackouts.BlackoutListView.as_view(), name="api-blackouts"),
+    path("blackouts/<int:pk>/end", blackouts.BlackoutEndView.as_view(), name="api-blackout-end"),
     path("strategy/", strategies.StrategyListView.as_view(), name="api-strategies"),
     path("strategy/signal", signals.SignalView.as_view(), name="api-strategy-signal"),
     path("strategy/<slug:name>", strategies.StrategyDetailView.as_view(), name="api-strategy"),

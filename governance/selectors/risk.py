@@ -6,6 +6,7 @@ from typing import Any
 
 from governance.selectors.command_center import breaker_row, limit_row
 from governance.selectors.shell import shell_state
+from trading.selectors.blackouts import blackout_list
 from trading.selectors.breakers import breaker_members, breaker_queryset
 from trading.selectors.controls import enforcement_list
 from trading.selectors.denials import denials_by_code, rail_rows
@@ -25,6 +26,7 @@ def risk_state() -> dict[str, Any]:
         "breakers": [
             breaker_row(breaker_members(row)) for row in breaker_queryset().order_by("name", "scope")
         ],
+        "blackouts": blackout_list(),
         "states": state["trading"]["scopes"],
         "denials": [{"id": row["code"], **row} for row in denials_by_code(hours=DENIALS_HOURS)],
         "enforcements": [_enforcement_row(row) for row in enforcement_list()],

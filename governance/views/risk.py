@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from governance.selectors.risk import risk_state
-from governance.views import catalogue
+from governance.views import catalogue, risk_tables
 from governance.views.page import Page
 from nautilus_site.common.models import User
 
@@ -20,6 +20,7 @@ class Risk(Page):
     tables = (
         catalogue.STATES,
         catalogue.LIMITS,
+        risk_tables.BLACKOUTS,
         catalogue.RAILS,
         catalogue.BREAKERS,
         catalogue.DENIALS,

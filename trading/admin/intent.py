@@ -5,18 +5,21 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
 
 from nautilus_site.common.admin import GovernedAdmin
+from nautilus_site.common.admin.site import may_open_admin
 from nautilus_site.common.errors import ApplicationError, Forbidden
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.roles import permissions_of, permits
 from trading.admin.research import backtest_selected, may_run
 from trading.domain.values import Level
-from trading.forms import AllowanceForm, ReasonForm, StateForm
+from trading.forms import AllowanceForm, BlackoutForm, NewBlackoutForm, ReasonForm, StateForm
 from trading.models import (
+    Blackout,
     BreakerPolicy,
     CircuitBreaker,
     RiskLimit,
@@ -33,6 +36,7 @@ from trading.services.controls import (
     resume_request,
     symbol_disallow,
 )
+from trading.services.controls.blackouts import blackout_end_request, blackout_set
 from trading.services.strategies import grant_change, strategy_disable, strategy_enable_request
 
 
@@ -223,6 +227,76 @@ class BreakerPolicyAdmin(CircuitBreakerAdmin):
         return _request_or_none(
             breaker_rule_change(breaker_id=obj.pk, values=payload, actor=actor, reason=reason)
         )
+
+
+@admin.register(Blackout)
+class BlackoutAdmin(IntentAdmin):
+    """Setting a window is immediate; one that is set can only be ended, by request."""
+
+    form = BlackoutForm
+    add_permission = "kill.raise"
+    governed_fields = ("end_now",)
+    list_display = ("scope", "starts_at", "ends_at", "why", "created_by", "ended_at", "ended_by")
+    list_filter = ("starts_at",)
+    search_fields = ("scope",)
+    ordering = ("-starts_at", "-pk")
+    fields = (
+        *("scope", "starts_at", "ends_at", "why", "created_by", "created_at", "ended_at", "ended_by"),
+        *("end_now", "reason"),
+    )
+    add_fields = ("scope", "starts_at", "ends_at", "reason")
+    readonly_fields = ("why",)
+
+    @admin.display(description="set because")
+    def why(self, window: Blackout) -> str:
+        return Blackout.objects.values_list("reason", flat=True).get(pk=window.pk)
+
+    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
+        role = getattr(request.user, "role", "")
+        return may_open_admin(request) and permits(permissions_of(role), self.add_permission)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = self.form if obj else NewBlackoutForm
+        return super().get_form(request, obj, change=change, **{**kwargs, "form": form})
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if obj else self.add_fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        # The form's reason is the one for ending it; the stored one is shown beside it.
+        names = super().get_readonly_fields(request, obj) if obj else []
+        return [name for name in names if name != "reason"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        values = form.cleaned_data
+        try:
+            window = blackout_set(
+                scope=values["scope"],
+                starts_at=values["starts_at"],
+                ends_at=values["ends_at"],
+                reason=values["reason"],
+                actor=_person(request, "kill.raise"),
+            )
+        except ApplicationError as error:
+            messages.error(request, error.message)
+            return
+        obj.pk = window.pk
+        messages.success(request, "The blackout is set.")
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """The audit trail has it."""
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
+        return HttpResponseRedirect(reverse("admin:trading_blackout_changelist"))
+
+    def propose(
+        self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
+    ) -> ChangeRequest | None:
+        requester = _person(request, "change.request")
+        return blackout_end_request(blackout_id=obj.pk, requester=requester, reason=reason)
 
 
 @admin.register(SymbolAllowance)

@@ -13,6 +13,7 @@ from trading.domain.orders import OrderStatus
 from trading.domain.values import Market, OrderType, Side, normalise_symbol
 from trading.models import (
     Balance,
+    Blackout,
     CircuitBreaker,
     Decision,
     Divergence,
@@ -24,6 +25,7 @@ from trading.models import (
     RiskLimit,
     Statement,
 )
+from trading.selectors.blackouts import in_force_or_to_come
 from trading.selectors.orders import CLOSED_STATUSES, OPEN_STATUSES
 
 PAGING = frozenset({"cursor", "limit", "ordering"})
@@ -146,6 +148,17 @@ class BreakerFilter(StrictFilterSet):
     class Meta:
         model = CircuitBreaker
         fields = ("name", "scope", "state")
+
+
+class BlackoutFilter(StrictFilterSet):
+    over = filters.BooleanFilter(method="of_time")
+
+    def of_time(self, queryset: Any, name: str, value: bool) -> Any:
+        return queryset.exclude(in_force_or_to_come()) if value else queryset.filter(in_force_or_to_come())
+
+    class Meta:
+        model = Blackout
+        fields = ("scope",)
 
 
 class ReconcileRunFilter(StrictFilterSet):

@@ -18,11 +18,17 @@ class Blackout(models.Model):
     reason = models.CharField(max_length=200)
     created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True, help_text="when two people ended it early")
+    ended_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         ordering = ["-starts_at"]
         constraints = [
-            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="blackout_has_length")
+            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="blackout_has_length"),
+            models.CheckConstraint(
+                condition=Q(ended_at=None, ended_by="") | (Q(ended_at__isnull=False) & ~Q(ended_by="")),
+                name="blackout_was_ended_by_somebody",
+            ),
         ]
         indexes = [models.Index(fields=["scope", "ends_at"], name="blackouts_by_scope")]
 

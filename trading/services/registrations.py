@@ -12,7 +12,7 @@ from nautilus_site.common.services.change_requests import Applier, register_appl
 from trading.models import Account
 from trading.selectors.gauges import trading_gauges
 from trading.services import breakers, strategies
-from trading.services.controls import allowances, limits, overrides, resume
+from trading.services.controls import allowances, blackouts, limits, overrides, resume
 from trading.services.reconcile import adopting
 
 _RISK = frozenset({Role.RISK_OFFICER})
@@ -52,6 +52,16 @@ def register() -> None:
             overrides.override_snapshot,
             overrides.apply_override,
             clean=overrides.override_clean,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
+        ),
+    )
+    register_applier(
+        "blackout.end",
+        Applier(
+            blackouts.blackout_end_snapshot,
+            blackouts.apply_blackout_end,
+            effect=blackouts.blackout_end_effect,
             approver_roles=_RISK,
             requester_roles=_ASK,
         ),

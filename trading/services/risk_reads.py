@@ -89,7 +89,8 @@ SELECT minute.orders AS last_minute, minute.oldest_at, minute.strategy_orders AS
           FROM trading_circuitbreaker
          WHERE scope = ANY(%(scopes)s::text[]) AND state = 'open') AS breakers,
        (SELECT json_agg(json_build_array(scope, reason, extract(epoch FROM ends_at))) FROM trading_blackout
-         WHERE scope = ANY(%(scopes)s::text[]) AND starts_at <= %(now)s AND ends_at > %(now)s) AS blackouts,
+         WHERE scope = ANY(%(scopes)s::text[]) AND starts_at <= %(now)s AND ends_at > %(now)s
+           AND ended_at IS NULL) AS blackouts,
        (SELECT json_agg(json_build_array(scope, value::text, day_start::text, drawdown_ppm, streak,
                                          extract(epoch FROM last_loss_at), extract(epoch FROM measured_at), day))
           FROM trading_lossmeasure WHERE scope = ANY(%(scopes)s::text[])) AS losses,

@@ -110,5 +110,6 @@ export const STATUS_TONE = {
   closed: "good", open: "bad", half_open: "warn", clean: "good", repaired: "warn", divergent: "bad", failed: "bad",
   equal: "good", differs: "bad", "ours only": "warn", "exchange only": "warn", "not read": "", "as balance": "",
   seen: "warn", confirmed: "bad", halting: "bad", doubted: "warn",
+  in_force: "bad", to_come: "warn", over: "", ended: "",
   queued: "", running: "accent", done: "good", canceled: "",
 };

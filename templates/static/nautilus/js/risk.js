@@ -1,4 +1,5 @@
 import { call, stepUp } from "./api.js";
+import { blackoutActions, bindBlackouts } from "./blackouts.js";
 import { plain } from "./format.js";
 import { confirm } from "./freshness.js";
 import { button } from "./order-actions.js";
@@ -16,6 +17,7 @@ const tables = {
   limits: new LiveTable("limits", config.tables.limits, { actions: (row) => mayChange && button("Change", `Change ${row.name} of ${row.scope}`, () => openLimit(row)) }),
   breakers: new LiveTable("breakers", config.tables.breakers, { actions: breakerActions }),
   states: new LiveTable("states", config.tables.states, { rowKey: "scope", actions: stateActions }),
+  blackouts: new LiveTable("blackouts", config.tables.blackouts, { actions: blackoutActions }),
   denials: new LiveTable("denials", config.tables.denials),
   enforcements: new LiveTable("enforcements", config.tables.enforcements),
 };
@@ -122,6 +124,7 @@ breakerDialog.querySelector("form").addEventListener("submit", async (event) => 
   }
 });
 
+bindBlackouts();
 onState((state) => {
   for (const name of Object.keys(tables)) tables[name].set(state[name]);
   confirm("page", 0, 45);
