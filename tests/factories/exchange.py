@@ -19,12 +19,24 @@ from trading.adapters.binance.usdm import BinanceUsdm
 from trading.domain.ports import VenueOrder
 from trading.domain.values import OrderType, Side, TimeInForce
 from universe.adapters.binance import SpotClient, UsdmClient, endpoints_for
+from universe.adapters.binance.budget import Window
+from universe.adapters.binance.treasury import MemoryBackoffStore, WeightState, WeightTreasury
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def unlimited() -> WeightTreasury:
+    """A treasury of a venue that announces more than anybody asks for."""
+    store = MemoryBackoffStore()
+    store.save("unlimited", WeightState(limit=10**9, windows=(Window("weight", 60, 10**9),)))
+    return WeightTreasury("unlimited", store)
+
+
 class Exchange:
-    """The running exchange, its control interface, and one funded spot account on it."""
+    """The running exchange, its control interface, and one funded spot account on it.
+
+    Its own client is as free as the exchange that was started without limits: tests share one and its minute.
+    """
 
     TICKER = "/api/v3/ticker/bookTicker"
     FUNDS: Any = {"balances": {"USDT": "100000", "BTC": "1"}}
@@ -38,7 +50,7 @@ class Exchange:
         self.venue = self._venue()
 
     def _client(self) -> SpotClient:
-        return SpotClient(endpoints_for("local", local_url=self.url), **self.key)
+        return SpotClient(endpoints_for("local", local_url=self.url), **self.key, treasury=unlimited())
 
     def _venue(self) -> Any:
         return BinanceSpot(self.client)
@@ -95,7 +107,7 @@ class FuturesExchange(Exchange):
     venue: BinanceUsdm
 
     def _client(self) -> SpotClient:
-        return UsdmClient(endpoints_for("local", local_url=self.url), **self.key)
+        return UsdmClient(endpoints_for("local", local_url=self.url), **self.key, treasury=unlimited())
 
     def _venue(self) -> BinanceUsdm:
         return BinanceUsdm(self.client, wallet=super()._client())

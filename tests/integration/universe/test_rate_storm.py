@@ -23,8 +23,9 @@ SECONDS = 6.0
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def url() -> Iterator[str]:
+    """An exchange of its own for each storm: what another one used of the minute is nobody's doing."""
     with running_exchange("BTCUSDT", limits=True) as address:
         yield address
 

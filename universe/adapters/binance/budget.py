@@ -99,6 +99,15 @@ class SharedBudget(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """`ours` is what this process charged here, `all` what the venue is known to have counted."""
+
+    ours: int = 0
+    all: int = 0
+    expires: float = 0.0
+
+
 @dataclass(slots=True)
 class LocalBudget:
     """The count of one process alone: for a command on its own, and when nothing shared can be reached.
@@ -109,7 +118,7 @@ class LocalBudget:
     """
 
     share: float = 1.0
-    _counts: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _counts: dict[str, _Count] = field(default_factory=dict)
     _blocks: dict[str, datetime] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -119,20 +128,24 @@ class LocalBudget:
             if until is not None and until > now:
                 return Verdict(blocked_s=(until - now).total_seconds())
             moment = now.timestamp()
-            self._counts = {k: v for k, v in self._counts.items() if v[1] > moment}
-            used = [self._counts.get(c.key, (0, 0.0))[0] for c in charges]
-            for index, (charge, before) in enumerate(zip(charges, used, strict=True)):
-                if charge.amount and before + charge.amount > charge.ceiling * self.share:
-                    return Verdict(tuple(used), full=index)
-            for charge, before in zip(charges, used, strict=True):
-                self._counts[charge.key] = (before + charge.amount, moment + charge.expires_s)
-            return Verdict(tuple(b + c.amount for c, b in zip(charges, used, strict=True)))
+            self._counts = {k: v for k, v in self._counts.items() if v.expires > moment}
+            counts = [self._counts.get(c.key, _Count()) for c in charges]
+            for index, (charge, count) in enumerate(zip(charges, counts, strict=True)):
+                ours_full = count.ours + charge.amount > charge.ceiling * self.share
+                if charge.amount and (ours_full or count.all + charge.amount > charge.ceiling):
+                    return Verdict(tuple(c.all for c in counts), full=index)
+            for charge, count in zip(charges, counts, strict=True):
+                self._counts[charge.key] = _Count(
+                    count.ours + charge.amount, count.all + charge.amount, moment + charge.expires_s
+                )
+            return Verdict(tuple(self._counts[c.key].all for c in charges))
 
     def correct(self, key: str, at_least: int, expires_s: float) -> None:
         with self._lock:
-            before, expires = self._counts.get(key, (0, 0.0))
-            if at_least > before:
-                self._counts[key] = (at_least, expires or datetime.now(UTC).timestamp() + expires_s)
+            count = self._counts.get(key, _Count())
+            if at_least > count.all:
+                expires = count.expires or datetime.now(UTC).timestamp() + expires_s
+                self._counts[key] = _Count(count.ours, at_least, expires)
 
     def block(self, venue: str, until: datetime) -> None:
         with self._lock:
@@ -140,27 +153,42 @@ class LocalBudget:
 
 
 class LayeredBudget:
-    """The first count that can be reached. One that failed is left alone for a second."""
+    """The first count that can be reached. One that failed is left alone for a second.
+
+    A count that takes over begins with what this process knows the one before it had reached: the venue has
+    counted on all the while.
+    """
 
     REST: Final = timedelta(seconds=1)
 
     def __init__(self, *layers: SharedBudget) -> None:
         self._layers = layers
         self._resting: dict[int, datetime] = {}
+        self._known: dict[str, tuple[int, float]] = {}
+        self._charged: int | None = None
+        self._lock = threading.Lock()
 
     def charge(self, venue: str, charges: Sequence[Charge], now: datetime) -> Verdict:
         for index, layer in enumerate(self._layers):
             if self._resting.get(index, now) > now:
                 continue
             try:
-                return layer.charge(venue, charges, now)
+                if index != self._charged:
+                    self._hand_over(layer, now)
+                verdict = layer.charge(venue, charges, now)
             except BudgetUnavailable:
                 self._resting[index] = now + self.REST
+                continue
+            self._charged = index
+            for charge, used in zip(charges, verdict.used, strict=False):
+                self._learn(charge.key, used, now.timestamp() + charge.expires_s)
+            return verdict
         raise BudgetUnavailable("no count can be reached")
 
     def correct(self, key: str, at_least: int, expires_s: float) -> None:
         """In every layer that can be reached: whichever is charged next knows it."""
         now = datetime.now(UTC)
+        self._learn(key, at_least, now.timestamp() + expires_s)
         for index, layer in enumerate(self._layers):
             if self._resting.get(index, now) > now:
                 continue
@@ -176,3 +204,16 @@ class LayeredBudget:
                 layer.block(venue, until)
             except BudgetUnavailable:
                 continue
+
+    def _learn(self, key: str, used: int, until: float) -> None:
+        with self._lock:
+            before, expires = self._known.get(key, (0, until))
+            self._known[key] = (max(before, used), max(expires, until))
+
+    def _hand_over(self, layer: SharedBudget, now: datetime) -> None:
+        moment = now.timestamp()
+        with self._lock:
+            self._known = {k: v for k, v in self._known.items() if v[1] > moment}
+            known = dict(self._known)
+        for key, (used, until) in known.items():
+            layer.correct(key, used, until - moment)

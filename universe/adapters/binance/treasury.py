@@ -8,14 +8,14 @@ for what ends risk. When the venue says wait, everybody waits.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from trading.domain.errors import VenueUnavailable
 from universe.adapters.binance.budget import Charge, LocalBudget, SharedBudget, Window, default_windows
-from universe.adapters.binance.lanes import CEILINGS, FIRST_AFTER_A_BLOCK, Priority
+from universe.adapters.binance.lanes import CEILINGS, FIRST_AFTER_A_BLOCK, ORDER_CEILINGS, Priority
 
 _CACHE_FOR_S: Final = 1.0
 _WRITE_STEP: Final = 0.02  # of the limit: how far the figure moves before it is written again
@@ -99,6 +99,7 @@ class WeightTreasury:
         self._state = WeightState()
         self._loaded_at: datetime | None = None
         self._written_used = 0
+        self._begun: datetime | None = None
 
     def state(self) -> WeightState:
         """The shared state, at most one second old, with what this process saw since."""
@@ -129,12 +130,12 @@ class WeightTreasury:
         windows = [
             w for w in (state.windows or self._documented) if w.kind == "weight" or (orders and account)
         ]
-        ceiling = CEILINGS[priority]
+        self._begin_where_others_are(state, windows, now)
         charges = [
             Charge(
                 self._key(window, account, now),
                 weight if window.kind == "weight" else orders,
-                int(ceiling * window.limit),
+                int((CEILINGS if window.kind == "weight" else ORDER_CEILINGS)[priority] * window.limit),
                 window.left_s(now) + 1,
             )
             for window in windows
@@ -171,9 +172,7 @@ class WeightTreasury:
                 self._written_used = used
                 self._store.save(self.venue, self._state)
             windows = state.windows or self._documented
-        for window in windows:
-            if window.kind == "weight" and window.seconds == 60:
-                self._budget.correct(self._key(window, "", now), used, window.left_s(now) + 1)
+        self._correct_weight(windows, used, now)
 
     def saw_limit(self, retry_after_s: float, reason: str) -> None:
         """Stop every process's calls until the venue's Retry-After has passed."""
@@ -194,6 +193,19 @@ class WeightTreasury:
             raise VenueUnavailable(
                 wait + behind, f"{self.venue} asked us to wait: {state.reason or 'rate limit'}", -1003
             )
+
+    def _begin_where_others_are(self, state: WeightState, windows: Sequence[Window], now: datetime) -> None:
+        """A process's first call of a minute: the shared count may be younger than what the venue has counted."""
+        if self._begun == _minute(now):
+            return
+        self._begun = _minute(now)
+        if used := state.used_now(now):
+            self._correct_weight(windows, used, now)
+
+    def _correct_weight(self, windows: Sequence[Window], used: int, now: datetime) -> None:
+        for window in windows:
+            if window.kind == "weight" and window.seconds == 60:
+                self._budget.correct(self._key(window, "", now), used, window.left_s(now) + 1)
 
     def _saw_orders(self, headers: Mapping[str, str], account: str, now: datetime) -> None:
         if not account:

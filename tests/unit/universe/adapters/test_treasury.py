@@ -49,9 +49,9 @@ def test_an_entry_is_allowed_at_and_denied_over_four_fifths_of_the_weight() -> N
         (Priority.BULK, 3000),
         (Priority.READ, 4200),
         (Priority.ENTRY, 4800),
-        (Priority.REDUCE, 5400),
-        (Priority.PROTECT, 5700),
-        (Priority.QUERY, 5820),
+        (Priority.REDUCE, 5100),
+        (Priority.PROTECT, 5280),
+        (Priority.QUERY, 5400),
         (Priority.EXIT, 6000),
     ],
 )
@@ -65,6 +65,20 @@ def test_a_fifth_of_every_limit_is_kept_for_cancels_look_ups_protection_and_redu
     kept = {Priority.EXIT, Priority.QUERY, Priority.PROTECT, Priority.REDUCE}
     assert all(share <= 0.8 for lane, share in CEILINGS.items() if lane not in kept)
     assert sorted(CEILINGS.values(), reverse=True) == list(CEILINGS.values())
+
+
+def test_a_tenth_of_the_weight_is_kept_for_cancels_alone() -> None:
+    """200 working orders are canceled one by one after every other lane has had all it may have."""
+    clock = Clock()
+    made = WeightTreasury("v", MemoryBackoffStore(), market="usdm", now=clock)
+    for lane in reversed(Priority):
+        while lane is not Priority.EXIT:
+            try:
+                made.permit(lane, weight=5)
+            except VenueUnavailable:
+                break
+    for _ in range(200):
+        made.permit(Priority.EXIT)
 
 
 def test_a_cancel_is_allowed_when_everything_else_is_denied() -> None:
@@ -184,6 +198,66 @@ def test_a_process_that_counts_alone_takes_a_tenth_and_still_cancels() -> None:
     assert sent == 420
     alone.permit(Priority.EXIT)
     alone.saw_limit(60, "HTTP 429")
+    with pytest.raises(VenueUnavailable):
+        alone.permit(Priority.EXIT)
+
+
+class Failing(LocalBudget):
+    """A count that can be reached until it is told to fail."""
+
+    down = False
+
+    def charge(self, venue, charges, now):  # type: ignore[no-untyped-def]
+        if Failing.down:
+            raise BudgetUnavailable("down")
+        return super().charge(venue, charges, now)
+
+    def correct(self, key, at_least, expires_s):  # type: ignore[no-untyped-def]
+        if Failing.down:
+            raise BudgetUnavailable("down")
+        super().correct(key, at_least, expires_s)
+
+
+def test_a_count_that_takes_over_begins_where_the_one_before_it_was() -> None:
+    """The venue has counted on: 4,000 of 6,000 are gone, so data has 200 left and not 4,200."""
+    Failing.down = False
+    clock = Clock()
+    made = WeightTreasury(
+        "v", MemoryBackoffStore(), budget=LayeredBudget(Failing(), LocalBudget()), now=clock
+    )
+    for _ in range(80):
+        made.permit(Priority.ENTRY, weight=50, orders=1, account="one")
+    Failing.down = True
+    for _ in range(4):
+        made.permit(Priority.READ, weight=50)
+    with pytest.raises(VenueUnavailable):
+        made.permit(Priority.READ, weight=50)
+    with pytest.raises(VenueUnavailable) as full:
+        made.permit(Priority.ENTRY, weight=1, orders=1, account="one")
+    assert full.value.code == -1015  # the account's orders, too
+    Failing.down = False
+    clock.advance(2)  # back to the first count, which has not seen the last four calls
+    with pytest.raises(VenueUnavailable):
+        made.permit(Priority.READ, weight=50)
+
+
+def test_a_process_that_starts_within_a_minute_begins_where_the_others_are() -> None:
+    """A count of its own that is empty does not mean that the venue has counted nothing."""
+    clock, store = Clock(), MemoryBackoffStore()
+    WeightTreasury("v", store, now=clock).saw_headers({"X-MBX-USED-WEIGHT-1M": "4180"})
+    late = WeightTreasury("v", store, budget=LocalBudget(), now=clock)
+    late.permit(Priority.READ, weight=20)
+    with pytest.raises(VenueUnavailable):
+        late.permit(Priority.READ, weight=20)
+
+
+def test_a_process_alone_still_cancels_when_the_venue_has_counted_much_of_others() -> None:
+    alone = WeightTreasury("v", MemoryBackoffStore(), budget=LocalBudget(share=0.1), now=Clock())
+    alone.saw_headers({"X-MBX-USED-WEIGHT-1M": "5000"})
+    with pytest.raises(VenueUnavailable):
+        alone.permit(Priority.ENTRY)
+    for _ in range(600):
+        alone.permit(Priority.EXIT)
     with pytest.raises(VenueUnavailable):
         alone.permit(Priority.EXIT)
 
