@@ -2,7 +2,110 @@
 
 from __future__ import annotations
 
-from trading.domain.values import Market, PositionSide, Side
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from trading.domain.values import UNITS, Market, PositionSide, Side
+
+MILLION: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class MarginBracket:
+    """One step of a contract's maintenance table: notionals below `cap` ask for `notional * rate - cum`.
+
+    Attributes
+    ----------
+    cap, cum : quote units.  rate : a share times 1e8.
+    """
+
+    cap: int
+    rate: int
+    cum: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarginHeld:
+    """One position as margin sees it.
+
+    Attributes
+    ----------
+    notional : at mark, quote units, not negative.  traded : whether an order under judgement is about this one.
+    """
+
+    notional: int
+    short: bool
+    brackets: tuple[MarginBracket, ...]
+    traded: bool = False
+
+
+def flat_brackets(rate_ppm: int) -> tuple[MarginBracket, ...]:
+    """One bracket for every notional, for a contract whose table was never read."""
+    return (MarginBracket(cap=2**200, rate=rate_ppm * (UNITS // MILLION), cum=0),)
+
+
+def maintenance_margin(notional: int, brackets: Sequence[MarginBracket]) -> int:
+    """Return the quote units the venue demands for a position, rounded up; above the table the last bracket counts.
+
+    Raises
+    ------
+    ValueError : there is no bracket, or the notional is negative.
+
+    Source: Binance, "Leverage and Margin of USD-M Futures": notional x rate - maintenance amount.
+    """
+    if not brackets or notional < 0:
+        raise ValueError(f"expected brackets and a notional, were {len(brackets)} and {notional}")
+    bracket = next((row for row in brackets if notional < row.cap), brackets[-1])
+    return max(0, -(-notional * bracket.rate // UNITS) - bracket.cum)
+
+
+def with_order(
+    held: Sequence[MarginHeld], side: Side, added: int, brackets: tuple[MarginBracket, ...]
+) -> tuple[MarginHeld, ...]:
+    """Return the positions after an order that raises the traded one by `added` quote units on its own side."""
+    if added == 0:
+        return tuple(held)
+    short = side is Side.SELL
+    if not any(row.traded for row in held):
+        return (*held, MarginHeld(added, short, brackets, traded=True))
+    return tuple(
+        replace(row, notional=row.notional + added, short=short) if row.traded else row for row in held
+    )
+
+
+def maintenance_of(held: Sequence[MarginHeld]) -> int:
+    """Return the maintenance margin of several positions, quote units."""
+    return sum(maintenance_margin(row.notional, row.brackets) for row in held)
+
+
+def liquidating_move(balance: int, held: Sequence[MarginHeld]) -> int:
+    """Return how far every price may move against its position before the balance is below maintenance.
+
+    In parts of a million of the price, rounded down; a million where no move gets there, 0 where it is already so.
+    Cross margin: one balance stands for all. A long's maintenance shrinks on the way down, a short's grows.
+    """
+    if all(row.notional == 0 for row in held):
+        return MILLION if balance >= 0 else 0
+
+    def stands(move: int) -> bool:
+        left = balance
+        for row in held:
+            left -= -(-row.notional * move // MILLION)
+            there = row.notional * (MILLION + (move if row.short else -move))
+            left -= maintenance_margin(-(-there // MILLION), row.brackets)
+        return left >= 0
+
+    low, high = -1, MILLION  # stands at low, not necessarily at high; what is left only falls with the move
+    if stands(high):
+        return MILLION
+    while high - low > 1:
+        middle = (low + high) // 2
+        if stands(middle):
+            low = middle
+        else:
+            high = middle
+    return max(low, 0)
 
 
 def venue_only_reduces(

@@ -6,10 +6,11 @@ Numbers are Decimals here (the wire side); the services convert them with the in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
+from trading.domain.prevention import SelfTradePrevention
 from trading.domain.values import (
     ListKind,
     OrderService,
@@ -31,6 +32,7 @@ class VenueOrder:
     stop_price : the trigger of a conditional order; on a trailing order the price that activates it, or None.
     callback_bps : distance of a trailing stop from the best price, basis points.
     close_position : USD-M: whatever is left of the position at the trigger; sent without a quantity.
+    prevention : of self-trades; None leaves it to the venue.
     """
 
     symbol: str
@@ -46,6 +48,7 @@ class VenueOrder:
     callback_bps: int | None = None
     working_type: WorkingType | None = None
     close_position: bool = False
+    prevention: SelfTradePrevention | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +181,23 @@ class IncomeReport:
 
 
 @dataclass(frozen=True, slots=True)
+class LeverageBracket:
+    """One step of a contract's table: below a notional `cap` maintenance is `notional * rate - deducted`."""
+
+    cap: Decimal
+    rate: Decimal
+    deducted: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class FuturesMode:
-    """How a futures account is set up; `leverage` and `isolated` by symbol."""
+    """How a futures account is set up; `leverage`, `isolated` and `brackets` (ascending) by symbol."""
 
     hedge: bool
     multi_assets: bool
     leverage: Mapping[str, int]
     isolated: Mapping[str, bool]
+    brackets: Mapping[str, tuple[LeverageBracket, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +330,7 @@ class FuturesVenue(ExecutionVenue, Protocol):
         ...
 
     def mode(self) -> FuturesMode:
-        """Return position mode, and leverage and margin type of every symbol."""
+        """Return position mode, and leverage, margin type and brackets of every symbol."""
         ...
 
     def countdown_cancel(self, symbol: str, *, countdown_ms: int) -> None:

@@ -99,12 +99,16 @@ class SubBalance(models.Model):
 
 
 class MarginTerms(models.Model):
-    """USD-M: leverage and margin type of one symbol as the venue has them. Without a row leverage counts as 1."""
+    """USD-M: leverage, margin type and brackets of one symbol at the venue. Without a row leverage counts as 1."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="margin_terms")
     instrument = models.ForeignKey("universe.Instrument", on_delete=models.PROTECT)
     leverage = models.PositiveSmallIntegerField(default=1)
     isolated = models.BooleanField(default=False)
+    brackets = models.JSONField(
+        default=list,
+        help_text="[notional below, maintenance rate, deducted] as the venue has them; empty: never read",
+    )
     seen_at = models.DateTimeField()
 
     class Meta:

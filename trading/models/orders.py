@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from trading.domain.orders import OPEN, OrderStatus
+from trading.domain.prevention import SelfTradePrevention
 from trading.domain.values import (
     ListKind,
     OrderService,
@@ -114,6 +115,13 @@ class Order(models.Model):
         max_length=14, blank=True, choices=[(w.value, w.value) for w in WorkingType]
     )
     close_position = models.BooleanField(default=False)
+    prevention = models.CharField(
+        max_length=16,
+        blank=True,
+        default="",
+        choices=[(m.value, m.value) for m in SelfTradePrevention],
+        help_text="of self-trades at the venue, as sent",
+    )
     triggered_at = models.DateTimeField(null=True, blank=True)
     arrival_mid = money(null=True, blank=True, help_text="the mid price when it was decided, for slippage")
 

@@ -165,11 +165,11 @@ def risk_context(
         venue=account.venue.name, account=account.name, symbol=instrument.symbol, strategy=name, model=model
     )
     mode, margin = (
-        margin_read(account, instrument, limits.values["margin_rate"])
+        margin_read(account, instrument, limits.values["margin_rate"], books.position.position_side)
         if instrument.market == VenueMarket.usdm
         else (None, None)
     )
-    facts = facts_read(_parameters(account, instrument, strategy, asked, scopes, moment))
+    facts = facts_read(_parameters(account, instrument, strategy, asked, scopes, moment, limits.values))
     base = books.balances.get(instrument.base_asset)
     quote = books.balances.get(instrument.quote_asset)
     loaded = account.opened_at is not None
@@ -214,9 +214,9 @@ def risk_context(
         net_account=_net(facts.net_account),
         net_global=_net(facts.net_global),
         orders_last_minute=facts.last_minute,
-        oldest_order_age_ns=_age(facts.oldest_at, moment) or 0,
+        leaving_order_age_ns=_age(facts.leaving_at, moment) or 0,
         orders_last_minute_strategy=facts.last_minute_strategy,
-        oldest_order_age_strategy_ns=_age(facts.strategy_oldest_at, moment) or 0,
+        leaving_order_age_strategy_ns=_age(facts.strategy_leaving_at, moment) or 0,
         reconciled_age_ns=_age(reconciled_at, moment),
         stream_age_ns=_wall_age(facts.stream_at, moment),
         unknown_age_ns=_age(facts.unknown_at, moment) or 0,
@@ -270,6 +270,7 @@ def _parameters(
     asked: Asked,
     scopes: list[str],
     moment: datetime,
+    values: dict[str, Decimal],
 ) -> dict[str, Any]:
     decision = asked.decision
     return {
@@ -281,6 +282,8 @@ def _parameters(
         "scopes": scopes,
         "now": moment,
         "since": moment - MINUTE,
+        "rate": int(values["orders_per_minute"]),
+        "rate_strategy": int(values["orders_per_minute_strategy"]),
         "refused_since": moment - REFUSED_FOR,
         "side": asked.side.value,
         "type": asked.type.value,

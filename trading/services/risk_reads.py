@@ -18,8 +18,9 @@ from trading.domain.orders import OPEN
 MINUTE: Final = timedelta(seconds=60)
 REFUSED_FOR: Final = timedelta(minutes=10)
 
-# `recent` is what the account asked for in the last minute. A confirmed difference that nobody has explained
-# yet disturbs; a reading of the venue that failed is as old as its last success.
+# `recent` is what the account asked for in the 60 s before this moment, whatever the clock's minute; `leaving_at` is
+# the order that must grow older than that before there is room for one more. A confirmed difference that nobody has
+# explained yet disturbs; a reading of the venue that failed is as old as its last success.
 _SQL: Final = """
 WITH recent AS MATERIALIZED (
     SELECT created_at, instrument_id, strategy_id, side, quantity, price, executed_quantity, origin
@@ -27,9 +28,11 @@ WITH recent AS MATERIALIZED (
      WHERE account_id = %(account)s AND created_at > %(since)s
        AND status <> 'DENIED' AND origin <> 'external'
 ), minute AS (
-    SELECT count(*) AS orders, min(created_at) AS oldest_at,
+    SELECT count(*) AS orders,
+           (array_agg(created_at ORDER BY created_at DESC))[%(rate)s] AS leaving_at,
            count(*) FILTER (WHERE strategy_id = %(strategy)s) AS strategy_orders,
-           min(created_at) FILTER (WHERE strategy_id = %(strategy)s) AS strategy_oldest_at,
+           (array_agg(created_at ORDER BY created_at DESC)
+               FILTER (WHERE strategy_id = %(strategy)s))[%(rate_strategy)s] AS strategy_leaving_at,
            count(*) FILTER (WHERE strategy_id = %(strategy)s AND instrument_id = %(instrument)s
                               AND side = %(side)s AND origin = 'strategy' AND executed_quantity > 0) AS executions,
            max(created_at) FILTER (WHERE strategy_id = %(strategy)s AND instrument_id = %(instrument)s
@@ -64,8 +67,8 @@ WITH recent AS MATERIALIZED (
     SELECT account_id, sum(sign(quantity) * carried_notional) AS amount
       FROM trading_position WHERE quantity <> 0 GROUP BY account_id
 )
-SELECT minute.orders AS last_minute, minute.oldest_at, minute.strategy_orders AS last_minute_strategy,
-       minute.strategy_oldest_at, minute.executions, minute.near_at,
+SELECT minute.orders AS last_minute, minute.leaving_at, minute.strategy_orders AS last_minute_strategy,
+       minute.strategy_leaving_at, minute.executions, minute.near_at,
        open.orders AS open_orders, open.unknown_at, open.strategy_orders AS open_orders_strategy, open.crossing,
        refused.orders AS refused, refused.last_at AS refused_at,
        (SELECT array[parent_quantity, child_quantity, children] FROM trading_plan
@@ -122,9 +125,9 @@ class Facts:
     """One row of what the tables tell; times are wall times, amounts as stored."""
 
     last_minute: int
-    oldest_at: datetime | None
+    leaving_at: datetime | None
     last_minute_strategy: int
-    strategy_oldest_at: datetime | None
+    strategy_leaving_at: datetime | None
     executions: int
     near_at: datetime | None
     open_orders: int

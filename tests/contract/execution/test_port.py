@@ -17,8 +17,10 @@ from tests.contract.execution.subjects import (
     shrunk,
 )
 from tests.factories.exchange import Exchange, FuturesExchange, running_exchange
+from trading.adapters.binance.spot_requests import list_request
 from trading.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
 from trading.domain.ports import VenueOrder, VenueOrderList
+from trading.domain.prevention import SelfTradePrevention
 from trading.domain.values import ListKind, OrderType, Side
 
 SALE = Side.SELL
@@ -38,6 +40,12 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
 @pytest.fixture(params=["fake", "spot"])
 def lists(request: pytest.FixtureRequest) -> Iterator[Subject]:
     """Implementations that tie orders together."""
+    yield from _subject(request, request.param)
+
+
+@pytest.fixture(params=["spot", "usdm"])
+def adapter(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    """The real adapters."""
     yield from _subject(request, request.param)
 
 
@@ -346,3 +354,48 @@ def test_the_outcome_of_a_list_is_unknown_as_a_whole(
         assert failed.value.client_order_id == name
     assert (lists.venue.query_list(client_list_id=name) is not None) is there
     assert len(lists.open_ids()) == (2 if there else 0)
+
+
+# -- self-trades ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "taker", "maker"),
+    [
+        (SelfTradePrevention.EXPIRE_TAKER, "EXPIRED_IN_MATCH", "NEW"),
+        # the way is clear, and what it meets then is somebody else's order
+        (SelfTradePrevention.EXPIRE_MAKER, "FILLED", "EXPIRED_IN_MATCH"),
+        (SelfTradePrevention.EXPIRE_BOTH, "EXPIRED_IN_MATCH", "EXPIRED_IN_MATCH"),
+        (None, "FILLED", "FILLED"),
+    ],
+)
+def test_the_venue_prevents_a_self_trade_as_the_taker_says(
+    adapter: Subject, mode: SelfTradePrevention | None, taker: str, maker: str
+) -> None:
+    adapter.fund_sales()
+    bid, ask = adapter.touch()
+    inside = ask - Decimal("0.1" if adapter.name == "usdm" else "0.01")
+    assert inside > bid
+    resting = adapter.order(side=SALE, price=inside, quantity="0.01")
+    adapter.place(resting)
+    adapter.place(replace(adapter.taking(quantity="0.01"), client_order_id="taker", prevention=mode))
+    ended = adapter.venue.query(SYMBOL, client_order_id="taker")
+    assert ended.status == taker
+    found = adapter.query(resting)
+    assert found is not None
+    assert found.status == maker
+
+
+def test_a_list_carries_the_mode_of_its_exits(lists: Subject) -> None:
+    if lists.name == "fake":
+        pytest.skip("the exchange in memory knows no prevention")
+    exits = [
+        replace(lists.order(kind, SALE, price=price, stop=stop), prevention=SelfTradePrevention.EXPIRE_MAKER)
+        for kind, price, stop in (
+            (OrderType.LIMIT_MAKER, lists.near("1.1"), None),
+            (OrderType.STOP_MARKET, None, lists.near("0.9")),
+        )
+    ]
+    _, params = list_request(VenueOrderList(ListKind.OCO, SYMBOL, "list", tuple(exits)))
+    assert params["selfTradePreventionMode"] == "EXPIRE_MAKER"
+    assert len(lists.place_list(ListKind.OCO, *exits).legs) == 2

@@ -275,6 +275,10 @@ def test_more_than_the_margin_is_refused_and_leverage_changes_what_is_enough(
         2,
         False,
     )
+    lowest, second, *_ = mode.brackets["BTCUSDT"]
+    # 50,000 x (0.5 % - 0.4 %) is what the second step deducts, so that the table has no jump
+    assert (lowest.cap, lowest.rate, lowest.deducted) == (50_000, Decimal("0.004"), 0)
+    assert (second.cap, second.rate, second.deducted) == (250_000, Decimal("0.005"), 50)
     with pytest.raises(VenueRejected) as refused:
         exchange.place(exchange.order(quantity="10"))
     assert refused.value.code == -2019

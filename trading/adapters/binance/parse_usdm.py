@@ -10,7 +10,14 @@ from typing import Any, Final
 
 from trading.adapters.binance.parse import optional_price
 from trading.adapters.binance.words import is_conditional, usdm_time_in_force, usdm_type
-from trading.domain.ports import BalanceReport, IncomeReport, OrderReport, PositionReport, TradeReport
+from trading.domain.ports import (
+    BalanceReport,
+    IncomeReport,
+    LeverageBracket,
+    OrderReport,
+    PositionReport,
+    TradeReport,
+)
 from trading.domain.values import OrderService, PositionSide, Side, decimal_of
 
 ALGO_STATUS: Final[Mapping[str, str]] = MappingProxyType(
@@ -158,3 +165,16 @@ def parse_income(entry: Mapping[str, Any]) -> IncomeReport:
         trade_id=int(trade) if trade.isdigit() and int(trade) > 0 else None,
         time_ms=int(entry["time"]),
     )
+
+
+def parse_brackets(entry: Mapping[str, Any]) -> tuple[LeverageBracket, ...]:
+    """A contract's maintenance brackets in ascending notional."""
+    rows = [
+        LeverageBracket(
+            cap=Decimal(str(row["notionalCap"])),
+            rate=Decimal(str(row["maintMarginRatio"])),
+            deducted=Decimal(str(row["cum"])),
+        )
+        for row in entry["brackets"]
+    ]
+    return tuple(sorted(rows, key=lambda row: row.cap))

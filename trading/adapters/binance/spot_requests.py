@@ -39,6 +39,7 @@ def order_request(order: VenueOrder) -> dict[str, Any]:
         "price": order.price,
         "stopPrice": order.stop_price,
         "trailingDelta": order.callback_bps if trails else None,
+        "selfTradePreventionMode": order.prevention.value if order.prevention else None,
     }
 
 
@@ -58,6 +59,8 @@ def list_request(orders: VenueOrderList) -> tuple[str, dict[str, Any]]:
         "symbol": orders.symbol,
         "listClientOrderId": orders.client_list_id,
         "newOrderRespType": "FULL",
+        # One mode for all: the last legs are the exits, which must not be lost to an order in their way.
+        "selfTradePreventionMode": order_request(orders.legs[-1])["selfTradePreventionMode"],
     }
     match orders.kind:
         case ListKind.OCO:

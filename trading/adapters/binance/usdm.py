@@ -247,13 +247,17 @@ class BinanceUsdm(SignedCalls):
         return [parse.parse_position(row, isolated=isolated.get(row["symbol"], False)) for row in held]
 
     def mode(self) -> FuturesMode:
-        """Position mode, and leverage and margin type of every symbol."""
+        """Position mode, and leverage, margin type and brackets of every symbol."""
         symbols = self._read("/fapi/v1/symbolConfig", {})
         return FuturesMode(
             hedge=bool(self._read("/fapi/v1/positionSide/dual", {})["dualSidePosition"]),
             multi_assets=bool(self._read("/fapi/v1/multiAssetsMargin", {})["multiAssetsMargin"]),
             leverage={str(row["symbol"]): int(row["leverage"]) for row in symbols},
             isolated={str(row["symbol"]): row["marginType"] == "ISOLATED" for row in symbols},
+            brackets={
+                str(row["symbol"]): parse.parse_brackets(row)
+                for row in self._read("/fapi/v1/leverageBracket", {})
+            },
         )
 
     def _margin_types(self, symbol: str | None) -> dict[str, bool]:

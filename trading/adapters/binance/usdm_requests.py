@@ -55,6 +55,7 @@ def _common(order: VenueOrder) -> dict[str, Any]:
         "type": USDM[order.type],
         "timeInForce": time_in_force,
         "reduceOnly": True if order.reduce_only and one_way and not order.close_position else None,
+        "selfTradePreventionMode": order.prevention.value if order.prevention else None,
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trading.domain.margin import liquidating_move, maintenance_of, with_order
 from trading.domain.risk.answers import AMOUNT, SHARE, allowed, amount, denied, seconds, share
 from trading.domain.risk.checks import (
     NetExposure,
@@ -136,8 +137,7 @@ def margin_use(order: OrderCheck, context: RiskContext) -> RailResult:
         detail = f"the margin of account {order.account} was never loaded"
         return denied("margin_use", DenyReason.MARGIN, None, limit, "of balance", detail, scale=SHARE)
     added = order_reserve(order, context)
-    # A whole unit more rather than a fraction less: the venue's own rounding is not known.
-    maintenance = margin.maintenance - (-added * margin.maintenance_ppm // _MILLION)
+    maintenance = maintenance_of(with_order(margin.held, order.side, added, margin.brackets))
     measured = _MILLION if margin.balance <= 0 else -(-maintenance * _MILLION // margin.balance)
     if (margin.balance > 0 and measured <= limit) or added == 0:
         return allowed("margin_use", measured, limit, "of balance", SHARE)
@@ -148,8 +148,8 @@ def margin_use(order: OrderCheck, context: RiskContext) -> RailResult:
 def liquidation_distance(order: OrderCheck, context: RiskContext) -> RailResult:
     """Deny when, after the order, too small a move of all prices would reach the maintenance margin (P24).
 
-    With cross margin the account is liquidated when the balance falls to the maintenance margin; a move of
-    (balance - maintenance) / gross notional against every position gets there.
+    With cross margin the account is liquidated when the balance falls to the maintenance margin of all positions,
+    each by the brackets of its contract at the price it has got to.
     """
     limit = context.limits.liquidation_distance_min
     if context.instrument.market is Market.spot:
@@ -159,10 +159,7 @@ def liquidation_distance(order: OrderCheck, context: RiskContext) -> RailResult:
         detail = f"the margin of account {order.account} was never loaded"
         return denied("liquidation_distance", DenyReason.MARGIN, None, limit, "of price", detail, scale=SHARE)
     added = order_reserve(order, context)
-    notional = margin.notional + added
-    maintenance = margin.maintenance - (-added * margin.maintenance_ppm // _MILLION)
-    room = max(margin.balance - maintenance, 0)
-    measured = _MILLION if notional == 0 else min(room * _MILLION // notional, _MILLION)
+    measured = liquidating_move(margin.balance, with_order(margin.held, order.side, added, margin.brackets))
     if measured >= limit or added == 0:
         return allowed("liquidation_distance", measured, limit, "of price", SHARE)
     detail = f"a move of {share(measured)} would liquidate the account, at least {share(limit)}"
@@ -231,7 +228,7 @@ def open_orders_strategy(order: OrderCheck, context: RiskContext) -> RailResult:
 def order_rate(order: OrderCheck, context: RiskContext) -> RailResult:
     """Deny more orders a minute on the account than allowed, and say when there will be room (P27)."""
     after, limit = context.orders_last_minute + 1, context.limits.orders_per_minute
-    return _rate("order_rate", order, after, limit, context.oldest_order_age_ns)
+    return _rate("order_rate", order, after, limit, context.leaving_order_age_ns)
 
 
 def order_rate_strategy(order: OrderCheck, context: RiskContext) -> RailResult:
@@ -239,7 +236,7 @@ def order_rate_strategy(order: OrderCheck, context: RiskContext) -> RailResult:
     after, limit = context.orders_last_minute_strategy + 1, context.limits.orders_per_minute_strategy
     if order.strategy is None:
         return allowed("order_rate_strategy", None, limit, "orders/min")
-    return _rate("order_rate_strategy", order, after, limit, context.oldest_order_age_strategy_ns)
+    return _rate("order_rate_strategy", order, after, limit, context.leaving_order_age_strategy_ns)
 
 
 def _rate(rail: str, order: OrderCheck, after: int, limit: int, oldest_ns: int) -> RailResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trading.domain.margin import MarginBracket, MarginHeld
 from trading.domain.reservation import exposure_increase, is_reducing, reserved_notional
 from trading.domain.risk.answers import RailResult as RailResult  # the name rails and callers know it by
 from trading.domain.values import Instrument, Level, OrderType, Side, TimeInForce
@@ -111,17 +112,15 @@ class MarginState:
 
     Attributes
     ----------
-    balance : wallet plus unrealised result.  maintenance : what the venue demands for the positions held.
-    notional : of every position, gross, at mark.  available : free for new initial margin.
-    leverage : of the symbol.  maintenance_ppm : maintenance margin rate of new notional.
+    balance : wallet plus unrealised result.  available : free for new initial margin.
+    leverage, brackets : of the symbol being traded.  held : every position; the order's own is marked.
     """
 
     balance: int
-    maintenance: int
-    notional: int
     available: int
     leverage: int
-    maintenance_ppm: int
+    brackets: tuple[MarginBracket, ...]
+    held: tuple[MarginHeld, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +239,8 @@ class RiskContext:
     free_base, free_quote : units the venue reported free.  pending_base, pending_quote : units our
         orders need that this report does not show as locked yet.
     used_* : quote units the bucket holds now (open orders and positions).
-    orders_last_minute : orders sent in the last 60 s; oldest_order_age_ns : age of the oldest of them; the same
-        for the strategy's own.
+    orders_last_minute : orders asked for in the last 60 s; leaving_order_age_ns : age of that one of them which must
+        be older than 60 s before there is room for one more, 0 where there is room; the same for the strategy's own.
     reconciled_age_ns : since the account was last found equal to the venue.
     stream_age_ns : since its user stream was last heard.
     unknown_age_ns : age of the oldest UNKNOWN order on the symbol, 0 when there is none.
@@ -291,9 +290,9 @@ class RiskContext:
     net_account: NetExposure
     net_global: NetExposure
     orders_last_minute: int
-    oldest_order_age_ns: int
+    leaving_order_age_ns: int
     orders_last_minute_strategy: int
-    oldest_order_age_strategy_ns: int
+    leaving_order_age_strategy_ns: int
     reconciled_age_ns: int | None
     stream_age_ns: int | None
     unknown_age_ns: int

@@ -14,6 +14,7 @@ _ZERO = Decimal(0)
 _UNIT = Decimal("1E-8")
 _MILLIONTH = Decimal("1E-6")
 _NO_BOUND = 2**200
+_USDM_PREVENTION = frozenset({"EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Instrument:
 
     Prices and quantities of an order are counted in ticks and steps of this instrument; asset amounts
     and notionals in units of 1e-8. `percent_price` is (bid up, bid down, ask up, ask down), multipliers
-    of the venue's average price.
+    of the venue's average price. `prevention_modes` are those of self-trade prevention it takes.
     """
 
     symbol: str
@@ -46,6 +47,7 @@ class Instrument:
     percent_price: tuple[Decimal, Decimal, Decimal, Decimal] | None
     max_open_orders: int
     order_types: frozenset[str]
+    prevention_modes: frozenset[str] = frozenset()
     _step_units: int | None = field(init=False, repr=False, compare=False)
     _value: tuple[int, int] = field(init=False, repr=False, compare=False)
     _inside: tuple[int, ...] = field(init=False, repr=False, compare=False)
@@ -126,6 +128,7 @@ class Instrument:
             percent_price=_percent_price(filters, number),
             max_open_orders=int(number("MAX_NUM_ORDERS", order_limit)),
             order_types=frozenset(str(kind) for kind in symbol_entry.get("orderTypes", ())),
+            prevention_modes=_prevention_modes(symbol_entry, market),
         )
 
     @property
@@ -257,6 +260,14 @@ class Instrument:
         """
         top, bottom = self._value
         return -(-ticks * steps * top // bottom)
+
+
+def _prevention_modes(symbol_entry: Mapping[str, Any], market: Market) -> frozenset[str]:
+    # Spot says which of them each symbol takes; USD-M names them for the market, in the placement's documentation.
+    told = symbol_entry.get("allowedSelfTradePreventionModes")
+    if told is None:
+        return _USDM_PREVENTION if market is Market.usdm else frozenset()
+    return frozenset(str(mode) for mode in told)
 
 
 def _percent_price(

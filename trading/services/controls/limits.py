@@ -70,7 +70,11 @@ LIMITS: dict[str, LimitKind] = {
             "margin_max_ratio", "share", "lower", Decimal("0.5"), "maintenance margin over margin balance"
         ),
         LimitKind(
-            "margin_rate", "share", "higher", Decimal("0.01"), "maintenance margin assumed of new notional"
+            "margin_rate",
+            "share",
+            "higher",
+            Decimal("0.01"),
+            "maintenance margin assumed while the brackets are not known",
         ),
         LimitKind(
             "liquidation_min_distance",

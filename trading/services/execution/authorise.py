@@ -23,6 +23,7 @@ from trading.domain.execution import (
 )
 from trading.domain.orders import OrderStatus, advance
 from trading.domain.ports import VenueOrder, VenueOrderList
+from trading.domain.prevention import SelfTradePrevention
 from trading.domain.reservation import is_reducing
 from trading.domain.values import (
     Level,
@@ -53,6 +54,7 @@ _NEEDED = (
         "callback_bps",
         "working_type",
         "close_position",
+        "prevention",
         "service",
         "reduce_only",
         "position_side",
@@ -261,6 +263,7 @@ def venue_order(order: Order) -> VenueOrder:
         callback_bps=order.callback_bps,
         working_type=WorkingType(order.working_type) if order.working_type else None,
         close_position=order.close_position,
+        prevention=SelfTradePrevention(order.prevention) if order.prevention else None,
     )
 
 

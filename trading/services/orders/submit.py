@@ -20,6 +20,7 @@ from nautilus_site.common.services.hints import enqueue_on_commit
 from trading import metrics
 from trading.domain.errors import InvariantViolation
 from trading.domain.orders import OrderIntent, OrderStatus
+from trading.domain.prevention import prevention_mode
 from trading.domain.refusals import Refused
 from trading.domain.reservation import exposure_increase
 from trading.domain.risk import (
@@ -439,6 +440,11 @@ def order_row(
         quantity=quantity,
         price=price,
         reduce_only=intent.reduce_only,
+        prevention=prevention_mode(
+            domain.prevention_modes,
+            exits=intent.reduce_only or submission.origin in (Order.Origin.FLATTEN, Order.Origin.PROTECTION),
+        )
+        or "",
         arrival_mid=market.mid,
         status=status,
         checks=checks,

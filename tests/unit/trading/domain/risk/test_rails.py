@@ -7,6 +7,7 @@ import pytest
 
 from tests.fakes.checks import SECOND, context, limits, order
 from tests.fakes.instruments import spot, usdm
+from trading.domain.margin import flat_brackets
 from trading.domain.risk import (
     RAILS,
     SEND_RAILS,
@@ -52,9 +53,8 @@ CANARY = ModelServed("hmm", "canary", "abc", "abc", 60 * SECOND, canary_cap=200 
 CROSS = AccountMode(hedge=False, isolated=False, leverage=3, expected_hedge=False, expected_isolated=False)
 # Balance 1,000 USDT, nothing held; 200 USDT more at a maintenance rate of 1 % needs 2 USDT.
 MARGIN = MarginState(
-    balance=1_000 * UNITS, maintenance=0, notional=0, available=1_000 * UNITS, leverage=2,
-    maintenance_ppm=10_000,
-)  # fmt: skip
+    balance=1_000 * UNITS, available=1_000 * UNITS, leverage=2, brackets=flat_brackets(10_000)
+)
 MARKET = {"type": OrderType.MARKET}
 
 
@@ -272,11 +272,11 @@ CASES = [
         {"instrument": usdm(), "margin": MARGIN, "limits": None},
     ),
     Case(
-        # (22 - 2) / 200 is a tenth of the price
+        # a tenth down, 20 of 21.8 are lost and 1 % of 180 is asked for: 1.8
         "liquidation_distance",
         R.MARGIN,
-        {"instrument": usdm(), "margin": margin(balance=22 * UNITS)},
-        {"instrument": usdm(), "margin": margin(balance=22 * UNITS - 1)},
+        {"instrument": usdm(), "margin": margin(balance=218 * UNITS // 10)},
+        {"instrument": usdm(), "margin": margin(balance=218 * UNITS // 10 - 1)},
         {"instrument": usdm(), "margin": MARGIN, "limits": None},
     ),
     Case(
@@ -635,7 +635,7 @@ def test_pending_orders_count_in_the_exposure_of_the_next():
 
 
 def test_the_rate_limit_says_when_there_is_room_again():
-    result = verdict("order_rate", order(), context(orders_last_minute=30, oldest_order_age_ns=45 * SECOND))
+    result = verdict("order_rate", order(), context(orders_last_minute=30, leaving_order_age_ns=45 * SECOND))
     assert result.retry_after_s == 15.0
 
 
