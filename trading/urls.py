@@ -45,6 +45,12 @@ api_urlpatterns = [
     path("strategy/signal", signals.SignalView.as_view(), name="api-strategy-signal"),
     path("strategy/<slug:name>", strategies.StrategyDetailView.as_view(), name="api-strategy"),
     path(
+        "strategy/<slug:name>/instances",
+        strategies.StrategyInstancesView.as_view(),
+        name="api-strategy-instances",
+    ),
+    path("strategy/<slug:name>/grant", strategies.StrategyGrantView.as_view(), name="api-strategy-grant"),
+    path(
         "strategy/<slug:name>/enable",
         strategies.StrategyEnableView.as_view(),
         name="api-strategy-enable",

@@ -170,3 +170,17 @@ def champion_at(family: ModelFamily, moment: datetime) -> ModelVersion | None:
         elif before == Stage.CHAMPION and version_id == champion:
             champion = None
     return None if champion is None else version_get(champion)
+
+
+def champion_in_force(family: str) -> tuple[str, int] | None:
+    """Digest and number of a family's champion, None while it has none.
+
+    Raises
+    ------
+    NotFound : UNKNOWN_MODEL.
+    """
+    found = ModelFamily.objects.filter(name=family).first()
+    if found is None:
+        raise NotFound("UNKNOWN_MODEL", f"no family of models is called {family!r}")
+    champion = ModelVersion.objects.filter(family=found, stage=Stage.CHAMPION).first()
+    return None if champion is None else (champion.digest, champion.number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlregistry.selectors.versions import champion_in_force
 from mlregistry.services import artefacts, stages
 from nautilus_site.common.models import Role
 from nautilus_site.common.services.change_requests import Applier, register_applier
@@ -19,4 +20,4 @@ def register() -> None:
             requester_roles=frozenset({Role.MODEL_OWNER}),
         ),
     )
-    register_model_source(artefacts.artefact_place)
+    register_model_source(artefacts.artefact_place, champion_in_force)

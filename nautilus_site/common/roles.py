@@ -21,6 +21,7 @@ PERMISSIONS: dict[str, str] = {
     "limits.tighten": "tighten a limit in force",
     "change.request": "propose a change that somebody else approves",
     "change.decide": "approve or reject the request of somebody else",
+    "strategies.define": "define strategies, change what they decide by",
     "strategies.disable": "disable a strategy or lower its weight",
     "signals.write": "post an external signal",
     "reconcile.run": "start a reconciliation",
@@ -43,6 +44,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "orders.cancel",
             "kill.raise",
             "change.request",
+            "strategies.define",
             "strategies.disable",
             "signals.write",
             "reconcile.run",
@@ -77,6 +79,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "models.propose",
             "models.rollback",
             "change.request",
+            "strategies.define",
         }
     ),
     Role.ADMIN: frozenset(

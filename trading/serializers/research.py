@@ -33,9 +33,6 @@ class IntervalField(TextField):
 class ParametersField(serializers.DictField):
     """Parameters by name: numbers, true or false, or text."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=False, default=dict, **kwargs)
-
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         found: dict[str, Any] = super().to_internal_value(data)
         for name, value in found.items():
@@ -53,7 +50,7 @@ class JobRequestSerializer(RequestSerializer):
     market = WordField(choices=["spot", "usdm"], required=False, default="spot")
     start = serializers.DateTimeField(required=False, allow_null=True, default=None)
     end = serializers.DateTimeField(required=False, allow_null=True, default=None)
-    params = ParametersField()
+    params = ParametersField(required=False, default=dict)
     cash = DecimalTextField(required=False, positive=True)
     quantity = DecimalTextField(required=False, positive=True, allow_null=True)
     fill = WordField(choices=["next_open", "same_close"], required=False, default="next_open")

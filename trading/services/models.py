@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.errors import NotFound
 from nautilus_site.common.models import User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.outbox import publish
@@ -22,11 +23,30 @@ from trading.models import ServingHeartbeat, Strategy
 
 log = structlog.get_logger(__name__)
 _sources: list[Callable[[str], Any]] = []
+_champions: list[Callable[[str], tuple[str, int] | None]] = []
 
 
-def register_model_source(place: Callable[[str], Any]) -> None:
-    """Say who can put a model's folder onto this host when it is missing; the registry does so at start."""
+def register_model_source(
+    place: Callable[[str], Any], champion: Callable[[str], tuple[str, int] | None]
+) -> None:
+    """Say who puts a missing model's folder onto this host, and who knows champions; the registry does at start.
+
+    `champion` gives a family's digest and version, None while it has none, and raises NotFound for no family.
+    """
     _sources[:] = [place]
+    _champions[:] = [champion]
+
+
+def champion_of(family: str) -> tuple[str, int] | None:
+    """Digest and version of the model in force, None while there is none.
+
+    Raises
+    ------
+    NotFound : UNKNOWN_MODEL.
+    """
+    for champion in _champions:
+        return champion(family)
+    raise NotFound("UNKNOWN_MODEL", "this process has no model registry")
 
 
 def parameters_in_force(strategy: Strategy) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from nautilus_site.common.probes import register_readiness
 from nautilus_site.common.services.change_requests import Applier, register_applier
 from trading.models import Account
 from trading.selectors.gauges import trading_gauges
-from trading.services import breakers, strategies
+from trading.services import breakers
 from trading.services.controls import allowances, blackouts, limits, overrides, resume
 from trading.services.reconcile import adopting
+from trading.services.strategies import defining, granting, switching
 
 _RISK = frozenset({Role.RISK_OFFICER})
 _ASK = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.ADMIN})
@@ -83,14 +84,31 @@ def register() -> None:
     register_applier(
         "strategy.enable",
         Applier(
-            strategies.strategy_snapshot, strategies.apply_enable, approver_roles=_RISK, requester_roles=_ASK
+            switching.strategy_snapshot, switching.apply_enable, approver_roles=_RISK, requester_roles=_ASK
+        ),
+    )
+    register_applier(
+        "strategy.change",
+        Applier(
+            defining.change_snapshot,
+            defining.apply_change,
+            clean=defining.change_clean,
+            approver_roles=_RISK,
+            requester_roles=_ASK | {Role.MODEL_OWNER},
+        ),
+    )
+    register_applier(
+        "strategy.instance_enable",
+        Applier(
+            granting.instance_snapshot,
+            granting.apply_instance_enable,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
         ),
     )
     register_applier(
         "strategy.grant",
-        Applier(
-            strategies.grant_snapshot, strategies.apply_grant, approver_roles=_RISK, requester_roles=_ASK
-        ),
+        Applier(granting.grant_snapshot, granting.apply_grant, approver_roles=_RISK, requester_roles=_ASK),
     )
     register_applier(
         "reconcile.adopt",

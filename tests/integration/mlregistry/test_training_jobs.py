@@ -70,9 +70,8 @@ def test_a_run_becomes_a_candidate_and_the_same_again_is_the_same_digest() -> No
     assert training_claim(slots=1) == again
     assert training_execute(run_id=again.pk).digest == done.digest
     assert ModelVersion.objects.count() == 1
-    told = OutboxEvent.objects.filter(topic="models", data__job=str(first.uid)).values_list(
-        "data__state", flat=True
-    )
+    events = OutboxEvent.objects.filter(topic="models", data__job=str(first.uid)).order_by("pk")
+    told = events.values_list("data__state", flat=True)
     assert list(told)[-1] == "done"
 
 

@@ -1,4 +1,4 @@
-"""Stepping strategies on closed bars, and changing what they may do."""
+"""Stepping strategies on closed bars."""
 
 from __future__ import annotations
 
@@ -14,10 +14,6 @@ from django.db import transaction
 from django.db.models import F, Max, Q
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
-from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
 from trading import metrics
@@ -268,141 +264,3 @@ def _unbroken_tail(bars: list[BarRecord], step_ns: int) -> list[BarRecord]:
 def _seen(instance: StrategyInstance) -> datetime:
     assert instance.last_bar_at is not None
     return instance.last_bar_at
-
-
-@transaction.atomic
-def strategy_disable(*, name: str, actor: User | str, reason: str) -> Strategy:
-    """Stop a strategy at once. Its position stays as it is; disabling takes no second person."""
-    if not reason.strip():
-        raise ApplicationError("REASON_REQUIRED", "a reason is required")
-    strategy = _locked(name)
-    if strategy.is_enabled:
-        strategy.is_enabled, strategy.updated_at = False, now()
-        strategy.save(update_fields=["is_enabled", "updated_at"])
-        audit_record(
-            action="strategy.disabled",
-            target=f"strategy:{name}",
-            actor=actor,
-            reason=reason,
-            before=True,
-            after=False,
-        )
-        publish("trading_state", {"strategy": name, "enabled": False})
-    return strategy
-
-
-def strategy_enable_request(
-    *, name: str, requester: User, reason: str, expires_in_s: int | None = None
-) -> ChangeRequest:
-    """Ask for a strategy to be enabled."""
-    strategy = Strategy.objects.filter(name=name).first()
-    if strategy is None:
-        raise NotFound("UNKNOWN_STRATEGY", f"no strategy is called {name!r}")
-    if strategy.is_enabled:
-        raise Conflict("ALREADY_ENABLED", f"{name} is enabled already")
-    return change_request_create(
-        kind="strategy.enable",
-        target=f"strategy:{name}",
-        payload={"name": name},
-        diff={"enabled": [False, True]},
-        reason=reason,
-        requester=requester,
-        expires_in_s=expires_in_s,
-    )
-
-
-def grant_change(
-    *,
-    instance: StrategyInstance,
-    weight: Decimal,
-    allocation: Decimal,
-    actor: User,
-    reason: str,
-) -> StrategyInstance | ChangeRequest:
-    """Change an instance's weight and allocation: at once where neither grows, by request where one does."""
-    if not reason.strip():
-        raise ApplicationError("REASON_REQUIRED", "a reason is required")
-    if not 0 <= weight <= 1 or allocation < 0:
-        raise ApplicationError(
-            "INVALID_VALUE", "expected a weight of 0 to 1 and an allocation of zero or more"
-        )
-    diff = {
-        "weight": [decimal_text(instance.weight), decimal_text(weight)],
-        "allocation": [decimal_text(instance.allocation), decimal_text(allocation)],
-    }
-    if weight <= instance.weight and allocation <= instance.allocation:
-        return _grant_set(instance.pk, weight, allocation, actor=actor, reason=reason, diff=diff)
-    return change_request_create(
-        kind="strategy.grant",
-        target=f"instance:{instance.pk}",
-        payload={"weight": decimal_text(weight), "allocation": decimal_text(allocation)},
-        diff=diff,
-        reason=reason,
-        requester=actor,
-    )
-
-
-@transaction.atomic
-def _grant_set(
-    instance_id: int,
-    weight: Decimal,
-    allocation: Decimal,
-    *,
-    actor: User | str,
-    reason: str,
-    diff: dict[str, Any],
-) -> StrategyInstance:
-    instance = StrategyInstance.objects.select_for_update(of=("self",)).get(pk=instance_id)
-    instance.weight, instance.allocation = weight, allocation
-    instance.save(update_fields=["weight", "allocation"])
-    audit_record(
-        action="strategy.grant_changed",
-        target=f"instance:{instance_id}",
-        actor=actor,
-        reason=reason,
-        after=diff,
-    )
-    enqueue_on_commit(
-        "trading.tasks.plan_refresh",
-        queue="trading",
-        account_id=instance.account_id,
-        instrument_id=instance.instrument_id,
-    )
-    return instance
-
-
-def strategy_snapshot(target: str) -> dict[str, Any]:
-    strategy = Strategy.objects.get(name=target.partition(":")[2])
-    return {"enabled": strategy.is_enabled, "kind": strategy.kind, "parameters": strategy.parameters}
-
-
-def apply_enable(request: ChangeRequest, approver: User) -> None:
-    """Enable as approved; runs inside the approving transaction."""
-    strategy = _locked(request.payload["name"])
-    strategy.is_enabled, strategy.updated_at = True, now()
-    strategy.save(update_fields=["is_enabled", "updated_at"])
-    publish("trading_state", {"strategy": strategy.name, "enabled": True})
-
-
-def grant_snapshot(target: str) -> dict[str, Any]:
-    instance = StrategyInstance.objects.get(pk=int(target.partition(":")[2]))
-    return {"weight": decimal_text(instance.weight), "allocation": decimal_text(instance.allocation)}
-
-
-def apply_grant(request: ChangeRequest, approver: User) -> None:
-    """Set weight and allocation as approved; runs inside the approving transaction."""
-    _grant_set(
-        int(request.target.partition(":")[2]),
-        Decimal(request.payload["weight"]),
-        Decimal(request.payload["allocation"]),
-        actor=f"{request.requester} and {approver}",
-        reason=request.reason,
-        diff=request.diff,
-    )
-
-
-def _locked(name: str) -> Strategy:
-    strategy = Strategy.objects.select_for_update().filter(name=name).first()
-    if strategy is None:
-        raise NotFound("UNKNOWN_STRATEGY", f"no strategy is called {name!r}")
-    return strategy

@@ -1,0 +1,185 @@
+"""What one instance may do: less capital, or none, is one person's, at once; more takes a second one."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+
+from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
+from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.hints import enqueue_on_commit
+from nautilus_site.common.services.outbox import publish
+from trading.domain.values import decimal_text
+from trading.models import StrategyInstance
+
+
+def grant_change(
+    *,
+    instance: StrategyInstance,
+    weight: Decimal,
+    allocation: Decimal,
+    actor: User,
+    reason: str,
+    expires_in_s: int | None = None,
+) -> StrategyInstance | ChangeRequest:
+    """Change an instance's weight and allocation: at once where neither grows, by request where one does."""
+    if not reason.strip():
+        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    if not 0 <= weight <= 1 or allocation < 0:
+        raise ApplicationError(
+            "INVALID_VALUE", "expected a weight of 0 to 1 and an allocation of zero or more"
+        )
+    diff = {
+        "weight": [decimal_text(instance.weight), decimal_text(weight)],
+        "allocation": [decimal_text(instance.allocation), decimal_text(allocation)],
+    }
+    if weight <= instance.weight and allocation <= instance.allocation:
+        return _grant_set(instance.pk, weight, allocation, actor=actor, reason=reason, diff=diff)
+    return change_request_create(
+        kind="strategy.grant",
+        target=f"instance:{instance.pk}",
+        payload={"weight": decimal_text(weight), "allocation": decimal_text(allocation)},
+        diff=diff,
+        reason=reason,
+        requester=actor,
+        expires_in_s=expires_in_s,
+    )
+
+
+@transaction.atomic
+def _grant_set(
+    instance_id: int,
+    weight: Decimal,
+    allocation: Decimal,
+    *,
+    actor: User | str,
+    reason: str,
+    diff: dict[str, Any],
+) -> StrategyInstance:
+    instance = StrategyInstance.objects.select_for_update(of=("self",)).get(pk=instance_id)
+    instance.weight, instance.allocation = weight, allocation
+    instance.save(update_fields=["weight", "allocation"])
+    audit_record(
+        action="strategy.grant_changed",
+        target=f"instance:{instance_id}",
+        actor=actor,
+        reason=reason,
+        after=diff,
+    )
+    enqueue_on_commit(
+        "trading.tasks.plan_refresh",
+        queue="trading",
+        account_id=instance.account_id,
+        instrument_id=instance.instrument_id,
+    )
+    return instance
+
+
+def grant_snapshot(target: str) -> dict[str, Any]:
+    instance = _by_target(target)
+    return {"weight": decimal_text(instance.weight), "allocation": decimal_text(instance.allocation)}
+
+
+def apply_grant(request: ChangeRequest, approver: User) -> None:
+    """Set weight and allocation as approved; runs inside the approving transaction."""
+    _grant_set(
+        int(request.target.partition(":")[2]),
+        Decimal(request.payload["weight"]),
+        Decimal(request.payload["allocation"]),
+        actor=f"{request.requester} and {approver}",
+        reason=request.reason,
+        diff=request.diff,
+    )
+
+
+def instance_of(*, strategy: str, account: str, symbol: str) -> StrategyInstance:
+    """One instance by what people call it.
+
+    Raises
+    ------
+    NotFound : UNKNOWN_INSTANCE.
+    """
+    found = StrategyInstance.objects.filter(
+        strategy__name=strategy, account__name=account, instrument__symbol=symbol
+    ).first()
+    if found is None:
+        raise NotFound("UNKNOWN_INSTANCE", f"{strategy} does not trade {symbol} of {account}")
+    return found
+
+
+@transaction.atomic
+def instance_disable(*, instance: StrategyInstance, actor: User | str, reason: str) -> StrategyInstance:
+    """Take one symbol from a strategy at once. Its position stays as it is."""
+    if not reason.strip():
+        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    return _instance_switch(instance.pk, enabled=False, actor=actor, reason=reason)
+
+
+def instance_enable_request(
+    *, instance: StrategyInstance, requester: User, reason: str, expires_in_s: int | None = None
+) -> ChangeRequest:
+    """Ask for one symbol to be traded again.
+
+    Raises
+    ------
+    Conflict : ALREADY_ENABLED.
+    """
+    if instance.is_enabled:
+        raise Conflict("ALREADY_ENABLED", f"{instance} is enabled already")
+    return change_request_create(
+        kind="strategy.instance_enable",
+        target=f"instance:{instance.pk}",
+        payload={"instance": str(instance), "account": instance.account.name},
+        diff={"enabled": [False, True]},
+        reason=reason,
+        requester=requester,
+        expires_in_s=expires_in_s,
+    )
+
+
+def instance_snapshot(target: str) -> dict[str, Any]:
+    instance = _by_target(target)
+    return {"enabled": instance.is_enabled, **grant_snapshot(target)}
+
+
+def apply_instance_enable(request: ChangeRequest, approver: User) -> None:
+    """Switch the instance on as approved; runs inside the approving transaction."""
+    _instance_switch(
+        int(request.target.partition(":")[2]),
+        enabled=True,
+        actor=f"{request.requester} and {approver}",
+        reason=request.reason,
+    )
+
+
+def _instance_switch(instance_id: int, *, enabled: bool, actor: User | str, reason: str) -> StrategyInstance:
+    instance = (
+        StrategyInstance.objects.select_for_update(of=("self",))
+        .select_related("strategy", "account", "instrument")
+        .get(pk=instance_id)
+    )
+    if instance.is_enabled == enabled:
+        return instance
+    instance.is_enabled = enabled
+    instance.save(update_fields=["is_enabled"])
+    audit_record(
+        action="strategy.instance_enabled" if enabled else "strategy.instance_disabled",
+        target=f"instance:{instance_id}",
+        actor=actor,
+        reason=reason,
+        before=not enabled,
+        after=enabled,
+    )
+    publish("trading_state", {"strategy": instance.strategy.name, "enabled": instance.strategy.is_enabled})
+    return instance
+
+
+def _by_target(target: str) -> StrategyInstance:
+    found = StrategyInstance.objects.filter(pk=int(target.partition(":")[2])).first()
+    if found is None:
+        raise NotFound("UNKNOWN_INSTANCE", f"there is no {target}")
+    return found
