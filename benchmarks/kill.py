@@ -10,35 +10,20 @@ Prints a table and one JSON line per figure.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
 import uuid
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from order_path import ACCOUNT, free_port, install, open_account, start_exchange  # noqa: E402
+from _live_stack import ACCOUNT, list_symbol, open_account, report, running  # noqa: E402
 
 LISTED = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "ADAUSDT", "LTCUSDT")
 GOALS = {"all_cancels_requested": "<= 1", "confirmed_empty": "<= 5"}
-
-
-def list_symbol(port: int, symbol: str) -> None:
-    """One more symbol at the paper exchange, by its control interface."""
-    body = json.dumps({"symbol": symbol, "market": "spot", "action": "list", "price": "10"}).encode()
-    address = f"http://127.0.0.1:{port}/testnet/v1/symbols"
-    request = urllib.request.Request(address, data=body, method="POST")
-    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310  our own address
 
 
 def rest(venue: Any, instrument: Any, number: int) -> None:
@@ -107,11 +92,11 @@ def measure(options: argparse.Namespace) -> None:
     print(
         f"{open_before} orders on {len(instruments)} symbols, {left} left at the exchange, {still_open} open rows"
     )
-    figures = [("all_cancels_requested", requested), ("confirmed_empty", confirmed)]
-    for name, seconds in figures:
-        print(f"{name:28} {seconds:8.3f} s   goal {GOALS[name]}")
-    for name, seconds in figures:
-        print(json.dumps({"name": f"kill.{name}", "value": round(seconds, 3), "unit": "s"}))
+    figures = [
+        ("all_cancels_requested", round(requested, 3), "s"),
+        ("confirmed_empty", round(confirmed, 3), "s"),
+    ]
+    report("kill", figures, GOALS)
 
 
 def main() -> None:
@@ -122,40 +107,10 @@ def main() -> None:
     parser.add_argument("--symbols", type=int, default=20)
     parser.add_argument("--stops", type=int, default=0)
     options = parser.parse_args()
-    from nautilus_site.supervisor.embedded.postgres import EmbeddedPostgres
-    from nautilus_site.supervisor.embedded.valkey import EmbeddedValkey
-
-    with tempfile.TemporaryDirectory(prefix="nautilus-bench-") as name:
-        home, port = Path(name), free_port()
-        postgres, valkey = EmbeddedPostgres(home), EmbeddedValkey(home)
-        exchange: subprocess.Popen[bytes] | None = None
-        try:
-            postgres.start()
-            valkey.start()
-            os.environ |= {
-                "NAUTILUS_HOME": name,
-                "DATABASE_URL": postgres.url,
-                "REDIS_URL": valkey.url,
-                "TESTNET_PORT": str(port),
-                "BINANCE_ENV": "local",
-                "DJANGO_SETTINGS_MODULE": "nautilus_site.settings.local",
-                "LOG_LEVEL": "ERROR",
-            }
-            import django
-
-            django.setup()
-            install()
-            exchange = start_exchange(home, port, "--control", "--symbols", *LISTED)
-            for number in range(len(LISTED), options.symbols):
-                list_symbol(port, f"K{number:02d}USDT")
-            measure(options)
-        finally:
-            if exchange is not None:
-                exchange.terminate()
-                exchange.wait(10)
-            valkey.stop()
-            postgres.stop()
-            postgres.remove()
+    with running("--control", "--symbols", *LISTED) as stack:
+        for number in range(len(LISTED), options.symbols):
+            list_symbol(stack.port, f"K{number:02d}USDT")
+        measure(options)
 
 
 if __name__ == "__main__":
