@@ -29,7 +29,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from _live_stack import (  # noqa: E402
+from _live_stack import (
     ACCOUNT,
     STRATEGY,
     Figure,

@@ -28,8 +28,9 @@ from trading.services.controls.limits import limit_values
 from trading.services.execution.cancel import order_cancel
 from trading.services.execution.drain import orders_drain
 from trading.services.holdings import Held, Holding, holdings, own_part, strategy_of
-from trading.services.orders.submit import Submission, order_submit
-from trading.services.risk_context import market_of
+from trading.services.market import market_of
+from trading.services.orders.submission import Submission
+from trading.services.orders.submit import order_submit
 from universe.models import Instrument
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.services.outbox import publish, publish_many
+from nautilus_site.common.services.outbox import WAKE_CHANNEL, publish, publish_many
 from trading.models import Fill, Order, OrderEvent
 from trading.selectors.fills import fill_members
 from trading.selectors.orders import order_event_members, order_members
@@ -19,35 +19,52 @@ from trading.selectors.orders import order_event_members, order_members
 CHANGED_CHANNEL = "order_changed"
 LATEST_STEPS = 100
 
-# The new step, the steps before it and the wake-up of whoever waits, in one round trip.
-_STEP = """
-WITH step AS (
+# What follows the statement that changed an order, named `stepped` and returning its id: the new step, the event with
+# every step so far, and the wake-up of whoever waits. Nothing of it happens when `stepped` is empty.
+STEP_FOLLOWS = """
+step AS (
     INSERT INTO trading_orderevent (order_id, status, source, at, detail)
-    VALUES (%(order)s, %(status)s, %(source)s, %(at)s, %(detail)s::jsonb)
-    RETURNING id, order_id, status, source, at, detail
+    SELECT id, %(step_status)s::text, %(step_source)s::text, %(step_at)s::timestamptz, %(step_detail)s::jsonb
+      FROM stepped
+    RETURNING id, status, source, at, detail
+), life AS (
+    SELECT e.id, e.status, e.source, e.at, e.detail
+      FROM trading_orderevent AS e WHERE e.order_id = (SELECT id FROM stepped)
+     UNION ALL SELECT id, status, source, at, detail FROM step
+), told AS (
+    INSERT INTO common_outboxevent (topic, at, data)
+    SELECT 'orders', %(step_at)s::timestamptz, %(step_members)s::jsonb || jsonb_build_object('events', (
+               SELECT jsonb_agg(jsonb_build_object(
+                          'status', status, 'source', source, 'detail', detail,
+                          'at', replace(to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '')
+                                || 'Z') ORDER BY id)
+                 FROM life))
+      FROM stepped
+    RETURNING id
 )
-SELECT id, order_id, status, source, at, detail, NULL::text AS told
-  FROM trading_orderevent WHERE order_id = %(order)s
- UNION ALL
-SELECT id, order_id, status, source, at, detail, pg_notify(%(channel)s, %(payload)s)::text FROM step
- ORDER BY id
 """
+STEP_ENDS = f"""
+SELECT stepped.id, pg_notify('{CHANGED_CHANNEL}', stepped.id::text), pg_notify('{WAKE_CHANNEL}', '')
+  FROM stepped, told
+"""  # noqa: S608  only our own constants are put in
+_STEP = f"WITH stepped AS (SELECT %(order)s::bigint AS id), {STEP_FOLLOWS} {STEP_ENDS}"
+
+
+def step_parameters(order: Order, *, source: str, detail: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The parameters of `STEP_FOLLOWS` for an order as it is now."""
+    return {
+        "step_status": str(order.status),
+        "step_source": source,
+        "step_at": now(),
+        "step_detail": json.dumps(detail or {}),
+        "step_members": json.dumps(order_members(order, with_events=False)),
+    }
 
 
 def order_event(order: Order, *, source: str, detail: dict[str, Any] | None = None) -> None:
     """Write one step down, tell the screens, and wake whoever waits for this order."""
-    parameters: dict[str, Any] = {
-        "order": order.pk,
-        "status": str(order.status),
-        "source": source,
-        "at": now(),
-        "detail": json.dumps(detail or {}),
-        "channel": CHANGED_CHANNEL,
-        "payload": str(order.pk),
-    }
-    steps = OrderEvent.objects.raw(_STEP, parameters)
-    members = order_members(order, with_events=False)
-    publish("orders", {**members, "events": [order_event_members(step) for step in steps]})
+    with connection.cursor() as cursor:
+        cursor.execute(_STEP, {"order": order.pk, **step_parameters(order, source=source, detail=detail)})
 
 
 @dataclass(frozen=True, slots=True)

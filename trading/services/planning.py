@@ -35,10 +35,11 @@ from trading.services.brackets import bracket_in_the_way, bracket_leaves, bracke
 from trading.services.controls.limits import limit_values
 from trading.services.controls.states import effective_level
 from trading.services.exposure import position_locked
+from trading.services.market import market_of
 from trading.services.models import model_name
 from trading.services.orders.cancel import order_cancel_request
-from trading.services.orders.submit import OrderDenied, Submission, order_submit
-from trading.services.risk_context import market_of
+from trading.services.orders.submission import OrderDenied, Submission
+from trading.services.orders.submit import order_submit
 from trading.services.scopes import scopes_of
 from universe.models import Instrument
 

@@ -29,10 +29,7 @@ WITH recent AS MATERIALIZED (
        AND status <> 'DENIED' AND origin <> 'external'
 ), minute AS (
     SELECT count(*) AS orders,
-           (array_agg(created_at ORDER BY created_at DESC))[%(rate)s] AS leaving_at,
            count(*) FILTER (WHERE strategy_id = %(strategy)s) AS strategy_orders,
-           (array_agg(created_at ORDER BY created_at DESC)
-               FILTER (WHERE strategy_id = %(strategy)s))[%(rate_strategy)s] AS strategy_leaving_at,
            count(*) FILTER (WHERE strategy_id = %(strategy)s AND instrument_id = %(instrument)s
                               AND side = %(side)s AND origin = 'strategy' AND executed_quantity > 0) AS executions,
            max(created_at) FILTER (WHERE strategy_id = %(strategy)s AND instrument_id = %(instrument)s
@@ -67,8 +64,15 @@ WITH recent AS MATERIALIZED (
     SELECT account_id, sum(sign(quantity) * carried_notional) AS amount
       FROM trading_position WHERE quantity <> 0 GROUP BY account_id
 )
-SELECT minute.orders AS last_minute, minute.leaving_at, minute.strategy_orders AS last_minute_strategy,
-       minute.strategy_leaving_at, minute.executions, minute.near_at,
+SELECT minute.orders AS last_minute,
+       CASE WHEN %(rate)s::bigint BETWEEN 1 AND minute.orders
+            THEN (SELECT created_at FROM recent ORDER BY created_at DESC OFFSET %(rate)s::bigint - 1 LIMIT 1)
+        END AS leaving_at,
+       minute.strategy_orders AS last_minute_strategy,
+       CASE WHEN %(rate_strategy)s::bigint BETWEEN 1 AND minute.strategy_orders
+            THEN (SELECT created_at FROM recent WHERE strategy_id = %(strategy)s
+                   ORDER BY created_at DESC OFFSET %(rate_strategy)s::bigint - 1 LIMIT 1)
+        END AS strategy_leaving_at, minute.executions, minute.near_at,
        open.orders AS open_orders, open.unknown_at, open.strategy_orders AS open_orders_strategy, open.crossing,
        refused.orders AS refused, refused.last_at AS refused_at,
        (SELECT array[parent_quantity, child_quantity, children] FROM trading_plan

@@ -18,8 +18,8 @@ from trading.domain.values import Instrument, Level, Market, Side, times_of
 from trading.models import Bracket, BracketLeg, Fill, Order, Position
 from trading.services.controls.limits import limit_values
 from trading.services.controls.states import effective_level
-from trading.services.risk_context import Market as Book
-from trading.services.risk_context import market_of
+from trading.services.market import Market as Book
+from trading.services.market import market_of
 from trading.services.scopes import scopes_of
 
 ZERO = Decimal(0)

@@ -18,9 +18,10 @@ from trading.models import Bracket, Order
 from trading.services.brackets.commands import yield_for_sale
 from trading.services.brackets.opening import Wanted, bracket_prepare, bracket_start, replace_exits
 from trading.services.brackets.reading import exits_of
+from trading.services.market import market_of
 from trading.services.orders.request import OrderOutcome, order_request
-from trading.services.orders.submit import OrderDenied, Submission, order_submit
-from trading.services.risk_context import market_of
+from trading.services.orders.submission import OrderDenied, Submission
+from trading.services.orders.submit import order_submit
 
 
 @dataclass(frozen=True, slots=True)

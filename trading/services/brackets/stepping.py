@@ -32,7 +32,8 @@ from trading.models import Bracket, BracketEvent, BracketLeg, Order
 from trading.services.brackets.reading import facts_of, open_entries, position_of
 from trading.services.orders.cancel import order_cancel_request
 from trading.services.orders.lists import order_list_submit
-from trading.services.orders.submit import Submission, order_submit
+from trading.services.orders.submission import Submission
+from trading.services.orders.submit import order_submit
 
 log = structlog.get_logger(__name__)
 S = BracketState

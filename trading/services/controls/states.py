@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import OperationalError, connection, transaction
-from psycopg.errors import LockNotAvailable, QueryCanceled
+from django.db import transaction
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
@@ -36,51 +34,28 @@ def states_install(*, level: Level, reason: str, actor: User | str) -> None:
 
 
 READ_WITHIN_MS = 250
-# One round trip: wait for the row, and let the statement end, for so long and no longer; what follows waits as before.
-_LOCK_GLOBAL = f"""
-SET LOCAL lock_timeout = {READ_WITHIN_MS};
-SET LOCAL statement_timeout = {READ_WITHIN_MS};
-SELECT level FROM trading_tradingstate WHERE scope = '{GLOBAL}' FOR SHARE;
-SET LOCAL statement_timeout TO DEFAULT;
-SET LOCAL lock_timeout TO DEFAULT;
-"""  # noqa: S608  only our own constants are put in
 
 
 class KillUnreadable(Exception):
     """The levels could not be read in time; that is HALT_NEW. The transaction that asked is over."""
 
+    @classmethod
+    def late(cls) -> KillUnreadable:
+        return cls(f"the kill levels could not be read within {READ_WITHIN_MS} ms: {Level.HALT_NEW.name}")
 
-def effective_level(scopes: Sequence[str], *, lock: bool = False) -> tuple[Level, str]:
-    """The highest level over the scopes, and the scope it comes from.
 
-    With `lock` the global row is share-locked first: every raise updates that row, so a raise that committed is
-    seen, and one that did not yet has to wait for us. A missing global row means nobody has ever allowed trading.
-
-    Raises
-    ------
-    KillUnreadable : with `lock`, when reading takes longer than a quarter of a second.
-    """
-    started = time.monotonic()
-    if lock:
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(_LOCK_GLOBAL)
-        except OperationalError as error:
-            if not isinstance(error.__cause__, (LockNotAvailable, QueryCanceled)):
-                raise  # the connection is gone, and with it whatever would have been sent
-            raise KillUnreadable(_unreadable()) from error
+def effective_level(scopes: Sequence[str]) -> tuple[Level, str]:
+    """The highest level over the scopes as it is now, and the scope it comes from. Whoever sends asks the gate."""
     rows = TradingState.objects.filter(scope__in=scopes).only("scope", "level", "auto_level")
-    levels = {row.scope: row.effective for row in rows}
-    if lock and time.monotonic() - started > READ_WITHIN_MS / 1000:
-        raise KillUnreadable(_unreadable())
+    return highest_level({row.scope: row.effective for row in rows})
+
+
+def highest_level(levels: Mapping[str, Level]) -> tuple[Level, str]:
+    """The highest of some levels and its scope; without a global row nobody has ever allowed trading."""
     if GLOBAL not in levels:
         return Level.HALT_NEW, GLOBAL
     scope = max(levels, key=lambda name: levels[name])
     return levels[scope], scope
-
-
-def _unreadable() -> str:
-    return f"the kill levels could not be read within {READ_WITHIN_MS} ms: {Level.HALT_NEW.name}"
 
 
 @transaction.atomic

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.db import connection, transaction
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.crash_points import crash_point
-from nautilus_site.common.services.leases import DEPLOYMENT, Held
+from nautilus_site.common.services.leases import Held
+from nautilus_site.common.tables import Table
 from trading import metrics
 from trading.domain.clock import datetime_to_ns
 from trading.domain.execution import (
@@ -28,7 +30,6 @@ from trading.domain.reservation import is_reducing
 from trading.domain.values import (
     Level,
     ListKind,
-    Market,
     OrderType,
     PositionSide,
     Side,
@@ -36,23 +37,40 @@ from trading.domain.values import (
     WorkingType,
     to_units,
 )
-from trading.models import Order, OrderList, PlanShare, Position
-from trading.services.controls.states import KillUnreadable, effective_level
+from trading.models import Account, Order, OrderList, PlanShare, Position, Strategy
+from trading.services.controls.states import KillUnreadable
+from trading.services.execution.gate import gate_read
+from trading.services.execution.holds import order_only_reduces
 from trading.services.execution.release import order_release
-from trading.services.order_events import order_event
+from trading.services.order_events import STEP_ENDS, STEP_FOLLOWS, order_event, step_parameters
 from trading.services.scopes import scopes_of
+from universe.models import Instrument, Venue
 
 # The columns that are sent, judged or told; an order carries its verdicts and an instrument its filters beside them.
-_NEEDED = (
-    *("uid", "origin", "client_order_id", "venue_order_id", "side", "type", "venue_type", "time_in_force"),
+_ORDERS = Table(
+    Order,
     *(
+        "uid",
+        "account_id",
+        "instrument_id",
+        "strategy_id",
+        "order_list_id",
+        "plan_id",
+        "model_version",
+        "origin",
+    ),
+    *(
+        "client_order_id",
+        "venue_order_id",
+        "side",
+        "type",
+        "venue_type",
+        "time_in_force",
         "quantity",
         "price",
-        "executed_quantity",
-        "executed_quote",
-        "stop_price",
-        "callback_bps",
-        "working_type",
+    ),
+    *("executed_quantity", "executed_quote", "open_quantity", "stop_price", "callback_bps", "working_type"),
+    *(
         "close_position",
         "prevention",
         "service",
@@ -62,13 +80,37 @@ _NEEDED = (
         "code",
         "created_at",
         "expires_at",
-        "model_version",
-        "plan_id",
     ),
-    *("account__name", "account__venue__name", "instrument__symbol", "instrument__market"),
-    "strategy__name",
-    *("order_list__kind", "order_list__client_list_id", "order_list__held_quantity"),
 )
+_ACCOUNTS, _VENUES = Table(Account, "name", "venue_id"), Table(Venue, "name", "market", "environment")
+_INSTRUMENTS = Table(Instrument, "symbol", "market", "base_asset", "quote_asset", "venue_id")
+_STRATEGIES = Table(Strategy, "name")
+
+
+@cache
+def _order_sql() -> str:
+    return f"""
+SELECT {_ORDERS.columns("o")}, {_ACCOUNTS.columns("a")}, {_VENUES.columns("v")}, {_INSTRUMENTS.columns("i")},
+       {_STRATEGIES.columns("s")}
+  FROM trading_order AS o
+  JOIN trading_account AS a ON a.id = o.account_id
+  JOIN universe_venue AS v ON v.id = a.venue_id
+  JOIN universe_instrument AS i ON i.id = o.instrument_id
+  LEFT JOIN trading_strategy AS s ON s.id = o.strategy_id
+"""  # noqa: S608  only names of our own columns
+
+
+# What was read of it never changes while an order is RESERVED. That it still is decides here, and for one only.
+_TAKE = f"""
+WITH stepped AS (
+    UPDATE trading_order
+       SET status = %(step_status)s::text, fence = %(fence)s::bigint, timestamp_ms = %(timestamp_ms)s::bigint,
+           recv_window_ms = %(recv_window_ms)s::integer, sent_at = %(at)s::timestamptz,
+           updated_at = %(at)s::timestamptz
+     WHERE id = %(order)s::bigint AND status = 'RESERVED'
+    RETURNING id
+), {STEP_FOLLOWS} {STEP_ENDS}
+"""  # noqa: S608  only our own constants are put in
 
 
 class LeaseLost(Exception):
@@ -129,14 +171,9 @@ def order_authorise(*, order_id: int, held: Held, venue_time_ms: int) -> Authori
 
 @transaction.atomic
 def _authorise(order_id: int, held: Held, venue_time_ms: int) -> Authorised | AuthorisedList | GivenUp | None:
-    order = (
-        Order.objects.select_related("account__venue", "instrument", "strategy", "order_list")
-        .only(*_NEEDED)
-        .get(pk=order_id)
-    )
+    order = _orders("o.id = %(key)s", order_id)[0]
     # The level first: a raise updates the row we share-lock, so it is either seen here or comes after our commit.
-    level, scope = effective_level(_scopes(order), lock=True)
-    lease = _lease_seen(held)
+    level, scope, lease = gate_read(_scopes(order), held)
     moment = now()
     ready = Ready(
         status=OrderStatus(order.status),
@@ -160,18 +197,18 @@ def _authorise(order_id: int, held: Held, venue_time_ms: int) -> Authorised | Au
     if order.order_list is not None:
         return _list_taken(order.order_list, legs, held, venue_time_ms)
     order.status = advance(OrderStatus.RESERVED, OrderStatus.SENDING)
-    # What was read above never changes while an order is RESERVED. That it still is decides here, and for one only.
-    taken = Order.objects.filter(pk=order_id, status=OrderStatus.RESERVED).update(
-        status=order.status,
-        fence=held.fence,
-        timestamp_ms=venue_time_ms,
-        recv_window_ms=RECV_WINDOW_MS,
-        sent_at=moment,
-        updated_at=moment,
-    )
-    if not taken:
-        return None
-    order_event(order, source="authorise", detail={"fence": held.fence, "checks": [_lease_check(lease)]})
+    parameters: dict[str, Any] = {
+        "order": order_id,
+        "fence": held.fence,
+        "timestamp_ms": venue_time_ms,
+        "recv_window_ms": RECV_WINDOW_MS,
+        "at": moment,
+    }
+    detail = {"fence": held.fence, "checks": [_lease_check(lease)]}
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE, parameters | step_parameters(order, source="authorise", detail=detail))
+        if cursor.fetchone() is None:
+            return None
     metrics.ORDERS_SUBMITTED.inc()
     crash_point("B")
     return Authorised(order.pk, venue_order(order), venue_time_ms, RECV_WINDOW_MS, held)
@@ -212,8 +249,28 @@ def _scopes(order: Order) -> list[str]:
 def _legs(order: Order) -> list[Order]:
     if order.order_list_id is None:
         return [order]
-    legs = Order.objects.select_related("account__venue", "instrument", "strategy", "order_list")
-    return list(legs.only(*_NEEDED).filter(order_list_id=order.order_list_id).order_by("pk"))
+    return _orders("o.order_list_id = %(key)s", order.order_list_id)
+
+
+def _orders(which: str, key: int) -> list[Order]:
+    """Orders with what they belong to, oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_order_sql()} WHERE {which} ORDER BY o.id", {"key": key})
+        rows = cursor.fetchall()
+    if not rows:
+        raise Order.DoesNotExist(f"no order {key}")
+    found = []
+    for row in rows:
+        parts: list[Any] = []
+        rest = row
+        for table in (_ORDERS, _ACCOUNTS, _VENUES, _INSTRUMENTS, _STRATEGIES):
+            parts.append(table.read_if(rest[: table.width]))
+            rest = rest[table.width :]
+        order, account, venue, instrument, strategy = parts
+        account.venue = venue
+        order.account, order.instrument, order.strategy = account, instrument, strategy
+        found.append(order)
+    return found
 
 
 def _list_taken(
@@ -267,28 +324,8 @@ def venue_order(order: Order) -> VenueOrder:
     )
 
 
-def _lease_seen(held: Held) -> LeaseView:
-    """The lease by the database's clock, share-locked: nobody takes it over before this transaction is over."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT extract(epoch FROM lease.until - clock_timestamp()),
-                   NOT EXISTS (SELECT 1 FROM common_lease AS deployed
-                                WHERE deployed.name = %s AND deployed.build <> %s)
-              FROM common_lease AS lease
-             WHERE lease.name = %s AND lease.fence = %s AND lease.holder = %s
-               FOR SHARE OF lease
-            """,
-            [DEPLOYMENT, held.build, held.name, held.fence, held.holder],
-        )
-        row = cursor.fetchone()
-    if row is None:
-        return LeaseView(left_ns=0)
-    return LeaseView(left_ns=int(row[0] * 1_000_000_000), build_fits=not held.build or row[1])
-
-
 def _reducing(order: Order) -> bool:
-    if venue_holds_to_reducing(order):
+    if order_only_reduces(order):
         return True
     position = Position.objects.get(
         account_id=order.account_id, instrument_id=order.instrument_id, position_side=order.position_side
@@ -307,11 +344,3 @@ def _reducing(order: Order) -> bool:
         open_buy=to_units(position.open_buy) - (0 if selling else held),
         open_sell=to_units(position.open_sell) - (held if selling else 0),
     )
-
-
-def venue_holds_to_reducing(order: Order) -> bool:
-    """Whether the venue itself cuts the order to the position: flagged so, or the closing side of hedge mode."""
-    if order.instrument.market != Market.usdm:
-        return False
-    closing = {(PositionSide.LONG, Side.SELL), (PositionSide.SHORT, Side.BUY)}
-    return order.reduce_only or order.close_position or (order.position_side, order.side) in closing

@@ -7,6 +7,7 @@ import socket
 import time
 
 import structlog
+from django.db import connection
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.crash_points import crash_point
@@ -27,6 +28,9 @@ TAKEOVER_GRACE_S = TAKEOVER_GRACE_NS / 1e9
 RENEW_AFTER_S = 2.0
 LONGEST_DRAIN_S = 60.0
 BATCH = 50
+_RESERVED = """
+SELECT id FROM trading_order WHERE account_id = %s AND shard = %s AND status = 'RESERVED' ORDER BY id LIMIT %s
+"""
 
 
 def orders_drain(*, account_id: int, shard: int) -> int:
@@ -96,8 +100,9 @@ def _drain(account: Account, shard: int, held: Held, waiting: list[int]) -> int:
 
 def _reserved(account_id: int, shard: int) -> list[int]:
     """The next orders to send, oldest first."""
-    rows = Order.objects.filter(account_id=account_id, shard=shard, status=OrderStatus.RESERVED)
-    return list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
+    with connection.cursor() as cursor:
+        cursor.execute(_RESERVED, [account_id, shard, BATCH])
+        return [pk for (pk,) in cursor.fetchall()]
 
 
 def _release_expired(account_id: int, shard: int) -> None:

@@ -2,7 +2,8 @@
 
 from trading.services.orders.cancel import order_cancel_request, orders_cancel_request
 from trading.services.orders.request import OrderOutcome, order_request
-from trading.services.orders.submit import OrderDenied, Submission, order_submit
+from trading.services.orders.submission import OrderDenied, Submission
+from trading.services.orders.submit import order_submit
 from trading.services.orders.wait import order_wait
 
 __all__ = [

@@ -12,20 +12,12 @@ from nautilus_site.common.crash_points import crash_point
 from trading.domain.orders import OrderStatus
 from trading.domain.values import ListKind, Side
 from trading.models import Order, OrderList
-from trading.services.execution.list_holds import list_hold_take
-from trading.services.orders.submit import (
-    OrderDenied,
-    Submission,
-    Verdict,
-    announce,
-    asked_before,
-    books_of,
-    deny,
-    judge,
-    order_row,
-    verdict_again,
-)
-from trading.services.risk_context import check_members, market_of
+from trading.services.orders.judging import judge, premises_read
+from trading.services.orders.storing import announce, order_row
+from trading.services.orders.submission import OrderDenied, Submission, Verdict
+from trading.services.orders.submit import books_of, deny, verdict_again
+from trading.services.reserved_books import books_take
+from trading.services.verdicts import check_members
 
 
 def order_list_submit(
@@ -50,11 +42,14 @@ def order_list_submit(
 def _reserve(submissions: Sequence[Submission], kind: ListKind, client_list_id: str) -> list[Verdict]:
     first = submissions[0]
     books = books_of(first, lock=True)
-    known = [asked_before(submission.intent_key) for submission in submissions]
-    if any(known):
-        return [verdict_again(order) for order in known if order is not None]
-    market = market_of(first.instrument)
-    judgements = [judge(submission, books, market) for submission in submissions]
+    premises = [premises_read(submission) for submission in submissions]
+    if any(read.existing is not None for read in premises):
+        known = [read.existing for read in premises if read.existing is not None]
+        return [verdict_again(Order.objects.get(pk=pk)) for pk in known]
+    market = premises[0].market
+    judgements = [
+        judge(submission, books, read) for submission, read in zip(submissions, premises, strict=True)
+    ]
     denial = next((j.denial for j in judgements if j.denial is not None), None)
     if denial is not None:
         return [
@@ -72,7 +67,14 @@ def _reserve(submissions: Sequence[Submission], kind: ListKind, client_list_id: 
     side = Side(first.intent.side)
     order_list.reserved_asset = first.instrument.base_asset
     order_list.reserved_amount = quantity if side is Side.SELL else Decimal(0)
-    list_hold_take(order_list, books.position, side, quantity)
+    order_list.held_quantity = quantity  # once for all legs: they sell the same coins
+    books_take(
+        books,
+        first.account,
+        asset=order_list.reserved_asset,
+        promised=order_list.reserved_amount,
+        **{"buy" if side is Side.BUY else "sell": quantity},
+    )
     order_list.save(force_insert=True)
     verdicts = []
     for submission, judged in zip(submissions, judgements, strict=True):

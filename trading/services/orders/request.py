@@ -19,11 +19,11 @@ from trading.domain.refusals import Refused
 from trading.domain.risk import RailResult
 from trading.domain.router import build_intent
 from trading.domain.values import OrderType, Side, TimeInForce, split_symbol
-from trading.models import Account, Order, Strategy
-from trading.services.controls.limits import limit_values
-from trading.services.orders.submit import OrderDenied, Submission, order_judge, order_known, order_submit
-from trading.services.risk_context import market_as_loaded
-from universe.models import Instrument
+from trading.models import Order
+from trading.services.controls.limit_versions import limits_known
+from trading.services.orders.named import named_read
+from trading.services.orders.submission import OrderDenied, Submission
+from trading.services.orders.submit import order_judge, order_known, order_submit
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +63,23 @@ def order_request(
     OrderDenied : a rail said no (422).
     """
     key = hashlib.sha256(f"{user.pk}|{request_key}".encode()).hexdigest()[:32]
-    if not dry_run:
-        known = order_known(f"manual:{key}")
-        if known is not None:
-            return OrderOutcome(known, known.checks, None, tuple(known.adjustments))
-    account = Account.objects.select_related("venue").filter(name=account_name, is_active=True).first()
-    if account is None:
+    try:
+        plain, market_asked = split_symbol(symbol)
+    except ValueError as error:
+        raise NotFound("UNKNOWN_SYMBOL", str(error)) from None
+    named = named_read(
+        account=account_name, symbol=plain, strategy=strategy_name or "", intent_key=f"manual:{key}"
+    )
+    if named.existing is not None and not dry_run:
+        known = order_known(named.existing)
+        return OrderOutcome(known, known.checks, None, tuple(known.adjustments))
+    if named.account is None:
         raise NotFound("UNKNOWN_ACCOUNT", f"no account is called {account_name!r}")
-    instrument = _instrument(account, symbol)
-    strategy = None
-    if strategy_name:
-        strategy = Strategy.objects.filter(name=strategy_name).first()
-        if strategy is None:
-            raise NotFound("UNKNOWN_STRATEGY", f"no strategy is called {strategy_name!r}")
+    account, instrument, strategy = named.account, named.instrument, named.strategy
+    if instrument is None or (market_asked is not None and market_asked.value != account.market):
+        raise NotFound("UNKNOWN_SYMBOL", f"{account.venue.name} has no symbol {symbol!r}")
+    if strategy_name and strategy is None:
+        raise NotFound("UNKNOWN_STRATEGY", f"no strategy is called {strategy_name!r}")
     order_type = OrderType(type)
     at_market = order_type is OrderType.MARKET or order_type in AT_MARKET
     if at_market and price is not None:
@@ -96,8 +100,8 @@ def order_request(
             "INVALID_ORDER", f"a {order_type} order takes no time_in_force", extra={"field": "time_in_force"}
         )
     tif = TimeInForce.IOC if order_type is OrderType.MARKET else TimeInForce(time_in_force or "GTC")
-    market = market_as_loaded(instrument)
-    values, _ = limit_values(["global", f"account:{account.name}", f"symbol:{instrument.symbol}"])
+    market = named.market
+    limits = limits_known(named.limits, named.limit_scopes)
     try:
         built = build_intent(
             instrument.to_domain(),
@@ -112,7 +116,7 @@ def order_request(
             callback_bps=callback_bps,
             best_bid=market.bid,
             best_ask=market.ask,
-            collar_bps=int(values["market_slippage"]),
+            collar_bps=int(limits.in_force.values["market_slippage"]),
             reduce_only=reduce_only,
             reason=f"asked for by {user.username}",
         )
@@ -158,18 +162,6 @@ def _check_trigger(order_type: OrderType, stop_price: Decimal | None, callback_b
         raise ApplicationError(
             "INVALID_ORDER", "a trailing stop needs its distance", extra={"field": "trailing"}
         )
-
-
-def _instrument(account: Account, text: str) -> Instrument:
-    try:
-        symbol, market = split_symbol(text)
-    except ValueError as error:
-        raise NotFound("UNKNOWN_SYMBOL", str(error)) from None
-    listed = Instrument.objects.select_related("quote").filter(venue=account.venue, symbol=symbol)
-    found = next(iter(listed), None)
-    if found is None or (market is not None and market.value != account.market):
-        raise NotFound("UNKNOWN_SYMBOL", f"{account.venue.name} has no symbol {text!r}")
-    return found
 
 
 def _members(result: RailResult) -> dict[str, Any]:

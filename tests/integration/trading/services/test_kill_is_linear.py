@@ -10,17 +10,20 @@ import pytest
 from django.db import connection, transaction
 
 from nautilus_site.common.models import AuditEntry
+from nautilus_site.common.services.leases import Held
 from tests.factories.threads import run_together
 from trading.domain.values import Level
 from trading.models import Order, TradingState
-from trading.services.controls import effective_level, kill_raise
+from trading.services.controls import kill_raise
 from trading.services.controls.states import KillUnreadable
 from trading.services.execution.authorise import Authorised, order_authorise
+from trading.services.execution.gate import gate_read
 
 if TYPE_CHECKING:
     from tests.factories.trading import Desk
 
 ROUNDS, SENDERS, EACH = 6, 4, 6
+NOBODYS = Held(name="shard:none:0", fence=1, holder="nobody", taken_over=False)
 
 
 @pytest.mark.parametrize("scope", ["global", "strategy:trend"])
@@ -106,7 +109,7 @@ def test_levels_that_cannot_be_read_in_a_quarter_of_a_second_stop_an_order(share
 
 def test_the_short_wait_is_for_the_levels_alone(shared_desk: Desk) -> None:
     with transaction.atomic():
-        effective_level(["global"], lock=True)
+        gate_read(["global"], NOBODYS)
         with connection.cursor() as cursor:
             cursor.execute("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')")
             within = cursor.fetchone()
@@ -118,5 +121,6 @@ def test_the_short_wait_is_for_the_levels_alone(shared_desk: Desk) -> None:
 def test_a_missing_global_row_allows_nothing(shared_desk: Desk) -> None:
     TradingState.objects.all().delete()
     with transaction.atomic():
-        assert effective_level(["global"], lock=True) == (Level.HALT_NEW, "global")
+        level, scope, lease = gate_read(["global"], NOBODYS)
+    assert (level, scope, lease.left_ns) == (Level.HALT_NEW, "global", 0)
     assert issubclass(KillUnreadable, Exception)

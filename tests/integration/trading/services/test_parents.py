@@ -15,8 +15,7 @@ from trading.domain.orders import OrderStatus
 from trading.domain.planner import MAX_CHILDREN
 from trading.models import Order, Plan
 from trading.services.execution.release import order_end, order_release
-from trading.services.orders import OrderDenied
-from trading.services.orders import submit as submit_module
+from trading.services.orders import OrderDenied, judging
 from trading.services.planning import plan_refresh
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ def test_a_router_that_multiplies_every_order_sends_no_more_than_was_planned(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, factor: int
 ) -> None:
     """Knight: child orders without a count of what the parent had asked for."""
-    real = submit_module.route
+    real = judging.route
 
     def broken(*args: Any, **kwargs: Any) -> Any:
         routed = real(*args, **kwargs)
@@ -117,7 +116,7 @@ def test_a_router_that_multiplies_every_order_sends_no_more_than_was_planned(
         order = replace(routed.order, quantity=routed.order.quantity * factor)
         return replace(routed, order=order, steps=routed.steps * factor)
 
-    monkeypatch.setattr(submit_module, "route", broken)
+    monkeypatch.setattr(judging, "route", broken)
     desk.decide(1.0)
     plan_refresh(account_id=desk.account.pk, instrument_id=desk.btc.pk)
     sent = sum((o.quantity for o in Order.objects.filter(status="RESERVED")), Decimal(0))
