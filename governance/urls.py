@@ -14,10 +14,12 @@ from governance.views.page import Page, PageState
 from governance.views.reconcile import Reconcile
 from governance.views.research import Research, ResearchReport
 from governance.views.risk import Risk
+from governance.views.strategies import Strategies
 
 _PAGES: tuple[tuple[str, type[Page]], ...] = (
     ("", CommandCenter),
     ("orders/", Blotter),
+    ("strategies/", Strategies),
     ("risk/", Risk),
     ("models/", Models),
     ("reconcile/", Reconcile),

@@ -23,6 +23,7 @@ from nautilus_site.common.roles import permissions_of
 PAGES = (
     ("command-center", "Command Center"),
     ("orders", "Blotter"),
+    ("strategies", "Strategies"),
     ("risk", "Risk"),
     ("models", "Models"),
     ("reconcile", "Reconcile"),

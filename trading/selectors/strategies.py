@@ -74,6 +74,7 @@ def _strategy_members(strategy: Strategy, instances: list[dict[str, Any]]) -> di
 
 def _instance_members(instance: StrategyInstance, decision: Decision | None) -> dict[str, Any]:
     return {
+        "id": instance.pk,
         "account": instance.account.name,
         "symbol": instance.instrument.symbol,
         "enabled": instance.is_enabled,

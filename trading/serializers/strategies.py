@@ -30,6 +30,7 @@ class StrategyDecisionSerializer(serializers.Serializer[Any]):
 class StrategyInstanceSerializer(serializers.Serializer[Any]):
     """A strategy on one symbol of one account: its grant in force and its last decision."""
 
+    id = serializers.IntegerField()
     account = serializers.CharField()
     symbol = SymbolField()
     enabled = serializers.BooleanField()

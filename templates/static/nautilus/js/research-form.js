@@ -1,5 +1,6 @@
 // The form of a new run: its parameter fields are made from the strategy's schema; presets stay in this browser.
 import { call } from "./api.js";
+import { drawFields, readFields } from "./parameter-fields.js";
 import { recall, remember } from "./preferences.js";
 import { config } from "./shell.js";
 
@@ -7,36 +8,9 @@ const form = document.getElementById("ask");
 const holder = document.getElementById("parameters");
 const kindOf = (name) => config.kinds.find((kind) => kind.name === name && kind.parameters);
 
-function fieldOf(name, schema) {
-  const label = document.createElement("label");
-  label.append(`${schema.title}${schema.unit ? `, ${schema.unit}` : ""} `);
-  const input = document.createElement("input");
-  input.name = `param.${name}`;
-  input.title = schema.description ?? "";
-  if (schema.type === "boolean") {
-    input.type = "checkbox";
-    input.checked = Boolean(schema.default);
-  } else {
-    input.type = schema.type === "string" ? "text" : "number";
-    input.step = schema.type === "integer" ? "1" : "any";
-    if (schema.minimum !== undefined) input.min = schema.minimum;
-    if (schema.maximum !== undefined) input.max = schema.maximum;
-    if (schema.default !== undefined) input.value = String(schema.default);
-  }
-  input.dataset.type = schema.type;
-  label.append(input);
-  if (schema.description) {
-    const help = document.createElement("small");
-    help.className = "muted";
-    help.textContent = schema.description;
-    label.append(help);
-  }
-  return label;
-}
-
 export function showParameters() {
   const kind = kindOf(form.elements.strategy.value);
-  holder.replaceChildren(...Object.entries(kind?.parameters.properties ?? {}).map(([name, schema]) => fieldOf(name, schema)));
+  drawFields(holder, kind?.parameters);
   document.getElementById("about-kind").textContent = kind?.description ?? "";
 }
 
@@ -45,13 +19,7 @@ function answers() {
   const [market, symbol, interval] = one("series").split(":");
   const grid = one("grid") ? one("grid").split(/\s+/) : [];
   const searched = new Set(grid.map((part) => part.split("=")[0]));
-  const params = {};
-  for (const input of holder.querySelectorAll("input")) {
-    const name = input.name.slice(6);
-    if (searched.has(name)) continue;
-    if (input.type === "checkbox") params[name] = input.checked;
-    else if (input.value !== "") params[name] = input.type === "number" ? Number(input.value) : input.value;
-  }
+  const params = readFields(holder, searched);
   const body = { strategy: one("strategy"), symbol, interval, market, params, grid, score: one("score") };
   for (const name of ["cash", "fee_bps", "slippage_bps", "title"]) if (one(name)) body[name] = one(name);
   for (const name of ["start", "end"]) if (one(name)) body[name] = `${one(name)}T00:00:00Z`;
