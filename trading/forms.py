@@ -48,6 +48,12 @@ class NewBlackoutForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("scope", "starts_at", "ends_at", "reason")
 
 
+class GroupForm(ReasonForm):
+    """The symbols of a correlated group."""
+
+    symbols = forms.JSONField(help_text='a list: ["BTCUSDT", "ETHUSDT"]')
+
+
 class AllowanceForm(ReasonForm):
     """Takes a symbol off the list."""
 

@@ -17,11 +17,12 @@ from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.roles import permissions_of, permits
 from trading.admin.research import backtest_selected, may_run
 from trading.domain.values import Level
-from trading.forms import AllowanceForm, BlackoutForm, NewBlackoutForm, ReasonForm, StateForm
+from trading.forms import AllowanceForm, BlackoutForm, GroupForm, NewBlackoutForm, ReasonForm, StateForm
 from trading.models import (
     Blackout,
     BreakerPolicy,
     CircuitBreaker,
+    CorrelationGroup,
     RiskLimit,
     Strategy,
     StrategyInstance,
@@ -37,6 +38,7 @@ from trading.services.controls import (
     symbol_disallow,
 )
 from trading.services.controls.blackouts import blackout_end_request, blackout_set
+from trading.services.controls.groups import group_change
 from trading.services.strategies import grant_change, strategy_disable, strategy_enable_request
 
 
@@ -297,6 +299,62 @@ class BlackoutAdmin(IntentAdmin):
     ) -> ChangeRequest | None:
         requester = _person(request, "change.request")
         return blackout_end_request(blackout_id=obj.pk, requester=requester, reason=reason)
+
+
+@admin.register(CorrelationGroup)
+class CorrelationGroupAdmin(IntentAdmin):
+    """A symbol that joins counts at once; one that leaves is a request."""
+
+    form = GroupForm
+    add_permission = "limits.tighten"
+    governed_fields = ("symbols",)
+    list_display = ("name", "symbols", "changed_by", "changed_at")
+    search_fields = ("name",)
+    ordering = ("name",)
+    add_fields = ("name", "symbols", "reason")
+    fields = ("name", "symbols", "changed_by", "changed_at", "reason")
+
+    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
+        role = getattr(request.user, "role", "")
+        return may_open_admin(request) and permits(permissions_of(role), self.add_permission)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if obj else self.add_fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return super().get_readonly_fields(request, obj) if obj else []
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        values = form.cleaned_data
+        try:
+            made = group_change(
+                name=values["name"],
+                symbols=values["symbols"],
+                reason=values["reason"],
+                actor=_person(request, self.add_permission),
+            )
+        except ApplicationError as error:
+            messages.error(request, error.message)
+            return
+        messages.success(request, f"{made} is in force.")
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """The audit trail has it."""
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
+        return HttpResponseRedirect(reverse("admin:trading_correlationgroup_changelist"))
+
+    def propose(
+        self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
+    ) -> ChangeRequest | None:
+        joins = set(CorrelationGroup.objects.get(pk=obj.pk).symbols) <= set(payload["symbols"])
+        actor = _person(request, "limits.tighten" if joins else "change.request")
+        return _request_or_none(
+            group_change(name=obj.name, symbols=payload["symbols"], reason=reason, actor=actor)
+        )
 
 
 @admin.register(SymbolAllowance)

@@ -21,7 +21,7 @@ from trading.models.orders import Order, OrderEvent, OrderList
 from trading.models.positions import Position, PositionTransfer, SubPosition
 from trading.models.reconcile import Divergence, ReconcileRun, Statement, SweepPeriod, SweepState
 from trading.models.research import ResearchJob, ResearchPart, TrialTally
-from trading.models.risk import Blackout, LossMeasure, OverrideGrant, VenueClock
+from trading.models.risk import Blackout, CorrelationGroup, LossMeasure, OverrideGrant, VenueClock
 from trading.models.strategies import Strategy, StrategyInstance
 from trading.models.venue_events import VenueEvent
 
@@ -36,6 +36,7 @@ __all__ = [
     "BreakerPolicy",
     "BreakerSample",
     "CircuitBreaker",
+    "CorrelationGroup",
     "Credential",
     "Decision",
     "Divergence",

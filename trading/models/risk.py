@@ -36,6 +36,21 @@ class Blackout(models.Model):
         return f"{self.scope} until {self.ends_at:%Y-%m-%d %H:%M}"
 
 
+class CorrelationGroup(models.Model):
+    """Symbols that move together and share one cap, over all accounts and strategies."""
+
+    name = models.SlugField(max_length=40, unique=True)
+    symbols = models.JSONField(default=list, help_text="plain spelling: BTCUSDT")
+    changed_by = models.CharField(max_length=150)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({len(self.symbols)})"
+
+
 class OverrideGrant(models.Model):
     """Two people's leave for one order beyond a soft limit. The order that needs it uses it up."""
 

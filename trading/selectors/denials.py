@@ -20,6 +20,8 @@ CODE_OF_LIMIT: dict[str, DenyReason] = {
     "max_quantity": DenyReason.QUANTITY_ABOVE_MAX,
     "exposure_symbol": DenyReason.EXPOSURE_SYMBOL,
     "exposure_strategy": DenyReason.EXPOSURE_STRATEGY,
+    "exposure_strategy_symbol": DenyReason.EXPOSURE_STRATEGY,
+    "exposure_group": DenyReason.EXPOSURE_GROUP,
     "exposure_account": DenyReason.EXPOSURE_ACCOUNT,
     "exposure_global": DenyReason.EXPOSURE_GLOBAL,
     "exposure_net_account": DenyReason.EXPOSURE_ACCOUNT,

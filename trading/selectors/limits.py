@@ -13,7 +13,15 @@ from django.db.models import Count, Min, QuerySet
 from nautilus_site.common.clock import now as wall_now
 from nautilus_site.common.errors import NotFound
 from trading.domain.orders import OrderStatus
-from trading.models import Account, ExposureBucket, LossMeasure, Order, RiskLimit, VenueClock
+from trading.models import (
+    Account,
+    CorrelationGroup,
+    ExposureBucket,
+    LossMeasure,
+    Order,
+    RiskLimit,
+    VenueClock,
+)
 from trading.selectors.notation import amount_text, utc_text
 from trading.selectors.orders import OPEN_STATUSES
 from trading.selectors.rates import orders_made_by_account
@@ -33,10 +41,11 @@ class Use:
     losses: dict[str, LossMeasure]
     stream_at: datetime | None
     clock: VenueClock | None
+    groups: tuple[frozenset[str], ...]
 
     @classmethod
     def read(cls) -> Use:
-        """Read everything in eight queries."""
+        """Read everything in nine queries."""
         now = wall_now()
         accounts = {row.pk: row for row in Account.objects.filter(is_active=True)}
         made = orders_made_by_account(now)
@@ -61,6 +70,7 @@ class Use:
                 name__startswith="user:", connected_at__isnull=False
             ).aggregate(oldest=Min("last_message_at"))["oldest"],
             clock=VenueClock.objects.order_by("measured_at").first(),
+            groups=tuple(frozenset(row.symbols) for row in CorrelationGroup.objects.all()),
         )
 
 
@@ -126,12 +136,27 @@ def _exposure(kind: str) -> Callable[[Use, str], Decimal]:
             (
                 used
                 for bucket, used in use.buckets.items()
-                if bucket.partition(":")[0] == kind and (wanted is None or wanted in bucket.split(":")[1:])
+                if bucket.partition(":")[0] == kind
+                and (wanted is None or bucket == scope or wanted in bucket.split(":")[1:])
             ),
             default=Decimal(0),
         )
 
     return measure
+
+
+def _group(use: Use, scope: str) -> Decimal:
+    """The fullest group: what the symbols of each hold together."""
+    sums = (
+        sum((used for bucket, used in use.buckets.items() if _symbol_of(bucket) in symbols), Decimal(0))
+        for symbols in use.groups
+    )
+    return max(sums, default=Decimal(0))
+
+
+def _symbol_of(bucket: str) -> str | None:
+    kind, _, rest = bucket.partition(":")
+    return rest.rpartition(":")[2] if kind == "symbol" else None
 
 
 def _global(use: Use, scope: str) -> Decimal:
@@ -211,6 +236,8 @@ def _clock_offset(use: Use, scope: str) -> Decimal | None:
 _MEASURES: dict[str, Callable[[Use, str], Decimal | None]] = {
     "exposure_symbol": _exposure("symbol"),
     "exposure_strategy": _exposure("strategy"),
+    "exposure_strategy_symbol": _exposure("strategy_symbol"),
+    "exposure_group": _group,
     "exposure_account": _exposure("account"),
     "exposure_global": _global,
     "orders_per_minute": _orders_per_minute,

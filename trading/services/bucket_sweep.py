@@ -36,13 +36,18 @@ WITH held AS (
       JOIN trading_account AS a ON a.id = p.account_id
       JOIN universe_instrument AS i ON i.id = p.instrument_id
      WHERE p.carried_notional <> 0
+), owned AS (
+    SELECT unnest(array['strategy:' || part.key, 'strategy_symbol:' || part.key || ':' || i.symbol]) AS scope,
+           part.value::numeric AS amount
+      FROM trading_position AS p JOIN universe_instrument AS i ON i.id = p.instrument_id,
+           jsonb_each_text(p.carried_by) AS part WHERE part.key <> ''
 ), expected AS (
     SELECT 'symbol:' || account || ':' || symbol AS scope, amount FROM held
     UNION ALL SELECT 'account:' || account, amount FROM held
     UNION ALL SELECT 'global:' || account, amount FROM held
     UNION ALL SELECT 'strategy:' || strategy, amount FROM held WHERE strategy IS NOT NULL
-    UNION ALL SELECT 'strategy:' || part.key, part.value::numeric
-      FROM trading_position AS p, jsonb_each_text(p.carried_by) AS part WHERE part.key <> ''
+    UNION ALL SELECT 'strategy_symbol:' || strategy || ':' || symbol, amount FROM held WHERE strategy IS NOT NULL
+    UNION ALL SELECT scope, amount FROM owned
 ), sums AS (
     SELECT scope, sum(amount) AS amount FROM expected GROUP BY scope
 )
@@ -59,12 +64,11 @@ SELECT 'global', e.granted, parts.amount
 
 _REVALUED: Final = """
 SELECT a.name, sum(abs(p.quantity) * coalesce(q.mark_price, (q.bid + q.ask) / 2)) AS worth,
-       least(min(l.value) FILTER (WHERE l.scope = 'global'),
-             min(l.value) FILTER (WHERE l.scope = 'account:' || a.name)) AS cap
+       (SELECT min(l.value) FROM trading_risklimit AS l
+         WHERE l.name = 'exposure_account' AND l.scope IN ('global', 'account:' || a.name)) AS cap
   FROM trading_position AS p
   JOIN trading_account AS a ON a.id = p.account_id
   JOIN universe_quote AS q ON q.instrument_id = p.instrument_id
-  CROSS JOIN (SELECT scope, value FROM trading_risklimit WHERE name = 'exposure_account') AS l
  WHERE p.quantity <> 0 GROUP BY a.name
 """
 

@@ -91,8 +91,18 @@ def bucket_scopes(account: str, symbol: str, strategy: str | None) -> list[str]:
     """The buckets an order counts in, narrow to wide; last the account's own part of the cap over everything."""
     scopes = [f"symbol:{account}:{symbol}"]
     if strategy:
-        scopes.append(f"strategy:{strategy}")
+        scopes += [strategy_symbol(strategy, symbol), f"strategy:{strategy}"]
     return [*scopes, f"account:{account}", part_of_global(account)]
+
+
+def strategy_symbol(strategy: str, symbol: str) -> str:
+    """The bucket of one strategy in one symbol, over all accounts."""
+    return f"strategy_symbol:{strategy}:{symbol}"
+
+
+def owner_buckets(owner: str, symbol: str) -> tuple[str, str]:
+    """The buckets that count what a strategy carries of a symbol."""
+    return strategy_symbol(owner, symbol), f"strategy:{owner}"
 
 
 def part_of_global(account: str) -> str:
@@ -100,7 +110,12 @@ def part_of_global(account: str) -> str:
     return f"{GLOBAL}:{account}"
 
 
-_LIMIT_OF = {"symbol": "exposure_symbol", "strategy": "exposure_strategy", "account": "exposure_account"}
+_LIMIT_OF = {
+    "symbol": "exposure_symbol",
+    "strategy_symbol": "exposure_strategy_symbol",
+    "strategy": "exposure_strategy",
+    "account": "exposure_account",
+}
 
 
 def buckets_locked(scopes: list[str]) -> dict[str, ExposureBucket]:
@@ -151,5 +166,5 @@ def buckets_move(deltas: Mapping[str, Decimal]) -> None:
 
 
 def _width(scope: str) -> tuple[int, str]:
-    order = {"symbol": 0, "strategy": 1, "account": 2}
-    return order.get(scope.partition(":")[0], 3), scope
+    order = {"symbol": 0, "strategy_symbol": 1, "strategy": 2, "account": 3}
+    return order.get(scope.partition(":")[0], 4), scope

@@ -13,6 +13,7 @@ import structlog
 from django.db import connection
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.services.audit_chain import audit_verify_tail
 from trading import metrics
 
 log = structlog.get_logger(__name__)
@@ -91,6 +92,33 @@ INVARIANTS: Final = (
               AND o.executed_quantity <> coalesce(f.quantity, 0)""",
     ),
     Invariant(
+        "I7",
+        "a position is the sum of its fills",
+        # From the newest snapshot on: the sum of a long history costs more than a tick has.
+        """SELECT a.name || ' ' || i.symbol || ' ' || p.position_side
+             FROM trading_position AS p
+             JOIN trading_account AS a ON a.id = p.account_id
+             JOIN universe_instrument AS i ON i.id = p.instrument_id
+             LEFT JOIN LATERAL (
+                 SELECT s.last_fill_id, s.last_transfer_id,
+                        s.content #>> ARRAY['positions', p.instrument_id || ':' || p.position_side, 'quantity'] AS held
+                   FROM trading_booksnapshot AS s WHERE s.account_id = p.account_id ORDER BY s.id DESC LIMIT 1
+             ) AS start ON true
+            WHERE p.updated_at > %(since)s AND p.quantity <> coalesce(start.held::numeric, 0)
+                + coalesce((
+                    SELECT sum(CASE WHEN f.side = 'BUY' THEN f.quantity ELSE -f.quantity END
+                        - CASE WHEN i.market = 'spot' AND f.commission > 0 AND f.commission_asset = i.base_asset
+                               THEN f.commission ELSE 0 END)
+                      FROM trading_fill AS f JOIN trading_order AS o ON o.id = f.order_id
+                     WHERE f.account_id = p.account_id AND f.instrument_id = p.instrument_id
+                       AND o.position_side = p.position_side AND f.id > coalesce(start.last_fill_id, 0)), 0)
+                + coalesce((
+                    SELECT sum(CASE WHEN t.side = 'BUY' THEN t.quantity ELSE -t.quantity END)
+                      FROM trading_positiontransfer AS t
+                     WHERE t.position_id = p.id AND t.kind = 'opening'
+                       AND t.id > coalesce(start.last_transfer_id, 0)), 0)""",
+    ),
+    Invariant(
         "I8",
         "the entries of a ledger transaction sum to zero per asset",
         # Entries carry market time; the newest ones are the last written.
@@ -119,6 +147,32 @@ INVARIANTS: Final = (
             WHERE c.taken > p.parent_quantity""",
     ),
     Invariant(
+        "I11",
+        "every order at the venue has an intent of ours or is EXTERNAL",
+        # Ours went through Tx A and Tx B; what the venue told of and is in no row was lost on the way here.
+        """SELECT o.uid::text FROM trading_order AS o
+            WHERE o.created_at > %(since)s AND o.origin <> 'external'
+              AND (o.venue_order_id IS NOT NULL OR o.algo_id IS NOT NULL)
+              AND (o.sent_at IS NULL OR o.fence IS NULL
+                   OR NOT EXISTS (SELECT 1 FROM trading_orderevent AS e
+                                   WHERE e.order_id = o.id AND e.source = 'authorise'))
+           UNION ALL
+           SELECT 'event ' || told.id FROM (
+               SELECT id, account_id, settled_at, payload ->> 's' AS symbol, payload ->> 'i' AS number
+                 FROM trading_venueevent WHERE kind = 'executionReport'
+                  AND id > (SELECT coalesce(max(id), 0) - 2000 FROM trading_venueevent)
+               UNION ALL
+               SELECT id, account_id, settled_at, payload -> 'o' ->> 's', payload -> 'o' ->> 'i'
+                 FROM trading_venueevent WHERE kind = 'ORDER_TRADE_UPDATE'
+                  AND id > (SELECT coalesce(max(id), 0) - 2000 FROM trading_venueevent)
+           ) AS told
+            WHERE told.settled_at BETWEEN %(since)s AND %(now)s - interval '60 seconds'
+              AND NOT EXISTS (SELECT 1 FROM trading_order AS o
+                                JOIN universe_instrument AS i ON i.id = o.instrument_id
+                               WHERE o.account_id = told.account_id AND i.symbol = told.symbol
+                                 AND o.venue_order_id = told.number::bigint)""",
+    ),
+    Invariant(
         "I12",
         "an order UNKNOWN for more than 60 s lets no new one of its symbol through",
         """SELECT n.uid::text FROM trading_order AS u
@@ -133,19 +187,28 @@ INVARIANTS: Final = (
         "SELECT name FROM common_lease GROUP BY name HAVING count(*) > 1",
     ),
 )
-"""I5 is the sweeper's (`bucket_sweep`), I11 reconciliation's, I13 the audit chain's."""
+"""I5 is the sweeper's (`bucket_sweep`); I13, the audit chain, is asked beside these."""
+
+SEALS: Final = 20
+"""The newest links of the chain a tick looks at; `manage.py audit verify` looks at all."""
 
 
 def invariants_check() -> list[Violation]:
     """Ask all of them about the last minutes. Each contradiction is counted and logged each time it is seen."""
     found: list[Violation] = []
-    parameters: dict[str, Any] = {"since": now() - WINDOW}
+    moment = now()
+    parameters: dict[str, Any] = {"since": moment - WINDOW, "now": moment}
     for invariant in INVARIANTS:
         with connection.cursor() as cursor:
             cursor.execute(invariant.sql, parameters)
             subjects = [str(row[0]) for row in cursor.fetchmany(20)]
-        for subject in subjects:
-            metrics.INVARIANT_VIOLATIONS.labels(invariant=invariant.name).inc()
-            log.error("invariant_violated", invariant=invariant.name, claim=invariant.claim, subject=subject)
-            found.append(Violation(invariant.name, subject))
+        found += [_violated(invariant.name, invariant.claim, subject) for subject in subjects]
+    if not audit_verify_tail(SEALS):
+        found.append(_violated("I13", "the audit chain verifies", f"one of the newest {SEALS} seals"))
     return found
+
+
+def _violated(name: str, claim: str, subject: str) -> Violation:
+    metrics.INVARIANT_VIOLATIONS.labels(invariant=name).inc()
+    log.error("invariant_violated", invariant=name, claim=claim, subject=subject)
+    return Violation(name, subject)

@@ -12,7 +12,7 @@ from nautilus_site.common.services.change_requests import Applier, register_appl
 from trading.models import Account
 from trading.selectors.gauges import trading_gauges
 from trading.services import breakers
-from trading.services.controls import allowances, blackouts, limits, overrides, resume
+from trading.services.controls import allowances, blackouts, groups, limits, overrides, resume
 from trading.services.reconcile import adopting
 from trading.services.strategies import defining, granting, switching
 
@@ -66,6 +66,10 @@ def register() -> None:
             approver_roles=_RISK,
             requester_roles=_ASK,
         ),
+    )
+    register_applier(
+        "group.shrink",
+        Applier(groups.group_snapshot, groups.apply_shrink, approver_roles=_RISK, requester_roles=_ASK),
     )
     register_applier(
         "breaker.reset",

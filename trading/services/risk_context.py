@@ -13,6 +13,7 @@ from nautilus_site.common.clock import now
 from trading.domain.risk import (
     Blackout,
     Grant,
+    GroupUse,
     ModelServed,
     NetExposure,
     OpenBreaker,
@@ -25,7 +26,7 @@ from trading.domain.values import Market as VenueMarket
 from trading.models import Account, Decision, Plan, Strategy
 from trading.services.controls.limit_versions import KnownLimits
 from trading.services.controls.states import highest_level
-from trading.services.exposure import bucket_scopes
+from trading.services.exposure import bucket_scopes, strategy_symbol
 from trading.services.margin_state import margin_read
 from trading.services.market import Market
 from trading.services.models import model_name
@@ -114,10 +115,12 @@ def risk_context(
         margin=margin,
         used_symbol=_used(books, symbol_bucket),
         used_strategy=_used(books, f"strategy:{name}") if name else 0,
+        used_strategy_symbol=_used(books, strategy_symbol(name, instrument.symbol)) if name else 0,
+        groups=groups_of(facts.groups),
         used_account=_used(books, f"account:{account.name}"),
         used_global=_units(facts.used_global),
-        net_account=_net(facts.net_account),
-        net_global=_net(facts.net_global),
+        net_account=net_of(facts.net_account),
+        net_global=net_of(facts.net_global),
         orders_last_minute=facts.last_minute,
         leaving_order_age_ns=_age(facts.leaving_at, moment) or 0,
         orders_last_minute_strategy=facts.last_minute_strategy,
@@ -170,6 +173,7 @@ def _parameters(
         "rate": int(values["orders_per_minute"]),
         "rate_strategy": int(values["orders_per_minute_strategy"]),
         "refused_since": moment - REFUSED_FOR,
+        "symbol": instrument.symbol,
         "side": asked.side.value,
         "type": asked.type.value,
         "quantity": asked.quantity,
@@ -201,7 +205,13 @@ def _model(
     )
 
 
-def _net(sums: list[Decimal]) -> NetExposure:
+def groups_of(rows: list[Any] | None) -> tuple[GroupUse, ...]:
+    """The kernel's groups of what was read."""
+    return tuple(GroupUse(name, _units(Decimal(used))) for name, used in rows or ())
+
+
+def net_of(sums: list[Decimal]) -> NetExposure:
+    """A net bucket of what was read: carried, open buys, open sells."""
     return NetExposure(*(_units(amount) for amount in sums))
 
 

@@ -18,10 +18,37 @@ from trading.domain.orders import OPEN
 MINUTE: Final = timedelta(seconds=60)
 REFUSED_FOR: Final = timedelta(minutes=10)
 
+_PARTS: Final = {
+    "net": """working AS (
+    SELECT account_id, coalesce(sum(amount) FILTER (WHERE side = 'BUY'), 0) AS buy,
+           coalesce(sum(amount) FILTER (WHERE side = 'SELL'), 0) AS sell
+      FROM (SELECT account_id, side, (quantity - executed_quantity) * price AS amount FROM trading_order
+             WHERE status IN (<open>) AND price IS NOT NULL AND NOT reduce_only) AS o
+     GROUP BY account_id
+), carried AS (
+    SELECT account_id, sum(sign(quantity) * carried_notional) AS amount
+      FROM trading_position WHERE quantity <> 0 GROUP BY account_id
+)""",
+    "net_global": """array[coalesce((SELECT sum(amount) FROM carried), 0),
+             coalesce((SELECT sum(buy) FROM working), 0), coalesce((SELECT sum(sell) FROM working), 0)]""",
+    "groups": """SELECT json_agg(json_build_array(g.name, (
+           SELECT coalesce(sum(b.used), 0)::text FROM trading_exposurebucket AS b
+            WHERE b.scope LIKE 'symbol:%%' AND g.symbols ? split_part(b.scope, ':', 3))) ORDER BY g.name)
+         FROM trading_correlationgroup AS g WHERE g.symbols ? %(symbol)s""",
+    "open": ", ".join(f"'{status.value}'" for status in sorted(OPEN)),
+}
+
+
+def _complete(sql: str) -> str:
+    for name, text in _PARTS.items():
+        sql = sql.replace(f"<{name}>", text)
+    return sql
+
+
 # `recent` is what the account asked for in the 60 s before this moment, whatever the clock's minute; `leaving_at` is
 # the order that must grow older than that before there is room for one more. A confirmed difference that nobody has
 # explained yet disturbs; a reading of the venue that failed is as old as its last success.
-_SQL: Final = """
+_SQL: Final = _complete("""
 WITH recent AS MATERIALIZED (
     SELECT created_at, instrument_id, strategy_id, side, quantity, price, executed_quantity, origin
       FROM trading_order
@@ -54,16 +81,7 @@ WITH recent AS MATERIALIZED (
      WHERE account_id = %(account)s AND instrument_id = %(instrument)s AND status = 'REJECTED'
        AND created_at > %(refused_since)s AND side = %(side)s AND type = %(type)s
        AND quantity = %(quantity)s AND price IS NOT DISTINCT FROM %(price)s
-), working AS (
-    SELECT account_id, coalesce(sum(amount) FILTER (WHERE side = 'BUY'), 0) AS buy,
-           coalesce(sum(amount) FILTER (WHERE side = 'SELL'), 0) AS sell
-      FROM (SELECT account_id, side, (quantity - executed_quantity) * price AS amount FROM trading_order
-             WHERE status IN (<open>) AND price IS NOT NULL AND NOT reduce_only) AS o
-     GROUP BY account_id
-), carried AS (
-    SELECT account_id, sum(sign(quantity) * carried_notional) AS amount
-      FROM trading_position WHERE quantity <> 0 GROUP BY account_id
-)
+), <net>
 SELECT minute.orders AS last_minute,
        CASE WHEN %(rate)s::bigint BETWEEN 1 AND minute.orders
             THEN (SELECT created_at FROM recent ORDER BY created_at DESC OFFSET %(rate)s::bigint - 1 LIMIT 1)
@@ -114,14 +132,15 @@ SELECT minute.orders AS last_minute,
        array[coalesce((SELECT amount FROM carried WHERE account_id = %(account)s), 0),
              coalesce((SELECT buy FROM working WHERE account_id = %(account)s), 0),
              coalesce((SELECT sell FROM working WHERE account_id = %(account)s), 0)] AS net_account,
-       array[coalesce((SELECT sum(amount) FROM carried), 0), coalesce((SELECT sum(buy) FROM working), 0),
-             coalesce((SELECT sum(sell) FROM working), 0)] AS net_global,
+       <net_global> AS net_global,
+       (<groups>) AS groups,
        (SELECT digest FROM trading_servingheartbeat
          WHERE strategy_id = %(strategy)s ORDER BY beat_at DESC LIMIT 1) AS loaded_digest
   FROM minute, open, refused
   LEFT JOIN trading_venueclock AS clock ON clock.venue = %(venue)s
   LEFT JOIN universe_venuebackoff AS weight ON weight.venue = %(venue)s
-""".replace("<open>", ", ".join(f"'{status.value}'" for status in sorted(OPEN)))
+""")
+_WIDE: Final = _complete("WITH <net> SELECT (<groups>), <net_global>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +179,7 @@ class Facts:
     used_global: Decimal
     net_account: list[Decimal]
     net_global: list[Decimal]
+    groups: list[Any] | None
     loaded_digest: str | None
 
 
@@ -173,3 +193,11 @@ def facts_read(parameters: dict[str, Any]) -> Facts:
         row = cursor.execute(_SQL, parameters, prepare=True).fetchone()
     assert row is not None
     return Facts(*row)
+
+
+def wide_read(symbol: str) -> tuple[list[Any] | None, list[Decimal]]:
+    """What the symbol's groups hold, and the net sums over everything, as committed by now."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WIDE, {"symbol": symbol})
+        groups, net = cursor.fetchone()
+    return groups, net

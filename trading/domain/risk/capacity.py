@@ -67,6 +67,29 @@ def exposure_strategy(order: OrderCheck, context: RiskContext) -> RailResult:
     )
 
 
+def exposure_strategy_symbol(order: OrderCheck, context: RiskContext) -> RailResult:
+    """Deny above what one strategy may expose in one symbol (P20); a person's own order belongs to no strategy."""
+    if order.strategy is None:
+        return allowed("exposure_strategy_symbol", None, None, context.instrument.quote_asset)
+    return _cap(
+        "exposure_strategy_symbol",
+        DenyReason.EXPOSURE_STRATEGY,
+        order,
+        context,
+        context.used_strategy_symbol,
+        context.limits.exposure_strategy_symbol,
+    )
+
+
+def exposure_group(order: OrderCheck, context: RiskContext) -> RailResult:
+    """Deny above the gross exposure cap of any group of symbols that move together (P23)."""
+    cap = context.limits.exposure_group
+    fullest = max(context.groups, key=lambda group: group.used, default=None)
+    if fullest is None:
+        return allowed("exposure_group", None, cap, context.instrument.quote_asset, AMOUNT)
+    return _cap("exposure_group", DenyReason.EXPOSURE_GROUP, order, context, fullest.used, cap)
+
+
 def exposure_account(order: OrderCheck, context: RiskContext) -> RailResult:
     """Deny above the account's gross exposure cap (P21)."""
     return _cap(

@@ -18,7 +18,8 @@ class RiskLimits:
     ----------
     min_notional, max_notional : quote units per order, ours, not the venue's.
     max_quantity : base units per order.  soft_notional : quote units an order may have without a grant.
-    exposure_symbol, exposure_strategy, exposure_account, exposure_global : quote units, gross.
+    exposure_symbol, exposure_strategy, exposure_strategy_symbol, exposure_group, exposure_account, exposure_global :
+        quote units, gross.
     net_account, net_global : quote units, long less short.
     orders_per_minute, orders_per_minute_strategy : counts, per account and per strategy.
     max_open_orders, max_open_orders_strategy : counts, per symbol and per strategy.
@@ -36,6 +37,8 @@ class RiskLimits:
     soft_notional: int
     exposure_symbol: int
     exposure_strategy: int
+    exposure_strategy_symbol: int
+    exposure_group: int
     exposure_account: int
     exposure_global: int
     net_account: int
@@ -186,6 +189,14 @@ class NetExposure:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupUse:
+    """What the symbols of one correlated group hold together, quote units."""
+
+    name: str
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
 class OrderCheck:
     """The order as the rails judge it.
 
@@ -239,6 +250,7 @@ class RiskContext:
     free_base, free_quote : units the venue reported free.  pending_base, pending_quote : units our
         orders need that this report does not show as locked yet.
     used_* : quote units the bucket holds now (open orders and positions).
+    groups : every correlated group the symbol belongs to, with what its symbols hold together.
     orders_last_minute : orders asked for in the last 60 s; leaving_order_age_ns : age of that one of them which must
         be older than 60 s before there is room for one more, 0 where there is room; the same for the strategy's own.
     reconciled_age_ns : since the account was last found equal to the venue.
@@ -285,6 +297,8 @@ class RiskContext:
     margin: MarginState | None
     used_symbol: int
     used_strategy: int
+    used_strategy_symbol: int
+    groups: tuple[GroupUse, ...]
     used_account: int
     used_global: int
     net_account: NetExposure

@@ -17,6 +17,7 @@ from trading.services.exposure import (
     bucket_scopes,
     buckets_locked,
     buckets_move,
+    owner_buckets,
     positions_locked,
 )
 from trading.services.ledger import Posting, flow_lines, ledger_write
@@ -104,7 +105,8 @@ def _carry_anew(
     deltas = dict.fromkeys(scopes, total - carried)
     for owner, amount in new.items():
         if owner:
-            deltas[f"strategy:{owner}"] = amount - held.get(owner, Decimal(0))
+            change = amount - held.get(owner, Decimal(0))
+            deltas |= dict.fromkeys(owner_buckets(owner, instrument.symbol), change)
     buckets_locked(scopes)
     buckets_move(deltas)
 

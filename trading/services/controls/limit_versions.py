@@ -98,6 +98,8 @@ def risk_limits(limits: LimitsInForce) -> RiskLimits:
         soft_notional=to_units(values["soft_notional"]),
         exposure_symbol=to_units(values["exposure_symbol"]),
         exposure_strategy=to_units(values["exposure_strategy"]),
+        exposure_strategy_symbol=to_units(values["exposure_strategy_symbol"]),
+        exposure_group=to_units(values["exposure_group"]),
         exposure_account=to_units(values["exposure_account"]),
         exposure_global=to_units(values["exposure_global"]),
         net_account=to_units(values["exposure_net_account"]),

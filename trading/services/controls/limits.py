@@ -55,6 +55,21 @@ LIMITS: dict[str, LimitKind] = {
             "strategy:",
         ),
         LimitKind(
+            "exposure_strategy_symbol",
+            "USDT",
+            "lower",
+            Decimal(10000),
+            "gross exposure of one strategy in one symbol",
+            "strategy_symbol:",
+        ),
+        LimitKind(
+            "exposure_group",
+            "USDT",
+            "lower",
+            Decimal(30000),
+            "gross exposure of any group of correlated symbols",
+        ),
+        LimitKind(
             "exposure_account", "USDT", "lower", Decimal(40000), "gross exposure of one account", "account:"
         ),
         LimitKind("exposure_global", "USDT", "lower", Decimal(40000), "gross exposure of everything", GLOBAL),

@@ -24,7 +24,7 @@ from trading.models import Account, Fill, Order, Position, SubPosition
 from trading.services.books.history import history_before
 from trading.services.execution.holds import Changes, hold_shrinks
 from trading.services.execution.owners import order_shares
-from trading.services.exposure import balances_locked, bucket_scopes, positions_locked
+from trading.services.exposure import balances_locked, bucket_scopes, owner_buckets, positions_locked
 from trading.services.ledger import Posting, flow_lines, ledger_write
 from universe.models import Instrument, Quote
 
@@ -267,7 +267,8 @@ class SymbolBooks:
         shares = carried_split(position.carried_by, name, carried_delta)
         for owner, change in shares.items():
             if owner:
-                self.changes.buckets[f"strategy:{owner}"] += change
+                for scope in owner_buckets(owner, self.instrument.symbol):
+                    self.changes.buckets[scope] += change
         for scope in bucket_scopes(self.account.name, self.instrument.symbol, None):
             self.changes.buckets[scope] += carried_delta
         position.carried_by = _after(position.carried_by, shares)

@@ -22,6 +22,7 @@ from trading.services.orders.submission import OrderDenied, Submission, Verdict
 from trading.services.parents import child_take
 from trading.services.reserved_books import Books, books_locked, books_seen
 from trading.services.verdicts import check_members
+from trading.services.wide_caps import wide_room
 
 
 def order_submit(submission: Submission) -> Order:
@@ -74,7 +75,7 @@ def _reserve(submission: Submission) -> Verdict:
     checks = check_members(judged.results, judged.versions)
     denial = judged.denial
     if denial is None:
-        denial = global_room(submission, judged, books)
+        denial = global_room(submission, judged, books) or wide_room(judged.order, judged.context)
     if denial is None and judged.routed is not None:
         denial = child_take(submission.plan, judged.routed.order.quantity)
     if denial is not None or judged.routed is None:

@@ -20,6 +20,7 @@ from trading.models import (
     Blackout,
     BreakerPolicy,
     CircuitBreaker,
+    CorrelationGroup,
     Divergence,
     EquitySnapshot,
     LedgerEntry,
@@ -44,6 +45,7 @@ MODELS = sorted(
 )
 INTENT = {
     "Blackout",
+    "CorrelationGroup",
     "BreakerPolicy",
     "RiskLimit",
     "Strategy",
@@ -112,6 +114,7 @@ def rows(world: World) -> dict[str, Any]:
         scope="global", starts_at=moment, ends_at=moment + timedelta(hours=1), reason="upgrade",
         created_by="trader", created_at=moment,
     )  # fmt: skip
+    CorrelationGroup.objects.create(name="majors", symbols=["BTCUSDT"], changed_at=moment)
     breaker()
     return {"run": run, "order": order}
 
@@ -308,3 +311,28 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(
         world.decision(bar_open_at=now() - timedelta(minutes=number + 1))
     with django_assert_max_num_queries(len(few)):
         assert client.get(page).status_code == 200
+
+
+def test_a_symbol_joins_a_group_at_once_and_leaves_it_by_request(
+    world: World, risk_officer: Any, trader: Any
+) -> None:
+    client = browser(risk_officer)
+    assert client.get(reverse("admin:trading_correlationgroup_add")).status_code == 200
+    form = {"name": "majors", "symbols": '["BTC/USDT"]', "reason": "they fall together"}
+    client.post(reverse("admin:trading_correlationgroup_add"), {**form, "symbols": '["NOPEUSDT"]'})
+    assert not CorrelationGroup.objects.exists()
+    client.post(reverse("admin:trading_correlationgroup_add"), form)
+    group = CorrelationGroup.objects.get()
+    assert (group.symbols, group.changed_by) == (["BTCUSDT"], risk_officer.username)
+    page = url(CorrelationGroup, "change", group.pk)
+    browser(trader).post(page, {"symbols": '["BTCUSDT", "ETHUSDT"]', "reason": "a trader may only ask"})
+    group.refresh_from_db()
+    assert group.symbols == ["BTCUSDT"]
+    client.post(page, {"symbols": '["BTCUSDT", "ETHUSDT"]', "reason": "so does this one"})
+    group.refresh_from_db()
+    assert group.symbols == ["BTCUSDT", "ETHUSDT"]
+    client.post(page, {"symbols": '["ETHUSDT"]', "reason": "it went its own way"})
+    group.refresh_from_db()
+    assert group.symbols == ["BTCUSDT", "ETHUSDT"]
+    request = ChangeRequest.objects.get()
+    assert (request.kind, request.payload) == ("group.shrink", {"symbols": ["ETHUSDT"]})
