@@ -179,7 +179,7 @@ def account_reconcile(account_id: int, trigger: str, run_id: int | None = None) 
         venue=execution_venue(account),
         trigger=trigger,
         run_id=run_id,
-        market=market_data_of(account.market) if trigger == "start" else None,
+        market=partial(market_data_of, account.market),
     )
 
 

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -6,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from trading.models import Account
 from trading.services.reconcile import account_reconcile, sweeps_restart
 from trading.services.venues import execution_venue
+from universe.services import market_data_of
 
 
 class Command(BaseCommand):
@@ -31,7 +33,12 @@ class Command(BaseCommand):
                 raise CommandError(f"no account is called {options['account']!r}")
         bad = []
         for account in accounts:
-            run = account_reconcile(account_id=account.pk, venue=execution_venue(account), trigger="manual")
+            run = account_reconcile(
+                account_id=account.pk,
+                venue=execution_venue(account),
+                trigger="manual",
+                market=partial(market_data_of, account.market),
+            )
             outcome = run.outcome if run else "busy"
             report = run.report if run else {}
             line = {"account": account.name, "outcome": outcome, **report}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,14 +26,16 @@ class Run:
 
     Attributes
     ----------
+    startup : nobody has looked since the platform started or slept, so the run does S0's part as well.
     everything : look at every symbol ever traded, not only where something moved.
     since : when the run began; a symbol looked at after that is not looked at again when the run is resumed.
     """
 
     account: Account
     venue: ExecutionVenue
-    market: MarketData | None
+    market: Callable[[], MarketData] | None
     sweep: Sweep
+    startup: bool
     everything: bool
     since: datetime
     held: Held

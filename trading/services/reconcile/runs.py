@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import cast
 
@@ -29,7 +30,7 @@ from trading.services.reconcile.nightly import sweep_nightly
 from trading.services.reconcile.open_orders import sweep_open_orders
 from trading.services.reconcile.opening import account_open
 from trading.services.reconcile.requests import SWEEP_OF
-from trading.services.reconcile.startup import check_key, sweep_startup
+from trading.services.reconcile.startup import check_key, startup_due, sweep_startup
 from trading.services.reconcile.trades import sweep_trades
 from trading.services.reconcile.unknown import sweep_unknown
 from universe.models import StreamState
@@ -49,25 +50,32 @@ def account_reconcile(
     trigger: str,
     run_id: int | None = None,
     sweep: Sweep | None = None,
-    market: MarketData | None = None,
+    market: Callable[[], MarketData] | None = None,
 ) -> ReconcileRun | None:
     """Compare one account with its venue and book what explains itself. None when another worker is at it.
 
     The first run of an account books its opening balances; from then on every balance is the sum of our ledger.
+    The first run after a start does S0's part, whatever it was asked for; a smaller one becomes S0.
     """
     account = Account.objects.select_related("venue").get(pk=account_id)
     held = lease_acquire(name=f"reconcile:{account.name}", holder=f"{trigger}:{now().isoformat()}")
     if held is None:
         return None
+    startup = startup_due(account, now())
     row = ReconcileRun.objects.filter(pk=run_id).first() if run_id else None
     if row is None:
-        chosen = sweep or SWEEP_OF[trigger]
-        row = ReconcileRun(account=account, trigger=trigger, sweep=chosen, started_at=now())
-        if chosen > Sweep.OPEN_ORDERS or chosen is Sweep.STARTUP:
-            row.save()
+        row = ReconcileRun(
+            account=account, trigger=trigger, sweep=sweep or SWEEP_OF[trigger], started_at=now()
+        )
+    if startup:
+        # Until one has ended well: the attempt alone must not make a later, smaller run look like enough.
+        Account.objects.filter(pk=account.pk).update(reconciled_at=None)
+        row.sweep = Sweep.STARTUP if row.sweep <= Sweep.TRADES else row.sweep
+    if row.pk is not None or row.sweep > Sweep.OPEN_ORDERS or row.sweep == Sweep.STARTUP:
+        row.save()
     started = time.perf_counter()
     try:
-        run = _run(account, venue, market, row, held)
+        run = _run(account, venue, market, row, held, startup=startup)
         _begun(run)
         _steps(run)
         _finish(row, run)
@@ -88,15 +96,23 @@ def account_reconcile(
 
 
 def _run(
-    account: Account, venue: ExecutionVenue, market: MarketData | None, row: ReconcileRun, held: Held
+    account: Account,
+    venue: ExecutionVenue,
+    market: Callable[[], MarketData] | None,
+    row: ReconcileRun,
+    held: Held,
+    *,
+    startup: bool,
 ) -> Run:
     sweep = Sweep(row.sweep)
-    everything = row.trigger != "periodic" or sweep in (Sweep.STARTUP, Sweep.NIGHTLY)
+    startup = startup or sweep is Sweep.STARTUP
+    everything = startup or row.trigger != "periodic" or sweep is Sweep.NIGHTLY
     return Run(
         account=account,
         venue=venue,
         market=market,
         sweep=sweep,
+        startup=startup,
         everything=everything,
         since=row.started_at,
         held=held,
@@ -106,12 +122,12 @@ def _run(
 
 def _steps(run: Run) -> None:
     """Everything the sweep contains. Balances are read before and after the trades, and compared where both agree."""
-    if run.sweep is Sweep.STARTUP:
+    if run.startup:
         sweep_startup(run)
     if run.account.opened_at is None:
         account_open(run)
         run.account.refresh_from_db()
-    if run.sweep in (Sweep.STARTUP, Sweep.NIGHTLY):
+    if run.startup or run.sweep is Sweep.NIGHTLY:
         books_check(run.account, full=run.sweep is Sweep.NIGHTLY)
     sweep_unknown(run)
     before = run.venue.balances() if run.includes(Sweep.TRADES) else []
@@ -168,7 +184,10 @@ def _finish(row: ReconcileRun, run: Run) -> None:
     states.update(finished_at=row.finished_at)
     if run.includes(Sweep.TRADES):
         if reconciled(account):
-            Account.objects.filter(pk=account.pk).update(reconciled_at=row.finished_at)
+            # The platform may have been started anew while this ran: then it counts only if it did S0's part.
+            stands = Account.objects.filter(pk=account.pk)
+            stands = stands if run.startup else stands.exclude(reconciled_at=None)
+            stands.update(reconciled_at=row.finished_at)
             if report.every_symbol:
                 _gap_closed(account, row)
         _count_trouble(account, open_now)

@@ -13,10 +13,10 @@ from trading.services.reconcile.deep import deep_overdue
 from trading.services.reconcile.nightly import nightly_due
 from trading.services.reconcile.periods import sweep_periods
 from trading.services.reconcile.runs import account_reconcile
+from trading.services.reconcile.startup import startup_due
 from universe.models import StreamState
 
 RESUME_EVERY = timedelta(seconds=5)
-DOWN_FOR = timedelta(seconds=60)
 
 
 def sweep_if_due(
@@ -33,7 +33,7 @@ def sweep_if_due(
         if asked.report.get("waiting") and attempt is not None and attempt < RESUME_EVERY.total_seconds():
             return None
         return account_reconcile(
-            account_id=account.pk, venue=venue(), trigger=asked.trigger, run_id=asked.pk, market=_of(market)
+            account_id=account.pk, venue=venue(), trigger=asked.trigger, run_id=asked.pk, market=market
         )
     standing = standing_read(account, moment)
     sweep = next_sweep(standing, sweep_periods())
@@ -51,7 +51,7 @@ def sweep_if_due(
         venue=venue(),
         trigger=trigger,
         sweep=sweep,
-        market=_of(market) if sweep is Sweep.STARTUP else None,
+        market=market,
     )
 
 
@@ -67,12 +67,9 @@ def standing_read(account: Account, moment: datetime) -> Standing:
     )
     trades, orders = states.get(Sweep.TRADES), states.get(Sweep.OPEN_ORDERS)
     failures = trades.failures if trades else 0
-    reconciled_age = _age(account.reconciled_at, moment)
-    idle = _age(max((s.started_at for s in states.values() if s.started_at), default=None), moment)
-    slept = idle is not None and idle > DOWN_FOR.total_seconds()
     return Standing(
         opened=account.opened_at is not None,
-        reconciled=reconciled_age is not None and not slept,
+        reconciled=not startup_due(account, moment),
         gap=back,
         trouble=failures > 0 or Divergence.objects.filter(account=account, resolved_at=None).exists(),
         failures=failures,
@@ -96,7 +93,3 @@ def _state(account: Account, sweep: Sweep) -> SweepState:
 
 def _age(at: datetime | None, moment: datetime) -> float | None:
     return None if at is None else (moment - at).total_seconds()
-
-
-def _of(market: Callable[[], MarketData] | None) -> MarketData | None:
-    return market() if market is not None else None

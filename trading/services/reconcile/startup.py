@@ -1,18 +1,23 @@
-"""S0: what must be right before the first order, beside the books: filters, the account's mode, the key's rights."""
+"""S0: what must be right before the first order, beside the books: filters, the account's mode, the key's rights.
+
+Whatever asks first after a start (a gap, a person, a row nobody finished) gets S0: no run can come before it.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import cast
 
 import structlog
 from django.conf import settings
+from django.db.models import Max
 
 from trading.domain.errors import VenueRejected
 from trading.domain.keys import key_faults
 from trading.domain.ports import FuturesVenue
 from trading.domain.reconcile import DivergenceKind
 from trading.domain.values import Level
-from trading.models import TradingState
+from trading.models import Account, SweepState, TradingState
 from trading.services.controls.states import kill_raise
 from trading.services.divergences import divergence_open
 from trading.services.margin_state import margin_terms_note
@@ -22,10 +27,22 @@ from universe.services import instruments_sync
 log = structlog.get_logger(__name__)
 
 
+DOWN_FOR = timedelta(seconds=60)
+"""After this long without any sweep the platform was down or asleep, and starts from the beginning."""
+
+
+def startup_due(account: Account, moment: datetime) -> bool:
+    """Whether nobody has looked at the account since the platform started, or since it slept."""
+    if account.opened_at is None or account.reconciled_at is None:
+        return True
+    begun = SweepState.objects.filter(account=account).aggregate(last=Max("started_at"))["last"]
+    return begun is not None and moment - begun > DOWN_FOR
+
+
 def sweep_startup(run: Run) -> None:
     """Read filters, mode and permissions; what is wrong keeps the account from trading until it is right."""
     if run.market is not None:
-        instruments_sync(run.account.venue, run.market)
+        instruments_sync(run.account.venue, run.market())
         run.report.filters_synced = True
     check_mode(run)
     check_key(run)
