@@ -18,6 +18,7 @@ from trading.domain.orders import OrderStatus
 from trading.models import Account, Order, OrderCommand, StrategyInstance
 from trading.services import breakers, equity, heartbeats, jobs, losses
 from trading.services.account_modes import account_mode_is_due, account_mode_read
+from trading.services.books.dust import dust_sweep
 from trading.services.books.snapshots import snapshot_take, snapshots_due, snapshots_prune
 from trading.services.brackets import bracket_step as step_bracket
 from trading.services.brackets import (
@@ -41,7 +42,7 @@ from trading.services.invariants import invariants_check
 from trading.services.planning import plan_refresh as refresh
 from trading.services.planning import plans_due
 from trading.services.reconcile import account_reconcile as reconcile
-from trading.services.reconcile import account_resolve, sweep_if_due
+from trading.services.reconcile import account_resolve, reconcile_runs_prune, sweep_if_due
 from trading.services.strategies import instances_due, strategy_step
 from trading.services.venue_clock import venue_clock_note
 from trading.services.venue_events import venue_events_settle as settle_events
@@ -277,6 +278,7 @@ def housekeeping() -> None:
     """Hourly: thin out what nobody looks at any more."""
     equity.equity_prune()
     snapshots_prune()
+    reconcile_runs_prune()
     breakers.breaker_windows_prune()
     rate_counts_prune()
     demo_futures()  # once more, should its first hint have been lost
@@ -317,4 +319,7 @@ def books_tick() -> None:
     """Every ten seconds: do the caps and the rows still say what they must say?"""
     buckets_sweep()
     exposures_revalue()
+    for account in Account.objects.select_related("venue").filter(is_active=True, opened_at__isnull=False):
+        with _alone("dust", account=account.name):
+            dust_sweep(account)
     invariants_check()

@@ -42,7 +42,7 @@ from trading.services.controls.groups import group_change
 from trading.services.strategies import grant_change, strategy_disable, strategy_enable_request
 
 
-def _person(request: HttpRequest, permission: str) -> User:
+def acting(request: HttpRequest, permission: str) -> User:
     """Who is acting, once their role allows it. A superuser flag counts for nothing."""
     if not isinstance(request.user, User):
         raise PermissionDenied
@@ -75,8 +75,8 @@ class RiskLimitAdmin(IntentAdmin):
         value = Decimal(payload["value"])
         before = RiskLimit.objects.get(pk=obj.pk)
         loosens = value > before.value if before.tighter == "lower" else value < before.value
-        actor = _person(request, "change.request" if loosens else "limits.tighten")
-        return _request_or_none(
+        actor = acting(request, "change.request" if loosens else "limits.tighten")
+        return request_or_none(
             limit_change(name=before.name, scope=before.scope, value=value, reason=reason, actor=actor)
         )
 
@@ -95,9 +95,9 @@ class StrategyAdmin(IntentAdmin):
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
         if payload["is_enabled"]:
-            requester = _person(request, "change.request")
+            requester = acting(request, "change.request")
             return strategy_enable_request(name=obj.name, requester=requester, reason=reason)
-        strategy_disable(name=obj.name, actor=_person(request, "strategies.disable"), reason=reason)
+        strategy_disable(name=obj.name, actor=acting(request, "strategies.disable"), reason=reason)
         return None
 
 
@@ -133,8 +133,8 @@ class StrategyInstanceAdmin(IntentAdmin):
         weight = Decimal(payload.get("weight", stored.weight))
         allocation = Decimal(payload.get("allocation", stored.allocation))
         raises = weight > stored.weight or allocation > stored.allocation
-        actor = _person(request, "change.request" if raises else "strategies.disable")
-        return _request_or_none(
+        actor = acting(request, "change.request" if raises else "strategies.disable")
+        return request_or_none(
             grant_change(instance=stored, weight=weight, allocation=allocation, actor=actor, reason=reason)
         )
 
@@ -166,9 +166,9 @@ class TradingStateAdmin(IntentAdmin):
     ) -> ChangeRequest | None:
         level = Level(int(payload["level"]))
         if level < Level(TradingState.objects.values_list("level", flat=True).get(pk=obj.pk)):
-            requester = _person(request, "kill.resume")
+            requester = acting(request, "kill.resume")
             return resume_request(scope=obj.scope, to_level=level, reason=reason, requester=requester)
-        kill_raise(scope=obj.scope, level=level, reason=reason, actor=_person(request, "kill.raise"))
+        kill_raise(scope=obj.scope, level=level, reason=reason, actor=acting(request, "kill.raise"))
         return None
 
 
@@ -204,12 +204,12 @@ class CircuitBreakerAdmin(IntentAdmin):
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
         if payload["state"] == CircuitBreaker.State.OPEN:
-            breaker_force_open(breaker_id=obj.pk, actor=_person(request, "kill.raise"), reason=reason)
+            breaker_force_open(breaker_id=obj.pk, actor=acting(request, "kill.raise"), reason=reason)
             return None
         if payload["state"] == CircuitBreaker.State.HALF_OPEN:
             raise ApplicationError("INVALID_STATE", "a breaker becomes half-open by itself; ask for closed")
         return breaker_reset_request(
-            breaker_id=obj.pk, requester=_person(request, "breakers.reset"), reason=reason
+            breaker_id=obj.pk, requester=acting(request, "breakers.reset"), reason=reason
         )
 
 
@@ -225,8 +225,8 @@ class BreakerPolicyAdmin(CircuitBreakerAdmin):
     def propose(
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
-        actor = _person(request, "change.request")
-        return _request_or_none(
+        actor = acting(request, "change.request")
+        return request_or_none(
             breaker_rule_change(breaker_id=obj.pk, values=payload, actor=actor, reason=reason)
         )
 
@@ -280,7 +280,7 @@ class BlackoutAdmin(IntentAdmin):
                 starts_at=values["starts_at"],
                 ends_at=values["ends_at"],
                 reason=values["reason"],
-                actor=_person(request, "kill.raise"),
+                actor=acting(request, "kill.raise"),
             )
         except ApplicationError as error:
             messages.error(request, error.message)
@@ -297,7 +297,7 @@ class BlackoutAdmin(IntentAdmin):
     def propose(
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
-        requester = _person(request, "change.request")
+        requester = acting(request, "change.request")
         return blackout_end_request(blackout_id=obj.pk, requester=requester, reason=reason)
 
 
@@ -376,11 +376,12 @@ class SymbolAllowanceAdmin(IntentAdmin):
         symbol_disallow(
             account=obj.account,
             instrument=obj.instrument,
-            actor=_person(request, "kill.raise"),
+            actor=acting(request, "kill.raise"),
             reason=reason,
         )
         return None
 
 
-def _request_or_none(outcome: Any) -> ChangeRequest | None:
+def request_or_none(outcome: Any) -> ChangeRequest | None:
+    """The request a service made of a change, or None where it was carried out at once."""
     return outcome if isinstance(outcome, ChangeRequest) else None

@@ -117,11 +117,15 @@ def apply_fill(position: Position, fill: Fill, instrument: Instrument, fee_value
         # A fee in base is base given up at the fill's price: less is bought, or more is sold.
         quantity -= fill.side.sign * fill.fee
         quote -= fill.side.sign * fee_value_units
-    traded = _trade(position, fill.side.sign * quantity, quote)
+    traded = trade_units(position, fill.side.sign * quantity, quote)
     return replace(traded, fees=traded.fees + fee_value_units)
 
 
-def _trade(position: Position, signed: int, quote: int) -> Position:
+def trade_units(position: Position, signed: int, quote: int) -> Position:
+    """Return the position after base units were bought (or, negative, sold) for quote units, commission aside.
+
+    They need not be whole steps: what changes owner inside the account never was at the venue.
+    """
     held, traded = abs(position.quantity), abs(signed)
     if position.quantity * signed >= 0:
         return replace(position, quantity=position.quantity + signed, cost=position.cost + quote)

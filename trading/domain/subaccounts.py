@@ -16,7 +16,7 @@ from typing import Final
 
 from trading.domain.orders import Fill
 from trading.domain.planner import split_steps
-from trading.domain.portfolio import Position, apply_fill, as_told, wallet_lines
+from trading.domain.portfolio import Position, apply_fill, as_told, trade_units, wallet_lines
 from trading.domain.values import Instrument, Market, Side
 
 PEOPLE: Final = ""
@@ -55,6 +55,7 @@ class Transfer:
     ----------
     giver : who sells, None when the venue does: a position that was there when the books were opened.
     after_trade_id : the last trade folded before it.
+    kind : what the lines in the wallets are called. Dust need not be whole steps.
     """
 
     taker: str
@@ -63,6 +64,7 @@ class Transfer:
     quote: int
     after_trade_id: int
     side: Side = Side.BUY
+    kind: str = "cross"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,22 +149,22 @@ class Book:
         flows: Flows = {}
         moved = [(transfer.taker, transfer.side)]
         if transfer.giver is None:
-            self.position = _trade(self.position, transfer.side, transfer, instrument)
+            self.position = trade_units(self.position, transfer.side.sign * transfer.quantity, transfer.quote)
         else:
             moved.append((transfer.giver, transfer.side.opposite))
         for owner, side in moved:
             held = self.owners.get(owner, Position())
-            now = _trade(held, side, transfer, instrument)
+            now = trade_units(held, side.sign * transfer.quantity, transfer.quote)
             self.owners[owner] = now
             if transfer.giver is None:
                 continue
             if instrument.market is Market.spot:
-                add(flows, (owner, instrument.base_asset, "cross"), side.sign * transfer.quantity)
-                add(flows, (owner, instrument.quote_asset, "cross"), -side.sign * transfer.quote)
+                add(flows, (owner, instrument.base_asset, transfer.kind), side.sign * transfer.quantity)
+                add(flows, (owner, instrument.quote_asset, transfer.kind), -side.sign * transfer.quote)
             else:
                 gained = now.realized - held.realized
-                add(flows, (owner, instrument.quote_asset, "cross"), gained)
-                add(flows, (NETTING, instrument.quote_asset, "cross"), -gained)
+                add(flows, (owner, instrument.quote_asset, transfer.kind), gained)
+                add(flows, (NETTING, instrument.quote_asset, transfer.kind), -gained)
         return flows
 
     def close_order(self, order: int) -> None:
@@ -305,20 +307,3 @@ def difference(after: Flows, before: Flows) -> Flows:
     for key, units in before.items():
         add(result, key, -units)
     return result
-
-
-def _trade(held: Position, side: Side, transfer: Transfer, instrument: Instrument) -> Position:
-    step = instrument.step_units
-    fill = Fill(
-        trade_id=0,
-        symbol=instrument.symbol,
-        side=side,
-        price=0,
-        quantity=transfer.quantity // step,
-        quote=transfer.quote,
-        fee=0,
-        fee_asset=instrument.quote_asset,
-        maker=False,
-        time_ms=0,
-    )
-    return apply_fill(held, fill, instrument, 0)

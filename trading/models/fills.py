@@ -38,7 +38,10 @@ class Fill(models.Model):
             ),
             models.CheckConstraint(condition=models.Q(quantity__gt=0, price__gt=0), name="fill_positive"),
         ]
-        indexes = [models.Index(fields=["instrument", "-traded_at"], name="fills_by_symbol")]
+        indexes = [
+            models.Index(fields=["instrument", "-traded_at"], name="fills_by_symbol"),
+            models.Index(fields=["account", "id"], name="fills_by_account"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} @ {self.price}"
@@ -86,6 +89,7 @@ class LedgerEntry(models.Model):
                 fields=["account", "transaction", "owner", "sub", "asset", "kind"], name="posted_once"
             ),
         ]
+        indexes = [models.Index(fields=["account", "id"], name="ledger_by_account")]
 
     def __str__(self) -> str:
         return f"{self.owner} {self.amount} {self.asset}"

@@ -73,6 +73,7 @@ class PositionTransfer(models.Model):
     class Kind(models.TextChoices):
         OPENING = "opening"
         CROSS = "cross"
+        DUST = "dust"
 
     position = models.ForeignKey(Position, on_delete=models.PROTECT, related_name="transfers")
     kind = models.CharField(max_length=8, choices=Kind.choices)

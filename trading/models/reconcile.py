@@ -24,6 +24,7 @@ class ReconcileRun(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [models.Index(fields=["account", "sweep", "-id"], name="runs_by_account_and_sweep")]
 
     def __str__(self) -> str:
         return f"{self.account} {self.started_at:%H:%M:%S} {self.outcome}"

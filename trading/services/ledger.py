@@ -42,6 +42,7 @@ KINDS = {
     "fee": LedgerEntry.Kind.COMMISSION,
     "realized": LedgerEntry.Kind.REALIZED,
     "cross": LedgerEntry.Kind.CROSS,
+    "dust": LedgerEntry.Kind.DUST,
 }
 ZERO = Decimal(0)
 

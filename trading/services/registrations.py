@@ -13,7 +13,7 @@ from trading.models import Account
 from trading.selectors.gauges import trading_gauges
 from trading.services import breakers
 from trading.services.controls import allowances, blackouts, groups, limits, overrides, resume
-from trading.services.reconcile import adopting
+from trading.services.reconcile import adopting, periods
 from trading.services.strategies import defining, granting, switching
 
 _RISK = frozenset({Role.RISK_OFFICER})
@@ -120,6 +120,16 @@ def register() -> None:
             adopting.adopt_snapshot,
             adopting.apply_adopt,
             effect=adopting.adopt_effect,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
+        ),
+    )
+    register_applier(
+        "reconcile.period",
+        Applier(
+            periods.period_snapshot,
+            periods.apply_period,
+            clean=periods.period_clean,
             approver_roles=_RISK,
             requester_roles=_ASK,
         ),

@@ -86,6 +86,7 @@ def transfers_after(position: Position, pk: int) -> list[Transfer]:
             quote=to_units(row.quote),
             after_trade_id=row.after_trade_id,
             side=Side(row.side),
+            kind=row.kind,
         )
         for row in PositionTransfer.objects.filter(position=position, pk__gt=pk).order_by("pk")
     ]

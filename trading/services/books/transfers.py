@@ -142,6 +142,35 @@ def positions_cross(
     log.info("crossed", symbol=instrument.symbol, taker=taker, giver=giver, quantity=str(row.quantity))
 
 
+def position_give_up_dust(
+    position: Position, instrument: Instrument, *, giver: str, quantity: Decimal, price: Decimal
+) -> None:
+    """Let people take from a strategy what it can no longer sell, at a price. Buckets and position are locked.
+
+    Its share of the caps goes with it: people have no cap of their own.
+    """
+    balances_locked(position.account, {instrument.base_asset, instrument.quote_asset})
+    row = _move(
+        position,
+        instrument,
+        kind=PositionTransfer.Kind.DUST,
+        side=Side.BUY,
+        taker=PEOPLE,
+        giver=giver,
+        quantity=to_units(quantity),
+        price=price,
+        plan=None,
+    )
+    held = {owner: Decimal(text) for owner, text in position.carried_by.items()}
+    carried = held.pop(giver, Decimal(0))
+    if carried:
+        held[PEOPLE] = held.get(PEOPLE, Decimal(0)) + carried
+        position.carried_by = {owner: str(amount) for owner, amount in held.items() if amount}
+        position.save(update_fields=["carried_by"])
+        buckets_move({f"strategy:{giver}": -carried})
+    log.info("dust_given_up", symbol=instrument.symbol, owner=giver, quantity=str(row.quantity))
+
+
 def _move(
     position: Position,
     instrument: Instrument,
@@ -177,7 +206,7 @@ def _move(
     parts = {part.owner: part for part in SubPosition.objects.filter(position=position)}
     book = book_of(position, parts.values())
     flows = book.transfer(
-        Transfer(taker, giver, quantity, quote, position.last_trade_id, side), instrument.to_domain()
+        Transfer(taker, giver, quantity, quote, position.last_trade_id, side, kind), instrument.to_domain()
     )
     position.quantity = from_units(book.position.quantity)
     position.cost = from_units(book.position.cost)
@@ -188,6 +217,6 @@ def _move(
     if flows:
         ledger_write(
             account=position.account,
-            postings=[Posting(f"cross:{row.pk}", flow_lines(flows), moment, None, instrument)],
+            postings=[Posting(f"{kind}:{row.pk}", flow_lines(flows), moment, None, instrument)],
         )
     return row

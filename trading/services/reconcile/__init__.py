@@ -5,7 +5,9 @@ out. Nothing is ever assumed filled, and no sweep gives up.
 """
 
 from trading.services.reconcile.adopting import adopt_request
+from trading.services.reconcile.periods import sweep_period_change
 from trading.services.reconcile.requests import reconcile_request
+from trading.services.reconcile.retention import reconcile_runs_prune
 from trading.services.reconcile.runs import account_reconcile
 from trading.services.reconcile.schedule import sweep_if_due, sweeps_restart
 from trading.services.reconcile.unknown import account_resolve
@@ -15,6 +17,8 @@ __all__ = [
     "account_resolve",
     "adopt_request",
     "reconcile_request",
+    "reconcile_runs_prune",
     "sweep_if_due",
+    "sweep_period_change",
     "sweeps_restart",
 ]

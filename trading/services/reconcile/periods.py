@@ -68,9 +68,7 @@ def period_snapshot(target: str) -> dict[str, Any]:
 
 def apply_period(request: ChangeRequest, approver: User) -> None:
     """Put the approved period in force; runs inside the approving transaction."""
-    _apply(
-        _sweep(request.target.partition(":")[2]), request.payload["every_s"], approver, request.reason
-    )
+    _apply(_sweep(request.target.partition(":")[2]), request.payload["every_s"], approver, request.reason)
 
 
 @transaction.atomic
@@ -92,7 +90,9 @@ def _apply(sweep: Sweep, every_s: float, actor: User, reason: str) -> SweepPerio
 
 def _sweep(name: str) -> Sweep:
     if name not in {str(sweep) for sweep in BOUNDS_S}:
-        raise ApplicationError("INVALID_PERIOD", f"{name!r} has no period of its own: {', '.join(BOUNDS_S)} have")
+        raise ApplicationError(
+            "INVALID_PERIOD", f"{name!r} has no period of its own: {', '.join(BOUNDS_S)} have"
+        )
     return Sweep(name)
 
 

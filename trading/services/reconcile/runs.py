@@ -183,7 +183,8 @@ def _finish(row: ReconcileRun, run: Run) -> None:
     states = SweepState.objects.filter(account=account, sweep__in=_contained(run.sweep))
     states.update(finished_at=row.finished_at)
     if run.includes(Sweep.TRADES):
-        if reconciled(account):
+        # S0 lets trading start only when it ends clean; later a difference has to be confirmed to stop it.
+        if reconciled(account) and not (run.startup and open_now):
             # The platform may have been started anew while this ran: then it counts only if it did S0's part.
             stands = Account.objects.filter(pk=account.pk)
             stands = stands if run.startup else stands.exclude(reconciled_at=None)
