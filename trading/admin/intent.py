@@ -334,7 +334,7 @@ class CorrelationGroupAdmin(IntentAdmin):
                 name=values["name"],
                 symbols=values["symbols"],
                 reason=values["reason"],
-                actor=_person(request, self.add_permission),
+                actor=acting(request, self.add_permission),
             )
         except ApplicationError as error:
             messages.error(request, error.message)
@@ -351,8 +351,8 @@ class CorrelationGroupAdmin(IntentAdmin):
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
         joins = set(CorrelationGroup.objects.get(pk=obj.pk).symbols) <= set(payload["symbols"])
-        actor = _person(request, "limits.tighten" if joins else "change.request")
-        return _request_or_none(
+        actor = acting(request, "limits.tighten" if joins else "change.request")
+        return request_or_none(
             group_change(name=obj.name, symbols=payload["symbols"], reason=reason, actor=actor)
         )
 

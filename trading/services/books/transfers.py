@@ -167,7 +167,7 @@ def position_give_up_dust(
         held[PEOPLE] = held.get(PEOPLE, Decimal(0)) + carried
         position.carried_by = {owner: str(amount) for owner, amount in held.items() if amount}
         position.save(update_fields=["carried_by"])
-        buckets_move({f"strategy:{giver}": -carried})
+        buckets_move(dict.fromkeys(owner_buckets(giver, instrument.symbol), -carried))
     log.info("dust_given_up", symbol=instrument.symbol, owner=giver, quantity=str(row.quantity))
 
 
