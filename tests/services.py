@@ -60,6 +60,9 @@ def _start_services() -> None:
     atexit.register(_stop_services)
     os.environ["NAUTILUS_HOME"] = str(home)
     os.environ["DJANGO_SETTINGS_MODULE"] = "nautilus_site.settings.test"
+    # Compiled once for the whole run, not once for every home a test makes; and no thread pool for each worker.
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(home / "machine-code"))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     began = time.monotonic()
     try:
         if not os.environ.get("DATABASE_URL"):

@@ -20,7 +20,7 @@ from trading.selectors.fills import fill_members
 from trading.selectors.orders import order_members
 
 OpenSite = Callable[..., Site]
-PATHS = ("/", "/orders/", "/risk/", "/approvals/", "/ops/", "/about/")
+PATHS = ("/", "/orders/", "/strategies/", "/risk/", "/models/", "/approvals/", "/ops/", "/about/")
 
 
 def announce(topic: str, data: dict[str, Any]) -> None:

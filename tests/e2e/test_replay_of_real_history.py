@@ -28,6 +28,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.realdata,
+    pytest.mark.long,
     pytest.mark.skipif(not CANDLES.is_dir(), reason="the recorded candles are not beside the checkout"),
 ]
 

@@ -20,7 +20,7 @@ from trading.domain.execution import LeaseView, Next, Ready, Verdict
 from trading.domain.orders import OrderStatus
 from trading.domain.values import Level
 
-SEEDS = int(os.environ.get("SIM_SEEDS", "300"))
+SEEDS = int(os.environ.get("SIM_SEEDS", "150"))
 TWICE = 20
 
 

@@ -69,6 +69,7 @@ def test_packages_are_installed_once_and_again_only_when_the_pins_change(checkou
     assert "installing the packages of requirements.txt" in make(checkout, "install").stdout
 
 
+@pytest.mark.long
 def test_a_failed_installation_is_said_so_and_tried_again(checkout: Path) -> None:
     (checkout / "requirements.txt").write_text("./no-such-package.whl --hash=sha256:" + "0" * 64 + "\n")
     for _ in range(2):
@@ -79,6 +80,7 @@ def test_a_failed_installation_is_said_so_and_tried_again(checkout: Path) -> Non
     assert make(checkout, "install").returncode == 0
 
 
+@pytest.mark.long
 def test_an_environment_without_pip_is_made_anew(checkout: Path) -> None:
     broken = checkout / ".venv" / "bin"
     broken.mkdir(parents=True)

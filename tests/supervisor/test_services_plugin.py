@@ -67,7 +67,7 @@ def test_parallel_workers_share_one_pair_of_servers_and_nothing_is_left(tmp_path
     assert processes_of(home) == {}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGKILL])
 def test_no_server_outlives_a_run_that_was_ended(tmp_path: Path, number: signal.Signals) -> None:
     process = run(tmp_path, HANGS)
     (home,) = wait_for(lambda: homes(tmp_path), 60)

@@ -332,7 +332,7 @@ async def test_replayed_fixture_reproduces_every_candle_exactly(start_venue: Sta
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("symbol", ["BTCUSDT", "DOGEUSDT"])
+@pytest.mark.parametrize("symbol", ["BTCUSDT", pytest.param("DOGEUSDT", marks=pytest.mark.long)])
 async def test_replayed_real_market_reproduces_every_candle_exactly(
     start_venue: StartVenue, real_data: Path, symbol: str
 ) -> None:

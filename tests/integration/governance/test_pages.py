@@ -18,7 +18,18 @@ from nautilus_site.common.models import User
 from tests.browser.rows import World, build_world, make_fill, make_order, make_request
 from trading.models import Position, TradingState
 
-PAGES = ("/", "/orders/", "/risk/", "/reconcile/", "/research/", "/approvals/", "/ops/", "/about/")
+PAGES = (
+    "/",
+    "/orders/",
+    "/strategies/",
+    "/risk/",
+    "/models/",
+    "/reconcile/",
+    "/research/",
+    "/approvals/",
+    "/ops/",
+    "/about/",
+)
 Browser = Callable[[User], Client]
 
 

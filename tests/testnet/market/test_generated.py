@@ -217,6 +217,7 @@ def children_of(item: object) -> Iterator[Any]:
         yield from getattr(item, "__dict__", {}).values()
 
 
+@pytest.mark.long
 def test_memory_stays_where_it_is_over_days_of_market_time() -> None:
     exchange = opened("BTCUSDT", minute_days=8)
     listing = exchange.listing("BTCUSDT")

@@ -105,6 +105,7 @@ async def test_perpetuals_join_a_market_that_was_kept_without_them(
     assert list(third.exchange.usdm.listings) == ["BTCUSDT"]
 
 
+@pytest.mark.long
 async def test_truth_outlives_a_restart_also_of_a_symbol_listed_again(
     start_venue: StartVenue, tmp_path: Path
 ) -> None:

@@ -108,12 +108,12 @@ def trading_sharpe(seed: int, *, cheat: bool = False) -> float:
 
 
 def test_iid_returns_hold_no_edge() -> None:
-    found = np.array([trading_sharpe(seed) for seed in range(50)])
+    found = np.array([trading_sharpe(seed) for seed in range(25)])
     error = found.std(ddof=1) / np.sqrt(len(found))
     assert abs(found.mean()) <= 3 * error
 
 
 def test_the_edge_test_itself_notices_a_decision_that_earns_its_own_bar() -> None:
-    found = np.array([trading_sharpe(seed, cheat=True) for seed in range(40)])
+    found = np.array([trading_sharpe(seed, cheat=True) for seed in range(12)])
     error = found.std(ddof=1) / np.sqrt(len(found))
     assert found.mean() > 3 * error
