@@ -18,20 +18,21 @@ M = TypeVar("M", bound=models.Model)
 
 
 class Table(Generic[M]):
-    """The concrete columns of a model, or those named; a row read without the others asks for them when they are used.
+    """The concrete columns of a model, only those named or all without some; a row asks for the others when used.
 
     Made at import, it looks at the model only when it is first used.
     """
 
-    def __init__(self, model: type[M], *only: str) -> None:
+    def __init__(self, model: type[M], *only: str, without: Sequence[str] = ()) -> None:
         self._model = model
         self._only = frozenset(only)
+        self._without = frozenset(without)
 
     @cached_property
     def _fields(self) -> list[models.Field[Any, Any]]:
-        fields = self._model._meta.concrete_fields
+        fields = [field for field in self._model._meta.concrete_fields if field.attname not in self._without]
         if not self._only:
-            return list(fields)
+            return fields
         return [field for field in fields if field.attname in self._only or field.primary_key]
 
     @cached_property
@@ -64,6 +65,10 @@ class Table(Generic[M]):
         """The same of the far side of an outer join: nothing where there was no row."""
         key = next(place for place, field in enumerate(self._fields) if field.primary_key)
         return None if values[key] is None else self.read(values)
+
+    def split(self, row: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
+        """The values of this table at the head of a row, and the rest."""
+        return row[: self.width], row[self.width :]
 
     @cached_property
     def _stored(self) -> list[models.Field[Any, Any]]:

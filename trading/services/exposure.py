@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django.db import connection
 from django.db.models import F
 
 from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.tables import Table
 from trading.domain.values import PositionSide
 from trading.models import Account, Balance, ExposureBucket, Position, RiskLimit
 from trading.services.scopes import GLOBAL
@@ -17,13 +19,32 @@ from universe.models import Instrument
 
 # Rows are locked in their order, and none at all while one of them is missing: a row made afterwards would be
 # locked out of order, behind rows this transaction holds already.
-_BALANCES = """
-SELECT * FROM trading_balance
- WHERE account_id = %(account)s AND asset = ANY(%(assets)s::text[])
-   AND (SELECT count(*) FROM trading_balance
-         WHERE account_id = %(account)s AND asset = ANY(%(assets)s::text[])) = %(expected)s
+_POSITION_ROWS, _BALANCE_ROWS = Table(Position), Table(Balance)
+
+
+@cache
+def _positions_sql() -> str:
+    which = """account_id = %(account)s AND instrument_id = %(instrument)s
+   AND position_side = ANY(%(sides)s::text[])"""
+    return f"""
+SELECT {_POSITION_ROWS.columns("row")} FROM trading_position AS row
+ WHERE {which}
+   AND (SELECT count(*) FROM trading_position WHERE {which}) = cardinality(%(sides)s::text[])
+ ORDER BY position_side FOR UPDATE
+"""  # noqa: S608  only names of our own columns
+
+
+@cache
+def _balances_sql() -> str:
+    which = "account_id = %(account)s AND asset = ANY(%(assets)s::text[])"
+    return f"""
+SELECT {_BALANCE_ROWS.columns("row")} FROM trading_balance AS row
+ WHERE {which}
+   AND (SELECT count(*) FROM trading_balance WHERE {which}) = cardinality(%(assets)s::text[])
  ORDER BY asset COLLATE "C" FOR UPDATE
-"""
+"""  # noqa: S608
+
+
 _BUCKETS = """
 SELECT * FROM trading_exposurebucket
  WHERE scope = ANY(%(scopes)s::text[])
@@ -61,30 +82,37 @@ def position_locked(account: Account, instrument: Instrument, side: str = Positi
 
 def positions_locked(account: Account, instrument: Instrument, sides: set[str]) -> dict[str, Position]:
     """The position rows of some sides, locked in the order of their names; flat ones made where missing."""
-    rows = Position.objects.filter(account=account, instrument=instrument, position_side__in=sides)
-    locked = rows.select_for_update(of=("self",)).order_by("position_side")
-    # Of several none is locked while one is missing: it would be locked behind rows this transaction holds already.
-    found = {} if len(sides) > 1 and rows.count() < len(sides) else {row.position_side: row for row in locked}
-    if len(found) < len(sides):
-        flat = [
-            Position(account=account, instrument=instrument, position_side=side) for side in sorted(sides)
-        ]
+    names = sorted(str(side) for side in sides)
+    parameters: dict[str, Any] = {"account": account.pk, "instrument": instrument.pk, "sides": names}
+    found = _rows(_positions_sql(), parameters)
+    if len(found) < len(names):
+        flat = [Position(account=account, instrument=instrument, position_side=side) for side in names]
         Position.objects.bulk_create(flat, ignore_conflicts=True)
-        found = {row.position_side: row for row in locked.all()}
-    return found
+        found = _rows(_positions_sql(), parameters)
+    rows = [_POSITION_ROWS.read(values) for values in found]
+    for row in rows:
+        row.account, row.instrument = account, instrument
+    return {row.position_side: row for row in rows}
 
 
 def balances_locked(account: Account, assets: set[str]) -> dict[str, Balance]:
     """The balance rows of some assets, locked in the order of their names; empty ones made where missing."""
     names = sorted(assets)
-    parameters: dict[str, Any] = {"account": account.pk, "assets": names, "expected": len(names)}
-    found = {row.asset: row for row in Balance.objects.raw(_BALANCES, parameters)}
+    parameters: dict[str, Any] = {"account": account.pk, "assets": names}
+    found = _rows(_balances_sql(), parameters)
     if len(found) < len(names):
         Balance.objects.bulk_create(
             [Balance(account=account, asset=name) for name in names], ignore_conflicts=True
         )
-        found = {row.asset: row for row in Balance.objects.raw(_BALANCES, parameters)}
-    return found
+        found = _rows(_balances_sql(), parameters)
+    rows = [_BALANCE_ROWS.read(values) for values in found]
+    return {row.asset: row for row in rows}
+
+
+def _rows(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
 
 
 def bucket_scopes(account: str, symbol: str, strategy: str | None) -> list[str]:

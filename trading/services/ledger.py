@@ -11,32 +11,45 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django.db import connection
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.tables import Table
 from trading.domain.errors import InvariantViolation
 from trading.domain.subaccounts import PEOPLE, Flows
 from trading.domain.values import from_units
 from trading.models import Account, Balance, Fill, LedgerEntry
 from universe.models import Instrument
 
-_FOLLOW = """
-UPDATE trading_balance AS balance
-   SET amount = balance.amount + change.amount, reserved = balance.reserved + change.promised
-  FROM unnest(%(assets)s::text[], %(amounts)s::numeric[], %(promises)s::numeric[])
-       AS change (asset, amount, promised)
- WHERE balance.account_id = %(account)s AND balance.asset = change.asset
-RETURNING balance.asset
-"""
-# Under the lock of the balance itself, which every poster holds. Sorted, so that no two posters wait for each other.
-_SUBS_FOLLOW = """
-INSERT INTO trading_subbalance AS sub (account_id, owner, asset, amount)
-SELECT %(account)s, change.owner, change.asset, change.amount
-  FROM unnest(%(owners)s::text[], %(assets)s::text[], %(amounts)s::numeric[]) AS change (owner, asset, amount)
-    ON CONFLICT (account_id, owner, asset) DO UPDATE SET amount = sub.amount + EXCLUDED.amount
-"""
+# Balances of the account, of its owners, and the lines, in one statement. Owners' rows change under the lock of the
+# balance itself, which every poster holds, and sorted, so that no two posters wait for each other.
+_ENTRIES = Table(LedgerEntry)
+
+
+@cache
+def _post_sql() -> str:
+    return f"""
+WITH followed AS (
+    UPDATE trading_balance AS balance
+       SET amount = balance.amount + change.amount, reserved = balance.reserved + change.promised
+      FROM unnest(%(assets)s::text[], %(amounts)s::numeric[], %(promises)s::numeric[])
+           AS change (asset, amount, promised)
+     WHERE balance.account_id = %(account)s AND balance.asset = change.asset
+    RETURNING balance.asset
+), owners AS (
+    INSERT INTO trading_subbalance AS sub (account_id, owner, asset, amount)
+    SELECT %(account)s, change.owner, change.asset, change.amount
+      FROM unnest(%(owners)s::text[], %(owner_assets)s::text[], %(owner_amounts)s::numeric[])
+           AS change (owner, asset, amount)
+        ON CONFLICT (account_id, owner, asset) DO UPDATE SET amount = sub.amount + EXCLUDED.amount
+), posted AS ({_ENTRIES.insert})
+SELECT asset FROM followed
+"""  # noqa: S608  only names of our own columns
+
+
 KINDS = {
     "trade": LedgerEntry.Kind.TRADE,
     "fee": LedgerEntry.Kind.COMMISSION,
@@ -122,9 +135,7 @@ def ledger_write(
         ]
     if sum((entry.amount for entry in entries), ZERO) != 0:
         raise InvariantViolation("ledger transactions do not sum to zero")
-    _balances_follow(account, changes, promises or {})
-    _subs_follow(account, {key: amount for key, amount in subs.items() if amount})
-    LedgerEntry.objects.bulk_create(entries)
+    _write(account, entries, changes, promises or {}, {key: amount for key, amount in subs.items() if amount})
 
 
 def _entry(account: Account, posting: Posting, owner: str, line: Line) -> LedgerEntry:
@@ -142,38 +153,32 @@ def _entry(account: Account, posting: Posting, owner: str, line: Line) -> Ledger
     )
 
 
-def _balances_follow(
-    account: Account, changes: Mapping[str, Decimal], promises: Mapping[str, Decimal]
+def _write(
+    account: Account,
+    entries: list[LedgerEntry],
+    changes: Mapping[str, Decimal],
+    promises: Mapping[str, Decimal],
+    subs: Mapping[tuple[str, str], Decimal],
 ) -> None:
     assets = [
         asset
         for asset in sorted({*changes, *promises})
         if changes.get(asset, ZERO) or promises.get(asset, ZERO)
     ]
-    if not assets:
+    if not assets and not entries:
         return
+    keys = sorted(subs)
     parameters: dict[str, Any] = {
         "account": account.pk,
         "assets": assets,
         "amounts": [changes.get(asset, ZERO) for asset in assets],
         "promises": [promises.get(asset, ZERO) for asset in assets],
+        "owners": [owner for owner, _ in keys],
+        "owner_assets": [asset for _, asset in keys],
+        "owner_amounts": [subs[key] for key in keys],
     }
     with connection.cursor() as cursor:
-        cursor.execute(_FOLLOW, parameters)
+        cursor.execute(_post_sql(), parameters | _ENTRIES.parameters(entries))
         followed = {asset for (asset,) in cursor.fetchall()}
     for asset in sorted(set(assets) - followed):
         Balance.objects.create(account=account, asset=asset, amount=changes.get(asset, ZERO))
-
-
-def _subs_follow(account: Account, changes: dict[tuple[str, str], Decimal]) -> None:
-    if not changes:
-        return
-    keys = sorted(changes)
-    parameters: dict[str, Any] = {
-        "account": account.pk,
-        "owners": [owner for owner, _ in keys],
-        "assets": [asset for _, asset in keys],
-        "amounts": [changes[key] for key in keys],
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_SUBS_FOLLOW, parameters)

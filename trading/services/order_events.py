@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.services.outbox import WAKE_CHANNEL, publish, publish_many
+from nautilus_site.common.services.outbox import WAKE_CHANNEL, publish_many
 from trading.models import Fill, Order, OrderEvent
 from trading.selectors.fills import fill_members
 from trading.selectors.orders import order_event_members, order_members
@@ -103,7 +103,4 @@ def order_steps(steps: Sequence[Step]) -> None:
 
 def fill_events(fills: Sequence[Fill]) -> None:
     """Tell the screens of executions."""
-    if len(fills) == 1:
-        publish("fills", fill_members(fills[0]))
-    else:
-        publish_many("fills", [fill_members(fill) for fill in fills])
+    publish_many("fills", [fill_members(fill) for fill in fills])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from django.db import connection
+
 from nautilus_site.common.services.hints import enqueue_on_commit
-from trading.models import Bracket, Order, StrategyInstance
+from trading.models import Order, StrategyInstance
+
+_BRACKETS = "SELECT id FROM trading_bracket WHERE account_id = %s AND instrument_id = %s AND ended_at IS NULL"
 
 
 def protection_hint(order: Order, *, traded: bool) -> None:
@@ -16,7 +20,8 @@ def protection_hint(order: Order, *, traded: bool) -> None:
         StrategyInstance.objects.filter(
             account_id=order.account_id, instrument_id=order.instrument_id, protection__isnull=False
         ).update(target=0, protection=None)
-    for bracket_id in Bracket.objects.filter(
-        account_id=order.account_id, instrument_id=order.instrument_id, ended_at=None
-    ).values_list("pk", flat=True):
+    with connection.cursor() as cursor:
+        cursor.execute(_BRACKETS, [order.account_id, order.instrument_id])
+        brackets = [pk for (pk,) in cursor.fetchall()]
+    for bracket_id in brackets:
         enqueue_on_commit("trading.tasks.bracket_step", queue="trading", bracket_id=bracket_id)

@@ -11,7 +11,7 @@ from trading.domain.values import from_units
 from trading.models import Account, Balance, BookSnapshot, LedgerEntry, Position, SubBalance, SubPosition
 from trading.services.books.history import fills_after, transfers_after
 from trading.services.books.snapshots import book_start
-from trading.services.execution.booking import parts_write
+from trading.services.execution.book_rows import parts_write
 
 ZERO = Decimal(0)
 _FOLDED = ("quantity", "cost", "realized", "commission", "last_trade_id")

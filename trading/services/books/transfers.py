@@ -11,7 +11,8 @@ from nautilus_site.common.clock import now
 from trading.domain.ports import PositionReport
 from trading.domain.subaccounts import PEOPLE, Transfer
 from trading.domain.values import PositionSide, Side, exact_product, floor_to_step, from_units, to_units
-from trading.models import Account, Plan, Position, PositionTransfer, SubPosition
+from trading.models import Account, Plan, Position, PositionTransfer
+from trading.services.execution.book_rows import book_of, parts_read, parts_write
 from trading.services.exposure import (
     balances_locked,
     bucket_scopes,
@@ -183,11 +184,6 @@ def _move(
     price: Decimal,
     plan: Plan | None,
 ) -> PositionTransfer:
-    from trading.services.execution.booking import (  # booking reads histories, and so transfers
-        book_of,
-        parts_write,
-    )
-
     quote = to_units(floor_to_step(exact_product(from_units(quantity), price), UNIT))
     moment = now()
     row = PositionTransfer.objects.create(
@@ -203,7 +199,7 @@ def _move(
         plan=plan,
         at=moment,
     )
-    parts = {part.owner: part for part in SubPosition.objects.filter(position=position)}
+    parts = parts_read(position)
     book = book_of(position, parts.values())
     flows = book.transfer(
         Transfer(taker, giver, quantity, quote, position.last_trade_id, side, kind), instrument.to_domain()

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import structlog
-from django.db.models import F
-from django.db.models.functions import Greatest
 
 from nautilus_site.common.clock import now
 from trading import metrics
@@ -22,6 +20,7 @@ from trading.domain.subaccounts import Applied, Book, Flows, OwnedFill, differen
 from trading.domain.values import Side, from_units, times_of, to_units
 from trading.models import Account, Fill, Order, Position, SubPosition
 from trading.services.books.history import history_before
+from trading.services.execution.book_rows import book_of, fills_write, parts_read, position_write
 from trading.services.execution.holds import Changes, hold_shrinks
 from trading.services.execution.owners import order_shares
 from trading.services.exposure import balances_locked, bucket_scopes, owner_buckets, positions_locked
@@ -30,10 +29,6 @@ from universe.models import Instrument, Quote
 
 log = structlog.get_logger(__name__)
 ZERO = Decimal(0)
-_FOLDED = (
-    *("quantity", "cost", "realized", "commission", "last_trade_id", "splits", "updated_at"),
-    *("carried_notional", "carried_by"),
-)
 
 
 class SymbolBooks:
@@ -107,7 +102,7 @@ class SymbolBooks:
 
     def _fold_side(self, side: str, fills: list[OwnedFill]) -> None:
         position = self._positions[side]
-        rows = {row.owner: row for row in SubPosition.objects.filter(position=position)}
+        rows = parts_read(position)
         self._parts[side] = rows
         book = book_of(position, rows.values())
         over = any(len(owned.shares) > 1 and self.orders[owned.order].ended_at for owned in fills)
@@ -282,7 +277,8 @@ class SymbolBooks:
         for side, position in sorted(self._positions.items()):
             book = self._books.get(side)
             if book is not None:
-                self._write_position(position, book, self._parts[side])
+                buy, sell = self.changes.open_taken(side)
+                position_write(position, book, self._parts[side], buy=buy, sell=sell)
                 continue
             if side in self._split_over:
                 position.save(update_fields=["splits"])
@@ -290,7 +286,7 @@ class SymbolBooks:
         promises = self.changes.promises_taken() if self._booked else None
         self.changes.write()
         if self._booked:
-            Fill.objects.bulk_create(self._booked)
+            fills_write(self._booked)
             fills = [
                 Posting(
                     f"fill:{self.instrument.symbol}:{fill.trade_id}",
@@ -304,67 +300,6 @@ class SymbolBooks:
             ledger_write(account=self.account, postings=[*fills, *self._postings], promises=promises)
         for action in self._afterwards:
             action()
-
-    def _write_position(self, position: Position, book: Book, rows: dict[str, SubPosition]) -> None:
-        position.quantity = from_units(book.position.quantity)
-        position.cost = from_units(book.position.cost)
-        position.realized = from_units(book.position.realized)
-        position.commission = from_units(book.position.fees)
-        position.last_trade_id = book.last_trade_id
-        position.splits = {str(order): taken for order, taken in book.taken.items()}
-        position.updated_at = now()
-        buy, sell = self.changes.open_taken(position.position_side)
-        Position.objects.filter(pk=position.pk).update(
-            **{name: getattr(position, name) for name in _FOLDED},
-            open_buy=Greatest(F("open_buy") + buy, ZERO),
-            open_sell=Greatest(F("open_sell") + sell, ZERO),
-        )
-        parts_write(position, book, rows)
-
-
-def book_of(position: Position, parts: Iterable[SubPosition]) -> Book:
-    """The kernel's book of the rows."""
-    return Book(
-        position=_units(position),
-        owners={part.owner: _units(part) for part in parts},
-        taken={int(order): dict(taken) for order, taken in position.splits.items()},
-        last_trade_id=position.last_trade_id,
-    )
-
-
-def parts_write(position: Position, book: Book, rows: Mapping[str, SubPosition]) -> None:
-    """Write the owners' parts that changed, in one statement."""
-    changed = []
-    for owner, held in sorted(book.owners.items()):
-        row = rows.get(owner)
-        if row is not None and _units(row) == held:
-            continue
-        changed.append(
-            SubPosition(
-                position=position,
-                owner=owner,
-                quantity=from_units(held.quantity),
-                cost=from_units(held.cost),
-                realized=from_units(held.realized),
-                commission=from_units(held.fees),
-            )
-        )
-    if changed:
-        SubPosition.objects.bulk_create(
-            changed,
-            update_conflicts=True,
-            unique_fields=["position", "owner"],
-            update_fields=["quantity", "cost", "realized", "commission"],
-        )
-
-
-def _units(row: Position | SubPosition) -> portfolio.Position:
-    return portfolio.Position(
-        quantity=to_units(row.quantity),
-        cost=to_units(row.cost),
-        realized=to_units(row.realized),
-        fees=to_units(row.commission),
-    )
 
 
 def carried_split(carried_by: dict[str, str], owner: str, delta: Decimal) -> dict[str, Decimal]:

@@ -27,7 +27,16 @@ from trading.domain.values import Level, OrderService, OrderType, Side, from_uni
 from trading.models import ExposureBucket, Fill, Order, OrderList
 from trading.services.execution.booking import SymbolBooks
 from trading.services.execution.holds import hold_again, hold_amended, hold_release
-from trading.services.order_events import Step, fill_events, order_event, order_steps
+from trading.services.execution.locked import orders_locked
+from trading.services.order_events import (
+    STEP_ENDS,
+    STEP_FOLLOWS,
+    Step,
+    fill_events,
+    order_event,
+    order_steps,
+    step_parameters,
+)
 from trading.services.parents import child_give_back
 from trading.services.protection_hints import protection_hint
 
@@ -37,6 +46,11 @@ _SETTLED = (
     *("reported_status", "reported_executed", "quantity", "executed_quantity", "executed_quote"),
     *("open_quantity", "reserved_notional", "reserved_amount", "code", "message"),
 )
+
+
+_BOOKED = """
+SELECT trade_id FROM trading_fill WHERE account_id = %s AND instrument_id = %s AND trade_id = ANY(%s::bigint[])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +111,7 @@ def orders_settle(settlements: Sequence[Settlement]) -> dict[int, Order]:
     InvariantViolation : as `order_settle`; nothing of the batch is booked then.
     """
     wanted = {settlement.order_id for settlement in settlements}
-    orders = {
-        order.pk: order
-        for order in Order.objects.select_for_update(of=("self",))
-        .select_related("account__venue", "instrument", "strategy")
-        .filter(pk__in=wanted)
-        .order_by("pk")
-    }
+    orders = orders_locked(wanted)
     if len(orders) < len(wanted):
         raise Order.DoesNotExist(f"no order {sorted(wanted - orders.keys())}")
     first = next(iter(orders.values()))
@@ -126,11 +134,12 @@ def orders_settle(settlements: Sequence[Settlement]) -> dict[int, Order]:
     moment = now()
     for order in orders.values():
         order.updated_at = moment
-    if len(orders) == 1:
-        first.save(update_fields=_SETTLED)
+    if len(orders) == 1 and len(steps) == 1:
+        _write_and_tell(steps[0])
     else:
         _write(orders.values())
-    _tell(steps, booked)
+        _tell(steps)
+    fill_events(booked)
     if steps:
         protection_hint(first, traded=any(fill.order.origin == Order.Origin.PROTECTION for fill in booked))
     crash_point("C")
@@ -144,6 +153,22 @@ def orders_settle(settlements: Sequence[Settlement]) -> dict[int, Order]:
             instrument_id=first.instrument_id,
         )
     return orders
+
+
+_ONE = f"""
+WITH stepped AS (
+    UPDATE trading_order SET {", ".join(f"{name} = %({name})s" for name in _SETTLED)} WHERE id = %(order)s RETURNING id
+), {STEP_FOLLOWS} {STEP_ENDS}
+"""  # noqa: S608  only our own column names
+
+
+def _write_and_tell(step: Step) -> None:
+    """Write one order back with its step, in one statement."""
+    order = step.order
+    parameters = {name: getattr(order, name) for name in _SETTLED}
+    parameters |= {"order": order.pk, **step_parameters(order, source=step.source, detail=step.detail)}
+    with connection.cursor() as cursor:
+        cursor.execute(_ONE, parameters)
 
 
 def _write(orders: Iterable[Order]) -> None:
@@ -165,11 +190,9 @@ def _fold(books: SymbolBooks, settlements: Sequence[Settlement]) -> None:
                 told.setdefault(trade.trade_id, (trade, settlement))
     if not told:
         return
-    known = set(
-        Fill.objects.filter(
-            account=books.account, instrument=books.instrument, trade_id__in=list(told)
-        ).values_list("trade_id", flat=True)
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_BOOKED, [books.account.pk, books.instrument.pk, list(told)])
+        known = {trade_id for (trade_id,) in cursor.fetchall()}
     fresh = [told[trade_id] for trade_id in sorted(told) if trade_id not in known]
     if fresh:
         books.fold([(trade, settlement.order_id, settlement.source) for trade, settlement in fresh])
@@ -317,13 +340,12 @@ def _only_reduce(account: str) -> None:
     )
 
 
-def _tell(steps: Sequence[Step], booked: Sequence[Fill]) -> None:
+def _tell(steps: Sequence[Step]) -> None:
     if len(steps) == 1:
         step = steps[0]
         order_event(step.order, source=step.source, detail=step.detail)
     elif steps:
         order_steps(steps)
-    fill_events(booked)
 
 
 def _detail(report: OrderReport | None) -> dict[str, str]:
