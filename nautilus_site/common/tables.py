@@ -76,7 +76,7 @@ class Table(Generic[M]):
 
     @cached_property
     def insert(self) -> str:
-        """`INSERT ... SELECT ... FROM unnest(...)` of any number of rows; its parameters are called `TABLE_COLUMN`."""
+        """`INSERT ... SELECT ... FROM unnest(...)` of any number of rows; its parameters are those of `parameters`."""
         table = self._model._meta.db_table
         columns = ", ".join(f'"{field.column}"' for field in self._stored)
         arrays = ", ".join(f"%({table}_{field.column})s::{_array_type(field)}[]" for field in self._stored)
@@ -85,6 +85,21 @@ class Table(Generic[M]):
             f'INSERT INTO "{table}" ({columns}) SELECT {names}'  # noqa: S608  only names of our own columns
             f" FROM unnest({arrays}) WITH ORDINALITY AS made ({names}, place) ORDER BY place"
         )
+
+    @cached_property
+    def insert_one(self) -> str:
+        """The same of exactly one row, which costs less than arrays of one; its parameters are those of `row`."""
+        table = self._model._meta.db_table
+        columns = ", ".join(f'"{field.column}"' for field in self._stored)
+        values = ", ".join(f"%({table}_{field.column})s::{_array_type(field)}" for field in self._stored)
+        return f'INSERT INTO "{table}" ({columns}) VALUES ({values})'  # noqa: S608  only names of our own columns
+
+    def row(self, row: M) -> dict[str, Any]:
+        """The parameters of `insert_one`."""
+        table = self._model._meta.db_table
+        return {
+            f"{table}_{field.column}": _value(field, getattr(row, field.attname)) for field in self._stored
+        }
 
     def parameters(self, rows: Iterable[M]) -> dict[str, list[Any]]:
         """The parameters of `insert`."""

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from nacl.encoding import Base64Encoder
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
@@ -20,6 +20,7 @@ from trading.models import Account, Credential
 
 SEALING_KEY = "sealing.pub"
 OPENING_KEY = "opening.key"
+_SEALED = "SELECT api_key, sealed_secret FROM trading_credential WHERE account_id = %s AND purpose = %s"
 
 
 def _keys_folder() -> Path:
@@ -63,6 +64,23 @@ def credential_store(
     return credential
 
 
+def credential_sealed(*, account: Account, purpose: str) -> tuple[str, bytes]:
+    """The key and its secret as it is stored. Refused in the web process, whatever files it can read.
+
+    Raises
+    ------
+    ApplicationError : NO_CREDENTIAL.
+    """
+    if process_kind() == "web":
+        raise ApplicationError("NO_CREDENTIAL", "the web process may not open exchange keys", status=403)
+    with connection.cursor() as cursor:
+        cursor.execute(_SEALED, [account.pk, str(purpose)])
+        row = cursor.fetchone()
+    if row is None:
+        raise ApplicationError("NO_CREDENTIAL", f"account {account.name} has no key for {purpose}")
+    return str(row[0]), bytes(row[1])
+
+
 def credential_open(*, account: Account, purpose: str) -> tuple[str, str]:
     """The key and its secret. Refused in the web process, whatever files it can read.
 
@@ -70,20 +88,14 @@ def credential_open(*, account: Account, purpose: str) -> tuple[str, str]:
     ------
     ApplicationError : NO_CREDENTIAL, or the secret cannot be opened with this home's key.
     """
-    if process_kind() == "web":
-        raise ApplicationError("NO_CREDENTIAL", "the web process may not open exchange keys", status=403)
-    credential = Credential.objects.filter(account=account, purpose=purpose).first()
-    if credential is None:
-        raise ApplicationError("NO_CREDENTIAL", f"account {account.name} has no key for {purpose}")
+    api_key, sealed = credential_sealed(account=account, purpose=purpose)
     try:
-        secret = SealedBox(_opening_key(str(_keys_folder() / OPENING_KEY))).decrypt(
-            bytes(credential.sealed_secret)
-        )
+        secret = SealedBox(_opening_key(str(_keys_folder() / OPENING_KEY))).decrypt(sealed)
     except CryptoError:
         raise ApplicationError(
             "NO_CREDENTIAL", f"the {purpose} key of {account.name} was sealed elsewhere"
         ) from None
-    return credential.api_key, secret.decode()
+    return api_key, secret.decode()
 
 
 @lru_cache(maxsize=4)

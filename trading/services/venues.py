@@ -12,7 +12,7 @@ from trading.adapters.binance.usdm import BinanceUsdm
 from trading.domain.values import Market
 from trading.models import Account, Credential
 from trading.services.breakers import VENUE_BAN, VENUE_RATE_LIMIT, breaker_trip, venue_call_observed
-from trading.services.credentials import credential_open
+from trading.services.credentials import credential_open, credential_sealed
 from universe.services import spot_client, usdm_client
 
 Venue = BinanceSpot | BinanceUsdm
@@ -25,14 +25,15 @@ _connections = threading.local()
 
 def execution_venue(account: Account, purpose: str = Credential.Purpose.EXECUTOR) -> Venue:
     """The venue as this thread reaches it for this account; made anew when the key was rotated."""
-    known: dict[tuple[int, str], tuple[str, Venue]] = getattr(_connections, "known", {})
+    known: dict[tuple[int, str], tuple[tuple[str, bytes], Venue]] = getattr(_connections, "known", {})
     _connections.known = known
-    api_key, secret = credential_open(account=account, purpose=purpose)
+    # The key as it is sealed: it is opened only when it is another one.
+    sealed = credential_sealed(account=account, purpose=purpose)
     cached = known.get((account.pk, purpose))
-    if cached is not None and cached[0] == api_key:
+    if cached is not None and cached[0] == sealed:
         return cached[1]
-    venue = _connected(account, api_key, secret)
-    known[(account.pk, purpose)] = (api_key, venue)
+    venue = _connected(account, *credential_open(account=account, purpose=purpose))
+    known[(account.pk, purpose)] = (sealed, venue)
     return venue
 
 

@@ -63,6 +63,7 @@ class ValkeyBudget:
         self._charge = self._client.register_script(_CHARGE)
         self._correct = self._client.register_script(_CORRECT)
         self._block = self._client.register_script(_BLOCK)
+        self._counted: dict[str, int] = {}
 
     def charge(self, venue: str, charges: Sequence[Charge], now: datetime) -> Verdict:
         keys = [f"{self._prefix}:{venue}:until", *(f"{self._prefix}:{c.key}" for c in charges)]
@@ -76,9 +77,13 @@ class ValkeyBudget:
             used = [0] * len(charges)
             used[answer[1]] = answer[2]
             return Verdict(tuple(used), full=answer[1])
+        self._counted = {charge.key: used for charge, used in zip(charges, answer[1:], strict=True)}
         return Verdict(tuple(answer[1:]))
 
     def correct(self, key: str, at_least: int, expires_s: float) -> None:
+        """Raise a count; nothing is asked where the last charge has just found it as high, for it never falls."""
+        if at_least <= self._counted.get(key, -1):
+            return
         self._call(self._correct, [f"{self._prefix}:{key}"], [at_least, int(expires_s * 1000)])
 
     def block(self, venue: str, until: datetime) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import structlog
+from django.db import connection
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import AuditEntry, User
+from nautilus_site.common.tables import Table
+
+_ENTRIES = Table(AuditEntry)
+
+
+@cache
+def _insert_sql() -> str:
+    return f"{_ENTRIES.insert_one} RETURNING id"
 
 
 def audit_record(
@@ -22,7 +32,7 @@ def audit_record(
     """Insert one entry. `actor` is a person, or the name of the process that acted by itself."""
     person = actor if isinstance(actor, User) else None
     context = structlog.contextvars.get_contextvars()
-    return AuditEntry.objects.create(
+    entry = AuditEntry(
         at=now(),
         actor=person,
         actor_name=person.username if person else str(actor),
@@ -33,3 +43,7 @@ def audit_record(
         after=after,
         request_id=str(context.get("request_id", "")),
     )
+    with connection.cursor() as cursor:
+        cursor.execute(_insert_sql(), _ENTRIES.row(entry))
+        entry.pk, entry._state.adding = cursor.fetchone()[0], False
+    return entry

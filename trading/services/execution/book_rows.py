@@ -73,10 +73,18 @@ def _fills_sql() -> str:
     return f"{_FILLS.insert} RETURNING id, trade_id"
 
 
+@cache
+def _fill_sql() -> str:
+    return f"{_FILLS.insert_one} RETURNING id, trade_id"
+
+
 def fills_write(fills: Sequence[Fill]) -> None:
     """Store fills and give them their keys. A trade that is booked already violates a constraint."""
     with connection.cursor() as cursor:
-        cursor.execute(_fills_sql(), _FILLS.parameters(fills))
+        if len(fills) == 1:
+            cursor.execute(_fill_sql(), _FILLS.row(fills[0]))
+        else:
+            cursor.execute(_fills_sql(), _FILLS.parameters(fills))
         keys = {trade_id: pk for pk, trade_id in cursor.fetchall()}
     for fill in fills:
         fill.pk, fill._state.adding = keys[fill.trade_id], False

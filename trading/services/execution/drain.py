@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from functools import cache
 
 import structlog
 from django.db import connection
@@ -12,6 +13,7 @@ from django.db import connection
 from nautilus_site.common.clock import now
 from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.services.leases import Held, lease_acquire, lease_release, lease_renew
+from nautilus_site.common.tables import Table
 from trading.domain.errors import VenueError
 from trading.domain.execution import TAKEOVER_GRACE_NS
 from trading.domain.orders import OrderStatus
@@ -21,8 +23,10 @@ from trading.services.execution.authorise import LeaseLost, order_authorise
 from trading.services.execution.release import order_release
 from trading.services.execution.send import order_send
 from trading.services.venues import execution_venue
+from universe.models import Venue
 
 log = structlog.get_logger(__name__)
+_ACCOUNTS, _VENUES = Table(Account), Table(Venue)
 
 TAKEOVER_GRACE_S = TAKEOVER_GRACE_NS / 1e9
 RENEW_AFTER_S = 2.0
@@ -38,7 +42,7 @@ def orders_drain(*, account_id: int, shard: int) -> int:
     waiting = _reserved(account_id, shard)
     if not waiting:
         return 0
-    account = Account.objects.select_related("venue").get(pk=account_id)
+    account = _account(account_id)
     sent = 0
     while waiting:
         held = lease_acquire(
@@ -63,6 +67,23 @@ def orders_drain(*, account_id: int, shard: int) -> int:
         if not sent_now and seen.issuperset(waiting):
             return sent
     return sent
+
+
+@cache
+def _account_sql() -> str:
+    return f"""
+SELECT {_ACCOUNTS.columns("a")}, {_VENUES.columns("v")}
+  FROM trading_account AS a JOIN universe_venue AS v ON v.id = a.venue_id WHERE a.id = %s
+"""  # noqa: S608  only names of our own columns
+
+
+def _account(account_id: int) -> Account:
+    with connection.cursor() as cursor:
+        cursor.execute(_account_sql(), [account_id])
+        values, rest = _ACCOUNTS.split(cursor.fetchone())
+    account = _ACCOUNTS.read(values)
+    account.venue = _VENUES.read(rest)
+    return account
 
 
 def _drain(account: Account, shard: int, held: Held, waiting: list[int]) -> int:

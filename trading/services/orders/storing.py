@@ -34,7 +34,7 @@ _ORDERS = Table(Order)
 
 @cache
 def _store_sql() -> str:
-    return f"WITH stepped AS ({_ORDERS.insert} RETURNING id), {STEP_FOLLOWS} {STEP_ENDS}"
+    return f"WITH stepped AS ({_ORDERS.insert_one} RETURNING id), {STEP_FOLLOWS} {STEP_ENDS}"
 
 
 def order_row(
@@ -137,7 +137,7 @@ def order_store(order: Order, *, detail: dict[str, Any] | None = None) -> None:
     """Store a new order with its first step and the event that tells of it, in one statement."""
     with connection.cursor() as cursor:
         cursor.execute(
-            _store_sql(), _ORDERS.parameters([order]) | step_parameters(order, source="rails", detail=detail)
+            _store_sql(), _ORDERS.row(order) | step_parameters(order, source="rails", detail=detail)
         )
         order.pk = cursor.fetchone()[0]
     order._state.adding = False
