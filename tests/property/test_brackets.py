@@ -23,6 +23,11 @@ WORKING = (St.NEW, St.PARTIALLY_FILLED)
 GUARDS = (Role.STOP, Role.TRAILING, Role.TAKE_PROFIT)
 
 
+def begun(leg: Leg) -> bool:
+    """A stop that has traded a part has triggered: it is no level any more but a sale under way."""
+    return leg.role is Role.STOP and leg.executed > 0
+
+
 class Brackets(RuleBasedStateMachine):
     """One long position, its bracket, and a venue with a mind of its own."""
 
@@ -222,18 +227,21 @@ class Brackets(RuleBasedStateMachine):
             )
 
         # Nothing locks a position of USD-M, so it is the placing that must count.
-        for lane in ("coins", Role.STOP, Role.TRAILING):
-            assert sum(leg.remaining for leg in self.of_lane(lane)) <= self.position or place.at_market
+        sells = place.at_market and self.market is Market.usdm
+        lane = Role.EXIT if sells and piece.target is None else lane_of(piece, self.market)
+        assert sum(leg.remaining for leg in self.of_lane(lane)) <= self.position
 
     def of_lane(self, lane: str) -> list[Leg]:
-        """One leg of every open slice of a lane; exits trade the coins too."""
+        """One leg of every open slice of a lane; what is sold at the market comes out of the same."""
         found = [
             max(legs, key=lambda leg: leg.remaining)
             for piece, legs in slices_at_venue(self.legs)
             if lane_of(piece, self.market) == lane
         ]
         exits = [leg for leg in self.legs if leg.role is Role.EXIT and leg.is_open]
-        return found + (exits if lane == "coins" else [])
+        if lane == Role.TAKE_PROFIT:
+            exits = [leg for leg in exits if leg.target is not None]
+        return found + (exits if lane in ("coins", Role.TAKE_PROFIT, Role.EXIT) else [])
 
     # what must hold
 
@@ -255,7 +263,7 @@ class Brackets(RuleBasedStateMachine):
                 for piece, legs in slices_at_venue(self.legs)
                 if lane_of(piece, self.market) == lane
                 and piece.stop is not None
-                and not any(leg.cancel_requested for leg in legs)
+                and not any(leg.cancel_requested or begun(leg) for leg in legs)
             }
             assert len(stops) <= 1 or self.mid_move(stops)
 
@@ -285,7 +293,11 @@ class Brackets(RuleBasedStateMachine):
         assert decision.unprotected == 0
         if self.state is BracketState.DONE:
             assert not [leg for leg in self.legs if leg.status in OPEN and leg.role in GUARDS]
-        elif self.position and self.exits.stops and tradable(held, self.position, (self.exits.stop,)):
+        elif (
+            self.position
+            and self.exits.stops
+            and tradable(held, self.position, (self.exits.stop, self.exits.stop_limit))
+        ):
             guarded = sum(
                 max(leg.remaining for leg in legs if leg.role is Role.STOP)
                 for _, legs in slices_at_venue(self.legs)

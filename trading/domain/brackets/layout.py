@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from trading.domain.brackets.exits import WHOLE, Exits
 from trading.domain.brackets.facts import Facts, Leg, Role, Slice
@@ -23,19 +23,50 @@ def lane_of(piece: Slice, market: Market) -> str:
 
 
 def wanted_slices(facts: Facts, target: int) -> list[Slice]:
-    """Divide `target` steps into slices none of which is too small for the venue."""
-    exits = facts.exits
-    parts = _shares(facts, target)
+    """Divide `target` steps into slices none of which is too small for the venue.
+
+    What is being sold already, at the market or by a stop that has triggered, needs no other protection.
+    """
+    exits, selling, triggered = facts.exits, being_sold(facts), being_stopped(facts)
+    free = max(0, target - sum(selling.values()) - triggered.get("coins", 0))
+    parts = _shares(facts, free, selling)
     if facts.market is Market.usdm:
-        return _side_by_side(exits, parts, target)
+        return _side_by_side(exits, parts, target, triggered)
     slices = [
         Slice(steps, exits.stop, exits.stop_limit, exits.take_profits[index].ticks, index)
         for index, steps in parts
     ]
-    rest = target - sum(steps for _, steps in parts)
+    rest = free - sum(steps for _, steps in parts)
     if rest and exits.stop is not None:
         slices.append(Slice(rest, exits.stop, exits.stop_limit))
     return _merged(slices, facts)
+
+
+def being_sold(facts: Facts) -> dict[int, int]:
+    """Steps of each take-profit, by its number, that are being closed at the market right now."""
+    selling: dict[int, int] = {}
+    for leg in facts.legs:
+        if leg.is_open and leg.role is Role.EXIT and leg.target is not None:
+            selling[leg.target] = selling.get(leg.target, 0) + leg.remaining
+    return selling
+
+
+def being_stopped(facts: Facts) -> dict[str, int]:
+    """Steps of each lane that belong to stops which have begun to trade."""
+    found: dict[str, int] = {}
+    for piece, legs in slices_at_venue(facts.legs):
+        if is_trading(legs):
+            lane = lane_of(piece, facts.market)
+            found[lane] = found.get(lane, 0) + piece.quantity
+    return found
+
+
+def is_trading(legs: Iterable[Leg]) -> bool:
+    """Tell whether a slice's stop has begun to trade, which is to say triggered: then it is the exit.
+
+    A take-profit that has lost its stop is not.
+    """
+    return any(leg.role in (Role.STOP, Role.TRAILING) and leg.executed > 0 for leg in legs)
 
 
 def tradable(facts: Facts, steps: int, prices: Iterable[int | None]) -> bool:
@@ -69,14 +100,15 @@ def _slice(legs: list[Leg]) -> Slice:
     )
 
 
-def _shares(facts: Facts, target: int) -> list[tuple[int, int]]:
-    """(which take-profit, steps): its share of what was entered, less what it has closed already."""
+def _shares(facts: Facts, free: int, selling: Mapping[int, int]) -> list[tuple[int, int]]:
+    """(which take-profit, steps): its share of what was entered, less what it has closed or is closing already."""
     targets = facts.exits.take_profits
     taken = (*facts.taken, *[0] * len(targets))
-    entered = max(facts.entered, target)
-    left, parts = target, []
+    entered = max(facts.entered, free)
+    left, parts = free, []
     for index, profit in enumerate(targets):
-        steps = min(left, max(0, entered * profit.share_bps // WHOLE - taken[index]))
+        done = taken[index] + selling.get(index, 0)
+        steps = min(left, max(0, entered * profit.share_bps // WHOLE - done))
         if steps:
             parts.append((index, steps))
             left -= steps
@@ -89,19 +121,22 @@ def _shares(facts: Facts, target: int) -> list[tuple[int, int]]:
     return parts
 
 
-def _side_by_side(exits: Exits, parts: list[tuple[int, int]], target: int) -> list[Slice]:
+def _side_by_side(
+    exits: Exits, parts: list[tuple[int, int]], target: int, triggered: Mapping[str, int]
+) -> list[Slice]:
+    stop, trail = (target - triggered.get(lane, 0) for lane in (Role.STOP, Role.TRAILING))
     slices = []
-    if exits.stop is not None:
-        slices.append(Slice(target, exits.stop, exits.stop_limit))
-    if exits.trailing_bps is not None:
-        slices.append(Slice(target, callback_bps=exits.trailing_bps, activation=exits.activation))
+    if exits.stop is not None and stop > 0:
+        slices.append(Slice(stop, exits.stop, exits.stop_limit))
+    if exits.trailing_bps is not None and trail > 0:
+        slices.append(Slice(trail, callback_bps=exits.trailing_bps, activation=exits.activation))
     for index, steps in parts:
         slices.append(Slice(steps, take_profit=exits.take_profits[index].ticks, target=index))
     return slices
 
 
 def _merged(slices: list[Slice], facts: Facts) -> list[Slice]:
-    """Join what is too small to stand alone with its neighbour, the farther one where there is one."""
+    """Join what is too small to stand alone, or is one too many, with its neighbour, the farther where there is one."""
     kept: list[Slice] = []
     carried = 0
     for piece in slices:
@@ -113,6 +148,11 @@ def _merged(slices: list[Slice], facts: Facts) -> list[Slice]:
             carried = steps
     if carried and kept:
         kept[-1] = _sized(kept[-1], kept[-1].quantity + carried)
+    # A stop that has triggered keeps its slot until it is done: what has none shares one.
+    slots = facts.max_slices - sum(is_trading(legs) for _, legs in slices_at_venue(facts.legs))
+    while len(kept) > max(1, slots):
+        last = kept.pop()
+        kept[-1] = _sized(last, kept[-1].quantity + last.quantity)
     return kept
 
 

@@ -8,6 +8,7 @@ that the market has passed without trading becomes an exit at the market.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -22,7 +23,14 @@ from trading.domain.brackets.facts import (
     Role,
     Slice,
 )
-from trading.domain.brackets.layout import lane_of, slices_at_venue, tradable, wanted_slices
+from trading.domain.brackets.layout import (
+    being_sold,
+    is_trading,
+    lane_of,
+    slices_at_venue,
+    tradable,
+    wanted_slices,
+)
 from trading.domain.errors import IllegalTransition
 from trading.domain.values import Market, Side
 
@@ -168,15 +176,15 @@ def _cancels(facts: Facts, wanted: list[Slice], present: Present) -> tuple[Leg, 
     for piece in wanted:
         sizes[piece.key] = sizes.get(piece.key, 0) + piece.quantity
     unwanted: list[Leg] = []
-    for key in {piece.key for piece, _ in present}:
-        same = [(piece, legs) for piece, legs in present if piece.key == key and not _leaving(legs)]
+    # A stop that is being executed right now is left alone: what it leaves is judged when it is over.
+    settled = [(piece, legs) for piece, legs in present if not _leaving(legs) and not is_trading(legs)]
+    for key in {piece.key for piece, _ in settled}:
+        same = [(piece, legs) for piece, legs in settled if piece.key == key]
         size = sum(piece.quantity for piece, _ in same)
         allowed = sizes.get(key, 0)
         for piece, legs in sorted(same, key=lambda entry: entry[0].quantity):
             if size <= allowed:
                 break
-            if _trading(legs):
-                continue  # it is being executed right now: what it leaves is judged when it is over
             unwanted.extend(legs)
             size -= piece.quantity
     unwanted.extend(_to_join(facts, wanted, present, unwanted))
@@ -186,27 +194,39 @@ def _cancels(facts: Facts, wanted: list[Slice], present: Present) -> tuple[Leg, 
 def _to_join(facts: Facts, wanted: list[Slice], present: Present, unwanted: list[Leg]) -> list[Leg]:
     """Slices that are in the way of what is missing: they are taken back and sent again, larger.
 
-    That is so when the venue has no slot left for another slice, and when each part that is missing is too small to
-    be sold by itself although all of them together are not.
+    That is so when the venue has no slot left for another slice, and on spot when each part that is missing is too
+    small to be sold by itself although all of them together are not.
     """
-    missing: list[tuple[int, Slice, list[Leg]]] = []
+    missing: list[tuple[int, Slice]] = []
+    resting: dict[tuple[int | None, ...], list[tuple[int, tuple[Leg, ...]]]] = {}
     for piece in wanted:
         same = [
-            (other, legs)
+            (other.quantity, legs)
             for other, legs in present
-            if other.key == piece.key and not _leaving(legs) and not any(leg in unwanted for leg in legs)
+            if other.key == piece.key and not is_trading(legs) and not any(leg in unwanted for leg in legs)
         ]
-        lacks = piece.quantity - sum(other.quantity for other, _ in same)
+        resting[piece.key] = same
+        lacks = piece.quantity - sum(steps for steps, _ in same)
         if lacks > 0:
-            missing.append((lacks, piece, [leg for _, legs in same if not _trading(legs) for leg in legs]))
+            missing.append((lacks, piece))
     if not missing or unwanted or any(_leaving(legs) for _, legs in present):
         return []
-    fits = [lacks for lacks, piece, _ in missing if tradable(facts, lacks, _prices(piece))]
-    if fits and len(present) < facts.max_slices:
+    full = len(present) >= facts.max_slices
+    if not full and any(tradable(facts, lacks, _prices(piece)) for lacks, piece in missing):
         return []
-    total = sum(lacks for lacks, _, _ in missing)
-    lacks, piece, legs = max(missing, key=lambda entry: entry[0])
-    return legs if facts.market is Market.spot and tradable(facts, total, _prices(piece)) else []
+    _, chosen = max(missing, key=lambda entry: entry[0])
+    if not tradable(facts, sum(lacks for lacks, _ in missing), _prices(chosen)):
+        return []
+    if facts.market is Market.usdm and not full:
+        return []
+    fragmented = [piece for piece in wanted if len(resting[piece.key]) > 1]
+    if fragmented and (facts.market is Market.usdm or not resting[chosen.key]):
+        # Two for one: the smallest, so that the least is naked meanwhile, and what guards nothing first.
+        piece = min(fragmented, key=lambda piece: piece.stop is not None or piece.callback_bps is not None)
+        found = sorted(resting[piece.key], key=lambda entry: entry[0])[:2]
+    else:
+        found = resting[chosen.key]
+    return [leg for _, legs in found for leg in legs]
 
 
 def _prices(piece: Slice) -> tuple[int | None, ...]:
@@ -221,39 +241,32 @@ def _places(
     for piece, _ in present:
         lane = lane_of(piece, facts.market)
         used[lane] = used.get(lane, 0) + piece.quantity
-    for leg in facts.legs:
-        if leg.is_open and leg.role is Role.EXIT and facts.market is Market.spot:
-            used["coins"] = used.get("coins", 0) + leg.remaining
+    selling = "coins" if facts.market is Market.spot else str(Role.TAKE_PROFIT)
+    used[selling] = used.get(selling, 0) + sum(being_sold(facts).values())
     going = {leg.group for leg in cancels}
-    places: list[Place] = []
     slots = facts.max_slices - len(present)
+    lacking: list[Slice] = []
     for piece in wanted:
         staying = sum(
             other.quantity
             for other, legs in present
-            if other.key == piece.key and not _leaving(legs) and legs[0].group not in going
+            if other.key == piece.key
+            and not (_leaving(legs) or is_trading(legs))
+            and legs[0].group not in going
         )
         missing = piece.quantity - staying
+        if missing > 0 and (facts.market is Market.usdm or tradable(facts, missing, _prices(piece))):
+            lacking.append(replace(piece, quantity=missing))
+    if len(lacking) > slots:  # what guards first, then the largest: the rest is joined to what rests already
+        lacking.sort(key=lambda piece: (piece.stop is None and piece.callback_bps is None, -piece.quantity))
+    places: list[Place] = []
+    for piece in lacking:
         lane = lane_of(piece, facts.market)
-        room = target - used.get(lane, 0)
-        if missing <= 0 or missing > room:
-            continue
-        if facts.market is Market.spot and not tradable(facts, missing, _prices(piece)):
-            continue
-        if slots <= 0:
+        if piece.quantity > target - used.get(lane, 0) or slots <= 0:
             continue
         reached = piece.take_profit is not None and _profit_reached(facts, piece.take_profit)
-        sized = Slice(
-            missing,
-            piece.stop,
-            piece.stop_limit,
-            piece.take_profit,
-            piece.target,
-            piece.callback_bps,
-            piece.activation,
-        )
-        places.append(Place(sized, at_market=reached))
-        used[lane] = used.get(lane, 0) + missing
+        places.append(Place(piece, at_market=reached))
+        used[lane] = used.get(lane, 0) + piece.quantity
         slots -= 1
     return tuple(places)
 
@@ -291,11 +304,6 @@ def _unprotected(facts: Facts, target: int) -> int:
 
 def _leaving(legs: tuple[Leg, ...]) -> bool:
     return any(leg.cancel_requested for leg in legs)
-
-
-def _trading(legs: tuple[Leg, ...]) -> bool:
-    # A stop that has begun to trade has triggered: it is the exit. A take-profit that has lost its stop is not.
-    return any(leg.role in (Role.STOP, Role.TRAILING) and leg.executed > 0 for leg in legs)
 
 
 def _beyond(facts: Facts, level: int | None) -> bool:
