@@ -40,7 +40,7 @@ def why_not(inputs: Inputs) -> str:
     """Return why the compiled engine cannot take a run, or an empty text."""
     if len(inputs.series) != 1 or len(inputs.assignments) != 1:
         return "it has several instruments or strategies"
-    if inputs.slower:
+    if inputs.slower_of(inputs.series[0].symbol):
         return "its strategy looks at slower bars"
     if getattr(inputs.assignments[0].strategy, "compiled", None) is None:
         return f"{inputs.assignments[0].strategy.name} has no compiled step"

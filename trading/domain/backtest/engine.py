@@ -40,7 +40,12 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a run reads: one series per instrument, the strategies on them, funding, slower intervals."""
+    """What a run reads: one series per instrument, the strategies on them, funding.
+
+    Attributes
+    ----------
+    slower : slower intervals to show beside those that the strategies ask for.
+    """
 
     series: Sequence[BarSeries]
     assignments: Sequence[Assignment]
@@ -68,6 +73,11 @@ class Inputs:
             if sum(share for name, share in shares if not by_symbol or name == symbol) > PARTS:
                 of = f"the quantity of {symbol}" if by_symbol else "the capital"
                 raise ValueError(f"the shares of the strategies sum to more than {of}")
+
+    def slower_of(self, symbol: str) -> tuple[str, ...]:
+        """Slower intervals shown on an instrument: asked for by its strategies or by the run, each once."""
+        asked = [a.strategy.slower_intervals(a.params) for a in self.assignments if a.symbol == symbol]
+        return tuple(dict.fromkeys((*self.slower, *(name for names in asked for name in names))))
 
     def header(self) -> dict[str, Any]:
         """Return what the run is made of as plain data, content by digest."""
@@ -112,7 +122,7 @@ class BacktestRun:
         spot = inputs.series[0].instrument.market is Market.spot
         for number, series in enumerate(inputs.series):
             funding = inputs.funding.get(series.symbol, FundingSeries())
-            slower = _slower(series, inputs.slower)
+            slower = _slower(series, inputs.slower_of(series.symbol))
             lane = Lane(number, series, funding, settings, self._account, slower)
             lane.legs = [
                 Leg(a.strategy, a.params, a.share, series.symbol, series.interval, spot or settings.long_only)

@@ -33,6 +33,10 @@ class Muted(Strategy):
         """Return the strategy's own warm-up."""
         return self._strategy.warmup(params)
 
+    def slower_intervals(self, params: Any) -> tuple[str, ...]:
+        """Return what the strategy sees beside its own bars."""
+        return self._strategy.slower_intervals(params)
+
     def initial(self, params: Any) -> Any:
         """Return the strategy's own first state, and nothing unheard."""
         return self._strategy.initial(params), None

@@ -167,6 +167,10 @@ class Strategy(ABC):
     def warmup(self, params: Any) -> int:
         """Return how many closed bars it needs before it can say anything."""
 
+    def slower_intervals(self, params: Any) -> tuple[str, ...]:
+        """Return the slower intervals it wants to see beside its own; each a whole multiple of it."""
+        return ()
+
     @abstractmethod
     def initial(self, params: Any) -> Any:
         """Return the state before the first bar."""

@@ -23,6 +23,7 @@ from trading.domain.strategies import Desired, Observation
 from trading.domain.strategies.base import Bar as StrategyBar
 from trading.domain.strategies.catalogue import StrategyLoadError
 from trading.domain.strategies.parameters import ParameterError, parse_params
+from trading.domain.strategies.slower import bars_within, slower_closing
 from trading.domain.values import decimal_text
 from trading.models import Decision, Strategy, StrategyInstance, SubPosition
 from trading.services.models import model_name, parameters_in_force, serving_note
@@ -81,7 +82,13 @@ def strategy_step(*, instance_id: int) -> Decision | None:
         and instance.parameters_digest == digest
         and instance.last_bar_at is not None
     )
-    bars = bars_recent(instance.instrument, row.interval, CATCH_UP)
+    try:
+        asked = strategy.slower_intervals(params)
+        within = bars_within(row.interval, asked)
+    except ValueError as error:
+        log.error("strategy_refused_to_start", strategy=row.name, error=str(error))
+        return None
+    bars = bars_recent(instance.instrument, row.interval, CATCH_UP + within)
     if warm:
         fresh = [bar for bar in bars if ns_to_datetime(bar.open_time_ns) > _seen(instance)]
         if not fresh:
@@ -100,10 +107,16 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     if not warm and len(fresh) < strategy.warmup(params):
         return None
     observation = _observation(instance, fresh[0])
+    shown = [_bar(bar) for bar in bars] if asked else []
+    number = len(bars) - len(fresh)
     decision: Decision | None = None
     wanted: Desired | None = None
     for bar in fresh:
         observation.bar, observation.now_ns = _bar(bar), bar.close_time_ns
+        observation.listing_age_s = _listing_age_s(instance, bar)
+        if asked:
+            observation.slower = slower_closing(shown, number, row.interval, asked)
+            number += 1
         try:
             state, desired = strategy.step(params, state, observation)
             _check_servable(desired)
@@ -236,6 +249,11 @@ def _observation(instance: StrategyInstance, first: BarRecord) -> Observation:
         average_price=average,
         unrealized=(mid - average) * held if mid else 0.0,
     )
+
+
+def _listing_age_s(instance: StrategyInstance, bar: BarRecord) -> float | None:
+    listed = instance.instrument.listed_at
+    return None if listed is None else (ns_to_datetime(bar.close_time_ns) - listed).total_seconds()
 
 
 def _bar(bar: BarRecord) -> StrategyBar:

@@ -6,6 +6,7 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,9 +53,13 @@ def bars_of(world: World, count: int, seed: int = 3) -> list[Bar]:
 
 def running(world: World, kind: str = "moving_average", **parameters: Any) -> StrategyInstance:
     strategy = Strategy.objects.create(
-        name=f"live-{kind}".replace("_", "-"), kind=kind, interval="1m", is_enabled=True, updated_at=now(),
+        name=f"live-{kind.rpartition(':')[2]}".replace("_", "-").lower(),
+        kind=kind,
+        interval="1m",
+        is_enabled=True,
+        updated_at=now(),
         parameters=parameters,
-    )  # fmt: skip
+    )
     return StrategyInstance.objects.create(
         strategy=strategy, account=world.account, instrument=world.btc, allocation=Decimal(1000)
     )
@@ -186,3 +191,66 @@ def test_the_command_says_it_in_json(world: World) -> None:
     assert (found["same"], found["differences"]) == (found["compared"], [])
     with pytest.raises(CommandError, match="UNKNOWN_STRATEGY"):
         call_command("parity", "nobody", stdout=io.StringIO())
+
+
+TWO_CLOCKS = '''
+from dataclasses import dataclass
+from trading.domain.strategies import Desired, Strategy, parameter
+
+@dataclass(frozen=True)
+class Params:
+    minutes: int = parameter(5, ge=2)
+
+class TwoClocks(Strategy):
+    """Decides at every bar by the last slower one."""
+    name = "two_clocks"
+    Params = Params
+
+    def warmup(self, params):
+        return 3 * params.minutes
+
+    def slower_intervals(self, params):
+        return (f"{params.minutes}m", "15m")
+
+    def initial(self, params):
+        return (0, 0.0)
+
+    def step(self, params, state, seen):
+        slow = seen.slower.get(f"{params.minutes}m")
+        long = seen.slower.get("15m")
+        if slow is not None:
+            # Every member to its last bit: a sum in another order would be another decision.
+            state = (slow.open_ns, (slow.high - slow.low + slow.volume + slow.taker_base * slow.trades) % 1.0)
+        if long is not None:
+            state = (long.open_ns, (state[1] + long.close * long.volume) % 1.0)
+        return state, Desired(state[1], reason="BY_THE_SLOWER")
+'''
+
+
+def test_slower_bars_are_the_same_live_and_in_the_backtest(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "two_clocks.py"
+    path.write_text(TWO_CLOCKS)
+    rng = np.random.default_rng(5)
+    bars = bars_of(world, BARS)
+    for bar in bars:
+        bar.volume, bar.taker_base = (Decimal(str(round(v, 8))) for v in rng.lognormal(0, 2, 2))
+        bar.trades = int(rng.integers(1, 1000))
+    instance = running(world, f"{path}:TwoClocks", minutes=5)
+    live(instance, bars)
+    targets = list(Decision.objects.order_by("bar_open_at").values_list("target", flat=True))
+    # A decision a minute, changed by what closes every fifth one.
+    assert len(targets) > 90
+    assert 18 <= len(set(targets)) <= 22
+    (report,) = parity_check(strategy=instance.strategy.name)
+    assert (report.comparison.differences, report.skipped) == ((), {})
+    assert report.comparison.same == len(targets)
+
+
+def test_a_slower_interval_that_does_not_fit_stops_only_its_own_strategy(
+    world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "two_clocks.py"
+    path.write_text(TWO_CLOCKS)
+    instance = running(world, f"{path}:TwoClocks", minutes=7)
+    live(instance, bars_of(world, 70))
+    assert not Decision.objects.exists()
