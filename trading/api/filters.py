@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
+from django.utils.dateparse import parse_datetime
 from django_filters import rest_framework as filters
 from rest_framework.request import Request
 
@@ -29,6 +31,28 @@ from trading.selectors.blackouts import in_force_or_to_come
 from trading.selectors.orders import CLOSED_STATUSES, OPEN_STATUSES
 
 PAGING = frozenset({"cursor", "limit", "ordering"})
+
+
+def moment_of(request: Request, name: str) -> datetime | None:
+    """The time a query parameter names, None where it is not given.
+
+    Raises
+    ------
+    ApplicationError : INVALID_SINCE, INVALID_UNTIL and so on: no time, or one without its zone.
+    """
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ApplicationError(
+            f"INVALID_{name.upper()}",
+            f"{name}: expected a time with its zone, such as 2026-01-31T00:00:00Z",
+        )
+    return moment
 
 
 def check_parameters(request: Request, known: Collection[str]) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -14,7 +13,14 @@ from rest_framework.views import APIView
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
-from trading.api.filters import BalanceFilter, FillFilter, PositionFilter, StrictFilterSet, check_parameters
+from trading.api.filters import (
+    BalanceFilter,
+    FillFilter,
+    PositionFilter,
+    StrictFilterSet,
+    check_parameters,
+    moment_of,
+)
 from trading.api.lists import MembersListView
 from trading.models import Account
 from trading.selectors.accounts import (
@@ -131,7 +137,7 @@ class EquityView(APIView):
         until = now()
         series = equity_series(
             account=_account_name(request),
-            since=_since(request, until - timedelta(hours=24)),
+            since=moment_of(request, "since") or until - timedelta(hours=24),
             until=until,
             points=_points(request),
         )
@@ -141,21 +147,6 @@ class EquityView(APIView):
 def _account_name(request: Request) -> str | None:
     name = request.query_params.get("account")
     return None if name is None else account_get(name).name
-
-
-def _since(request: Request, default: datetime) -> datetime:
-    text = request.query_params.get("since")
-    if text is None:
-        return default
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise ApplicationError(
-            "INVALID_SINCE", "since: expected a time with its zone, such as 2026-01-31T00:00:00Z"
-        )
-    return moment
 
 
 def _points(request: Request) -> int:

@@ -40,7 +40,7 @@ class Fill(models.Model):
         ]
         indexes = [
             models.Index(fields=["instrument", "-traded_at"], name="fills_by_symbol"),
-            models.Index(fields=["account", "id"], name="fills_by_account"),
+            models.Index(fields=["account", "recorded_at", "id"], name="fills_by_time"),
         ]
 
     def __str__(self) -> str:
@@ -89,7 +89,10 @@ class LedgerEntry(models.Model):
                 fields=["account", "transaction", "owner", "sub", "asset", "kind"], name="posted_once"
             ),
         ]
-        indexes = [models.Index(fields=["account", "id"], name="ledger_by_account")]
+        indexes = [
+            models.Index(fields=["account", "id"], name="ledger_by_account"),
+            models.Index(fields=["account", "at", "id"], name="ledger_by_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.owner} {self.amount} {self.asset}"

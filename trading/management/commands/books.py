@@ -1,4 +1,4 @@
-"""`manage.py books`: rebuild the books from their facts and compare, or write a snapshot of them down."""
+"""`manage.py books`: rebuild the books from their facts and compare, write a snapshot of them down, or export them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from nautilus_site.common.clock import now
 from trading.models import Account
+from trading.selectors.exports import EXPORTS, export_pages
 from trading.services.books.snapshots import snapshot_take
 from trading.services.books.verify import books_verify
 
@@ -20,15 +22,17 @@ class Command(BaseCommand):
 
     help = (
         "verify: fold positions and owners from fills, sum balances from the ledger, and compare; exit 1 on any "
-        "difference. snapshot: write the books down with a hash. Example: manage.py books verify --full --json"
+        "difference. snapshot: write the books down with a hash. export: fills or the ledger as CSV. "
+        "Example: manage.py books verify --full --json"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("action", choices=["verify", "snapshot"])
+        parser.add_argument("action", choices=["verify", "snapshot", "export"])
         parser.add_argument("--account", help="only this account; all opened ones otherwise")
         parser.add_argument(
             "--full", action="store_true", help="from the beginning, not from the newest snapshot"
         )
+        parser.add_argument("--table", choices=sorted(EXPORTS), default="ledger", help="what to export")
         parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -37,6 +41,10 @@ class Command(BaseCommand):
             accounts = accounts.filter(name=options["account"])
             if not accounts:
                 raise CommandError(f"no opened account is called {options['account']}")
+        if options["action"] == "export":
+            for page in export_pages(options["table"], account=options["account"], until=now()):
+                self.stdout.write(page, ending="")
+            return
         if options["action"] == "snapshot":
             for account in accounts:
                 row = snapshot_take(account)
