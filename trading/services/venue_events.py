@@ -7,30 +7,55 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
 import structlog
-from django.db import DataError, IntegrityError, transaction
+from django.db import connection, transaction
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.leases import lease_acquire, lease_release
 from nautilus_site.common.services.outbox import publish
-from trading.adapters.binance.parse import parse_execution_report
-from trading.adapters.binance.parse_usdm_events import parse_algo_update, parse_order_update
-from trading.domain.errors import DomainError
 from trading.domain.values import decimal_of
-from trading.models import Account, Balance, OrderList, VenueEvent
-from trading.services.adoption import report_settle
+from trading.models import Account, OrderList, VenueEvent
 from trading.services.transfers import transfer_book
+from trading.services.venue_balances import BalanceTold, balances_note
+from trading.services.venue_executions import (
+    EXECUTIONS,
+    UNSETTLED,
+    Told,
+    event_failed,
+    events_settled,
+    executions_settle,
+)
 
 log = structlog.get_logger(__name__)
 
+ZERO: Final = Decimal(0)
 IGNORED: Final = frozenset({"TRADE_LITE"})
 """An early, shorter copy of what another event tells in full."""
+
+
+BATCH: Final = 500
+
+_STORE: Final = """
+INSERT INTO trading_venueevent (account_id, kind, digest, payload, received_at, error)
+VALUES (%s, %s, %s, %s::jsonb, %s, '') ON CONFLICT (account_id, digest) DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Journalled:
+    """One stored message that is not settled yet."""
+
+    pk: int
+    kind: str
+    payload: Mapping[str, Any]
 
 
 @transaction.atomic
@@ -39,11 +64,10 @@ def venue_event_store(*, account_id: int, event: Mapping[str, Any]) -> bool:
     if event.get("e") in IGNORED:
         return False
     text = json.dumps(event, sort_keys=True, separators=(",", ":"))
-    _, created = VenueEvent.objects.get_or_create(
-        account_id=account_id,
-        digest=hashlib.sha256(text.encode()).hexdigest(),
-        defaults={"kind": str(event.get("e", "?"))[:32], "payload": dict(event), "received_at": now()},
-    )
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    with connection.cursor() as cursor:
+        cursor.execute(_STORE, [account_id, str(event.get("e", "?"))[:32], digest, text, now()])
+        created = bool(cursor.rowcount == 1)
     if created:
         enqueue_on_commit("trading.tasks.venue_events_settle", queue="trading", account_id=account_id)
     return created
@@ -58,49 +82,72 @@ def venue_events_settle(*, account_id: int) -> int:
         if held is None:
             return settled
         try:
-            for event in VenueEvent.objects.filter(account=account, settled_at=None).order_by("pk")[:200]:
-                _settle(account, event)
-                settled += 1
+            rows = VenueEvent.objects.filter(account=account, settled_at=None).order_by("pk")
+            events = [Journalled(*row) for row in rows.values_list("pk", "kind", "payload")[:BATCH]]
+            _settle(account, events)
+            settled += len(events)
         finally:
             lease_release(held)
     return settled
 
 
-def _settle(account: Account, event: VenueEvent) -> None:
-    error = ""
-    crash_point("stream")
+def _settle(account: Account, events: Sequence[Journalled]) -> None:
+    """Executions that follow each other are settled together, and the balances told between them after those.
+
+    What the venue says it holds is only noted and changes nothing that settling reads; every other kind is settled
+    by itself, behind what came before it.
+    """
+    executions: list[Told] = []
+    notes: list[Journalled] = []
+    for event in events:
+        crash_point("stream")
+        parse = EXECUTIONS.get(event.kind)
+        if parse is not None:
+            try:
+                executions.append(Told(event.pk, parse(event.payload)))
+            except UNSETTLED as failure:
+                event_failed(event.pk, failure)
+        elif _only_balances(event):
+            notes.append(event)
+        else:
+            _settle_run(account, executions, notes)
+            executions, notes = [], []
+            _settle_one(account, event)
+    _settle_run(account, executions, notes)
+
+
+def _only_balances(event: Journalled) -> bool:
+    if event.kind == "outboundAccountPosition":
+        return True
+    change = event.payload.get("a")
+    return event.kind == "ACCOUNT_UPDATE" and isinstance(change, Mapping) and change.get("m") == "ORDER"
+
+
+def _settle_run(account: Account, executions: Sequence[Told], notes: Sequence[Journalled]) -> None:
+    executions_settle(account, executions)
+    if not notes:
+        return
+    try:
+        with transaction.atomic():
+            balances_note(account, [entry for note in notes for entry in _balances_told(note.payload)])
+            events_settled(note.pk for note in notes)
+    except UNSETTLED:
+        for note in notes:
+            _settle_one(account, note)
+
+
+def _settle_one(account: Account, event: Journalled) -> None:
     handler = _HANDLERS.get(event.kind)
     try:
-        if handler is not None:
-            handler(account, event.payload)
-    except (
-        DomainError,
-        LookupError,
-        ValueError,
-        TypeError,
-        ArithmeticError,
-        DataError,
-        IntegrityError,
-    ) as failure:
-        # One message that cannot be settled must not hold up the rest; the sweep will tell what it meant.
-        error = f"{type(failure).__name__}: {failure}"[:1000]
-        log.error("venue_event_not_settled", event_id=event.pk, kind=event.kind, error=error)
-    VenueEvent.objects.filter(pk=event.pk).update(settled_at=now(), error=error)
+        with transaction.atomic():
+            if handler is not None:
+                handler(account, event.payload)
+            events_settled([event.pk])
+    except UNSETTLED as failure:
+        event_failed(event.pk, failure)
 
 
 Payload = Mapping[str, Any]
-
-
-def _execution_report(account: Account, payload: Payload) -> None:
-    report_settle(account=account, report=parse_execution_report(payload), source="stream")
-
-
-def _order_update(account: Account, payload: Payload) -> None:
-    report_settle(account=account, report=parse_order_update(payload), source="stream")
-
-
-def _algo_update(account: Account, payload: Payload) -> None:
-    report_settle(account=account, report=parse_algo_update(payload), source="stream")
 
 
 def _transfer(account: Account, payload: Payload) -> None:
@@ -116,30 +163,22 @@ def _list_status(account: Account, payload: Payload) -> None:
         log.warning("order_list_refused", account=account.name, client_list_id=str(payload["C"]))
 
 
+def _balances_told(payload: Payload) -> list[BalanceTold]:
+    """What a message says the account holds: spot tells free and locked, USD-M the wallet."""
+    if "a" in payload:
+        return [BalanceTold(str(b["a"]), decimal_of(str(b["wb"])), ZERO) for b in payload["a"].get("B", ())]
+    return [BalanceTold(str(b["a"]), decimal_of(str(b["f"])), decimal_of(str(b["l"]))) for b in payload["B"]]
+
+
 def _note_balances(account: Account, payload: Payload) -> None:
-    for entry in payload["B"]:
-        _note_balance(account, entry["a"], free=entry["f"], locked=entry["l"])
+    balances_note(account, _balances_told(payload))
 
 
 def _account_update(account: Account, payload: Payload) -> None:
     """USD-M: wallets as they are now. What changed them is read from the income, which names each cause once."""
-    change = payload["a"]
-    for entry in change.get("B", ()):
-        _note_balance(account, entry["a"], free=entry["wb"], locked="0")
-    if change.get("m") != "ORDER":
+    balances_note(account, _balances_told(payload))
+    if payload["a"].get("m") != "ORDER":
         enqueue_on_commit("trading.tasks.income_read", queue="trading", account_id=account.pk)
-
-
-def _note_balance(account: Account, asset: str, *, free: str, locked: str) -> None:
-    Balance.objects.update_or_create(
-        account=account,
-        asset=str(asset),
-        defaults={
-            "venue_free": decimal_of(str(free)),
-            "venue_locked": decimal_of(str(locked)),
-            "venue_seen_at": now(),
-        },
-    )
 
 
 def _margin_call(account: Account, payload: Payload) -> None:
@@ -173,12 +212,9 @@ def _settings_changed(account: Account, payload: Payload) -> None:
 
 _HANDLERS: Final[Mapping[str, Callable[[Account, Payload], None]]] = MappingProxyType(
     {
-        "executionReport": _execution_report,
         "balanceUpdate": _transfer,
         "outboundAccountPosition": _note_balances,
         "listStatus": _list_status,
-        "ORDER_TRADE_UPDATE": _order_update,
-        "ALGO_UPDATE": _algo_update,
         "ACCOUNT_UPDATE": _account_update,
         "ACCOUNT_CONFIG_UPDATE": _settings_changed,
         "MARGIN_CALL": _margin_call,
