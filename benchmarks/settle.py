@@ -2,10 +2,12 @@
 
     python benchmarks/settle.py [--fills 2000] [--backlog 10000]
 
-An embedded Postgres with fsync on and one process. Four ways: a message for each fill, one transaction each (what the
-user stream costs at its worst); the messages of one order at once; a backlog of many orders of one symbol in batches,
-as a sweep books it after a gap; and the same backlog told newest first, where every batch is folded again in the
-venue's order. Afterwards the books are rebuilt from their facts and must equal what was kept.
+An embedded Postgres with fsync on and one process. Five ways: a message for each fill, one transaction each; the user
+stream as it is served, where every fill is one journalled execution and one message of balances, orders mixed, settled
+by the worker's own code (and what journalling costs the feed); the messages of one order at once; a backlog of many
+orders of one symbol in batches, as a sweep books it after a gap; and the same backlog told newest first, where every
+batch is folded again in the venue's order. Afterwards the books are rebuilt from their facts and must equal what was
+kept.
 
 Prints a table and one JSON line per figure; `per CPU s` counts this process alone and does not depend on what else the
 machine does.
@@ -28,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 PIECES = 10
 BATCH_ORDERS = 50
-GOALS = {"each": ">= 500", "one_order": ">= 500", "backlog": ">= 500"}
+GOALS = {"each": ">= 500", "stream": ">= 500", "one_order": ">= 500", "backlog": ">= 500"}
 
 
 def main() -> None:
@@ -78,6 +80,7 @@ def measure(options: argparse.Namespace) -> None:
             desk = futures_account(wallet="100000000")
         figures = [
             ("each", *each(desk, options.fills)),
+            *stream(desk, options.fills),
             ("one_order", *one_order(desk, options.fills)),
             ("backlog", *backlog(desk, options.backlog, newest_first=False)),
             ("backlog_newest_first", *backlog(desk, options.backlog // 10, newest_first=True)),
@@ -129,6 +132,50 @@ def each(desk: Any, fills: int) -> tuple[int, float, float]:
             report = desk.report(order, status, str(trade.quantity * count))
             order_settle(order_id=order.pk, report=report, trades=[trade], source="stream")
     return len(made) * PIECES, time.perf_counter() - began, time.process_time() - burnt
+
+
+def stream(desk: Any, fills: int) -> list[tuple[str, int, float, float]]:
+    """Ten orders executed side by side, piece by piece: journalled as by the feed, then settled as by the worker."""
+    from trading.models import VenueEvent
+    from trading.services.venue_events import venue_event_store, venue_events_settle
+
+    made = orders_of(desk, fills)
+    messages = []
+    for start in range(0, len(made), PIECES):
+        for piece in range(PIECES):
+            for order, trades in made[start : start + PIECES]:
+                messages += [execution(order, trades, piece), balances(trades[piece])]
+    account_id = desk.account.pk
+    began, burnt = time.perf_counter(), time.process_time()
+    for message in messages:
+        venue_event_store(account_id=account_id, event=message)
+    stored = ("stream_journalled", len(messages), time.perf_counter() - began, time.process_time() - burnt)
+    began, burnt = time.perf_counter(), time.process_time()
+    venue_events_settle(account_id=account_id)
+    settled = ("stream", len(made) * PIECES, time.perf_counter() - began, time.process_time() - burnt)
+    if wrong := VenueEvent.objects.exclude(error="").first():
+        raise SystemExit(f"a message could not be settled: {wrong.error}")
+    return [stored, settled]
+
+
+def execution(order: Any, trades: list[Any], piece: int) -> dict[str, Any]:
+    """One piece of an order as USD-M tells it."""
+    trade, done = trades[piece], sum((t.quantity for t in trades[: piece + 1]), Decimal(0))
+    order_told = {
+        "s": trade.symbol, "c": order.client_order_id, "S": order.side, "o": "LIMIT", "ot": "LIMIT", "f": "GTC",
+        "q": f"{order.quantity:f}", "p": f"{order.price:f}", "ap": f"{trade.price:f}", "x": "TRADE",
+        "X": "FILLED" if piece == PIECES - 1 else "PARTIALLY_FILLED", "i": trade.venue_order_id,
+        "l": f"{trade.quantity:f}", "z": f"{done:f}", "L": f"{trade.price:f}", "n": f"{trade.commission:f}",
+        "N": trade.commission_asset, "T": trade.time_ms, "t": trade.trade_id, "m": False, "R": False,
+        "wt": "CONTRACT_PRICE", "ps": "BOTH", "cp": False, "rp": "0",
+    }  # fmt: skip
+    return {"e": "ORDER_TRADE_UPDATE", "E": trade.time_ms, "T": trade.time_ms, "o": order_told}
+
+
+def balances(trade: Any) -> dict[str, Any]:
+    """The wallet after an execution."""
+    change = {"m": "ORDER", "B": [{"a": "USDT", "wb": "1000", "cw": "1000"}], "P": []}
+    return {"e": "ACCOUNT_UPDATE", "E": trade.time_ms, "T": trade.trade_id, "a": change}
 
 
 def one_order(desk: Any, fills: int) -> tuple[int, float, float]:
