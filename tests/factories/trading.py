@@ -148,8 +148,10 @@ class Desk:
     def fresh(self, order: Order) -> Order:
         return Order.objects.select_related("account", "instrument", "strategy").get(pk=order.pk)
 
-    def position(self, symbol: str = "BTCUSDT") -> Position:
-        return Position.objects.get(account=self.account, instrument=self.instruments[symbol])
+    def position(self, symbol: str = "BTCUSDT", *, side: str = "BOTH") -> Position:
+        return Position.objects.get(
+            account=self.account, instrument=self.instruments[symbol], position_side=side
+        )
 
     def balance(self, asset: str) -> Balance:
         return Balance.objects.get(account=self.account, asset=asset)

@@ -274,6 +274,7 @@ def _requested(request: Request, *, request_key: str, dry_run: bool = False) -> 
         stop_price=values["stop_price"],
         time_in_force=values["time_in_force"],
         reduce_only=values["reduce_only"],
+        position_side=values["position_side"],
         strategy_name=values["strategy"],
         user=person_of(request),
         request_key=request_key,

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from nautilus_site.common.api.fields import DecimalTextField, SymbolField
 from trading.domain.conditional import AT_MARKET, LIMITED
 from trading.domain.orders import OrderStatus
-from trading.domain.values import OrderType, Side, TimeInForce
+from trading.domain.values import OrderType, PositionSide, Side, TimeInForce
 from trading.serializers.exits import StopLossField, TakeProfitField
 from trading.serializers.strict import CountField, FlagField, RequestSerializer, TextField, WordField
 
@@ -47,6 +47,13 @@ class OrderRequestSerializer(RequestSerializer):
         choices=[word.value for word in TimeInForce], required=False, allow_null=True, default=None
     )
     reduce_only = FlagField(required=False, default=False)
+    position_side = WordField(
+        choices=[side.value for side in PositionSide],
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="LONG or SHORT on a hedge-mode account, where it must be named; BOTH or nothing elsewhere",
+    )
     stop_price = _amount("the trigger of a conditional type; of a trailing stop the price that activates it")
     stop_loss = StopLossField(required=False, allow_null=True, default=None)
     take_profit = TakeProfitField(required=False, allow_null=True, default=None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -15,10 +17,12 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
 from trading.domain import planner
 from trading.domain.execution import parent_quantity
+from trading.domain.hedge import OF_EXIT, on_sides, position_sides
 from trading.domain.orders import OPEN, OrderIntent, OrderStatus, client_order_id
 from trading.domain.planner import Desire, WorkingOrder
 from trading.domain.subaccounts import PEOPLE
-from trading.domain.values import Level, Side, from_units, to_units
+from trading.domain.values import Instrument as DomainInstrument
+from trading.domain.values import Level, PositionSide, Side, from_units, to_units
 from trading.models import (
     Account,
     Bracket,
@@ -34,7 +38,7 @@ from trading.services.books.transfers import positions_cross
 from trading.services.brackets import bracket_in_the_way, bracket_leaves, bracket_yield, brackets_ensure
 from trading.services.controls.limits import limit_values
 from trading.services.controls.states import effective_level
-from trading.services.exposure import position_locked
+from trading.services.exposure import positions_locked
 from trading.services.market import market_of
 from trading.services.models import model_name
 from trading.services.orders.cancel import order_cancel_request
@@ -76,7 +80,10 @@ def _plan(
 ) -> tuple[list[Order], list[Order], tuple[Bracket, Decimal] | None]:
     account = Account.objects.select_related("venue").get(pk=account_id)
     instrument = Instrument.objects.get(pk=instrument_id)
-    position = position_locked(account, instrument)
+    domain = instrument.to_domain()
+    sides = position_sides(domain.market, hedge=account.hedge_mode)
+    positions = positions_locked(account, instrument, set(sides))
+    position = positions[sides[0]]
     instances = list(
         StrategyInstance.objects.select_related("strategy").filter(
             account=account, instrument=instrument, target__isnull=False
@@ -108,17 +115,17 @@ def _plan(
     open_orders = list(
         Order.objects.filter(account=account, instrument=instrument, ended_at=None).order_by("pk")
     )
-    domain = instrument.to_domain()
     working = [
         o
         for o in open_orders
         # A person's own orders, here or at the exchange, are never the planner's to count or to cancel.
         if OrderStatus(o.status) in OPEN and o.origin in (Order.Origin.STRATEGY, Order.Origin.FLATTEN)
     ]
-    owned = _owned(position)
+    owned = _owned(positions.values())
     desires = [_desire(i, decisions[i.pk], owned) for i in instances]
-    if not working and _cross(position, instrument, desires, latest.price):
-        owned = _owned(position)
+    # What crosses stays inside one position; in hedge mode there are two, and the venue nets.
+    if not working and len(sides) == 1 and _cross(position, instrument, desires, latest.price):
+        owned = _owned(positions.values())
         desires = [_desire(i, decisions[i.pk], owned) for i in instances]
     wanted = planner.plan(
         desires,
@@ -137,8 +144,10 @@ def _plan(
         latest.price,
         rebalance_band=REBALANCE_BAND,
         max_child_notional=values["max_notional"] * _FALLBACK_LIMIT,
-        net_units=to_units(position.quantity),
+        net_units=sum(to_units(row.quantity) for row in positions.values()),
     )
+    if len(sides) > 1:
+        wanted = replace(wanted, intents=_on_sides(wanted.intents, positions, working, domain))
     if not wanted.intents and not wanted.cancels:
         return [], [], None
     if wanted.intents and wanted.intents[0].side is Side.SELL:
@@ -180,10 +189,27 @@ def plans_due() -> list[tuple[int, int]]:
     ]
 
 
-def _owned(position: Position) -> dict[str, int]:
-    """What each strategy has of the position, base units; what people hold is not the planner's to sell."""
-    parts = SubPosition.objects.filter(position=position).exclude(owner=PEOPLE)
-    return {part.owner: to_units(part.quantity) for part in parts}
+def _owned(positions: Iterable[Position]) -> dict[str, int]:
+    """What each strategy has of the positions, base units; what people hold is not the planner's to sell."""
+    owned: dict[str, int] = {}
+    for part in SubPosition.objects.filter(position__in=list(positions)).exclude(owner=PEOPLE):
+        owned[part.owner] = owned.get(part.owner, 0) + to_units(part.quantity)
+    return owned
+
+
+def _on_sides(
+    intents: Sequence[OrderIntent],
+    positions: dict[str, Position],
+    working: Sequence[Order],
+    domain: DomainInstrument,
+) -> tuple[OrderIntent, ...]:
+    """The orders of a net plan on the positions of hedge mode, less what orders on their way close already."""
+    free = {side: domain.floor_steps(abs(row.quantity)) for side, row in positions.items()}
+    for order in working:
+        if OF_EXIT[Side(order.side)] == order.position_side:
+            free[order.position_side] -= domain.floor_steps(order.quantity - order.executed_quantity)
+    long, short = (max(0, free[side]) for side in (PositionSide.LONG, PositionSide.SHORT))
+    return on_sides(intents, long=long, short=short)
 
 
 def _cross(position: Position, instrument: Instrument, desires: list[Desire], price: Decimal) -> bool:

@@ -114,13 +114,11 @@ def bracket_in_the_way(
 
 def bracket_leaves(account: Account, instrument: Instrument) -> bool:
     """Whether protection is closing the position right now: no plan is made beside it."""
-    bracket = Bracket.objects.filter(account=account, instrument=instrument, ended_at=None).first()
-    if bracket is None:
-        return False
-    if bracket.exit_reason:
+    brackets = Bracket.objects.filter(account=account, instrument=instrument, ended_at=None)
+    if brackets.exclude(exit_reason="").exists():
         return True
     trading = BracketLeg.objects.filter(
-        bracket=bracket, order__ended_at=None, order__executed_quantity__gt=0
+        bracket__in=brackets, order__ended_at=None, order__executed_quantity__gt=0
     ).exclude(role=Role.ENTRY)
     return bool(trading.exists())
 

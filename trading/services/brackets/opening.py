@@ -13,7 +13,8 @@ from nautilus_site.common.models import User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.hints import enqueue_on_commit
 from trading.domain.brackets import BracketState, Exits, Role, tightened
-from trading.domain.values import PositionSide, Side, decimal_text
+from trading.domain.hedge import OF_EXIT
+from trading.domain.values import Market, PositionSide, Side, decimal_text
 from trading.models import (
     Account,
     Bracket,
@@ -167,11 +168,12 @@ def brackets_ensure(*, account_id: int, instrument_id: int) -> Bracket | None:
     first = next(i for i in instances if i.protection and i.target)
     if not _holds(account_id, instrument_id, side):
         return None
+    hedge = first.account.hedge_mode and first.instrument.market == Market.usdm
     bracket, created = bracket_prepare(
         account=first.account,
         instrument=first.instrument,
         exit_side=side,
-        position_side=PositionSide.BOTH,
+        position_side=OF_EXIT[side] if hedge else PositionSide.BOTH,
         source=Bracket.Source.STRATEGY,
         strategy=first.strategy if len(instances) == 1 else None,
     )

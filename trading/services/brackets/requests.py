@@ -13,7 +13,8 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.brackets import check_exits
 from trading.domain.brackets.exits import WHOLE
-from trading.domain.values import Market, OrderType
+from trading.domain.hedge import OF_EXIT
+from trading.domain.values import Market, OrderType, PositionSide
 from trading.models import Bracket, Order
 from trading.services.brackets.commands import yield_for_sale
 from trading.services.brackets.opening import Wanted, bracket_prepare, bracket_start, replace_exits
@@ -123,6 +124,8 @@ def _submit(submission: Submission, wanted: Wanted) -> Order:
         return order_submit(submission)
     if domain.market is Market.spot and intent.side.sign < 0:
         raise ApplicationError("INVALID_ORDER", "on spot only a purchase opens a position to protect")
+    if intent.position_side is not PositionSide.BOTH and OF_EXIT[intent.side] is intent.position_side:
+        raise ApplicationError("INVALID_ORDER", "an order that only reduces carries no exits of its own")
     denied: OrderDenied | None = None
     with transaction.atomic():
         # The bracket before the position, as everywhere.

@@ -14,11 +14,12 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import User
 from trading.domain.conditional import AT_MARKET, LIMITED
+from trading.domain.hedge import wrong_side
 from trading.domain.orders import client_order_id
 from trading.domain.refusals import Refused
 from trading.domain.risk import RailResult
 from trading.domain.router import build_intent
-from trading.domain.values import OrderType, Side, TimeInForce, split_symbol
+from trading.domain.values import Market, OrderType, PositionSide, Side, TimeInForce, split_symbol
 from trading.models import Order
 from trading.services.controls.limit_versions import limits_known
 from trading.services.orders.named import named_read
@@ -53,6 +54,7 @@ def order_request(
     dry_run: bool = False,
     stop_price: Decimal | None = None,
     callback_bps: int | None = None,
+    position_side: str | None = None,
     submit: Callable[[Submission], Order] = order_submit,
 ) -> OrderOutcome:
     """Ask for an order. The same `request_key` of the same user always means the same order.
@@ -80,6 +82,12 @@ def order_request(
         raise NotFound("UNKNOWN_SYMBOL", f"{account.venue.name} has no symbol {symbol!r}")
     if strategy_name and strategy is None:
         raise NotFound("UNKNOWN_STRATEGY", f"no strategy is called {strategy_name!r}")
+    belongs = PositionSide(position_side or PositionSide.BOTH)
+    wrong = wrong_side(
+        Market(account.market), Side(side), belongs, hedge=account.hedge_mode, reduce_only=reduce_only
+    )
+    if wrong:
+        raise ApplicationError("INVALID_ORDER", wrong, extra={"field": "position_side"})
     order_type = OrderType(type)
     at_market = order_type is OrderType.MARKET or order_type in AT_MARKET
     if at_market and price is not None:
@@ -118,6 +126,7 @@ def order_request(
             best_ask=market.ask,
             collar_bps=int(limits.in_force.values["market_slippage"]),
             reduce_only=reduce_only,
+            position_side=belongs,
             reason=f"asked for by {user.username}",
         )
     except ValueError as error:

@@ -35,6 +35,7 @@ export function bindNewOrder({ mids, onPlaced }) {
     if (!atMarket(form.type.value)) order.price = form.price.value;
     if (waits(form.type.value) && form.stop_price.value) order.stop_price = form.stop_price.value;
     Object.assign(order, exitsOf(form));
+    if (form.position_side.value) order.position_side = form.position_side.value;
     if (form.time_in_force.value) order.time_in_force = form.time_in_force.value;
     return order;
   };

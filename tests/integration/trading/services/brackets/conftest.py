@@ -14,7 +14,7 @@ from tests.factories.exchange import Exchange, running_exchange
 from trading.domain.brackets import BracketState as S
 from trading.domain.orders import OPEN
 from trading.domain.ports import OrderReport
-from trading.models import Bracket, BracketLeg, Order
+from trading.models import Bracket, BracketLeg, Order, Position
 from universe.models import Instrument, Quote
 from universe.services import instruments_sync
 
@@ -31,6 +31,7 @@ class Rig:
     exchange: Exchange
     user: User
     requests: int = field(default=0)
+    position_side: str = "BOTH"
 
     def buy(
         self,
@@ -50,6 +51,7 @@ class Rig:
         *,
         type: str = "MARKET",  # noqa: A002
         price: str | None = None,
+        reduce_only: bool = False,
         **exits: Any,
     ) -> Order:
         from trading.services.brackets.requests import ExitsRequest, guarded_order_request
@@ -66,7 +68,8 @@ class Rig:
             quote_quantity=None,
             price=Decimal(price) if price else None,
             time_in_force=None,
-            reduce_only=False,
+            reduce_only=reduce_only,
+            position_side=self.position_side,
             strategy_name=None,
             user=self.user,
             request_key=f"request-{self.requests}",
@@ -164,7 +167,7 @@ class Rig:
             if self.bracket.state not in (S.PENDING, S.PROTECTED, S.DONE):
                 time.sleep(0.05)  # it waits after a refusal, or for a sale
                 continue
-            seen = (self.bracket.state, sorted(self.open_at_venue()), self.desk.position().quantity)
+            seen = (self.bracket.state, sorted(self.open_at_venue()), self.position().quantity)
             if seen == before:
                 break
             before = seen
@@ -197,6 +200,9 @@ class Rig:
         assert found is not None
         return found
 
+    def position(self) -> Position:
+        return self.desk.position(side=self.position_side)
+
     def listed(self) -> list[OrderReport]:
         return list(self.desk.venue.open_orders("BTCUSDT"))
 
@@ -211,8 +217,12 @@ class Rig:
 
     def check(self) -> None:
         """What must hold whenever we look: protection never exceeds what is held, and one set only."""
-        position = self.desk.position().quantity
-        stops = [o for o in self.listed() if "STOP" in o.type and "TRAILING" not in o.type]
+        position = self.position().quantity
+        stops = [
+            o
+            for o in self.listed()
+            if "STOP" in o.type and "TRAILING" not in o.type and o.position_side == self.position_side
+        ]
         assert sum((o.quantity - o.executed_quantity for o in stops), Decimal(0)) <= abs(position)
         assert len({o.stop_price for o in stops}) <= 1
         held = self.desk.held_amounts()
@@ -248,6 +258,19 @@ def rig(new_desk: Callable[..., Desk], exchange: Exchange) -> Rig:
     rig.look()
     desk.measure()
     return rig
+
+
+@pytest.fixture
+def hedged(futures: Rig) -> Rig:
+    """The same account in hedge mode."""
+    from trading.models import Account
+    from trading.services.account_modes import account_mode_read
+
+    futures.exchange.venue.set_hedge(True)
+    Account.objects.filter(pk=futures.desk.account.pk).update(hedge_mode=True)
+    futures.desk.account = Account.objects.select_related("venue").get(pk=futures.desk.account.pk)
+    account_mode_read(account=futures.desk.account, venue=futures.exchange.venue)
+    return futures
 
 
 @pytest.fixture
