@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from nautilus_site.common.errors import NotFound
+from trading.domain.research.legs import leg_of
 from trading.models import ResearchJob
 from trading.selectors.notation import utc_text
 
@@ -92,6 +93,10 @@ def job_command(job: ResearchJob) -> str:
         words.append("--long-only")
     if asked.get("latency_bars"):
         words += ["--latency-bars", str(asked["latency_bars"])]
+    if asked.get("share"):
+        words += ["--share", asked["share"]]
+    for leg in asked.get("legs") or ():
+        words += ["--also", *leg_of(leg).words()]
     if asked.get("grid"):
         words += ["--grid", *asked["grid"]]
         if asked.get("score", "sharpe") != "sharpe":

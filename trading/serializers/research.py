@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
@@ -41,6 +42,15 @@ class ParametersField(serializers.DictField):
         return found
 
 
+class LegSerializer(RequestSerializer):
+    """A strategy beside the first one; without a share it has what the others leave, in equal parts."""
+
+    strategy = TextField(max_length=120, help_text="a name, see GET /strategy-kinds")
+    symbol = SymbolField()
+    params = ParametersField(required=False, default=dict)
+    share = DecimalTextField(required=False, positive=True, maximum=Decimal(1))
+
+
 class JobRequestSerializer(RequestSerializer):
     """What to run. With a `grid` it is a sweep over every combination, otherwise one backtest."""
 
@@ -69,6 +79,15 @@ class JobRequestSerializer(RequestSerializer):
     )
     score = WordField(choices=sorted(SCORES), required=False, default="sharpe", help_text="what is best")
     engine = WordField(choices=["auto", "python", "compiled"], required=False, default="auto")
+    share = DecimalTextField(
+        required=False, positive=True, maximum=Decimal(1), help_text="of the capital, where there are legs"
+    )
+    legs = LegSerializer(
+        many=True,
+        required=False,
+        default=list,
+        help_text="further strategies on the same account; no grid then",
+    )
     title = TextField(max_length=120, required=False, allow_blank=True, default="")
 
 
@@ -120,13 +139,3 @@ class StrategyKindSerializer(serializers.Serializer[Any]):
     parameters = serializers.DictField(allow_null=True)
     compiled = serializers.BooleanField()
     error = serializers.CharField(allow_blank=True)
-
-
-class StrategyDefinitionSerializer(RequestSerializer):
-    """A strategy to define; it is disabled until somebody else approves its enabling."""
-
-    name = serializers.RegexField(r"^[a-z][a-z0-9_-]{0,39}$")
-    kind = TextField(max_length=120, help_text="see GET /strategy-kinds")
-    interval = IntervalField()
-    parameters = ParametersField()
-    description = TextField(max_length=2000, required=False, allow_blank=True, default="")

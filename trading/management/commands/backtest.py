@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.report.from_backtest import run_from_backtest, summary_of
+from trading.domain.research.legs import leg_from_words
 from trading.domain.statistics import Summary
-from trading.management.run_options import add_run_arguments, request_of
+from trading.management.run_options import add_run_arguments, positive, request_of
 from trading.services.backtests import (
     ENGINES,
     Finished,
@@ -30,6 +32,7 @@ EXAMPLES = """examples:
   manage.py klines import BTCUSDT_1h.csv.gz --symbol BTCUSDT --interval 1h
   manage.py backtest moving_average --symbol BTCUSDT --interval 1h --param fast=20 slow=50
   manage.py backtest moving_average --symbol BTCUSDT --interval 1h --quantity 0.5 --fee-bps 10 --json
+  manage.py backtest trend_follow --symbol BTCUSDT --interval 1h --also moving_average@ETHUSDT share=0.4 fast=5
   manage.py backtest my_strategy.py:MyStrategy --symbol BTCUSDT --interval 1h --report report.html
 
 exit codes: 0 done, 1 refused or failed, 2 usage"""
@@ -45,6 +48,17 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("strategy", help="a built-in name, or path/to/file.py:Class")
         add_run_arguments(parser)
+        parser.add_argument(
+            "--also",
+            nargs="+",
+            action="append",
+            default=[],
+            metavar=("STRATEGY@SYMBOL", "k=v"),
+            help="a further strategy on the same account, with its parameters; share=0.3 is its part of the capital",
+        )
+        parser.add_argument(
+            "--share", type=positive, help="of the first strategy; without it what others leave, equally"
+        )
         parser.add_argument("--engine", choices=ENGINES, default="auto", help="the result is the same")
         parser.add_argument(
             "--checkpoint", type=Path, help="Ctrl-C leaves the run here; the next call goes on"
@@ -53,7 +67,11 @@ class Command(BaseCommand):
         parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        request = request_of(options["strategy"], options)
+        try:
+            legs = tuple(leg_from_words(words) for words in options["also"])
+        except ValueError as error:
+            raise CommandError(f"--also: {error}", returncode=2) from None
+        request = replace(request_of(options["strategy"], options), share=options["share"], legs=legs)
         symbol = request.symbol
         bar = ProgressBar(f"backtest {symbol} {options['interval']}")
         try:
@@ -76,7 +94,12 @@ class Command(BaseCommand):
         for note in prepared.notes:
             self.stderr.write(f"note: {note}")
         members = result_members(
-            options["strategy"], prepared.params, finished.result, statistics, finished.elapsed_s
+            options["strategy"],
+            prepared.params,
+            finished.result,
+            statistics,
+            finished.elapsed_s,
+            prepared.legs,
         )
         if options["json"]:
             self.stdout.write(json.dumps(members, allow_nan=False))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from nautilus_site.common.errors import ApplicationError
-from trading.domain.backtest import Assignment, Costs, FillMode, Inputs, Settings, SizeRule
-from trading.domain.strategies import ParameterError, StrategyLoadError, parse_params
+from trading.domain.backtest import Assignment, BarSeries, Costs, FillMode, Inputs, Settings, SizeRule
+from trading.domain.backtest.arithmetic import PARTS
+from trading.domain.research.legs import AskedLeg
 from trading.services.backtests.bars import series_load
 from trading.services.backtests.funding import funding_read
-from trading.services.strategy_kinds import strategy_load
+from trading.services.backtests.legs import leg_load, leg_shares
 
 SPOT_FEE_BPS = Decimal(10)
 FUTURES_FEE_BPS = Decimal(5)
@@ -27,7 +28,11 @@ MARKET_COLLAR_BPS = 20
 
 @dataclass(frozen=True, slots=True)
 class BacktestRequest:
-    """One strategy on one symbol; amounts in quote currency, rates in basis points."""
+    """One strategy on one symbol, and what else trades the same account.
+
+    Amounts are in quote currency, rates in basis points. `legs` trade beside the first strategy, on bars of the same
+    interval and market.
+    """
 
     strategy: str
     symbol: str
@@ -46,6 +51,13 @@ class BacktestRequest:
     latency_bars: int = 0
     leverage: Decimal = Decimal(1)
     funding: Path | None = None
+    share: Decimal | None = None
+    legs: tuple[AskedLeg, ...] = ()
+
+    @property
+    def all_legs(self) -> tuple[AskedLeg, ...]:
+        """Everything that trades, the first strategy first."""
+        return (AskedLeg(self.strategy, self.symbol, self.params, self.share), *self.legs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,22 @@ class Prepared:
     params: Mapping[str, Any]
     notes: tuple[str, ...]
 
+    @property
+    def legs(self) -> list[dict[str, Any]]:
+        """Everything that trades as plain data; empty for a single strategy."""
+        every = self.inputs.assignments
+        if len(every) == 1:
+            return []
+        return [
+            {
+                "strategy": a.strategy.name,
+                "symbol": a.symbol,
+                "params": asdict(a.params),
+                "share": a.share / PARTS,
+            }
+            for a in every
+        ]
+
 
 def backtest_prepare(request: BacktestRequest) -> Prepared:
     """Load strategy and bars and check the assumptions.
@@ -64,21 +92,23 @@ def backtest_prepare(request: BacktestRequest) -> Prepared:
     ------
     ApplicationError : codes UNKNOWN_STRATEGY, BAD_PARAMETER, BAD_REQUEST; and those of `series_load`.
     """
-    try:
-        strategy = strategy_load(request.strategy)()
-        params: Any = parse_params(strategy.Params, request.params)
-    except StrategyLoadError as error:
-        raise ApplicationError("UNKNOWN_STRATEGY", str(error)) from None
-    except ParameterError as error:
-        raise ApplicationError("BAD_PARAMETER", str(error)) from None
-    series, notes = series_load(
-        request.symbol,
-        request.interval,
-        request.market,
-        start=request.start,
-        end=request.end,
-        quantity=request.quantity,
-    )
+    legs = request.all_legs
+    loaded = [leg_load(leg) for leg in legs]
+    shares = leg_shares(legs, by_symbol=request.quantity is not None)
+    every: dict[str, BarSeries] = {}
+    notes: tuple[str, ...] = ()
+    for symbol in dict.fromkeys(leg.symbol for leg in legs):
+        every[symbol], told = series_load(
+            symbol,
+            request.interval,
+            request.market,
+            start=request.start,
+            end=request.end,
+            quantity=request.quantity,
+        )
+        notes += told if len(legs) == 1 else tuple(f"{symbol}: {note}" for note in told)
+    params = loaded[0][1]
+    series = every[request.symbol]
     default = SPOT_FEE_BPS if request.market == "spot" else FUTURES_FEE_BPS
     taker = default if request.fee_bps is None else request.fee_bps
     # A market order may trade as far beyond the touch as it is assumed to slip.
@@ -99,18 +129,23 @@ def backtest_prepare(request: BacktestRequest) -> Prepared:
         )
         settings.cost_table()
         if request.quantity is not None:
-            series.instrument.steps(request.quantity)
+            for one in every.values():
+                one.instrument.steps(request.quantity)
         funding = {}
         if request.funding is not None:
             funding[series.symbol] = funding_read(request.funding, series.instrument.tick_size)
-        inputs = Inputs([series], [Assignment(series.symbol, strategy, params)], settings, funding)
+        assignments = [
+            Assignment(leg.symbol, kind, values, share)
+            for leg, (kind, values), share in zip(legs, loaded, shares, strict=True)
+        ]
+        inputs = Inputs(list(every.values()), assignments, settings, funding)
     except ValueError as error:
         raise ApplicationError("BAD_REQUEST", str(error)) from None
     if request.fill is FillMode.same_close:
         notes += ("same_close fills at the price that made the decision: for comparison only",)
-    if len(series) < strategy.warmup(params):
-        notes += (
-            f"{len(series)} bars are fewer than the {strategy.warmup(params)} the strategy warms up on",
-        )
+    for leg, (kind, values) in zip(legs, loaded, strict=True):
+        count, needed = len(every[leg.symbol]), kind.warmup(values)
+        if count < needed:
+            notes += (f"{count} bars are fewer than the {needed} the strategy warms up on",)
     shown = {name: getattr(params, name) for name in type(params).__dataclass_fields__}
     return Prepared(inputs, shown, notes)

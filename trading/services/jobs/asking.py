@@ -17,9 +17,11 @@ from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.hints import enqueue_on_commit
 from trading.domain.backtest import FillMode
 from trading.domain.research.grid import GridError, candidates, parse_grid
+from trading.domain.research.legs import leg_of
 from trading.domain.strategies import ParameterError, StrategyLoadError, parse_params
 from trading.models import ResearchJob, StrategyInstance
 from trading.services.backtests import BacktestRequest
+from trading.services.backtests.legs import leg_load, leg_shares
 from trading.services.jobs.events import job_publish
 from trading.services.models import parameters_in_force
 from trading.services.research.sweep import require_score
@@ -30,7 +32,7 @@ QUEUE = "training"
 MOST_OPEN = 50
 """Jobs one person may have waiting or running."""
 
-_DECIMALS = ("cash", "quantity", "fee_bps", "slippage_bps", "impact", "leverage")
+_DECIMALS = ("cash", "quantity", "fee_bps", "slippage_bps", "impact", "leverage", "share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,19 @@ class JobRequest:
             "start": None if run.start is None else run.start.isoformat(),
             "end": None if run.end is None else run.end.isoformat(),
             "params": dict(run.params),
-            **{n: None if getattr(run, n) is None else str(getattr(run, n)) for n in _DECIMALS},
+            **{
+                n: None if getattr(run, n) is None else str(getattr(run, n))
+                for n in _DECIMALS
+                if n != "share"
+            },
             "fill": run.fill.value,
             "long_only": run.long_only,
             "latency_bars": run.latency_bars,
             "grid": list(self.grid),
             "score": self.score,
             "engine": self.engine,
+            **({} if run.share is None else {"share": str(run.share)}),
+            **({"legs": [leg.as_json() for leg in run.legs]} if run.legs else {}),
         }
 
 
@@ -93,6 +101,7 @@ def job_request(members: Mapping[str, Any]) -> JobRequest:
             fill=FillMode(members.get("fill") or "next_open"),
             long_only=bool(members.get("long_only", False)),
             latency_bars=int(members.get("latency_bars") or 0),
+            legs=tuple(leg_of(leg) for leg in members.get("legs") or ()),
             **given,
         )
     except (KeyError, ValueError, ArithmeticError) as error:
@@ -119,8 +128,9 @@ def job_create(*, request: JobRequest, actor: User) -> ResearchJob:
     """
     run = request.run
     _check(request)
-    if kline_file_get(run.symbol, run.interval, run.market) is None:
-        raise NotFound("NO_BARS", f"no {run.market} bars of {run.symbol} {run.interval} are stored")
+    for symbol in dict.fromkeys(leg.symbol for leg in run.all_legs):
+        if kline_file_get(symbol, run.interval, run.market) is None:
+            raise NotFound("NO_BARS", f"no {run.market} bars of {symbol} {run.interval} are stored")
     waiting = ResearchJob.objects.filter(
         requested_by=actor, state__in=(ResearchJob.State.QUEUED, ResearchJob.State.RUNNING)
     )
@@ -146,8 +156,13 @@ def job_create(*, request: JobRequest, actor: User) -> ResearchJob:
 
 def _check(request: JobRequest) -> None:
     run = request.run
-    if ":" in run.strategy:
+    if any(":" in leg.strategy for leg in run.all_legs):
         raise ApplicationError("UNKNOWN_STRATEGY", "expected the name of a strategy, not a file")
+    if request.grid and run.legs:
+        raise ApplicationError("BAD_REQUEST", "a sweep searches one strategy on one symbol")
+    leg_shares(run.all_legs, by_symbol=run.quantity is not None)
+    for leg in run.legs:
+        leg_load(leg)
     try:
         params = strategy_load(run.strategy).Params
         if request.grid:

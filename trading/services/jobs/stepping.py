@@ -178,7 +178,7 @@ def _backtest_step(job: ResearchJob, held: Held, budget_s: float) -> None:
         checkpoint = None if run.finished else pack_text(run.checkpoint())
     spent += time.perf_counter() - began
     figures = result_members(
-        request.run.strategy, prepared.params, result, summary_of(result), round(spent, 3)
+        request.run.strategy, prepared.params, result, summary_of(result), round(spent, 3), prepared.legs
     )
     columns: dict[str, Any] = {
         "done": done,
@@ -235,7 +235,7 @@ def _content(request: JobRequest, inputs: Inputs) -> str:
         "fixed": dict(request.run.params),
         "grid": sorted(request.grid),
         "score": request.score if request.grid else "",
-        "strategy": _source(type(inputs.assignments[0].strategy)),
+        "strategy": [_source(type(a.strategy)) for a in inputs.assignments],
         "build": commit_sha(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

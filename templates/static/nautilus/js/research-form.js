@@ -14,6 +14,16 @@ export function showParameters() {
   document.getElementById("about-kind").textContent = kind?.description ?? "";
 }
 
+/** `STRATEGY@SYMBOL name=value …`, several parted by semicolons. */
+function legsOf(text) {
+  return text.split(";").map((part) => part.trim()).filter(Boolean).map((part) => {
+    const [who, ...pairs] = part.split(/\s+/);
+    const [strategy, symbol = ""] = who.split("@");
+    const { share, ...params } = Object.fromEntries(pairs.map((pair) => pair.split("=", 2)));
+    return { strategy, symbol, params, ...(share === undefined ? {} : { share }) };
+  });
+}
+
 function answers() {
   const one = (name) => form.elements[name].value.trim();
   const [market, symbol, interval] = one("series").split(":");
@@ -21,6 +31,7 @@ function answers() {
   const searched = new Set(grid.map((part) => part.split("=")[0]));
   const params = readFields(holder, searched);
   const body = { strategy: one("strategy"), symbol, interval, market, params, grid, score: one("score") };
+  if (one("legs")) body.legs = legsOf(one("legs"));
   for (const name of ["cash", "fee_bps", "slippage_bps", "title"]) if (one(name)) body[name] = one(name);
   for (const name of ["start", "end"]) if (one(name)) body[name] = `${one(name)}T00:00:00Z`;
   return body;

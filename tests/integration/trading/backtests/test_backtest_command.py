@@ -233,3 +233,37 @@ def test_a_report_is_one_file(home: Path) -> None:
     page = home / "report.html"
     backtest("moving_average", "--symbol", "ETHUSDT", "--interval", "1h", "--report", str(page))
     assert "<html" in page.read_text(encoding="utf-8")[:200]
+
+
+def test_two_symbols_of_fixed_size_on_one_account_make_what_each_makes_alone(home: Path) -> None:
+    stored(home, candles(400))
+    stored(home, candles(300, seed=9), symbol="BNBUSDT")
+    common = ("--interval", "1h", "--quantity", "0.5", "--fee-bps", "10")
+    one = backtest("moving_average", "--symbol", "ETHUSDT", *common, "--param", "fast=5", "slow=20")
+    two = backtest("moving_average", "--symbol", "BNBUSDT", *common, "--param", "fast=3", "slow=9")
+    both = backtest(
+        "moving_average", "--symbol", "ETHUSDT", *common, "--param", "fast=5", "slow=20",
+        "--also", "moving_average@bnb/usdt", "fast=3", "slow=9",
+    )  # fmt: skip
+    made = sum(members["final_equity"] - 100_000 for members in (one, two))
+    assert both["final_equity"] - 100_000 == pytest.approx(made, abs=1e-6)
+    assert (both["trades"], both["bars"]) == (one["trades"] + two["trades"], 700)
+    assert both["fees"] == pytest.approx(one["fees"] + two["fees"])
+    assert [(leg["symbol"], leg["share"]) for leg in both["legs"]] == [("ETHUSDT", 1.0), ("BNBUSDT", 1.0)]
+    assert [s["trades"] for s in both["by_symbol"]] == [one["trades"], two["trades"]]
+
+
+def test_legs_share_the_capital_and_more_than_all_of_it_is_refused(home: Path) -> None:
+    stored(home, candles(200))
+    stored(home, candles(200, seed=9), symbol="BNBUSDT")
+    asked = ("moving_average", "--symbol", "ETHUSDT", "--interval", "1h", "--param", "fast=5", "slow=20")
+    shared = backtest(
+        *asked, "--also", "moving_average@BNBUSDT", "share=0.6", "--also", "moving_average@ETHUSDT"
+    )
+    assert [leg["share"] for leg in shared["legs"]] == [0.2, 0.6, 0.2]
+    with pytest.raises(CommandError, match="shares sum to more"):
+        backtest(*asked, "--share", "0.5", "--also", "moving_average@BNBUSDT", "share=0.6")
+    with pytest.raises(CommandError, match="STRATEGY@SYMBOL"):
+        backtest(*asked, "--also", "moving_average")
+    with pytest.raises(CommandError, match="UNKNOWN_STRATEGY"):
+        backtest(*asked, "--also", "nobody@BNBUSDT")

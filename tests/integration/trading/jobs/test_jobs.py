@@ -86,6 +86,53 @@ def test_the_command_that_is_shown_gives_the_same_figures(trader: Any) -> None:
     assert json.loads(out.getvalue())["equity_sha256"] == job.figures["equity_sha256"]
 
 
+def test_a_job_with_several_strategies_is_the_command_it_shows(
+    trader: Any, token_client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_bars(tmp_path, symbol="BNBUSDT", count=500, seed=8, name="others")
+    legs = [
+        {"strategy": "moving_average", "symbol": "BNBUSDT", "params": {"fast": 3, "slow": 9}, "share": "0.3"},
+        {"strategy": "moving_average", "symbol": "ETHUSDT"},
+    ]
+    client = token_client(trader)
+    answer = client.post("/api/v1/backtests", {**BODY, "legs": legs}, format="json")
+    assert answer.status_code == 202, answer.json()
+    job = work(ResearchJob.objects.get(uid=answer.json()["id"]), **small_pieces(monkeypatch, 300))
+    assert job.state == "done", job.error
+    assert [leg["share"] for leg in job.figures["legs"]] == [0.35, 0.3, 0.35]
+    out = io.StringIO()
+    words = client.get(answer.headers["Location"]).json()["command"].removeprefix("manage.py ").split(" ")
+    call_command(*words, "--json", stdout=out, stderr=io.StringIO())
+    assert json.loads(out.getvalue())["equity_sha256"] == job.figures["equity_sha256"]
+    assert len(job_result(job).series) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"legs": [{"strategy": "moving_average", "symbol": "BNBUSDT"}]}, 404, "NO_BARS"),
+        ({"legs": [{"strategy": "nobody", "symbol": "ETHUSDT"}]}, 400, "UNKNOWN_STRATEGY"),
+        ({"legs": [{"strategy": "/etc/x.py:X", "symbol": "ETHUSDT"}]}, 400, "UNKNOWN_STRATEGY"),
+        (
+            {"share": "0.5", "legs": [{"strategy": "moving_average", "symbol": "ETHUSDT", "share": "0.6"}]},
+            400,
+            "BAD_REQUEST",
+        ),
+        (
+            {"grid": ["fast=3:9:3"], "legs": [{"strategy": "moving_average", "symbol": "ETHUSDT"}]},
+            400,
+            "BAD_REQUEST",
+        ),
+    ],
+)
+def test_legs_that_cannot_be_run_are_refused_at_once(
+    trader: Any, token_client: Any, change: dict[str, Any], status: int, code: str
+) -> None:
+    answer = token_client(trader).post("/api/v1/backtests", {**BODY, **change}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert not ResearchJob.objects.exists()
+
+
 def test_figures_of_the_part_that_was_run_are_seen_while_it_runs(
     trader: Any, token_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
