@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal as signals
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from nautilus_site.common.services.tokens import token_create
 from tests.browser.server import served
@@ -177,8 +179,13 @@ def test_lines_appended_to_a_file_are_followed_and_its_past_is_left_alone(
         (["--token-file", "/nowhere"], "--token-file:"),
     ],
 )
-def test_wrong_options_are_refused_with_a_sentence(options: list[str], sentence: str) -> None:
-    process = start("http://127.0.0.1:1", "token", *options)
-    _, error = process.communicate("", timeout=PATIENCE_S)
-    assert process.returncode == 1
-    assert sentence in error
+def test_wrong_options_are_refused_with_a_sentence(
+    options: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAUTILUS_TOKEN", "token")
+    monkeypatch.setattr(signals, "signal", lambda number, handler: None)  # those of the test run stay
+    with pytest.raises(CommandError, match=sentence):
+        call_command(
+            *("hmm_executor", "--url", "http://127.0.0.1:1", "--account", "desk"),
+            *("--symbols", "BTCUSDT", "--max-notional", "100", *options),
+        )
