@@ -21,6 +21,7 @@ from trading.api import (
 api_urlpatterns = [
     path("orders", orders.OrderListView.as_view(), name="api-orders"),
     path("orders/<uuid:uid>", orders.OrderDetailView.as_view(), name="api-order"),
+    path("orders/<uuid:uid>/amend", orders.OrderAmendView.as_view(), name="api-order-amend"),
     path("orders/<uuid:uid>/explain", orders.OrderExplainView.as_view(), name="api-order-explain"),
     path("brackets", brackets.BracketListView.as_view(), name="api-brackets"),
     path("brackets/<int:pk>", brackets.BracketDetailView.as_view(), name="api-bracket"),

@@ -26,6 +26,7 @@ from trading.selectors.orders import order_get, order_members, order_queryset
 from trading.serializers.orders import (
     CancelSummarySerializer,
     DryRunSerializer,
+    OrderAmendSerializer,
     OrderExplanationSerializer,
     OrderRequestSerializer,
     OrderSerializer,
@@ -35,6 +36,7 @@ from trading.services.brackets.requests import ExitsRequest, guarded_order_reque
 from trading.services.orders import (
     OrderOutcome,
     order_cancel_request,
+    order_change,
     order_wait,
     orders_cancel_request,
 )
@@ -215,6 +217,39 @@ class OrderDetailView(APIView):
         if until is not None:
             order_wait(order_id=order.pk, until="fill", timeout_s=timeout_s)
         return Response(order_members(order_get(uid)))
+
+
+class OrderAmendView(APIView):
+    """Another quantity or price of a working order."""
+
+    required = {"POST": "orders.place"}
+
+    @extend_schema(
+        operation_id="orders_amend",
+        description="Less is amended in place (200, the same order; spot keeps its place in the queue). Anything else "
+        "is, on spot, a new order that the venue places only when the old one could be cancelled untouched (201).",
+        request=OrderAmendSerializer,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={200: OrderSerializer, 201: OrderSerializer, **DENIED_ANSWER},
+    )
+    @idempotent(required=True)
+    def post(self, request: Request, uid: UUID) -> Response:
+        check_parameters(request, ())
+        form = OrderAmendSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        values: dict[str, Any] = form.validated_data
+        changed = order_change(
+            order=order_get(uid),
+            quantity=values["quantity"],
+            price=values["price"],
+            actor=person_of(request),
+            reason=values["reason"] or f"asked for by {person_of(request).username}",
+            key=request.idempotency.unique_key,  # type: ignore[attr-defined]
+        )
+        response = Response(order_members(order_get(changed.uid)), status=200 if changed.uid == uid else 201)
+        if changed.uid != uid:
+            response["Location"] = request.path.replace(f"{uid}/amend", str(changed.uid))
+        return response
 
 
 class OrderExplainView(APIView):

@@ -33,6 +33,7 @@ class VenueOrder:
     callback_bps : distance of a trailing stop from the best price, basis points.
     close_position : USD-M: whatever is left of the position at the trigger; sent without a quantity.
     prevention : of self-trades; None leaves it to the venue.
+    replaces : client id of an order that the same request cancels first; unless that succeeds nothing is placed.
     """
 
     symbol: str
@@ -49,6 +50,7 @@ class VenueOrder:
     working_type: WorkingType | None = None
     close_position: bool = False
     prevention: SelfTradePrevention | None = None
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

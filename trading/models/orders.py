@@ -95,6 +95,15 @@ class Order(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT
     )
 
+    replaces = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="replacements",
+        help_text="the order that the same request cancels first",
+    )
+
     side = models.CharField(max_length=4, choices=[(s.value, s.value) for s in Side])
     position_side = models.CharField(
         max_length=5, choices=[(s.value, s.value) for s in PositionSide], default=PositionSide.BOTH

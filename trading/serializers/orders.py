@@ -87,6 +87,19 @@ class OrderRequestSerializer(RequestSerializer):
         return attrs
 
 
+class OrderAmendSerializer(RequestSerializer):
+    """What of a working order is to change; at least one of `quantity` and `price`."""
+
+    quantity = _amount("base units in all, what has traded included")
+    price = _amount("limit price")
+    reason = TextField(max_length=200, required=False, allow_blank=True, default="")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["quantity"] is None and attrs["price"] is None:
+            raise serializers.ValidationError({"quantity": ["give a quantity, a price, or both"]})
+        return attrs
+
+
 class OrderEventSerializer(serializers.Serializer[Any]):
     """One step of an order's life."""
 

@@ -145,7 +145,7 @@ def answer_about(
     """
     try:
         report = parse(answer)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise OutcomeUnknown(client_order_id, f"an answer that cannot be read: {error!r}") from error
     if report.symbol != symbol or report.client_order_id != client_order_id:
         raise OutcomeUnknown(client_order_id, f"an answer about {report.symbol} {report.client_order_id}")

@@ -39,17 +39,32 @@ class BinanceSpot(SignedCalls):
     def place(self, order: VenueOrder, *, timestamp_ms: int, recv_window_ms: int) -> OrderReport:
         """Send once, signed with exactly this timestamp.
 
+        One that replaces another is placed only if the other was cancelled, and that only if it had not traded.
+
         Raises
         ------
         VenueRejected, VenueUnavailable, OutcomeUnknown.
         """
-        params = order_request(order) | {
-            "newClientOrderId": order.client_order_id,
-            "newOrderRespType": "FULL",
-        }
-        answer = self._write_once(
-            "POST", _ORDER, params, timestamp_ms=timestamp_ms, recv_window_ms=recv_window_ms
+        path, params = (
+            _ORDER,
+            order_request(order)
+            | {
+                "newClientOrderId": order.client_order_id,
+                "newOrderRespType": "FULL",
+            },
         )
+        if order.replaces is not None:
+            path = f"{_ORDER}/cancelReplace"
+            params |= {
+                "cancelReplaceMode": "STOP_ON_FAILURE",
+                "cancelRestrictions": "ONLY_NEW",
+                "cancelOrigClientOrderId": order.replaces,
+            }
+        answer = self._write_once(
+            "POST", path, params, timestamp_ms=timestamp_ms, recv_window_ms=recv_window_ms
+        )
+        if order.replaces is not None:
+            answer = answer.get("newOrderResponse") if isinstance(answer, dict) else None
         return answer_about(parse_order, answer, order.symbol, order.client_order_id)
 
     def place_list(

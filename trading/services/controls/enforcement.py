@@ -25,8 +25,8 @@ from trading.models import Account, KillEnforcement, Order, Position, TradingSta
 from trading.services.adoption import order_of_report
 from trading.services.controls.venue_cancels import Canceled, cancel_everywhere
 from trading.services.execution.release import order_release
-from trading.services.execution.resolve import report_trades
 from trading.services.execution.settle import order_settle
+from trading.services.execution.trades import report_trades
 
 _IN_DOUBT = (OrderStatus.SENDING, OrderStatus.UNKNOWN)
 _REREAD_AFTER = timedelta(seconds=1)

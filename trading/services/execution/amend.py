@@ -1,9 +1,8 @@
 """Amending a working order at the venue: written down, sent once, settled from what the venue says of the order.
 
 An amendment only ever asks for less: a smaller quantity, at a price that is not nearer to the market. It takes nothing
-the order does not hold already, so no rail has to pass again. Anything else is a cancel and a new order: two intents,
-the second decided and judged anew once the first is certain (the planner sends nothing while a cancel is open), never
-one request of which half may fail.
+the order does not hold already, so no rail has to pass again. Anything else is a new order with every rail: the
+planner's once a cancel is certain, a person's on spot by one request (`trading.services.orders.change`).
 
 Spot keeps the order's place in the queue (`amend/keepPriority`, quantity only); USD-M gives it a new one (`PUT order`).
 """
@@ -30,8 +29,8 @@ from trading.domain.values import Market, Side, decimal_text
 from trading.models import Order, OrderCommand
 from trading.services.execution.authorise import venue_order
 from trading.services.execution.commands import command_doubted, command_end
-from trading.services.execution.resolve import report_trades
 from trading.services.execution.settle import order_settle
+from trading.services.execution.trades import report_trades
 
 log = structlog.get_logger(__name__)
 _SETTLED_AFTER_MS = RECV_WINDOW_MS + PROCESSING_TIMEOUT_MS + LAG_MARGIN_MS

@@ -55,6 +55,7 @@ _ORDERS = Table(
         "instrument_id",
         "strategy_id",
         "order_list_id",
+        "replaces_id",
         "plan_id",
         "model_version",
         "origin",
@@ -321,6 +322,7 @@ def venue_order(order: Order) -> VenueOrder:
         working_type=WorkingType(order.working_type) if order.working_type else None,
         close_position=order.close_position,
         prevention=SelfTradePrevention(order.prevention) if order.prevention else None,
+        replaces=order.replaces.client_order_id if order.replaces is not None else None,
     )
 
 

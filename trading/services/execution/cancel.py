@@ -15,8 +15,8 @@ from trading.services.execution.commands import (
     command_doubted,
     command_sending,
 )
-from trading.services.execution.resolve import report_trades
 from trading.services.execution.settle import order_settle
+from trading.services.execution.trades import report_trades
 
 
 def order_cancel(*, order_id: int, venue: ExecutionVenue) -> OrderStatus:

@@ -11,12 +11,13 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.crash_points import crash_point
 from trading.domain.errors import VenueError
 from trading.domain.orders import OrderStatus
-from trading.domain.ports import ExecutionVenue, OrderReport, TradeReport
+from trading.domain.ports import ExecutionVenue, OrderReport
 from trading.domain.reconcile import absence_proven
-from trading.models import Fill, Order, TradeCursor, VenueEvent
+from trading.models import Fill, Order, VenueEvent
 from trading.services.execution.release import order_end
 from trading.services.execution.send import order_unknown
 from trading.services.execution.settle import order_settle
+from trading.services.execution.trades import cursor_from_id, report_trades
 from trading.services.order_events import order_event
 
 log = structlog.get_logger(__name__)
@@ -55,25 +56,6 @@ def order_resolve(*, order_id: int, venue: ExecutionVenue) -> OrderStatus:
     if report is not None:
         return _found(order, report, venue)
     return _not_found(order, venue)
-
-
-def report_trades(order: Order, report: OrderReport, venue: ExecutionVenue) -> tuple[TradeReport, ...]:
-    """The trades of an order that the report counts and we have not booked; none when nothing is missing.
-
-    Read from the symbol's cursor: what lies before it is booked, and what lies after it is listed to its end.
-    """
-    if report.executed_quantity <= order.executed_quantity:
-        return ()
-    return tuple(
-        trade
-        for trade in venue.trades(report.symbol, from_id=_from_id(order), start_ms=None)
-        if trade.venue_order_id == report.venue_order_id
-    )
-
-
-def _from_id(order: Order) -> int | None:
-    cursor = TradeCursor.objects.filter(account=order.account, instrument=order.instrument).first()
-    return cursor.last_trade_id + 1 if cursor else None
 
 
 def _found(order: Order, report: OrderReport, venue: ExecutionVenue) -> OrderStatus:
@@ -123,7 +105,7 @@ def _unexplained(order: Order, venue: ExecutionVenue) -> bool:
         .exclude(venue_order_id=None)
         .values_list("venue_order_id", flat=True)
     )
-    trades = venue.trades(order.instrument.symbol, from_id=_from_id(order), start_ms=None)
+    trades = venue.trades(order.instrument.symbol, from_id=cursor_from_id(order), start_ms=None)
     return any(t.trade_id not in known and t.venue_order_id not in ours for t in trades)
 
 

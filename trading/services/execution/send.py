@@ -21,6 +21,7 @@ from trading.services import breakers
 from trading.services.execution.authorise import Authorised, AuthorisedList
 from trading.services.execution.release import order_end
 from trading.services.execution.settle import order_settle
+from trading.services.execution.trades import report_trades
 from trading.services.order_events import order_event
 from trading.services.protection_hints import protection_hint
 
@@ -45,7 +46,22 @@ def order_send(*, authorised: Authorised | AuthorisedList, venue: ExecutionVenue
                 metrics.DECISION_TO_ACK.observe(waited.total_seconds())
     else:
         _failed(authorised, failure, venue_name)
+    if isinstance(authorised, Authorised) and authorised.order.replaces is not None:
+        _settle_replaced(authorised, venue)
     crash_point("C6")
+
+
+def _settle_replaced(authorised: Authorised, venue: ExecutionVenue) -> None:
+    """Ask what became of the order that was to be replaced; unanswered, the stream or the next sweep tells."""
+    old = Order.objects.select_related("instrument", "account").get(replacements=authorised.order_id)
+    try:
+        report = venue.query(old.instrument.symbol, client_order_id=old.client_order_id)
+        if report is not None:
+            order_settle(
+                order_id=old.pk, report=report, trades=report_trades(old, report, venue), source="query"
+            )
+    except VenueError as error:
+        log.warning("replaced_order_not_known", client_order_id=old.client_order_id, error=str(error))
 
 
 def _ids(authorised: Authorised | AuthorisedList) -> tuple[int, ...]:

@@ -67,6 +67,7 @@ def order_row(
         model_version=submission.model_version,
         strategy=submission.strategy,
         requested_by=submission.requested_by,
+        replaces=submission.replaces,
         side=intent.side,
         position_side=intent.position_side,
         type=intent.type,

@@ -31,6 +31,8 @@ class Submission:
     decision: Decision | None = None
     requested_by: User | None = None
     adjustments: tuple[str, ...] = ()
+    replaces: Order | None = None
+    """The order the same request cancels first; without that it is not placed."""
 
     @property
     def model_version(self) -> str:

@@ -19,8 +19,8 @@ from trading.domain.values import decimal_text
 from trading.models import Order, SweepState
 from trading.services.adoption import order_adopt, order_of_report
 from trading.services.divergences import divergence_open
-from trading.services.execution.resolve import report_trades
 from trading.services.execution.settle import order_settle
+from trading.services.execution.trades import report_trades
 from trading.services.reconcile.context import Run
 
 log = structlog.get_logger(__name__)

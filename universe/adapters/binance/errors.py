@@ -97,6 +97,10 @@ def classify_answer(call: Call, status: int, text: str, headers: Mapping[str, st
         )
     if status == 503 and message.rstrip(".").endswith("Service Unavailable"):
         return VenueUnavailable(wait or _DEFAULT_BUSY_RETRY_S, message, code)
+    if status == 409 and code == -2021:
+        refused = _new_order_refused(text)
+        if refused is not None:
+            return refused
     # A cancel-replace that half happened answers 409 with -2021: neither a refusal nor a success.
     if status in _REFUSAL_STATUSES and code in _DEFINITIVE and not (status == 409 and code in (-2021, -2022)):
         assert code is not None
@@ -108,6 +112,20 @@ def classify_answer(call: Call, status: int, text: str, headers: Mapping[str, st
         return VenueUnavailable(wait, f"HTTP {status}: {message}", code)
     detail = f"HTTP {status}" + (f" ({code})" if code is not None else "")
     return OutcomeUnknown(call.client_order_id, f"{detail}: {message}")
+
+
+def _new_order_refused(text: str) -> VenueRejected | None:
+    """The refusal of the new order of a cancel-replace whose cancel succeeded, if the answer says just that."""
+    data = json.loads(text).get("data")
+    if not isinstance(data, dict) or data.get("newOrderResult") != "FAILURE":
+        return None
+    answer = data.get("newOrderResponse")
+    if not isinstance(answer, dict):
+        return None
+    code = answer.get("code")
+    if not isinstance(code, int) or code not in _DEFINITIVE:
+        return None
+    return VenueRejected(code, f"{answer.get('msg', '')} (the order it replaces is cancelled)".strip())
 
 
 def classify_exception(call: Call, error: requests.RequestException) -> VenueError:

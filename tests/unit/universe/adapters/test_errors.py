@@ -58,6 +58,25 @@ def test_whatever_may_have_been_executed_is_unknown(status: int, code: int | Non
 
 
 @pytest.mark.parametrize(
+    ("new_order", "answer_code", "kind"),
+    [
+        ("FAILURE", -2010, VenueRejected),
+        ("FAILURE", -1007, OutcomeUnknown),
+        ("FAILURE", None, OutcomeUnknown),
+        ("SUCCESS", -2010, OutcomeUnknown),
+    ],
+)
+def test_half_a_cancel_replace_is_a_refusal_only_when_it_says_that_the_new_order_was_refused(
+    new_order: str, answer_code: int | None, kind: type[Exception]
+) -> None:
+    data = {"newOrderResult": new_order, "newOrderResponse": {"code": answer_code, "msg": "No."}}
+    text = json.dumps({"code": -2021, "msg": "Order cancel-replace partially failed.", "data": data})
+    failure = classify_answer(ORDER, 409, text, {})
+    assert type(failure) is kind
+    assert getattr(failure, "code", None) == (answer_code if kind is VenueRejected else None)
+
+
+@pytest.mark.parametrize(
     ("status", "code", "message", "headers", "wait_s"),
     [
         (429, -1003, "Too many requests", {"Retry_After": "7"}, 7.0),

@@ -127,8 +127,9 @@ class Rig:
 
     def hear(self) -> None:
         """Settle what the exchange says of every open order, as the user stream would."""
-        from trading.services.execution.resolve import order_resolve, report_trades
+        from trading.services.execution.resolve import order_resolve
         from trading.services.execution.settle import order_settle
+        from trading.services.execution.trades import report_trades
 
         for order in Order.objects.select_related("instrument").filter(
             account=self.desk.account, status__in=[s.value for s in OPEN]
