@@ -6,8 +6,9 @@ from http import HTTPStatus
 
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.forms import AuthenticationForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.templatetags.static import static
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -37,6 +38,11 @@ class LogoutView(auth_views.LogoutView):
     """Ends the session (POST only) and says so."""
 
     template_name = "registration/logged_out.html"
+
+
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Where a browser asks for an icon on pages that name none: the API's, the admin's, a bare answer."""
+    return HttpResponseRedirect(static("nautilus/img/favicon.svg"))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

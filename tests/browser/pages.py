@@ -31,8 +31,7 @@ class Site:
             self.complaints.append(f"console {message.type}: {message.text}")
 
     def _response(self, response: Any) -> None:
-        # The browser asks every origin for this on its own, on pages that name no icon.
-        if response.status >= 400 and not response.url.endswith("/favicon.ico"):
+        if response.status >= 400:
             self.complaints.append(f"{response.status} {response.url}")
 
     def log_in(self, username: str, password: str, path: str = "/") -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from governance.views.page import PAGES
 from nautilus_site.common.clock import now
 from nautilus_site.common.live.groups import push, push_prices
 from nautilus_site.common.models import User
@@ -144,6 +145,31 @@ def test_no_page_scrolls_sideways_on_a_phone_and_halt_stays_in_reach(
         site.open(path)
         assert site.scroll_overflow() == 0, path
         expect(site.page.locator("[data-open-halt]").first).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("width", [1440, 1280])
+def test_the_bar_stays_on_one_line_and_every_page_in_it_is_reached_by_keyboard(
+    world: World, risk_officer: User, open_site: OpenSite, width: int
+) -> None:
+    """The longest bar there is: a role with every control, and a log-in page that names its icon."""
+    site = open_site(width=width, height=900)
+    site.log_in(risk_officer.username, PASSWORD)
+    tops = "(links) => new Set(links.map((link) => Math.round(link.getBoundingClientRect().top))).size"
+    assert site.page.locator(".topbar .nav a").evaluate_all(tops) == 1
+    bar = site.page.locator(".topbar").evaluate(
+        "(bar) => [bar.clientHeight, bar.scrollWidth - bar.clientWidth]"
+    )
+    halt = site.page.locator("[data-open-halt]").first.evaluate("(button) => button.offsetHeight")
+    assert (bar[0] < 2 * halt, bar[1]) == (True, 0)
+    links = site.page.locator(".topbar .nav a")
+    assert links.count() == len(PAGES) - 1, "what tells about the product is in the foot"
+    links.first.focus()
+    for _ in range(1, links.count()):
+        site.page.keyboard.press("Tab")
+    expect(links.last).to_be_focused()
+    expect(links.last).to_be_in_viewport(ratio=1)
+    assert site.page.request.get(f"{site.url}/favicon.ico").headers["content-type"] == "image/svg+xml"
+    assert site.complaints == []
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
