@@ -130,6 +130,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 600,
     "socket_timeout": 5,
     "retry_policy": {"max_retries": 1},
+    # A message is a hint: whoever sends one does not wait for a broker that is away. Workers wait by other settings.
+    "max_retries": 0,
 }
 CELERY_TASK_DEFAULT_QUEUE = "governance"
 CELERY_TASK_PUBLISH_RETRY = False

@@ -1,8 +1,8 @@
 """Which open orders a kill level takes away, and which it leaves standing.
 
 A protective order is a conditional one that can only shrink a position; CANCEL leaves it where it is, because
-without it the position stands naked. REDUCING takes what adds risk, which on USD-M depends on the position and not
-on the side: with a short open the buys are the way out.
+without it the position stands naked, and FLATTEN leaves it until the position is closed. REDUCING takes what adds
+risk, which on USD-M depends on the position and not on the side: with a short open the buys are the way out.
 """
 
 from __future__ import annotations
@@ -38,23 +38,32 @@ def orders_to_cancel(
     protective_ids : client order ids we know to protect a position, whatever their type (a target is a plain limit).
     positions : of USD-M, as the venue tells them; of spot none are needed.
     """
-    if level is Level.FLATTEN or (level is Level.CANCEL and include_stops):
-        return list(reports)
-    if level is Level.CANCEL:
-        lists = {r.venue_list_id for r in reports if r.venue_list_id and is_protective(r, market)}
-        return [
-            r
-            for r in reports
-            if not (
-                r.client_order_id in protective_ids
-                or is_protective(r, market)
-                # The other leg of a protective list: canceling it would take the stop with it.
-                or (r.venue_list_id in lists and only_reduces(r, market))
-            )
-        ]
+    if level in (Level.CANCEL, Level.FLATTEN):
+        if include_stops:
+            return list(reports)
+        kept = _protecting(reports, market, protective_ids)
+        if level is Level.FLATTEN and market is Market.usdm:
+            # The flattener takes protection back once its position is closed; what guards none is in nobody's way.
+            open_ = {(p.symbol, p.position_side) for p in positions if p.quantity}
+            kept = [r for r in kept if (r.symbol, r.position_side) in open_]
+        return [r for r in reports if r not in kept]
     if level is Level.REDUCING:
         return _adding_risk(reports, market, positions)
     return []
+
+
+def _protecting(
+    reports: Sequence[OrderReport], market: Market, protective_ids: Collection[str]
+) -> list[OrderReport]:
+    lists = {r.venue_list_id for r in reports if r.venue_list_id and is_protective(r, market)}
+    return [
+        r
+        for r in reports
+        if r.client_order_id in protective_ids
+        or is_protective(r, market)
+        # The other leg of a protective list: canceling it would take the stop with it.
+        or (r.venue_list_id in lists and only_reduces(r, market))
+    ]
 
 
 def is_protective(report: OrderReport, market: Market) -> bool:

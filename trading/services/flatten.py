@@ -2,8 +2,9 @@
 
 USD-M closes what the venue itself holds, long or short, each side of hedge mode for itself. Spot sells only what the
 platform acquired, and never more than the venue says is there. The scope of a strategy or a model closes only its own
-part. A slice that closes nothing is tried again a few times, ever
-later; then the position is left as it is and people are told. Nothing here loops at the venue.
+part. Protection stays until its position is closed on USD-M, and on spot until the coins it holds are to be sold. A
+slice that closes nothing is tried again a few times, ever later; then the position is left as it is and people are
+told. Nothing here loops at the venue.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.outbox import publish
 from trading import metrics
+from trading.domain.cancellation import is_protective
 from trading.domain.orders import OrderIntent, OrderStatus, client_order_id
 from trading.domain.ports import ExecutionVenue
 from trading.domain.values import Level, Market, OrderType, PositionSide, Side, TimeInForce, decimal_text
 from trading.models import Account, Flatten, KillEnforcement, Order, Strategy, TradingState
+from trading.services.adoption import order_of_report
 from trading.services.controls.limits import limit_values
 from trading.services.execution.cancel import order_cancel
 from trading.services.execution.drain import orders_drain
@@ -127,6 +130,8 @@ def _advance(
     quantity = min(left, open_there, holding.free)
     steps = _slice_steps(row, account, quantity)
     if steps == 0:
+        if open_there == 0 and row.instrument.market == Market.usdm:
+            _orphans_cancel(row, account, venue)
         note = f"{decimal_text(quantity)} left, less than the venue trades" if quantity else ""
         _finish(row, Flatten.Status.DONE, note)
         return 0
@@ -149,6 +154,25 @@ def _unprotect(row: Flatten, account: Account, venue: ExecutionVenue) -> bool:
     for order_id in found:
         order_cancel(order_id=order_id, venue=venue)
     return bool(found)
+
+
+def _orphans_cancel(row: Flatten, account: Account, venue: ExecutionVenue) -> None:
+    """Take back what protected a position that is closed now, whoever placed it: until here it stood guard.
+
+    Raises
+    ------
+    VenueError : as the venue; the position stays `working`, and the next look tries again.
+    """
+    for report in venue.open_orders(row.instrument.symbol):
+        if report.position_side != row.position_side or report.side != row.side:
+            continue
+        if not is_protective(report, Market.usdm):
+            continue
+        order = order_of_report(account, report)
+        if order is not None:
+            order_cancel(order_id=order.pk, venue=venue)
+        else:
+            venue.cancel(report.symbol, client_order_id=report.client_order_id)
 
 
 def _counted(row: Flatten, venue: ExecutionVenue) -> bool:

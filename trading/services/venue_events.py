@@ -20,7 +20,6 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.crash_points import crash_point
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.leases import lease_acquire, lease_release
-from nautilus_site.common.services.outbox import publish
 from trading.domain.values import decimal_of
 from trading.models import Account, OrderList, VenueEvent
 from trading.services.transfers import transfer_book
@@ -33,6 +32,7 @@ from trading.services.venue_executions import (
     events_settled,
     executions_settle,
 )
+from trading.services.venue_warnings import margin_call, trigger_refused
 
 log = structlog.get_logger(__name__)
 
@@ -181,29 +181,6 @@ def _account_update(account: Account, payload: Payload) -> None:
         enqueue_on_commit("trading.tasks.income_read", queue="trading", account_id=account.pk)
 
 
-def _margin_call(account: Account, payload: Payload) -> None:
-    """A position is close to its liquidation: everybody who looks shall see it."""
-    positions = [{k: p.get(k) for k in ("s", "ps", "pa", "mp", "up", "mm")} for p in payload.get("p", ())]
-    log.error("margin_call", account=account.name, positions=positions)
-    publish("incidents", {"kind": "margin_call", "account": account.name, "positions": positions})
-
-
-def _trigger_refused(account: Account, payload: Payload) -> None:
-    """A conditional order was refused when it triggered: what it protected is without protection."""
-    told = payload["or"]
-    log.error("conditional_order_refused", account=account.name, symbol=told.get("s"), reason=told.get("r"))
-    publish(
-        "incidents",
-        {
-            "kind": "trigger_rejected",
-            "account": account.name,
-            "symbol": told.get("s"),
-            "algo_id": told.get("i"),
-            "reason": told.get("r"),
-        },
-    )
-
-
 def _settings_changed(account: Account, payload: Payload) -> None:
     """Leverage or margin mode was changed at the venue; what is in force now is read there."""
     log.info("account_settings_changed", account=account.name, change=payload.get("ac") or payload.get("ai"))
@@ -217,7 +194,7 @@ _HANDLERS: Final[Mapping[str, Callable[[Account, Payload], None]]] = MappingProx
         "listStatus": _list_status,
         "ACCOUNT_UPDATE": _account_update,
         "ACCOUNT_CONFIG_UPDATE": _settings_changed,
-        "MARGIN_CALL": _margin_call,
-        "CONDITIONAL_ORDER_TRIGGER_REJECT": _trigger_refused,
+        "MARGIN_CALL": margin_call,
+        "CONDITIONAL_ORDER_TRIGGER_REJECT": trigger_refused,
     }
 )

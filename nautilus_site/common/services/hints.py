@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from celery import current_app, group
@@ -12,6 +13,10 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 log = structlog.get_logger(__name__)
+
+QUIET_S: Final = 5.0
+"""After a failure nothing is sent for so long: one that hangs must not hold up every order, and every kill, in turn."""
+_failed_at = float("-inf")
 
 
 def enqueue_on_commit(task: str, *, queue: str, **kwargs: Any) -> None:
@@ -25,9 +30,13 @@ def enqueue_on_commit(task: str, *, queue: str, **kwargs: Any) -> None:
 
 def send_hint(task: str, *, queue: str, **kwargs: Any) -> bool:
     """Send now. A broker that is down costs latency only: the periodic sweep finds the work in Postgres."""
+    global _failed_at
+    if time.monotonic() - _failed_at < QUIET_S:
+        return False
     try:
         current_app.send_task(task, kwargs=kwargs, queue=queue, retry=False)
     except (OSError, RuntimeError, KombuError, RedisError) as error:
+        _failed_at = time.monotonic()
         log.warning("hint_not_sent", task=task, error=type(error).__name__)
         return False
     return True

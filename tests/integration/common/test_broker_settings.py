@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
 from celery import current_app
 
 from nautilus_site.celery import app
+from nautilus_site.common.services import hints
 
 TRADING_PREFIXES = ("trading.tasks.",)
 
@@ -43,3 +49,49 @@ def test_nothing_that_touches_orders_is_retried_by_the_broker() -> None:
 
 def test_results_are_not_kept_so_that_nothing_waits_for_them() -> None:
     assert app.conf.task_ignore_result is True
+
+
+class Refusing:
+    """A broker that hangs up on whoever calls, and counts the calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._socket.getsockname()[1]}/0"
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.calls += 1
+            connection.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Refusing]:
+    broker = Refusing()
+    monkeypatch.setattr(app.conf, "broker_url", broker.url)
+    monkeypatch.setattr(app.conf, "broker_write_url", broker.url)
+    monkeypatch.setattr(hints, "_failed_at", float("-inf"))
+    app.pool.force_close_all()
+    app.amqp._producer_pool = None
+    app._pool = None
+    yield broker
+    broker.close()
+    app._pool = None
+    app.amqp._producer_pool = None
+
+
+def test_a_broker_that_is_away_is_asked_once_and_then_left_alone(refusing: Refusing) -> None:
+    assert hints.send_hint("trading.tasks.orders_drain", queue="trading", account_id=1, shard=0) is False
+    tried = refusing.calls
+    assert tried >= 1
+    for _ in range(20):
+        assert hints.send_hint("trading.tasks.orders_drain", queue="trading", account_id=1, shard=0) is False
+    assert refusing.calls == tried

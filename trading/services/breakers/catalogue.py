@@ -47,6 +47,7 @@ def _rule(
 VENUE_ERROR_RATE = "venue_error_rate"
 VENUE_RATE_LIMIT = "venue_rate_limit"
 VENUE_BAN = "venue_ban"
+MARGIN_CALL = "margin_call"
 
 KINDS: dict[str, BreakerKind] = {
     kind.name: kind
@@ -130,7 +131,7 @@ KINDS: dict[str, BreakerKind] = {
             "slippage",
             "account",
             "bps",
-            _rule(25, window=300, samples=5, wait=300, longest=3600),
+            _rule(15, window=300, samples=5, wait=300, longest=3600),
             "mean fill price of takers against the mid when it was decided; positive is worse for us",
         ),
         BreakerKind(
@@ -175,6 +176,16 @@ KINDS: dict[str, BreakerKind] = {
             _rule(80, wait=60),
             "maintenance margin against what the margin account is worth",
             action="REDUCING",
+            market="usdm",
+        ),
+        BreakerKind(
+            MARGIN_CALL,
+            "account",
+            "calls",
+            _rule(1, window=300, wait=300),
+            "the venue has warned that a position is close to its liquidation",
+            action="REDUCING",
+            reset="manual",
             market="usdm",
         ),
         BreakerKind("spread", "symbol", "bps", _rule(100, wait=10), "between bid and ask, of the mid"),

@@ -74,14 +74,15 @@ def _measured(row: CircuitBreaker, moment: datetime) -> Reading | None:
     return reading
 
 
-def breaker_trip(*, name: str, scope: str, reason: str, for_s: float | None = None) -> None:
-    """Open a breaker at once, for the time a venue asked or for its cool-down."""
+def breaker_trip(*, name: str, scope: str, reason: str, for_s: float | None = None) -> bool:
+    """Open a breaker at once, for the time a venue asked or for its cool-down. False where there is none in force."""
     with transaction.atomic():
         row = CircuitBreaker.objects.select_for_update().filter(name=name, scope=scope).first()
         if row is None or not row.is_enabled:
-            return
+            return False
         state = breaker_load(row)
         breaker_store(row, state, breakers.trip(state, row.rule, datetime_to_ns(now()), reason, for_s=for_s))
+        return True
 
 
 def breaker_members(row: CircuitBreaker) -> dict[str, Any]:

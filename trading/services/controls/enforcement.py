@@ -180,7 +180,7 @@ def _to_cancel(
         return []
     protective = Order.objects.filter(account=account, origin=Order.Origin.PROTECTION, ended_at=None)
     market = Market(account.market)
-    needs_positions = due.level is Level.REDUCING and market is Market.usdm
+    needs_positions = due.level in (Level.REDUCING, Level.FLATTEN) and market is Market.usdm
     return orders_to_cancel(
         due.level,
         listed,
@@ -241,7 +241,7 @@ def _cancel(
         kept = {r.symbol for r in listed} - {r.symbol for r in found}
         kept |= {r.symbol for r in listed if r not in found}
         # A protective order on its way would be caught by the one call that was meant for the others.
-        whole = {r.symbol for r in found} - kept - (in_doubt if due.level is Level.CANCEL else set())
+        whole = {r.symbol for r in found} - kept - (set() if due.include_stops else in_doubt)
     failures: list[str] = []
     for canceled in cancel_everywhere(venue, found, whole_symbols=whole, connect=connect):
         failure = canceled.failure or _book(account, venue, canceled)

@@ -67,9 +67,17 @@ def lane_of(method: str, path: str, params: Mapping[str, Any]) -> Priority:
         or "/algoOrder" in path
     ):
         return Priority.PROTECT
-    if _is_true(params.get("reduceOnly")) or "/amend/" in path:
+    if _is_true(params.get("reduceOnly")) or "/amend/" in path or _closes(path, params):
         return Priority.REDUCE
     return Priority.ENTRY
+
+
+def _closes(path: str, params: Mapping[str, Any]) -> bool:
+    """Tell whether an order without the flag only shrinks what is held: a sale on spot, the way out in hedge mode."""
+    side = str(params.get("side", ""))
+    if path.startswith("/api/"):
+        return side == "SELL"  # nothing can be sold there that is not held
+    return (params.get("positionSide"), side) in (("LONG", "SELL"), ("SHORT", "BUY"))
 
 
 def _is_true(value: object) -> bool:

@@ -249,12 +249,13 @@ CASES: dict[str, tuple[Arrange, float, float]] = {
     "reconcile_divergence": (differences, 0, 1),
     "reject_rate": (refusals, 19, 20),
     "order_to_fill": (unfilled, 99, 100),
-    "slippage": (slipped, 24.9, 25),
+    "slippage": (slipped, 14.9, 15),
     "fill_outside": (outside, 0, 1),
     "drawdown": (lost, 14.9, 15),
     "daily_loss": (lost, 4.9, 5),
     "pnl_velocity": (lost, 4.9, 5),
     "margin_ratio": (samples_of("margin_ratio", SCOPES["account"], repeated=True), 79.9, 80),
+    "margin_call": (samples_of("margin_call", SCOPES["account"]), 0, 1),
     "spread": (book, 99, 100),
     "volatility_jump": (jump, 7.9, 8),
     "commit_latency_p99": (samples_of("commit_latency_p99", "global", repeated=True), 999, 1000),
@@ -278,10 +279,9 @@ def evaluated(name: str) -> CircuitBreaker:
 @pytest.fixture
 def watched(desk: Desk) -> Desk:
     if desk.account.market == "spot":
-        # The margin breaker is one of USD-M accounts; its measure is the same function here.
-        CircuitBreaker.objects.create(
-            name="margin_ratio", scope="account:desk", changed_at=now(), **_columns("margin_ratio")
-        )
+        # The margin breakers are those of USD-M accounts; their measures are the same functions here.
+        for name in ("margin_ratio", "margin_call"):
+            CircuitBreaker.objects.create(name=name, scope="account:desk", changed_at=now(), **_columns(name))
     breakers_ensure()
     CircuitBreaker.objects.update(changed_at=now() - timedelta(days=1))
     return desk

@@ -230,11 +230,13 @@ def test_cancel_with_stops_takes_protection_too_and_it_can_be_asked_for_later(de
     assert TradingState.objects.get(scope="global").include_stops, "asking again never keeps more"
 
 
-def test_flatten_takes_protection_too(desk: Desk) -> None:
-    protective = stop(desk)
+def test_flatten_leaves_protection_to_the_flattener(desk: Desk) -> None:
+    protective, entry = stop(desk), resting(desk)
     kill_raise(scope="global", level=Level.FLATTEN, reason="drill", actor="test")
-    enforce(desk)
-    assert desk.fresh(protective).status == "CANCELED"
+    for _ in range(3):
+        enforce(desk)
+    assert (desk.fresh(protective).status, desk.fresh(entry).status) == ("NEW", "CANCELED")
+    assert KillEnforcement.objects.get().confirmed_at is not None
 
 
 def test_halting_new_orders_keeps_working_ones(desk: Desk) -> None:

@@ -13,9 +13,27 @@ import pytest
 from nautilus_site.common.clock import now
 from tests.factories.exchange import FuturesExchange, running_exchange
 from tests.factories.futures import futures_account
-from trading.domain.ports import OrderReport
-from trading.domain.values import Level, OrderService, OrderType, Side, TimeInForce, WorkingType
-from trading.models import Account, Flatten, KillEnforcement, Order, SymbolAllowance
+from trading.domain.ports import OrderReport, VenueOrder
+from trading.domain.values import (
+    Level,
+    OrderService,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    WorkingType,
+)
+from trading.models import (
+    Account,
+    Flatten,
+    KillEnforcement,
+    Order,
+    Position,
+    RiskLimit,
+    Strategy,
+    SubPosition,
+    SymbolAllowance,
+)
 from trading.services.account_modes import account_mode_read
 from trading.services.controls import (
     enforcement_step,
@@ -149,23 +167,138 @@ def test_reducing_keeps_the_way_out_of_a_short(desk: Desk) -> None:
     assert adding not in desk.open_orders()
 
 
-@pytest.mark.parametrize(("side", "closing"), [("BUY", "SELL"), ("SELL", "BUY")])
-def test_a_flatten_closes_what_the_venue_holds_long_or_short(desk: Desk, side: str, closing: str) -> None:
-    desk.hold(side, "0.03")
-    desk.stop("SELL" if side == "BUY" else "BUY", "0.9" if side == "BUY" else "1.1", reduce_only=True)
-    desk.kill(Level.FLATTEN)
-    assert desk.open_orders() == {}
+def close(desk: Desk, scope: str = "account:futures") -> dict[str, object]:
+    """Step as the control worker would until nothing is being closed any more."""
     for _ in range(12):
         Flatten.objects.update(retry_at=None)
         Account.objects.filter(pk=desk.account.pk).update(reconciled_at=now())
         desk.priced()
         if not flatten_step(account=desk.account, venue=desk.exchange.venue):
             break
-    (report,) = flatten_report("account:futures")
+    (report,) = flatten_report(scope)
     orders = Order.objects.filter(origin=Order.Origin.FLATTEN)
     assert report["flatten"] == "done", [(o.status, o.code, o.message) for o in orders]
-    assert desk.position() == 0
+    return report
+
+
+def recorded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Every placement and cancel from here on, in the order the exchange was asked."""
+    asked: list[tuple[str, str]] = []
+    venue = desk.exchange.venue
+    place, cancel = venue.place, venue.cancel
+
+    def placing(order: VenueOrder, **when: int) -> OrderReport:
+        report = place(order, **when)
+        asked.append(("place", report.status))
+        return report
+
+    def canceling(symbol: str, *, client_order_id: str) -> OrderReport | None:
+        asked.append(("cancel", client_order_id))
+        return cancel(symbol, client_order_id=client_order_id)
+
+    monkeypatch.setattr(venue, "place", placing)
+    monkeypatch.setattr(venue, "cancel", canceling)
+    return asked
+
+
+@pytest.mark.parametrize(("side", "closing"), [("BUY", "SELL"), ("SELL", "BUY")])
+def test_a_flatten_closes_what_the_venue_holds_and_takes_protection_back_only_then(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, side: str, closing: str
+) -> None:
+    desk.hold(side, "0.03")
+    stop = desk.stop(closing, "0.9" if side == "BUY" else "1.1", reduce_only=True)
+    entry = desk.limit(side, "0.95" if side == "BUY" else "1.05")
+    desk.kill(Level.FLATTEN)
+    assert set(desk.open_orders()) == {stop}, f"{entry} is gone, and the position is not naked"
+    RiskLimit.objects.filter(name="max_notional").update(value=1_500)
+    asked = recorded(desk, monkeypatch)
+    close(desk)
+    orders = Order.objects.filter(origin=Order.Origin.FLATTEN)
     assert {(o.side, o.reduce_only) for o in orders} == {(closing, True)}
+    assert desk.position() == 0
+    assert desk.open_orders() == {}
+    placed = [number for number, (what, _) in enumerate(asked) if what == "place"]
+    assert len(placed) > 1, "it went in slices"
+    assert asked.index(("cancel", stop)) > placed[-1]
+
+
+def test_protection_stays_when_a_flatten_has_to_stop(desk: Desk) -> None:
+    desk.hold("BUY", "0.02")
+    stop = desk.stop("SELL", "0.9", reduce_only=True)
+    desk.kill(Level.FLATTEN)
+    desk.exchange.control(
+        "POST",
+        "/faults",
+        {
+            "match": {"path": "/fapi/v1/order", "method": "POST", "count": 50},
+            "effect": {"error_before": {"status": 400, "code": -2022}},
+        },
+    )
+    try:
+        for _ in range(30):
+            Flatten.objects.update(retry_at=None)
+            Account.objects.filter(pk=desk.account.pk).update(reconciled_at=now())
+            desk.priced()
+            if not flatten_step(account=desk.account, venue=desk.exchange.venue):
+                break
+    finally:
+        desk.exchange.control("DELETE", "/faults")
+    (report,) = flatten_report("account:futures")
+    assert report["flatten"] == "stopped"
+    assert set(desk.open_orders()) == {stop}
+
+
+def test_each_side_of_hedge_mode_is_closed_for_itself(desk: Desk) -> None:
+    desk.exchange.venue.set_hedge(True)
+    Account.objects.filter(pk=desk.account.pk).update(hedge_mode=True)
+    desk.account.refresh_from_db()
+    account_mode_read(desk.account, desk.exchange.venue)
+    bid, ask = desk.exchange.touch()
+    for side, of, price in (
+        (Side.BUY, PositionSide.LONG, ask * Decimal("1.002")),
+        (Side.SELL, PositionSide.SHORT, bid * Decimal("0.998")),
+    ):
+        order = desk.exchange.order(side, price.quantize(Decimal("0.1")), "0.02")
+        desk.exchange.place(replace(order, position_side=of))
+    account_reconcile(account_id=desk.account.pk, venue=desk.exchange.venue, trigger="manual")
+    guards = {
+        desk.stop("SELL", "0.9", position_side=PositionSide.LONG),
+        desk.stop("BUY", "1.1", position_side=PositionSide.SHORT),
+    }
+    desk.kill(Level.FLATTEN)
+    assert set(desk.open_orders()) == guards
+    for _ in range(12):
+        Flatten.objects.update(retry_at=None)
+        Account.objects.filter(pk=desk.account.pk).update(reconciled_at=now())
+        desk.priced()
+        if not flatten_step(account=desk.account, venue=desk.exchange.venue):
+            break
+    assert {(r["position_side"], r["side"], r["flatten"]) for r in flatten_report("account:futures")} == {
+        ("LONG", "SELL", "done"),
+        ("SHORT", "BUY", "done"),
+    }
+    assert desk.exchange.venue.positions(None) == []
+    assert desk.open_orders() == {}
+
+
+def test_the_scope_of_a_model_closes_the_part_of_its_strategies(desk: Desk) -> None:
+    desk.hold("BUY", "0.03")
+    strategy = Strategy.objects.create(
+        name="hmm", kind="moving_average", model_family="regime", model_version=3, model_digest="a" * 64,
+        updated_at=now(),
+    )  # fmt: skip
+    position = Position.objects.get(account=desk.account)
+    SubPosition.objects.filter(position=position).update(quantity=Decimal("0.02"))
+    SubPosition.objects.create(position=position, owner=strategy.name, quantity=Decimal("0.01"))
+    stop = desk.stop("SELL", "0.9", reduce_only=True)
+    kill_raise(scope="model:regime@3", level=Level.FLATTEN, reason="drill", actor="test")
+    for _ in range(4):
+        for due in enforcements_due(desk.account, "control"):
+            enforcement_step(account=desk.account, venue=desk.exchange.venue, due=due, enforcer="control")
+    report = close(desk, "model:regime@3")
+    assert (report["wanted"], report["closed"]) == ("0.01", "0.01")
+    assert desk.position() == Decimal("0.02")
+    assert set(desk.open_orders()) == {stop}, "what is left of the position keeps its protection"
 
 
 def test_when_everything_is_gone_the_venue_cancels_orders_and_leaves_conditional_ones(desk: Desk) -> None:

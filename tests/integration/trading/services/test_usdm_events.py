@@ -14,7 +14,18 @@ from nautilus_site.common.services import hints as hinting
 from tests.fakes.instruments import exchange_info_entry
 from trading.domain.ports import FuturesMode
 from trading.domain.values import Level
-from trading.models import Account, Balance, Fill, MarginTerms, Order, OrderList, TradeCursor, VenueEvent
+from trading.models import (
+    Account,
+    Balance,
+    CircuitBreaker,
+    Fill,
+    MarginTerms,
+    Order,
+    OrderList,
+    TradeCursor,
+    TradingState,
+    VenueEvent,
+)
 from trading.services.account_modes import READ_EVERY, account_mode_is_due, account_mode_read
 from trading.services.controls import limits_install, states_install
 from trading.services.venue_events import venue_event_store, venue_events_settle
@@ -201,3 +212,42 @@ def test_settings_are_read_until_known_and_again_when_the_venue_says_they_change
     with django_capture_on_commit_callbacks(execute=True):
         told(account, e="ACCOUNT_CONFIG_UPDATE", ac={"s": "BTCUSDT", "l": 7})
     assert "trading.tasks.account_mode" in hints
+
+
+def test_a_margin_call_lets_the_account_only_reduce_until_people_have_looked(account: Account) -> None:
+    call = {
+        "e": "MARGIN_CALL",
+        "cw": "3.1",
+        "p": [{"s": "BTCUSDT", "ps": "BOTH", "pa": "0.01", "mp": "59000"}],
+    }
+    told(account, **call)
+    row = CircuitBreaker.objects.get(name="margin_call", scope="account:futures")
+    assert (row.state, row.action, row.reset) == ("open", "REDUCING", "manual")
+    assert "BTCUSDT" in row.reason
+    state = TradingState.objects.get(scope="account:futures")
+    assert (state.level, state.changed_by) == (Level.REDUCING, "breaker margin_call")
+    # What the breaker does is its row's: people may have made it stricter, or switched it off.
+    TradingState.objects.filter(scope="account:futures").delete()
+    CircuitBreaker.objects.filter(pk=row.pk).update(state="closed", memory={}, is_enabled=False)
+    told(account, **call, E=2)
+    assert not TradingState.objects.filter(scope="account:futures").exists()
+
+
+def test_a_refused_trigger_ends_its_order_even_when_nothing_else_tells(account: Account) -> None:
+    instrument = Instrument.objects.get(symbol="BTCUSDT")
+    moment = now()
+    order = Order.objects.create(
+        account=account, instrument=instrument, origin=Order.Origin.PROTECTION, intent_key="stop",
+        client_order_id="stop", side="SELL", type="STOP_MARKET", venue_type="STOP_MARKET", service="algo",
+        algo_id=4, quantity=Decimal("0.01"), stop_price=Decimal(50_000), reduce_only=True, status="NEW",
+        sent_at=moment, acknowledged_at=moment, created_at=moment, updated_at=moment,
+    )  # fmt: skip
+    told(
+        account,
+        e="CONDITIONAL_ORDER_TRIGGER_REJECT",
+        T=5,
+        **{"or": {"s": "BTCUSDT", "i": 4, "r": "no margin"}},
+    )
+    order.refresh_from_db()
+    assert (order.status, order.code, order.executed_quantity) == ("EXPIRED", "TRIGGER_REJECTED", 0)
+    assert order.ended_at is not None

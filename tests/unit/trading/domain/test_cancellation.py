@@ -59,7 +59,9 @@ SPOT_BOOK = [
         (Level.HALT_NEW, False, set()),
         (Level.CANCEL, False, {"entry", "exit", "breakout"}),
         (Level.CANCEL, True, {o.client_order_id for o in SPOT_BOOK}),
-        (Level.FLATTEN, False, {o.client_order_id for o in SPOT_BOOK}),
+        # The flattener takes protection back itself, just before it sells what that holds.
+        (Level.FLATTEN, False, {"entry", "exit", "breakout"}),
+        (Level.FLATTEN, True, {o.client_order_id for o in SPOT_BOOK}),
     ],
 )
 def test_on_spot(level: Level, include_stops: bool, gone: set[str]) -> None:
@@ -87,6 +89,21 @@ FUTURES_BOOK = [
 def test_cancel_on_usdm_keeps_conditional_orders_that_only_reduce() -> None:
     taken = names(orders_to_cancel(Level.CANCEL, FUTURES_BOOK, market=Market.usdm))
     assert taken == {"buy", "sell", "reduce-only sell", "conditional entry"}
+
+
+@pytest.mark.parametrize(
+    ("held", "gone"),
+    [
+        ("1", {"buy", "sell", "reduce-only sell", "conditional entry"}),
+        # Nothing is held: what would protect it is in the way of nothing but an empty list.
+        ("0", {o.client_order_id for o in FUTURES_BOOK}),
+    ],
+)
+def test_flatten_on_usdm_keeps_what_protects_a_position_until_it_is_closed(held: str, gone: set[str]) -> None:
+    taken = orders_to_cancel(
+        Level.FLATTEN, FUTURES_BOOK, market=Market.usdm, positions=[position(held)] if held != "0" else []
+    )
+    assert names(taken) == gone
 
 
 @pytest.mark.parametrize(

@@ -312,6 +312,13 @@ def test_a_call_costs_what_is_documented(method: str, path: str, params: dict, w
         ("POST", "/api/v3/orderList/oco", {}, Priority.PROTECT),
         ("POST", "/fapi/v1/order", {"type": "LIMIT", "reduceOnly": True}, Priority.REDUCE),
         ("POST", "/fapi/v1/order", {"type": "LIMIT", "reduceOnly": False}, Priority.ENTRY),
+        # Spot has no flag: a sale is the way out. On USD-M a sale may open a short.
+        ("POST", "/api/v3/order", {"type": "LIMIT", "side": "SELL"}, Priority.REDUCE),
+        ("POST", "/api/v3/order", {"type": "LIMIT", "side": "BUY"}, Priority.ENTRY),
+        ("POST", "/fapi/v1/order", {"side": "SELL", "positionSide": "BOTH"}, Priority.ENTRY),
+        ("POST", "/fapi/v1/order", {"side": "SELL", "positionSide": "LONG"}, Priority.REDUCE),
+        ("POST", "/fapi/v1/order", {"side": "BUY", "positionSide": "SHORT"}, Priority.REDUCE),
+        ("POST", "/fapi/v1/order", {"side": "BUY", "positionSide": "LONG"}, Priority.ENTRY),
     ],
 )
 def test_a_call_is_in_the_lane_of_what_it_does(method: str, path: str, params: dict, lane: Priority) -> None:

@@ -36,4 +36,5 @@ MEASURES: dict[str, Measure] = {
     "daily_loss": books.daily_loss,
     "pnl_velocity": books.pnl_velocity,
     "margin_ratio": books.margin_ratio,
+    "margin_call": books.margin_calls,
 }

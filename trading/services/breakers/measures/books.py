@@ -55,6 +55,12 @@ def margin_ratio(scope: str, since: datetime, moment: datetime) -> Reading:
     return Reading(row.value, detail=f"maintenance margin is {row.value:.1f} % of the margin balance")
 
 
+def margin_calls(scope: str, since: datetime, moment: datetime) -> Reading:
+    """Margin calls of the venue in the window."""
+    count = BreakerSample.objects.filter(name="margin_call", scope=scope, at__gt=since).count()
+    return Reading(float(count), max(count, 1), f"the venue has sent {count} margin calls")
+
+
 def _below(account: Account, from_: Decimal | None, moment: datetime, what: str) -> Reading:
     latest = EquitySnapshot.objects.filter(account=account).order_by("-at").first()
     if latest is None or from_ is None or from_ <= 0 or moment - latest.at > FRESH:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from tests.integration.trading.services.brackets.conftest import Rig
 from trading.domain.brackets import BracketState
+from trading.services.venue_events import venue_event_store, venue_events_settle
 
 S = BracketState
 
@@ -72,3 +73,42 @@ def test_a_sale_beside_the_protection_is_not_refused_and_the_rest_is_guarded(fut
     assert futures.desk.fresh(sale).status == "FILLED"
     assert bracket.state == S.PROTECTED
     assert futures.open_at_venue() == ["STOP_MARKET 0.02"]
+
+
+def refused_at_its_trigger(futures: Rig) -> None:
+    """The venue has thrown the stop away, and one message, about the trigger, is all that reaches us."""
+    (stop,) = futures.legs("stop")
+    assert stop.algo_id is not None
+    futures.desk.venue.cancel("BTCUSDT", client_order_id=stop.client_order_id)
+    venue_event_store(
+        account_id=futures.desk.account.pk,
+        event={
+            "e": "CONDITIONAL_ORDER_TRIGGER_REJECT",
+            "T": 1,
+            "or": {"s": "BTCUSDT", "i": stop.algo_id, "r": "ReduceOnly Order is rejected."},
+        },
+    )
+    venue_events_settle(account_id=futures.desk.account.pk)
+    stop.refresh_from_db()
+    assert (stop.status, stop.code) == ("EXPIRED", "TRIGGER_REJECTED")
+
+
+def test_a_stop_refused_at_its_trigger_is_placed_anew(futures: Rig) -> None:
+    futures.buy("0.02", stop=futures.near("0.95"))
+    futures.settle()
+    refused_at_its_trigger(futures)
+    assert futures.listed() == []
+    assert futures.settle().state == S.PROTECTED
+    assert futures.open_at_venue() == ["STOP_MARKET 0.02"]
+    assert futures.desk.position().quantity == Decimal("0.02")
+
+
+def test_where_the_market_is_beyond_it_the_position_is_closed_instead(futures: Rig) -> None:
+    futures.buy("0.02", stop=futures.near("0.99"))
+    futures.settle()
+    refused_at_its_trigger(futures)
+    futures.drive_to(futures.near("0.97"))
+    bracket = futures.settle()
+    assert (bracket.state, bracket.exit_reason) == (S.DONE, "STOP_BREACHED")
+    assert futures.desk.position().quantity == 0
+    assert futures.listed() == []
