@@ -7,12 +7,13 @@ from datetime import timedelta
 
 from playwright.sync_api import expect
 
+from nautilus_site.common.clock import now
 from nautilus_site.common.models import ChangeRequest, User
 from tests.browser.conftest import PASSWORD
 from tests.browser.pages import HaltDialog, Inbox, Site
 from tests.browser.rows import World
 from trading.domain.values import Level
-from trading.models import Order, RiskLimit, TradingState
+from trading.models import Bracket, Order, RiskLimit, TradingState
 from trading.services.controls import limit_change
 
 OpenSite = Callable[..., Site]
@@ -118,6 +119,40 @@ def test_explain_shows_rails_and_cancel_marks_the_order(
     expect(row.get_by_role("button", name="Cancel")).to_be_disabled()
     expect(site.page.locator("#toasts")).to_contain_text("Cancel asked for")
     assert Order.objects.get(pk=working.pk).cancel_requested_at is not None
+
+
+def test_protection_is_moved_and_taken_down_by_its_buttons(
+    world: World, trader: User, open_site: OpenSite
+) -> None:
+    moment = now()
+    bracket = Bracket.objects.create(
+        account=world.account, instrument=world.instruments["BTCUSDT"], exit_side="SELL", state="PROTECTED",
+        source="person", requested_by=trader, stop_price=55000, opened_at=moment, updated_at=moment,
+    )  # fmt: skip
+    site = open_site()
+    site.log_in(trader.username, PASSWORD, "/orders/")
+    row = site.row("brackets", str(bracket.pk))
+    row.get_by_role("button", name="Move the protection of BTCUSDT").click()
+    dialog = site.page.locator("#bracket-dialog")
+    dialog.locator("[name=stop_loss]").fill("57500")
+    dialog.locator("[name=take_profit]").fill("65000, 70000")
+    dialog.locator("[name=reason]").fill("the market has come up")
+    dialog.locator("[data-confirm]").click()
+    expect(site.page.locator("#toasts")).to_contain_text("Moving the protection")
+    bracket.refresh_from_db()
+    assert bracket.stop_price == 57500
+    assert [(t["price"], t["share_bps"]) for t in bracket.take_profits] == [("65000", 5000), ("70000", 5000)]
+    expect(row).to_contain_text("57,500")
+
+    down = row.get_by_role("button", name="Take down the protection of BTCUSDT")
+    down.click()
+    bracket.refresh_from_db()
+    assert bracket.stop_price == 57500  # once is not enough
+    down.click()
+    expect(site.page.locator("#toasts")).to_contain_text("Taking down the protection")
+    bracket.refresh_from_db()
+    assert (bracket.stop_price, bracket.take_profits) == (None, [])
+    assert site.complaints == []
 
 
 def test_filters_are_in_the_address_and_in_the_api_call_shown(

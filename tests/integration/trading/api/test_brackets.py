@@ -26,7 +26,8 @@ def client(world: World, trader: Any, token_client: Any) -> Any:
 
 
 @pytest.fixture
-def bracket(client: Any) -> Bracket:
+def bracket(client: Any, world: World) -> Bracket:
+    world.quote(world.btc, "59990", "60010")  # making people takes its time, and prices grow old
     answer = place(client, **EXITS)
     assert answer.status_code == 201, answer.json()
     return Bracket.objects.get()
