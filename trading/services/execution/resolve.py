@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import cast
 
 import structlog
 from django.db import transaction
@@ -11,7 +12,7 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.crash_points import crash_point
 from trading.domain.errors import VenueError
 from trading.domain.orders import OrderStatus
-from trading.domain.ports import ExecutionVenue, OrderReport
+from trading.domain.ports import ExecutionVenue, OrderListVenue, OrderReport
 from trading.domain.reconcile import absence_proven
 from trading.models import Fill, Order, VenueEvent
 from trading.services.execution.release import order_end
@@ -43,7 +44,7 @@ def order_resolve(*, order_id: int, venue: ExecutionVenue) -> OrderStatus:
     ------
     VenueError : the venue cannot be asked now.
     """
-    order = Order.objects.select_related("account", "instrument").get(pk=order_id)
+    order = Order.objects.select_related("account", "instrument", "order_list").get(pk=order_id)
     status = OrderStatus(order.status)
     if status not in (OrderStatus.SENDING, OrderStatus.UNKNOWN):
         return status
@@ -65,7 +66,16 @@ def _found(order: Order, report: OrderReport, venue: ExecutionVenue) -> OrderSta
 
 
 def _not_found(order: Order, venue: ExecutionVenue) -> OrderStatus:
-    """Collect the proof of absence: two lookups late enough, no open order, no trade nobody can explain."""
+    """Collect the proof of absence: two lookups late enough, no open order, no trade nobody can explain.
+
+    A leg is also looked for in its list, which the venue takes or refuses as a whole: a list it knows has all its legs.
+    """
+    if order.order_list is not None:
+        lists = cast(OrderListVenue, venue)
+        told = lists.query_list(client_list_id=order.order_list.client_list_id)
+        if told is not None:
+            mine = [leg for leg in told.legs if leg.client_order_id == order.client_order_id]
+            return _found(order, mine[0], venue) if mine else OrderStatus.UNKNOWN
     if VenueEvent.objects.filter(account=order.account, settled_at=None).exists():
         return (
             OrderStatus.UNKNOWN

@@ -243,6 +243,25 @@ def test_the_answer_to_a_list_is_lost_and_both_legs_are_found(rig: Rig) -> None:
     assert Order.objects.filter(origin="protection").count() == 2
 
 
+def test_a_leg_the_venue_does_not_find_by_its_id_is_found_in_its_list(rig: Rig) -> None:
+    from trading.services.execution.resolve import order_resolve
+
+    rig.buy(stop=rig.near("0.95"), take_profits=((rig.near("1.05"), None),))
+    rig.send()
+    rig.hear()
+    rig.exchange.fault("/api/v3/orderList/oco", "POST", error_after="drop")
+    rig.step()
+    rig.send()
+    (stop,) = rig.legs("stop")
+    # The venue's database lags: the look-up of the order is answered from before it was placed.
+    match = {"path": "/api/v3/order", "method": "GET", "symbol": "BTCUSDT", "count": 1}
+    not_there = {"error_before": {"status": 400, "code": -2013}}
+    rig.exchange.control("POST", "/faults", {"match": match, "effect": not_there})
+    assert order_resolve(order_id=stop.pk, venue=rig.desk.venue) == "NEW"
+    assert rig.desk.fresh(stop).not_found_at_ms == []
+    assert rig.settle().state == S.PROTECTED
+
+
 def test_an_orphan_is_found_and_cancelled(rig: Rig) -> None:
     """Pain 3: no protective order outlives its bracket."""
     from nautilus_site.common.clock import now
