@@ -16,10 +16,13 @@ from governance.views.tables import Column, Table
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import User
 from trading.domain.report.from_backtest import run_from_backtest
+from trading.domain.report.run import ReportRun
 from trading.domain.research.outcomes import SCORES
+from trading.models import ResearchJob
 from trading.selectors.research import job_command
-from trading.services.jobs import job_record, job_result
+from trading.services.jobs import job_record, job_result, job_walk
 from trading.services.reports import report_html
+from trading.services.research.walk_forward_page import walk_forward_runs, walk_forward_tables
 from trading.services.strategy_kinds import strategy_kinds
 
 MOST_COMPARED = 12
@@ -81,13 +84,21 @@ class ResearchReport(LoginRequiredMixin, View):
         if not 1 <= len(uids) <= MOST_COMPARED:
             raise ApplicationError("BAD_COMPARISON", f"expected 1 to {MOST_COMPARED} ids, were {len(uids)}")
         jobs = [job_record(_uuid(uid)) for uid in uids]
-        runs = []
+        runs: list[ReportRun] = []
+        tables: list[Any] = []
         for number, job in enumerate(jobs, start=1):
             name = job.title if len(jobs) == 1 else f"{number}. {job.title}"
             facts = [("Reproduce", job_command(job)), ("Asked by", str(job.requested_by or "nobody known"))]
-            runs.append(run_from_backtest(job_result(job), name, facts=facts))
+            if job.kind == ResearchJob.Kind.WALK_FORWARD:
+                walked, asked = job_walk(job)
+                runs += walk_forward_runs(
+                    walked, asked, of="" if len(jobs) == 1 else f"{name}: ", facts=facts
+                )
+                tables = walk_forward_tables(walked) if len(jobs) == 1 else tables
+            else:
+                runs.append(run_from_backtest(job_result(job), name, facts=facts))
         title = jobs[0].title if len(jobs) == 1 else f"{len(jobs)} runs compared"
-        response = HttpResponse(report_html(runs, title=title, command=job_command(jobs[0])))
+        response = HttpResponse(report_html(runs, title=title, command=job_command(jobs[0]), extra=tables))
         # The page is whole in itself: nothing may be fetched, and its scripts see nothing of ours.
         response["Content-Security-Policy"] = (
             "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "

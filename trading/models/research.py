@@ -10,7 +10,7 @@ from django.db.models import F, Q
 
 
 class ResearchJob(models.Model):
-    """A backtest or a sweep somebody asked for. Workers advance it in pieces; it survives any of them.
+    """A backtest, a sweep or a walk-forward somebody asked for. Workers advance it in pieces; it survives any of them.
 
     `checkpoint` is the run between two pieces, `ledger` its record at the end: both compressed, and with the
     stored bars either gives the run back to the byte.
@@ -19,6 +19,7 @@ class ResearchJob(models.Model):
     class Kind(models.TextChoices):
         BACKTEST = "backtest"
         SWEEP = "sweep"
+        WALK_FORWARD = "walkforward"
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -28,7 +29,7 @@ class ResearchJob(models.Model):
         CANCELED = "canceled"
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    kind = models.CharField(max_length=10, choices=Kind.choices)
+    kind = models.CharField(max_length=12, choices=Kind.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     title = models.CharField(max_length=120, blank=True)
     request = models.JSONField(help_text="what was asked for, as the API takes it")

@@ -99,8 +99,11 @@ def job_command(job: ResearchJob) -> str:
         words += ["--also", *leg_of(leg).words()]
     if asked.get("grid"):
         words += ["--grid", *asked["grid"]]
-        if asked.get("score", "sharpe") != "sharpe":
+        if not asked.get("walk") and asked.get("score", "sharpe") != "sharpe":
             words += ["--score", asked["score"]]
+    for name, value in (asked.get("walk") or {}).items():
+        if value is not None:
+            words += [f"--{name}", str(value)]
     return shlex.join(words)
 
 

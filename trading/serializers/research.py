@@ -51,8 +51,19 @@ class LegSerializer(RequestSerializer):
     share = DecimalTextField(required=False, positive=True, maximum=Decimal(1))
 
 
+class WalkSerializer(RequestSerializer):
+    """How to walk forward: choose on `train` bars, trade the `test` bars after them, move on."""
+
+    train = CountField(min_value=1, max_value=100_000_000)
+    test = CountField(min_value=1, max_value=100_000_000)
+    mode = WordField(choices=["rolling", "anchored"], required=False, default="rolling")
+    purge = CountField(required=False, default=1, min_value=0, max_value=1_000_000)
+    embargo = CountField(required=False, allow_null=True, default=None, min_value=0, max_value=1_000_000)
+    seed = CountField(required=False, default=1, min_value=0, max_value=2**31)
+
+
 class JobRequestSerializer(RequestSerializer):
-    """What to run. With a `grid` it is a sweep over every combination, otherwise one backtest."""
+    """What to run: one backtest; with a `grid` a sweep over every combination; with `walk` as well a walk-forward."""
 
     strategy = TextField(max_length=120, help_text="a name, see GET /strategy-kinds")
     symbol = SymbolField()
@@ -77,6 +88,7 @@ class JobRequestSerializer(RequestSerializer):
         max_length=12,
         help_text="such as fast=5:50:5; both ends included",
     )
+    walk = WalkSerializer(required=False, allow_null=True, default=None)
     score = WordField(choices=sorted(SCORES), required=False, default="sharpe", help_text="what is best")
     engine = WordField(choices=["auto", "python", "compiled"], required=False, default="auto")
     share = DecimalTextField(

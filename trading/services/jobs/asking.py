@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -25,6 +25,7 @@ from trading.services.backtests.legs import leg_load, leg_shares
 from trading.services.jobs.events import job_publish
 from trading.services.models import parameters_in_force
 from trading.services.research.sweep import require_score
+from trading.services.research.walk_forward import WalkAsked
 from trading.services.strategy_kinds import strategy_load
 from universe.selectors import kline_file_get
 
@@ -37,17 +38,20 @@ _DECIMALS = ("cash", "quantity", "fee_bps", "slippage_bps", "impact", "leverage"
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What a job is asked to do: a run, and for a sweep the grid and what is best in it."""
+    """What a job is asked to do: a run; for a sweep the grid and what is best in it; for a walk-forward the windows."""
 
     run: BacktestRequest
     grid: tuple[str, ...] = ()
     score: str = "sharpe"
     engine: str = "auto"
     title: str = ""
+    walk: WalkAsked | None = None
 
     @property
     def kind(self) -> str:
-        """`sweep` with a grid, else `backtest`."""
+        """`walkforward` with windows, `sweep` with a grid only, else `backtest`."""
+        if self.walk is not None:
+            return ResearchJob.Kind.WALK_FORWARD
         return ResearchJob.Kind.SWEEP if self.grid else ResearchJob.Kind.BACKTEST
 
     def as_json(self) -> dict[str, Any]:
@@ -73,6 +77,7 @@ class JobRequest:
             "score": self.score,
             "engine": self.engine,
             **({} if run.share is None else {"share": str(run.share)}),
+            **({} if self.walk is None else {"walk": asdict(self.walk)}),
             **({"legs": [leg.as_json() for leg in run.legs]} if run.legs else {}),
         }
 
@@ -104,7 +109,8 @@ def job_request(members: Mapping[str, Any]) -> JobRequest:
             legs=tuple(leg_of(leg) for leg in members.get("legs") or ()),
             **given,
         )
-    except (KeyError, ValueError, ArithmeticError) as error:
+        walk = None if members.get("walk") is None else WalkAsked(**members["walk"])
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise ApplicationError("BAD_REQUEST", f"{error}") from None
     return JobRequest(
         run,
@@ -112,6 +118,7 @@ def job_request(members: Mapping[str, Any]) -> JobRequest:
         members.get("score") or "sharpe",
         members.get("engine") or "auto",
         members.get("title") or "",
+        walk,
     )
 
 
@@ -160,6 +167,8 @@ def _check(request: JobRequest) -> None:
         raise ApplicationError("UNKNOWN_STRATEGY", "expected the name of a strategy, not a file")
     if request.grid and run.legs:
         raise ApplicationError("BAD_REQUEST", "a sweep searches one strategy on one symbol")
+    if request.walk is not None and not request.grid:
+        raise ApplicationError("BAD_REQUEST", "a walk-forward needs a grid to choose from")
     leg_shares(run.all_legs, by_symbol=run.quantity is not None)
     for leg in run.legs:
         leg_load(leg)

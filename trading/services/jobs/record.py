@@ -57,6 +57,7 @@ def pack_outcomes(outcomes: Sequence[Outcome]) -> bytes:
             [o.sharpe.reason if o.sharpe.value is None else "" for o in outcomes], dtype=np.str_
         ),
         periods=np.stack([o.periods for o in outcomes]),
+        training=np.stack([o.training for o in outcomes]),
     )
     return stream.getvalue()
 
@@ -65,13 +66,13 @@ def unpack_outcomes(data: bytes) -> list[Outcome]:
     """Return the outcomes of `pack_outcomes`."""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         numbers, sharpe = arrays["numbers"].tolist(), arrays["sharpe"].tolist()
-        reasons, periods = arrays["reasons"].tolist(), arrays["periods"]
+        reasons, periods, training = arrays["reasons"].tolist(), arrays["periods"], arrays["training"]
     found = []
-    for row, value, reason, returns in zip(numbers, sharpe, reasons, periods, strict=True):
+    for row, value, reason, returns, scores in zip(numbers, sharpe, reasons, periods, training, strict=True):
         named: dict[str, Any] = dict(zip(_NUMBERS, row, strict=True))
         named["trades"] = int(named["trades"])
         ratio = Figure(None, reason) if reason else Figure(value)
-        found.append(Outcome(sharpe=ratio, periods=returns, **named))
+        found.append(Outcome(sharpe=ratio, periods=returns, training=scores, **named))
     return found
 
 

@@ -14,6 +14,7 @@ from trading.domain.report.from_backtest import joined_trips
 from trading.domain.research.bootstrap import Interval, bootstrap_interval
 from trading.domain.research.gate import Criterion, positive_share, promotion_gate
 from trading.domain.research.grid import Candidates
+from trading.domain.research.outcomes import Outcome
 from trading.domain.research.overfitting import Overfitting
 from trading.domain.research.splits import Window, default_embargo, walk_forward_windows
 from trading.domain.research.sweep import Sweep, Trial
@@ -68,51 +69,96 @@ class WalkForwardReport:
     tests: tuple[BacktestResult, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class WalkAsked:
+    """How to walk.
+
+    Attributes
+    ----------
+    train, test : bars.  purge : bars a result reaches ahead; a bar's decision earns the next bar: 1.
+    embargo : further bars between training and test; None: 1 % of the training rows or the longest warm-up, whichever
+        is larger.  seed : of the bootstrap.
+    """
+
+    train: int
+    test: int
+    mode: Literal["rolling", "anchored"] = "rolling"
+    purge: int = 1
+    embargo: int | None = None
+    seed: int = 1
+
+
 def walk_forward_run(
     study: Study,
     grid_parts: Sequence[str],
+    asked: WalkAsked,
     *,
-    train: int,
-    test: int,
-    mode: Literal["rolling", "anchored"] = "rolling",
-    purge: int = 1,
-    embargo: int | None = None,
     workers: int = 1,
-    seed: int = 1,
     progress: Progress | None = None,
 ) -> WalkForwardReport:
-    """Walk forward over the bars of a study.
-
-    Training scores are Sharpe ratios of the configuration's run over all bars, cut to the training rows:
-    decisions there know only their past. Each test is a new run that begins flat.
-
-    Parameters
-    ----------
-    train, test : bars.  purge : bars a result reaches ahead; a bar's decision earns the next bar: 1.
-    embargo : further bars between training and test; by default 1 % of the training rows or the longest
-        warm-up, whichever is larger.
-    seed : of the bootstrap.
+    """Walk forward over the bars of a study, and record its trials.
 
     Raises
     ------
     ApplicationError : code BAD_GRID, BAD_WINDOWS, BAD_WORKERS or TRIALS_DAMAGED.
     """
     found = candidates_of(study, grid_parts)
-    strategy, series = study.strategy, study.series
-    longest = max(strategy.warmup(candidate.params) for candidate in found.valid)
-    gap = purge + (default_embargo(train, longest) if embargo is None else embargo)
+    windows = windows_of(study, found, asked)
+    total = len(found.valid) + len(windows)
+    outcomes = outcomes_of(study, found.valid, windows, workers=workers, progress=_part(progress, total))
+    trials_record(record_of(study, sweep_of(found, outcomes), grid_parts))
+
+    def told(tests: int) -> None:
+        if progress is not None:
+            progress(len(found.valid) + tests, total)
+
+    return walk_forward_report(study, found, windows, outcomes, asked, told=told)
+
+
+def windows_of(study: Study, found: Candidates, asked: WalkAsked) -> tuple[Window, ...]:
+    """Return the windows over the bars of a study.
+
+    Raises
+    ------
+    ApplicationError : code BAD_WINDOWS.
+    """
+    longest = max(study.strategy.warmup(candidate.params) for candidate in found.valid)
+    embargo = default_embargo(asked.train, longest) if asked.embargo is None else asked.embargo
+    gap = asked.purge + embargo
     try:
-        windows = walk_forward_windows(len(series), train=train, test=test, gap=gap, mode=mode)
+        return tuple(
+            walk_forward_windows(
+                len(study.series), train=asked.train, test=asked.test, gap=gap, mode=asked.mode
+            )
+        )
     except ValueError as error:
         raise ApplicationError("BAD_WINDOWS", f"{error} (bars; training, gap {gap}, test)") from error
-    total = len(found.valid) + len(windows)
 
-    outcomes = outcomes_of(study, found.valid, windows, workers=workers, progress=_part(progress, total))
-    sweep = Sweep(
-        tuple(Trial(c, o) for c, o in zip(found.valid, outcomes, strict=True)), "sharpe", found.skipped
-    )
-    trials_record(record_of(study, sweep, grid_parts))
 
+def walk_forward_report(
+    study: Study,
+    found: Candidates,
+    windows: Sequence[Window],
+    outcomes: Sequence[Outcome],
+    asked: WalkAsked,
+    *,
+    told: Callable[[int], None] | None = None,
+) -> WalkForwardReport:
+    """Trade the tests with what the outcomes choose, stitch them and put them through the gate.
+
+    Training scores are Sharpe ratios of the configuration's run over all bars, cut to the training rows: decisions
+    there know only their past. Each test is a new run that begins flat. The trials are recorded already.
+
+    Parameters
+    ----------
+    outcomes : of each candidate, scored on the windows.  told : called with the number of tests done.
+
+    Raises
+    ------
+    ApplicationError : code TRIALS_DAMAGED.
+    """
+    strategy, series = study.strategy, study.series
+    sweep = sweep_of(found, outcomes)
     engine = study.engine(len(windows))
     tests: list[BacktestResult] = []
 
@@ -122,8 +168,8 @@ def walk_forward_run(
             study.inputs, start, stop, strategy=strategy, params=params, engine=engine
         )
         tests.append(result)
-        if progress is not None:
-            progress(len(found.valid) + len(tests), total)
+        if told is not None:
+            told(len(tests))
         return returns
 
     walk = walk_forward(windows, np.array([outcome.training for outcome in outcomes]), run)
@@ -158,10 +204,16 @@ def walk_forward_run(
             days=curve.span_ns / DAY_NS,
             min_track_record_days=length,
         ),
-        growth=_growth(curve, seed),
+        growth=_growth(curve, asked.seed),
         hindsight=whole_run(study, sweep.ranked()[0].candidate.params),
         tests=tuple(tests),
     )
+
+
+def sweep_of(found: Candidates, outcomes: Sequence[Outcome]) -> Sweep:
+    """Return candidates and outcomes as one sweep, ranked by Sharpe ratio."""
+    trials = tuple(Trial(c, o) for c, o in zip(found.valid, outcomes, strict=True))
+    return Sweep(trials, "sharpe", found.skipped)
 
 
 def _part(progress: Progress | None, total: int) -> Progress | None:

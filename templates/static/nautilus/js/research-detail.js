@@ -2,7 +2,7 @@
 import { complain, toast } from "./toast.js";
 
 const PERCENT = new Set(["total_return", "max_drawdown", "win_rate", "exposure", "psr", "dsr", "pbo"]);
-const HIDDEN = new Set(["results", "best", "params"]);
+const HIDDEN = new Set(["results", "best", "params", "windows", "gate"]);
 const ORDER = ["strategy", "symbol", "interval", "bars", "start", "end", "total_return", "final_equity", "max_drawdown", "sharpe", "trades", "win_rate", "exposure", "fees", "psr", "dsr", "pbo", "plateau"];
 const place = (name) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
 const words = (name) => name.replaceAll("_", " ");
@@ -52,7 +52,8 @@ export function showJob(job) {
     return item;
   }));
   const figures = Object.entries(job.figures).filter(([name]) => !HIDDEN.has(name)).sort(([a], [b]) => place(a) - place(b) || a.localeCompare(b));
-  facts(document.getElementById("job-figures"), figures.map(([name, value]) => [name, textOf(name, value)]));
+  const gate = (job.figures.gate ?? []).map(({ name, measured, limit, at_least, passed }) => [`gate: ${name}`, measured === null ? "cannot be measured: failed" : `${textOf("", measured)} ${at_least ? "≥" : "≤"} ${textOf("", limit)} ${passed ? "passed" : "failed"}`]);
+  facts(document.getElementById("job-figures"), [...figures.map(([name, value]) => [name, textOf(name, value)]), ...gate]);
   facts(document.getElementById("job-asked"), Object.entries(job.request).filter(([, value]) => value !== null && value !== "" && value !== false && !(Array.isArray(value) && !value.length)).map(([name, value]) => [name, Array.isArray(value) ? value.join(" ") : textOf(name, value)]));
   document.getElementById("job-command").textContent = job.command;
   const report = document.getElementById("job-report");

@@ -16,8 +16,16 @@ from nautilus_site.common.models import AuditEntry, OutboxEvent
 from nautilus_site.common.services.leases import lease_acquire
 from tests.factories.bars import store_bars
 from trading.models import ResearchJob, TrialTally
-from trading.services.jobs import job_create, job_request, job_result, job_step, part_step
-from trading.services.jobs import stepping as steps
+from trading.services.jobs import (
+    advancing,
+    job_create,
+    job_request,
+    job_result,
+    job_step,
+    part_step,
+    parts,
+    stepping,
+)
 
 BODY = {
     "strategy": "moving_average",
@@ -41,7 +49,7 @@ def work(job: ResearchJob, **options: Any) -> ResearchJob:
 
 
 def small_pieces(monkeypatch: pytest.MonkeyPatch, bars: int = 100) -> dict[str, float]:
-    monkeypatch.setattr(steps, "FIRST_PIECE", bars)
+    monkeypatch.setattr(advancing, "FIRST_PIECE", bars)
     return {"budget_s": 0.0}
 
 
@@ -176,13 +184,13 @@ def test_what_is_written_after_the_stop_is_lost_not_the_stop(
     trader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = job_create(request=job_request(BODY), actor=trader)
-    advance = steps._advance
+    advance = stepping.run_advance
 
     def stopped_meanwhile(*arguments: Any) -> None:
         advance(*arguments)
         ResearchJob.objects.filter(pk=job.pk).update(state="canceled")
 
-    monkeypatch.setattr(steps, "_advance", stopped_meanwhile)
+    monkeypatch.setattr(stepping, "run_advance", stopped_meanwhile)
     job_step(job_id=job.pk)
     job.refresh_from_db()
     assert (job.state, job.done) == ("canceled", 0)
@@ -198,11 +206,11 @@ def test_two_workers_do_not_run_the_same_job(trader: Any) -> None:
 
 def test_a_job_whose_message_was_lost_is_found(trader: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[int] = []
-    monkeypatch.setattr(steps, "send_hint", lambda task, *, queue, job_id: sent.append(job_id))
+    monkeypatch.setattr(stepping, "send_hint", lambda task, *, queue, job_id: sent.append(job_id))
     fresh = job_create(request=job_request(BODY), actor=trader)
     lost = job_create(request=job_request(SWEEP), actor=trader)
     ResearchJob.objects.filter(pk=lost.pk).update(created_at=now() - timedelta(minutes=5))
-    assert steps.jobs_hint() == 1
+    assert stepping.jobs_hint() == 1
     assert sent == [lost.pk] != [fresh.pk]
 
 
@@ -229,7 +237,7 @@ def test_a_sweep_over_parts_is_the_sweep_in_one_process_and_counts_its_trials(
 ) -> None:
     expected = by_command("sweep", "moving_average", "--grid", *SWEEP["grid"])
     TrialTally.objects.all().delete()
-    monkeypatch.setattr(steps, "PART_BARS", 2 * 1440)
+    monkeypatch.setattr(parts, "PART_BARS", 2 * 1440)
     client = token_client(trader)
     answer = client.post("/api/v1/backtests", SWEEP, format="json").json()
     job = ResearchJob.objects.get(uid=answer["id"])
@@ -250,7 +258,7 @@ def test_parts_cut_anywhere_and_done_in_any_order_give_the_same_sweep(
     trader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = by_command("sweep", "moving_average", "--grid", *SWEEP["grid"])
-    monkeypatch.setattr(steps, "PART_BARS", 4 * 1440)
+    monkeypatch.setattr(parts, "PART_BARS", 4 * 1440)
     job = job_create(request=job_request(SWEEP), actor=trader)
     pieces = small_pieces(monkeypatch, 700)
     job_step(job_id=job.pk)
@@ -322,3 +330,66 @@ def test_traders_and_model_owners_run_backtests_and_nobody_else(make_user: Any, 
         answer = token_client(user).post("/api/v1/backtests", BODY, format="json")
         assert answer.status_code == status, role
         assert token_client(user).get("/api/v1/backtests").status_code == 200
+
+
+WALK = {**SWEEP, "walk": {"train": 400, "test": 200}}
+
+
+def test_a_walk_forward_gives_the_figures_of_the_command_and_a_report(
+    trader: Any, token_client: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = by_command(
+        "walkforward", "moving_average", "--grid", *SWEEP["grid"], "--train", "400", "--test", "200"
+    )
+    TrialTally.objects.all().delete()
+    monkeypatch.setattr(parts, "PART_BARS", 4 * 1440)
+    api = token_client(trader)
+    answer = api.post("/api/v1/backtests", WALK, format="json")
+    assert (answer.status_code, answer.json()["kind"]) == (202, "walkforward"), answer.json()
+    job = work(ResearchJob.objects.get(uid=answer.json()["id"]))
+    assert job.state == "done", job.error
+    assert job.parts.count() > 1
+    assert job.figures == expected
+    assert TrialTally.objects.count() == 1
+    body = api.get(answer.headers["Location"]).json()
+    words = body["command"].removeprefix("manage.py ").split(" ")
+    assert words[0] == "walkforward"
+    assert {"--train", "--test"} < set(words)
+    client.force_login(trader)
+    page = client.get(body["report_url"])
+    assert page.status_code == 200
+    assert "best in hindsight" in page.content.decode()
+
+
+def test_the_same_walk_forward_again_is_the_first_one_and_its_report_is_there(
+    trader: Any, client: Any
+) -> None:
+    first = work(job_create(request=job_request(WALK), actor=trader))
+    again = work(job_create(request=job_request(WALK), actor=trader))
+    assert (again.same_as, again.figures) == (first, first.figures)
+    client.force_login(trader)
+    assert client.get(f"/research/report/?id={again.uid}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"walk": {"train": 400}}, None),
+        ({"walk": {"train": 0, "test": 5}}, None),
+        ({"grid": []}, "BAD_REQUEST"),
+        ({"walk": {"train": 400, "test": 200, "mode": "sideways"}}, None),
+    ],
+)
+def test_windows_that_make_no_sense_are_refused_at_once(
+    trader: Any, token_client: Any, change: dict[str, Any], code: str | None
+) -> None:
+    answer = token_client(trader).post("/api/v1/backtests", {**WALK, **change}, format="json")
+    assert answer.status_code == 400
+    assert code is None or answer.json()["code"] == code
+
+
+def test_windows_longer_than_the_bars_end_the_job_with_the_reason(trader: Any) -> None:
+    body = {**SWEEP, "walk": {"train": 4000, "test": 2000}}
+    job = work(job_create(request=job_request(body), actor=trader))
+    assert job.state == "failed"
+    assert job.error.startswith("BAD_WINDOWS")
