@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime
 
 import structlog
+from django.db import transaction
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.services.audit import audit_record
 from trading.domain.orders import OrderStatus
 from trading.domain.ports import ExecutionVenue, TradeReport
 from trading.domain.reconcile import DivergenceKind
@@ -24,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 BATCH = 50
 """Orders whose fills are booked in one transaction."""
+NAMED = 100
+"""Trade ids that one audit row names."""
 
 
 def sweep_trades(run: Run) -> None:
@@ -84,16 +88,26 @@ def missing_book(run: Run, instrument: Instrument, trades: list[TradeReport]) ->
         else:
             due.append(Settlement(order.pk, None, tuple(missing), "sweep"))
             if len(due) == BATCH:
-                _book(run, due)
+                _book(run, instrument, due)
                 due = []
     if due:
-        _book(run, due)
+        _book(run, instrument, due)
     return max(t.trade_id for t in trades), finished
 
 
-def _book(run: Run, due: list[Settlement]) -> None:
-    settle_all(due)
-    run.report.fills_booked += sum(len(settlement.trades) for settlement in due)
+def _book(run: Run, instrument: Instrument, due: list[Settlement]) -> None:
+    """Book, and note who repaired what: no repair is silent."""
+    trades = sorted(trade.trade_id for settlement in due for trade in settlement.trades)
+    with transaction.atomic():
+        settle_all(due)
+        audit_record(
+            action="reconcile.fills_booked",
+            target=f"{run.account.name}:{instrument.symbol}",
+            actor="reconciliation",
+            reason="the venue lists trades that were not in the books",
+            after={"sweep": str(run.sweep), "fills": len(trades), "trades": trades[:NAMED]},
+        )
+    run.report.fills_booked += len(trades)
 
 
 def _order_of(run: Run, instrument: Instrument, venue_order_id: int) -> Order | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from tests.factories.exchange import FuturesExchange, running_exchange
 from tests.integration.trading.services.test_sweeps import later
 from trading.domain.ports import VenueOrder
 from trading.domain.sweeps import Sweep
-from trading.domain.values import OrderType, Side, TimeInForce
+from trading.domain.values import OrderType, PositionSide, Side, TimeInForce
 from trading.models import (
     Account,
     Divergence,
@@ -152,3 +153,53 @@ def test_a_position_no_trade_explains_reduces_and_is_adopted_by_two_people(
 def held_or_none(account: Account) -> Decimal | None:
     row = Position.objects.filter(account=account, instrument__symbol="BTCUSDT").first()
     return row.quantity if row else None
+
+
+def test_in_hedge_mode_each_side_is_compared_booked_and_reduced_for_itself(
+    account: Account, exchange: FuturesExchange
+) -> None:
+    """Long 0.03 and short 0.02 of one symbol, both by somebody else; then the venue hides half of the short."""
+    exchange.client.signed_request(
+        "POST",
+        "/fapi/v1/positionSide/dual",
+        {"dualSidePosition": True},
+        timestamp_ms=exchange.venue.server_time_ms(),
+        recv_window_ms=5000,
+    )
+    Account.objects.filter(pk=account.pk).update(hedge_mode=True)
+    assert run(account, exchange, Sweep.STARTUP).outcome == "clean"
+    for side, position_side, quantity in (("BUY", "LONG", "0.03"), ("SELL", "SHORT", "0.02")):
+        bid, ask = exchange.touch()
+        price = ask * Decimal("1.01") if side == "BUY" else bid * Decimal("0.99")
+        exchange.place(
+            VenueOrder(
+                "BTCUSDT",
+                Side(side),
+                OrderType.LIMIT,
+                TimeInForce.IOC,
+                Decimal(quantity),
+                price.quantize(Decimal("0.1")),
+                f"hedge-{position_side}",
+                position_side=PositionSide(position_side),
+            )
+        )
+    done = run(account, exchange)
+    assert (done.outcome, done.report["orders_adopted"]) == ("repaired", 2)
+    sides = dict(Position.objects.filter(account=account).values_list("position_side", "quantity"))
+    assert (sides["LONG"], sides["SHORT"]) == (Decimal("0.03"), Decimal("-0.02"))
+    told = exchange.venue.positions(None)
+    assert {p.position_side: p.quantity for p in told if p.quantity} == {
+        "LONG": sides["LONG"],
+        "SHORT": sides["SHORT"],
+    }
+    assert run(account, exchange).outcome == "clean"
+    assert books_verify(account, full=True).differences == []
+
+    halved = [replace(p, quantity=p.quantity / 2) if p.position_side == "SHORT" else p for p in told]
+    exchange.venue.positions = lambda symbol: halved  # type: ignore[method-assign]
+    for _ in range(2):
+        assert run(account, exchange).outcome == "divergent"
+        later(6)
+    row = Divergence.objects.get(resolved_at=None)
+    assert (row.subject, row.ours, row.theirs) == ("BTCUSDT:SHORT", "-0.02", "-0.01")
+    assert row.confirmed_at is not None
