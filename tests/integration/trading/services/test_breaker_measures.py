@@ -11,6 +11,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db import connection, transaction
+from django.db.models import Sum
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import AuditEntry
@@ -27,9 +29,10 @@ from trading.models import (
     TradingState,
     VenueCallWindow,
 )
-from trading.services.breakers import KINDS, breakers_ensure, breakers_evaluate
+from trading.services.breakers import KINDS, breakers_ensure, breakers_evaluate, venue_call_observed
 from trading.services.breakers.evaluation import _evaluate
 from trading.services.breakers.measures import MEASURES
+from universe.adapters.binance import CallOutcome
 from universe.models import Bar, Quote, StreamState, VenueBackoff
 
 if TYPE_CHECKING:
@@ -430,3 +433,23 @@ def test_a_ban_lasts_as_long_as_the_venue_said(watched: Desk) -> None:
     longer = evaluated("venue_ban")
     assert longer.retry_at is not None
     assert (longer.retry_at - now()).total_seconds() > 500
+
+
+def test_a_call_is_counted_without_waiting_for_the_disk_and_nothing_after_it_is(
+    transactional_db: None,
+) -> None:
+    def waits() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW synchronous_commit")
+            return str(cursor.fetchone()[0])
+
+    before = waits()
+    venue_call_observed("spot", CallOutcome.OK, 0.01, None)
+    assert waits() == before
+    with transaction.atomic():
+        venue_call_observed("spot", CallOutcome.ERROR, 0.01, None)
+        assert waits() == before, "a caller's own commit must still reach the disk"
+    assert VenueCallWindow.objects.aggregate(Sum("calls"), Sum("errors")) == {
+        "calls__sum": 2,
+        "errors__sum": 1,
+    }
