@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -30,7 +30,7 @@ from trading.services.models import model_name, parameters_in_force, serving_not
 from trading.services.strategy_kinds import strategy_load
 from universe.domain.bars import BarRecord
 from universe.models import Quote
-from universe.selectors import bars_recent
+from universe.selectors import bars_recent, bars_since
 
 log = structlog.get_logger(__name__)
 CATCH_UP = 1000
@@ -88,7 +88,12 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     except ValueError as error:
         log.error("strategy_refused_to_start", strategy=row.name, error=str(error))
         return None
-    bars = bars_recent(instance.instrument, row.interval, CATCH_UP + within)
+    if warm and not asked:
+        # A strategy that is warm keeps its own memory: only what it has not seen is read.
+        unseen = _seen(instance) + timedelta(microseconds=1)
+        bars = bars_since(instance.instrument, row.interval, unseen)[-CATCH_UP:]
+    else:
+        bars = bars_recent(instance.instrument, row.interval, CATCH_UP + within)
     if warm:
         fresh = [bar for bar in bars if ns_to_datetime(bar.open_time_ns) > _seen(instance)]
         if not fresh:
