@@ -10,7 +10,7 @@ from django.db.models import F, Q
 
 
 class ResearchJob(models.Model):
-    """A backtest, a sweep or a walk-forward somebody asked for. Workers advance it in pieces; it survives any of them.
+    """A piece of research somebody asked for. Workers advance it in pieces; it survives any of them.
 
     `checkpoint` is the run between two pieces, `ledger` its record at the end: both compressed, and with the
     stored bars either gives the run back to the byte.
@@ -20,6 +20,7 @@ class ResearchJob(models.Model):
         BACKTEST = "backtest"
         SWEEP = "sweep"
         WALK_FORWARD = "walkforward"
+        LOOKAHEAD = "lookahead"
 
     class State(models.TextChoices):
         QUEUED = "queued"

@@ -14,6 +14,7 @@ from trading.models import ResearchJob
 from trading.selectors.notation import utc_text
 
 _HEAVY = ("checkpoint", "ledger")
+_NO_REPORT = ResearchJob.Kind.LOOKAHEAD
 
 
 def job_queryset() -> QuerySet[ResearchJob]:
@@ -68,7 +69,7 @@ def job_members(job: ResearchJob, *, brief: bool = False) -> dict[str, Any]:
         "started_at": utc_text(job.started_at),
         "finished_at": utc_text(job.finished_at),
         "command": job_command(job),
-        "report_url": f"/research/report/?id={job.uid}" if figures else None,
+        "report_url": f"/research/report/?id={job.uid}" if figures and job.kind != _NO_REPORT else None,
     }
 
 
@@ -101,7 +102,7 @@ def job_command(job: ResearchJob) -> str:
         words += ["--grid", *asked["grid"]]
         if not asked.get("walk") and asked.get("score", "sharpe") != "sharpe":
             words += ["--score", asked["score"]]
-    for name, value in (asked.get("walk") or {}).items():
+    for name, value in (asked.get("walk") or asked.get("lookahead") or {}).items():
         if value is not None:
             words += [f"--{name}", str(value)]
     return shlex.join(words)

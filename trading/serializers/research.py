@@ -62,8 +62,19 @@ class WalkSerializer(RequestSerializer):
     seed = CountField(required=False, default=1, min_value=0, max_value=2**31)
 
 
+class LookaheadSerializer(RequestSerializer):
+    """Test for look-ahead on the newest bars, cut off and changed at some places."""
+
+    bars = CountField(required=False, default=2_000, min_value=50, max_value=200_000)
+    cuts = CountField(required=False, default=40, min_value=2, max_value=1_000)
+    seed = CountField(required=False, default=1, min_value=0, max_value=2**31)
+
+
 class JobRequestSerializer(RequestSerializer):
-    """What to run: one backtest; with a `grid` a sweep over every combination; with `walk` as well a walk-forward."""
+    """What to run: one backtest; with a `grid` a sweep over every combination; with `walk` as well a walk-forward.
+
+    With `lookahead` it is a test whether the strategy knows the future; that has no report.
+    """
 
     strategy = TextField(max_length=120, help_text="a name, see GET /strategy-kinds")
     symbol = SymbolField()
@@ -89,6 +100,7 @@ class JobRequestSerializer(RequestSerializer):
         help_text="such as fast=5:50:5; both ends included",
     )
     walk = WalkSerializer(required=False, allow_null=True, default=None)
+    lookahead = LookaheadSerializer(required=False, allow_null=True, default=None)
     score = WordField(choices=sorted(SCORES), required=False, default="sharpe", help_text="what is best")
     engine = WordField(choices=["auto", "python", "compiled"], required=False, default="auto")
     share = DecimalTextField(

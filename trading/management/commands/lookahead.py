@@ -12,6 +12,7 @@ from nautilus_site.common.errors import ApplicationError
 from trading.domain.research.lookahead import LookaheadReport
 from trading.management.run_options import add_run_arguments, at_least_one, market_of, request_of, whole
 from trading.services.research import lookahead_model, lookahead_strategy, study_open
+from trading.services.research.lookahead import lookahead_members
 from universe.management.progress import ProgressBar
 
 EXAMPLES = """examples:
@@ -52,8 +53,15 @@ class Command(BaseCommand):
             raise CommandError("stopped before the end") from None
         finally:
             bar.finish()
+        members = lookahead_members(
+            report,
+            strategy=options["strategy"],
+            model=options["model"],
+            symbol=options["symbol"][0],
+            interval=options["interval"],
+        )
         if options["json"]:
-            self.stdout.write(json.dumps(_members(options, report), allow_nan=False))
+            self.stdout.write(json.dumps(members, allow_nan=False))
         else:
             self._print(report)
         if not report.passed:
@@ -89,30 +97,3 @@ class Command(BaseCommand):
             )
         if report.passed:
             self.stdout.write("no look-ahead found")
-
-
-def _members(options: dict[str, Any], report: LookaheadReport) -> dict[str, Any]:
-    return {
-        "strategy": options["strategy"],
-        "model": options["model"],
-        "symbol": options["symbol"][0],
-        "interval": options["interval"],
-        "bars": report.rows,
-        "cuts": len(report.cuts),
-        "columns": list(report.columns),
-        "passed": report.passed,
-        "leaks": [
-            {
-                "column": leak.column,
-                "bar": leak.bar,
-                "cut": leak.cut,
-                "found_by": leak.found_by,
-                "with_future": leak.with_future,
-                "without_future": leak.without_future,
-                "reach": leak.reach,
-                "inputs": list(leak.inputs),
-                "hint": leak.hint,
-            }
-            for leak in report.leaks
-        ],
-    }

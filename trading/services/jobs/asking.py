@@ -24,6 +24,7 @@ from trading.services.backtests import BacktestRequest
 from trading.services.backtests.legs import leg_load, leg_shares
 from trading.services.jobs.events import job_publish
 from trading.services.models import parameters_in_force
+from trading.services.research.lookahead import LookaheadAsked
 from trading.services.research.sweep import require_score
 from trading.services.research.walk_forward import WalkAsked
 from trading.services.strategy_kinds import strategy_load
@@ -46,10 +47,13 @@ class JobRequest:
     engine: str = "auto"
     title: str = ""
     walk: WalkAsked | None = None
+    lookahead: LookaheadAsked | None = None
 
     @property
     def kind(self) -> str:
-        """`walkforward` with windows, `sweep` with a grid only, else `backtest`."""
+        """`lookahead` with cuts, `walkforward` with windows, `sweep` with a grid only, else `backtest`."""
+        if self.lookahead is not None:
+            return ResearchJob.Kind.LOOKAHEAD
         if self.walk is not None:
             return ResearchJob.Kind.WALK_FORWARD
         return ResearchJob.Kind.SWEEP if self.grid else ResearchJob.Kind.BACKTEST
@@ -78,6 +82,7 @@ class JobRequest:
             "engine": self.engine,
             **({} if run.share is None else {"share": str(run.share)}),
             **({} if self.walk is None else {"walk": asdict(self.walk)}),
+            **({} if self.lookahead is None else {"lookahead": asdict(self.lookahead)}),
             **({"legs": [leg.as_json() for leg in run.legs]} if run.legs else {}),
         }
 
@@ -110,6 +115,7 @@ def job_request(members: Mapping[str, Any]) -> JobRequest:
             **given,
         )
         walk = None if members.get("walk") is None else WalkAsked(**members["walk"])
+        cuts = None if members.get("lookahead") is None else LookaheadAsked(**members["lookahead"])
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise ApplicationError("BAD_REQUEST", f"{error}") from None
     return JobRequest(
@@ -119,6 +125,7 @@ def job_request(members: Mapping[str, Any]) -> JobRequest:
         members.get("engine") or "auto",
         members.get("title") or "",
         walk,
+        cuts,
     )
 
 
@@ -167,6 +174,8 @@ def _check(request: JobRequest) -> None:
         raise ApplicationError("UNKNOWN_STRATEGY", "expected the name of a strategy, not a file")
     if request.grid and run.legs:
         raise ApplicationError("BAD_REQUEST", "a sweep searches one strategy on one symbol")
+    if request.lookahead is not None and (request.grid or request.walk or run.legs):
+        raise ApplicationError("BAD_REQUEST", "a look-ahead test is of one strategy with its parameters")
     if request.walk is not None and not request.grid:
         raise ApplicationError("BAD_REQUEST", "a walk-forward needs a grid to choose from")
     leg_shares(run.all_legs, by_symbol=run.quantity is not None)

@@ -84,7 +84,8 @@ def job_result(job: ResearchJob) -> BacktestResult:
     Conflict : codes NOT_DONE; BARS_CHANGED, the stored bars are no longer those of the run.
     ApplicationError : as `backtest_prepare`.
     """
-
+    if job.kind == ResearchJob.Kind.LOOKAHEAD:
+        raise Conflict("NO_REPORT", "a look-ahead test has no curve: its figures are all there is")
     if job.state != ResearchJob.State.DONE or job.ledger is None:
         raise Conflict("NOT_DONE", f"the job is {job.state}; there is a report when it is done")
     asked = job_request(job.request)

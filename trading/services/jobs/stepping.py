@@ -23,6 +23,7 @@ from trading.services.backtests.figures import result_members
 from trading.services.backtests.running import chosen_engine, run_compiled_here
 from trading.services.jobs.advancing import run_advance
 from trading.services.jobs.asking import QUEUE, job_request
+from trading.services.jobs.leaks import lookahead_step
 from trading.services.jobs.parts import PARTED, part_advance, parts_finish, parts_step
 from trading.services.jobs.record import pack_ledger, pack_text, unpack_text
 from trading.services.jobs.writing import content_of, failing, job_begun, job_save, leased, taken_over
@@ -57,6 +58,8 @@ def job_step(*, job_id: int, budget_s: float = BUDGET_S) -> None:
         with failing(job):
             if job.kind in PARTED:
                 parts_step(job)
+            elif job.kind == ResearchJob.Kind.LOOKAHEAD:
+                lookahead_step(job, held)
             else:
                 _backtest_step(job, held, budget_s)
 

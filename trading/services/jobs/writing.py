@@ -117,6 +117,7 @@ def content_of(request: JobRequest, inputs: Inputs) -> str:
         "fixed": dict(request.run.params),
         "grid": sorted(request.grid),
         "score": request.score if request.grid else "",
+        "lookahead": None if request.lookahead is None else asdict(request.lookahead),
         "walk": None if request.walk is None else asdict(request.walk),
         "strategy": [_source(type(a.strategy)) for a in inputs.assignments],
         "build": commit_sha(),

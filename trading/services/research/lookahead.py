@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,15 @@ from trading.services.research.models import model_load, require_interval
 from trading.services.research.study import Study
 
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LookaheadAsked:
+    """How to test: on the newest `bars`, cut off and changed at so many places chosen by `seed`."""
+
+    bars: int = 2_000
+    cuts: int = 40
+    seed: int = 1
 
 
 def lookahead_strategy(
@@ -66,6 +75,36 @@ def lookahead_model(
         return _find(regime_subject(model, full, series), bar_table(series), cuts, first, seed, progress)
     except (FeaturesRefused, DegenerateFilter) as error:
         raise ApplicationError("NOT_TESTABLE", str(error)) from error
+
+
+def lookahead_members(
+    report: LookaheadReport, *, strategy: str | None, model: str | None, symbol: str, interval: str
+) -> dict[str, Any]:
+    """Return what a look-ahead test found as one plain object, the same for the command, the API and the pages."""
+    return {
+        "strategy": strategy,
+        "model": model,
+        "symbol": symbol,
+        "interval": interval,
+        "bars": report.rows,
+        "cuts": len(report.cuts),
+        "columns": list(report.columns),
+        "passed": report.passed,
+        "leaks": [
+            {
+                "column": leak.column,
+                "bar": leak.bar,
+                "cut": leak.cut,
+                "found_by": leak.found_by,
+                "with_future": leak.with_future,
+                "without_future": leak.without_future,
+                "reach": leak.reach,
+                "inputs": list(leak.inputs),
+                "hint": leak.hint,
+            }
+            for leak in report.leaks
+        ],
+    }
 
 
 def _find(

@@ -2,7 +2,7 @@
 import { complain, toast } from "./toast.js";
 
 const PERCENT = new Set(["total_return", "max_drawdown", "win_rate", "exposure", "psr", "dsr", "pbo"]);
-const HIDDEN = new Set(["results", "best", "params", "windows", "gate"]);
+const HIDDEN = new Set(["results", "best", "params", "windows", "gate", "leaks"]);
 const ORDER = ["strategy", "symbol", "interval", "bars", "start", "end", "total_return", "final_equity", "max_drawdown", "sharpe", "trades", "win_rate", "exposure", "fees", "psr", "dsr", "pbo", "plateau"];
 const place = (name) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
 const words = (name) => name.replaceAll("_", " ");
@@ -53,12 +53,13 @@ export function showJob(job) {
   }));
   const figures = Object.entries(job.figures).filter(([name]) => !HIDDEN.has(name)).sort(([a], [b]) => place(a) - place(b) || a.localeCompare(b));
   const gate = (job.figures.gate ?? []).map(({ name, measured, limit, at_least, passed }) => [`gate: ${name}`, measured === null ? "cannot be measured: failed" : `${textOf("", measured)} ${at_least ? "≥" : "≤"} ${textOf("", limit)} ${passed ? "passed" : "failed"}`]);
-  facts(document.getElementById("job-figures"), [...figures.map(([name, value]) => [name, textOf(name, value)]), ...gate]);
+  const leaks = (job.figures.leaks ?? []).map((leak) => [`look-ahead: ${leak.column}`, `bar ${leak.bar} says ${leak.with_future} with the later bars and ${leak.without_future} without. ${leak.hint}`]);
+  facts(document.getElementById("job-figures"), [...figures.map(([name, value]) => [name, textOf(name, value)]), ...gate, ...leaks]);
   facts(document.getElementById("job-asked"), Object.entries(job.request).filter(([, value]) => value !== null && value !== "" && value !== false && !(Array.isArray(value) && !value.length)).map(([name, value]) => [name, Array.isArray(value) ? value.join(" ") : textOf(name, value)]));
   document.getElementById("job-command").textContent = job.command;
   const report = document.getElementById("job-report");
-  report.hidden = job.state !== "done";
-  if (job.state === "done") report.href = job.report_url;
+  report.hidden = job.state !== "done" || !job.report_url;
+  if (!report.hidden) report.href = job.report_url;
   if (!dialog.open) dialog.showModal();
 }
 

@@ -31,6 +31,7 @@ function answers() {
   const searched = new Set(grid.map((part) => part.split("=")[0]));
   const params = readFields(holder, searched);
   const body = { strategy: one("strategy"), symbol, interval, market, params, grid, score: one("score") };
+  if (form.elements.lookahead.checked) body.lookahead = {};
   if (one("train") || one("test")) body.walk = { train: Number(one("train")), test: Number(one("test")) };
   if (one("legs")) body.legs = legsOf(one("legs"));
   for (const name of ["cash", "fee_bps", "slippage_bps", "title"]) if (one(name)) body[name] = one(name);

@@ -30,7 +30,7 @@ function actionsOf(job) {
     if (!OVER.has(job.state)) parts.push(button("Stop", `Stop ${job.title}`, () => act(job, "cancel")));
     if (job.state === "canceled" || job.state === "failed") parts.push(button("Go on", `Let ${job.title} go on`, () => act(job, "resume")));
   }
-  if (job.state === "done") {
+  if (job.state === "done" && job.report_url) {
     const link = document.createElement("a");
     link.className = "button button-small";
     link.href = job.report_url;
