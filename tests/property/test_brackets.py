@@ -12,7 +12,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from trading.domain.brackets import BracketState, Cancel, Decision, Exits, Facts, Leg, Place, Role, TakeProfit
+from trading.domain.brackets import (
+    Amend,
+    BracketState,
+    Cancel,
+    Decision,
+    Exits,
+    Facts,
+    Leg,
+    Place,
+    Role,
+    TakeProfit,
+)
 from trading.domain.brackets.layout import lane_of, slices_at_venue, tradable
 from trading.domain.brackets.machine import decide
 from trading.domain.orders import OPEN, OrderStatus
@@ -55,6 +66,7 @@ class Brackets(RuleBasedStateMachine):
         self.price, self.may_place, self.yielded = 1000, True, 0
         self.sold = [0] * len(exits.take_profits)
         self.closing, self.number, self.wait = False, 0, 0
+        self.smaller: dict[str, int] = {}
 
     # what the world does
 
@@ -102,7 +114,8 @@ class Brackets(RuleBasedStateMachine):
             self.exits = replace(self.exits, stop=max(new, self.exits.stop), stop_limit=None)
 
     @rule(
-        pick=st.integers(0, 50), what=st.sampled_from(["sent", "lost", "new", "refused", "cancelled", "fill"])
+        pick=st.integers(0, 50),
+        what=st.sampled_from(["sent", "lost", "new", "refused", "cancelled", "fill", "amended", "kept"]),
     )
     def the_venue_answers(self, pick: int, what: str) -> None:
         open_legs = [leg for leg in self.legs if leg.status in OPEN]
@@ -121,6 +134,8 @@ class Brackets(RuleBasedStateMachine):
             self.group_becomes(leg, St.CANCELED)
         elif what == "fill" and leg.status in WORKING:
             self.fill(leg, 1 + pick % leg.remaining)
+        elif what in ("amended", "kept") and leg.amending:
+            self.amended(leg, carried_out=what == "amended")
 
     @rule()
     def the_venue_keeps_up(self) -> None:
@@ -132,7 +147,20 @@ class Brackets(RuleBasedStateMachine):
                     self.group_becomes(current, St.NEW)
                 elif current.cancel_requested and current.status in WORKING:
                     self.group_becomes(current, St.CANCELED)
+                elif current.amending:
+                    self.amended(current, carried_out=True)
             self.we_step()
+
+    def amended(self, leg: Leg, *, carried_out: bool) -> None:
+        """The venue makes every order of the slice smaller, or refuses, or has nothing left to make smaller."""
+        wanted = self.smaller.pop(leg.key)
+        done = carried_out and leg.status in WORKING and wanted > leg.executed
+        for other in [other for other in self.legs if other.group == leg.group]:
+            self.put(
+                replace(other, quantity=wanted, amending=False)
+                if done and other.is_open
+                else replace(other, amending=False, amendable=other.amendable and done)
+            )
 
     def group_becomes(self, leg: Leg, status: OrderStatus) -> None:
         tied = self.market is Market.spot
@@ -172,7 +200,11 @@ class Brackets(RuleBasedStateMachine):
             exits=self.exits,
             covered=self.position,
             entry_open=self.entry_left > 0,
-            legs=tuple(leg for leg in self.legs if leg.status in OPEN),
+            legs=tuple(
+                replace(leg, amendable=leg.amendable and leg.status is St.NEW)
+                for leg in self.legs
+                if leg.status in OPEN
+            ),
             now_ns=0,
             bid=self.price,
             ask=self.price + 1,
@@ -194,8 +226,20 @@ class Brackets(RuleBasedStateMachine):
             self.entry_left = 0
         for cancel in decision.cancels:
             self.cancel(cancel)
+        for amend in decision.amends:
+            self.amend(amend)
         for place in decision.places:
             self.place(place, decision)
+
+    def amend(self, amend: Amend) -> None:
+        leg = next(leg for leg in self.legs if leg.key == amend.key)
+        assert self.market is Market.spot
+        assert leg.status is St.NEW
+        assert not leg.amending
+        assert not leg.cancel_requested
+        assert leg.executed < amend.quantity < leg.quantity, "only less, and more than it has traded"
+        self.smaller[leg.key] = amend.quantity
+        self.put(replace(leg, amending=True))
 
     def cancel(self, cancel: Cancel) -> None:
         leg = next(leg for leg in self.legs if leg.key == cancel.key)
@@ -223,7 +267,16 @@ class Brackets(RuleBasedStateMachine):
                 assert len(roles) == 1
         for role, prices in roles:
             self.legs.append(
-                Leg(f"{role}{group}", role, group, piece.quantity, 0, St.RESERVED, **prices)  # type: ignore[arg-type]
+                Leg(
+                    f"{role}{group}",
+                    role,
+                    group,
+                    piece.quantity,
+                    0,
+                    St.RESERVED,
+                    amendable=self.market is Market.spot,
+                    **prices,  # type: ignore[arg-type]
+                )
             )
 
         # Nothing locks a position of USD-M, so it is the placing that must count.
@@ -283,6 +336,8 @@ class Brackets(RuleBasedStateMachine):
                     self.group_becomes(current, St.NEW)
                 elif current.cancel_requested and current.status in WORKING:
                     self.group_becomes(current, St.CANCELED)
+                elif current.amending:
+                    self.amended(current, carried_out=True)
                 elif current.role is Role.EXIT and current.status in WORKING:
                     self.fill(current, current.remaining)
             self.we_step()

@@ -93,7 +93,11 @@ def audit_verify(heads: Iterable[tuple[int, str, int]] = ()) -> Verdict:
     `heads` are the links noted outside the database, as (seal id, hash, first entry id): they uncover a tail
     that was cut off, or a chain rewritten from some point on.
     """
-    noted = {seal_id: (digest, first) for seal_id, digest, first in heads}
+    noted: dict[int, tuple[str, int]] = {}
+    for seal_id, digest, first in heads:
+        if noted.setdefault(seal_id, (digest, first))[0] != digest:
+            # A database that came back without its newest rows gives their numbers away a second time.
+            return Verdict(False, 0, first, f"seal {seal_id} is noted in the head file as two different ones")
     with _snapshot():
         return _verify(noted)
 

@@ -344,6 +344,26 @@ def test_a_tail_cut_off_with_its_seal_is_found_through_the_head_file(sealed: Aud
     assert audit_verify(sealed.noted()).first_bad_id == last.entry_ids[0]
 
 
+def test_a_tail_that_was_lost_and_sealed_over_is_found_through_the_head_file(
+    sealed: AuditHead, held: Held
+) -> None:
+    """A database that came back without its newest rows gives their numbers away again."""
+    last = AuditSeal.objects.latest("pk")
+    tamper("DELETE FROM common_auditentry WHERE id = ANY(%s)", [last.entry_ids])
+    tamper("DELETE FROM common_auditseal WHERE id = %s", [last.pk])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT setval('common_auditseal_id_seq', %s, false)", [last.pk])
+    audit_record(action="x", target="after the loss", actor="test")
+    assert audit_seal(held) is not None
+    new = AuditSeal.objects.latest("pk")
+    assert new.pk == last.pk
+    verdict = audit_verify([*sealed.noted(), (new.pk, new.hash, new.entry_ids[0])])
+    assert (verdict.ok, verdict.problem) == (
+        False,
+        f"seal {last.pk} is noted in the head file as two different ones",
+    )
+
+
 def test_a_chain_rewritten_from_the_start_is_found_through_the_head_file(
     sealed: AuditHead, held: Held
 ) -> None:

@@ -52,6 +52,7 @@ class Leg:
     Attributes
     ----------
     key : client order id.  target : which take-profit it is, counted from 0.
+    amendable : whether the venue makes it smaller in place, as far as we know.  amending : it was asked to.
     """
 
     key: str
@@ -65,6 +66,8 @@ class Leg:
     callback_bps: int | None = None
     target: int | None = None
     cancel_requested: bool = False
+    amendable: bool = False
+    amending: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -161,6 +164,19 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Amend:
+    """Make an order smaller in place, and with it the one it is tied to; it counts whole until the venue has confirmed.
+
+    Attributes
+    ----------
+    quantity : what it is to be for, what it has executed included.
+    """
+
+    key: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The next state and what to do to get on.
 
@@ -179,3 +195,4 @@ class Decision:
     unprotected: int = 0
     breached: bool = False
     note: str = ""
+    amends: tuple[Amend, ...] = ()

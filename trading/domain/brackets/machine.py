@@ -14,6 +14,7 @@ from typing import Final
 
 from trading.domain.brackets.facts import (
     AT_VENUE,
+    Amend,
     BracketState,
     Cancel,
     Decision,
@@ -155,23 +156,30 @@ def _protect(facts: Facts) -> Decision:
             return Decision(_S.PENDING if facts.entry_open else _S.DONE)
         return Decision(_S.DONE, note="DUST")
     keeps = not facts.may_place or facts.wait_ns > 0
-    cancels = () if keeps and not facts.yielded else _cancels(facts, wanted, present)
+    cancels, amends = ((), ()) if keeps and not facts.yielded else _shrinks(facts, wanted, present)
     places = () if keeps else _places(facts, wanted, present, target, cancels)
     return Decision(
-        _state(facts, wanted, present, places, cancels),
+        _S.RESIZING if amends and not facts.yielded else _state(facts, present, places, cancels),
         places,
         tuple(Cancel(leg.key) for leg in cancels),
         unprotected=unprotected,
         breached=breached and any(leg.role is Role.STOP for _, legs in present for leg in legs),
         note="" if facts.may_place else "no orders are allowed",
+        amends=amends,
     )
 
 
 Present = list[tuple[Slice, tuple[Leg, ...]]]
 
 
-def _cancels(facts: Facts, wanted: list[Slice], present: Present) -> tuple[Leg, ...]:
-    """Legs that are not wanted, or of which there is too much; the fewest that bring the size down."""
+def _shrinks(
+    facts: Facts, wanted: list[Slice], present: Present
+) -> tuple[tuple[Leg, ...], tuple[Amend, ...]]:
+    """Legs to take back because they are not wanted, or too many, and those to make smaller in place.
+
+    One amendment where one can do it: so nothing is naked meanwhile. Else the fewest cancels that bring the size down.
+    """
+    amends: list[Amend] = []
     sizes: dict[tuple[int | None, ...], int] = {}
     for piece in wanted:
         sizes[piece.key] = sizes.get(piece.key, 0) + piece.quantity
@@ -182,13 +190,32 @@ def _cancels(facts: Facts, wanted: list[Slice], present: Present) -> tuple[Leg, 
         same = [(piece, legs) for piece, legs in settled if piece.key == key]
         size = sum(piece.quantity for piece, _ in same)
         allowed = sizes.get(key, 0)
+        if size > allowed and allowed:
+            if any(_amending(legs) for _, legs in same):
+                continue  # what comes of it is judged when it is known
+            smaller = _amend(facts, same, size - allowed)
+            if smaller is not None:
+                amends.append(smaller)
+                continue
         for piece, legs in sorted(same, key=lambda entry: entry[0].quantity):
             if size <= allowed:
                 break
             unwanted.extend(legs)
             size -= piece.quantity
-    unwanted.extend(_to_join(facts, wanted, present, unwanted))
-    return tuple(leg for leg in unwanted if not leg.cancel_requested)
+    if not amends:
+        unwanted.extend(_to_join(facts, wanted, present, unwanted))
+    return tuple(leg for leg in unwanted if not leg.cancel_requested), tuple(amends)
+
+
+def _amend(facts: Facts, same: Present, excess: int) -> Amend | None:
+    """The one slice that can give up all that is too much, the largest."""
+    piece, legs = max(same, key=lambda entry: entry[0].quantity)
+    left = piece.quantity - excess
+    alike = len({(leg.quantity, leg.executed) for leg in legs}) == 1
+    if not alike or not all(leg.amendable for leg in legs) or not tradable(facts, left, _prices(piece)):
+        return None
+    first = min(legs, key=lambda leg: leg.role is Role.TAKE_PROFIT)
+    return Amend(first.key, first.executed + left) if left > 0 else None
 
 
 def _to_join(facts: Facts, wanted: list[Slice], present: Present, unwanted: list[Leg]) -> list[Leg]:
@@ -209,7 +236,7 @@ def _to_join(facts: Facts, wanted: list[Slice], present: Present, unwanted: list
         lacks = piece.quantity - sum(steps for steps, _ in same)
         if lacks > 0:
             missing.append((lacks, piece))
-    if not missing or unwanted or any(_leaving(legs) for _, legs in present):
+    if not missing or unwanted or any(_leaving(legs) or _amending(legs) for _, legs in present):
         return []
     full = len(present) >= facts.max_slices
     if not full and any(tradable(facts, lacks, _prices(piece)) for lacks, piece in missing):
@@ -273,14 +300,13 @@ def _places(
 
 def _state(
     facts: Facts,
-    wanted: list[Slice],
     present: Present,
     places: tuple[Place, ...],
     cancels: tuple[Leg, ...],
 ) -> BracketState:
     if facts.yielded:
         return _S.YIELDING
-    if cancels or any(_leaving(legs) for _, legs in present):
+    if cancels or any(_leaving(legs) or _amending(legs) for _, legs in present):
         return _S.RESIZING
     resting = all(leg.status in AT_VENUE for _, legs in present for leg in legs)
     if not places and present and resting and _unprotected(facts, facts.covered) == 0:
@@ -300,6 +326,10 @@ def _unprotected(facts: Facts, target: int) -> int:
             lanes[lane] = lanes.get(lane, 0) + max(leg.remaining for leg in guards)
     missing = max(0, target - max(lanes.values(), default=0))
     return missing if tradable(facts, missing, (facts.exits.stop, facts.exits.stop_limit)) else 0
+
+
+def _amending(legs: tuple[Leg, ...]) -> bool:
+    return any(leg.amending for leg in legs)
 
 
 def _leaving(legs: tuple[Leg, ...]) -> bool:

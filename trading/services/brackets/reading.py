@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ from trading.domain.clock import datetime_to_ns
 from trading.domain.conditional import MAX_CALLBACK_BPS, MIN_CALLBACK_BPS
 from trading.domain.orders import OPEN, OrderStatus
 from trading.domain.values import Instrument, Level, Market, Side, times_of
-from trading.models import Bracket, BracketLeg, Fill, Order, Position
+from trading.models import Bracket, BracketLeg, Fill, Order, OrderCommand, Position
 from trading.services.controls.limits import limit_values
 from trading.services.controls.states import effective_level
 from trading.services.market import Market as Book
@@ -147,7 +147,7 @@ def facts_of(bracket: Bracket, position: Position) -> Facts:
         exits=exits,
         covered=steps,
         entry_open=_entries(bracket).exists(),
-        legs=tuple(_leg(leg, domain) for leg in open_legs(bracket)),
+        legs=_legs(bracket, domain),
         now_ns=datetime_to_ns(moment),
         bid=_floor(domain, book.bid),
         ask=_floor(domain, book.ask),
@@ -182,6 +182,26 @@ def open_entries(bracket: Bracket) -> list[Order]:
 def _entries(bracket: Bracket):  # type: ignore[no-untyped-def]
     return Order.objects.filter(
         bracket_leg__bracket=bracket, bracket_leg__role=Role.ENTRY, status__in=[s.value for s in OPEN]
+    )
+
+
+def _legs(bracket: Bracket, domain: Instrument) -> tuple[Leg, ...]:
+    rows = open_legs(bracket)
+    asked = OrderCommand.objects.filter(
+        order__in=[row.order_id for row in rows], kind=OrderCommand.Kind.AMEND
+    ).values_list("order_id", "state", "ended_at")
+    amending = {order_id for order_id, _, ended_at in asked if ended_at is None}
+    refused = {order_id for order_id, state, _ in asked if state == OrderCommand.State.REFUSED}
+    return tuple(
+        replace(
+            _leg(row, domain),
+            amending=row.order_id in amending,
+            # USD-M amends limit orders only, and protection there is none.
+            amendable=domain.market is Market.spot
+            and row.order.status == OrderStatus.NEW
+            and row.order_id not in refused,
+        )
+        for row in rows
     )
 
 

@@ -16,7 +16,7 @@ from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
 from trading import metrics
-from trading.domain.brackets import BracketState, Decision, Facts, Place, Role, decide
+from trading.domain.brackets import Amend, BracketState, Decision, Facts, Place, Role, decide
 from trading.domain.orders import OrderIntent, client_order_id
 from trading.domain.values import (
     ListKind,
@@ -30,6 +30,7 @@ from trading.domain.values import (
 )
 from trading.models import Bracket, BracketEvent, BracketLeg, Order
 from trading.services.brackets.reading import facts_of, open_entries, position_of
+from trading.services.execution.amend import order_amend_request
 from trading.services.orders.cancel import order_cancel_request
 from trading.services.orders.lists import order_list_submit
 from trading.services.orders.submission import Submission
@@ -53,7 +54,21 @@ def bracket_step(*, bracket_id: int) -> Bracket | None:
         if order.cancel_requested_at is None:
             with contextlib.suppress(Conflict):  # over by itself in the meantime
                 order_cancel_request(order=order, actor="bracket", reason=_why(decision))
+    for amend in decision.amends:
+        _amend(bracket, amend, _why(decision))
     return bracket
+
+
+def _amend(bracket: Bracket, amend: Amend, reason: str) -> None:
+    order = Order.objects.get(account_id=bracket.account_id, client_order_id=amend.key)
+    with contextlib.suppress(ApplicationError):  # it has traded or ended in the meantime: judged anew
+        order_amend_request(
+            order=order,
+            quantity=bracket.instrument.to_domain().quantity(amend.quantity),
+            actor="bracket",
+            reason=reason,
+            key=f"bracket:{order.pk}:{amend.quantity}",
+        )
 
 
 @transaction.atomic
@@ -73,7 +88,7 @@ def _step(bracket_id: int) -> tuple[Bracket, Decision] | None:
     for place in decision.places:
         _place(bracket, place, facts)
     bracket.save()
-    if bracket.state == S.YIELDING and not decision.cancels and not decision.places:
+    if bracket.state == S.YIELDING and not (decision.cancels or decision.amends or decision.places):
         # The coins are free: whoever wanted to sell them is called.
         enqueue_on_commit(
             "trading.tasks.plan_refresh",
@@ -115,7 +130,7 @@ def _note(bracket: Bracket, facts: Facts, decision: Decision) -> None:
         )
         if decision.exit_reason == "UNPROTECTED_TOO_LONG":
             _alarm(bracket, facts)
-    if before != bracket.state or decision.places or decision.cancels or newly:
+    if before != bracket.state or decision.places or decision.cancels or decision.amends or newly:
         bracket_event(
             bracket,
             "decided",
@@ -124,6 +139,7 @@ def _note(bracket: Bracket, facts: Facts, decision: Decision) -> None:
                 "unprotected": decimal_text(naked),
                 "places": len(decision.places),
                 "cancels": len(decision.cancels),
+                **({"amends": len(decision.amends)} if decision.amends else {}),
                 **({"reason": decision.exit_reason} if decision.exit_reason else {}),
                 **({"note": decision.note} if decision.note else {}),
             },

@@ -20,7 +20,7 @@ from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.hints import enqueue_on_commit
-from trading.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
+from trading.domain.errors import OutcomeUnknown, VenueError, VenueRejected, VenueUnavailable
 from trading.domain.execution import RECV_WINDOW_MS, CommandStep, next_amend
 from trading.domain.orders import OrderStatus
 from trading.domain.ports import ExecutionVenue
@@ -179,7 +179,27 @@ def _send(command: OrderCommand, venue: ExecutionVenue) -> None:
         order_settle(
             order_id=order.pk, report=report, trades=report_trades(order, report, venue), source="amend"
         )
+        _siblings(order, venue)
         _done(command)
+
+
+def _siblings(order: Order, venue: ExecutionVenue) -> None:
+    """Settle the other legs of its list: amending one order of an OCO amends both."""
+    if order.order_list_id is None:
+        return
+    others = Order.objects.select_related("account", "instrument").filter(
+        order_list_id=order.order_list_id, ended_at=None
+    )
+    for leg in others.exclude(pk=order.pk):
+        try:
+            report = venue.query(leg.instrument.symbol, client_order_id=leg.client_order_id)
+        except VenueError as error:
+            log.warning("sibling_not_known", client_order_id=leg.client_order_id, error=str(error))
+            return
+        if report is not None:
+            order_settle(
+                order_id=leg.pk, report=report, trades=report_trades(leg, report, venue), source="amend"
+            )
 
 
 def _done(command: OrderCommand) -> None:
@@ -198,6 +218,7 @@ def _ask(command: OrderCommand, venue: ExecutionVenue) -> None:
     order_settle(order_id=order.pk, report=report, trades=report_trades(order, report, venue), source="query")
     same_price = command.price is None or report.price == command.price
     if report.quantity == command.quantity and same_price:
+        _siblings(order, venue)
         _done(command)
     elif venue.server_time_ms() > (command.timestamp_ms or 0) + _SETTLED_AFTER_MS:
         command_end(

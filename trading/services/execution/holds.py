@@ -169,6 +169,16 @@ def list_hold_shrinks(order: Order, filled: Decimal, changes: Changes) -> None:
     _list_gives_back(order, held, used, freed, changes)
 
 
+def _list_hold_fits(order: Order, quantity: Decimal, changes: Changes) -> None:
+    """A list holds what the largest of its legs may still trade: lowering them one by one frees that once."""
+    held = OrderList.objects.get(legs=order)
+    legs = Order.objects.filter(order_list_id=held.pk, ended_at=None).exclude(pk=order.pk)
+    needed = max((leg.quantity - leg.executed_quantity for leg in legs), default=ZERO)
+    freed = held.held_quantity - max(needed, quantity - order.executed_quantity)
+    if freed > 0:
+        list_hold_shrinks(order, freed, changes)
+
+
 def list_hold_release(order: Order, changes: Changes) -> None:
     """A leg is over. The last one to end gives back what the list still holds."""
     siblings = Order.objects.filter(order_list_id=order.order_list_id, ended_at=None)
@@ -232,7 +242,10 @@ def hold_amended(order: Order, quantity: Decimal, changes: Changes) -> None:
     remaining = order.quantity - order.executed_quantity
     if removed <= 0 or remaining <= 0:
         return
-    hold_shrinks(order, removed, changes)
+    if order.order_list_id is not None:
+        _list_hold_fits(order, quantity, changes)
+    else:
+        hold_shrinks(order, removed, changes)
     if order.reserved_notional:
         freed = (
             order.reserved_notional

@@ -116,7 +116,8 @@ class Rig:
                 order_send(authorised=authorised, venue=self.desk.venue, venue_name=self.desk.venue_row.name)
 
     def cancel(self) -> None:
-        """Cancel at the exchange what was asked to be cancelled."""
+        """Cancel at the exchange what was asked to be cancelled, and amend what was asked to be amended."""
+        from trading.services.execution.amend import amendments_open, order_amend
         from trading.services.execution.cancel import order_cancel
 
         asked = Order.objects.filter(
@@ -124,6 +125,8 @@ class Rig:
         )
         for order_id in list(asked.values_list("pk", flat=True)):
             order_cancel(order_id=order_id, venue=self.desk.venue)
+        for command_id in amendments_open(self.desk.account.pk):
+            order_amend(command_id=command_id, venue=self.desk.venue)
 
     def hear(self) -> None:
         """Settle what the exchange says of every open order, as the user stream would."""

@@ -128,6 +128,43 @@ def test_a_sale_by_a_person_gets_its_coins_and_the_rest_stays_guarded(rig: Rig) 
     assert rig.open_at_venue() == ["STOP_MARKET 0.01997"]
 
 
+def test_what_a_sale_needs_is_taken_off_the_orders_in_place(rig: Rig) -> None:
+    """One amendment makes both orders of the OCO smaller: nothing is cancelled, nothing is naked meanwhile."""
+    from trading.models import OrderCommand
+    from trading.services.brackets import bracket_yield
+
+    rig.buy("0.03", stop=rig.near("0.95"), take_profits=((rig.near("1.05"), None),))
+    rig.settle()
+    before = {o.client_order_id for o in rig.listed()}
+    bracket_yield(bracket_id=rig.bracket.pk, keep=Decimal("0.02"), reason="test")
+    rig.step()
+    assert rig.bracket.unprotected_quantity == 0
+    rig.round(2)
+    assert {o.client_order_id for o in rig.listed()} == before
+    assert sorted(rig.open_at_venue()) == ["LIMIT_MAKER 0.02", "STOP_MARKET 0.02"]
+    assert [(c.kind, c.state) for c in OrderCommand.objects.all()] == [("amend", "done")]
+    # The list held the coins of both once, and gave what was taken off back once.
+    assert rig.desk.position().open_sell == Decimal("0.02")
+    assert rig.desk.balance("BTC").reserved == Decimal("0.02")
+    rig.check()
+
+
+def test_an_amendment_the_venue_refuses_is_followed_by_a_replacement(rig: Rig) -> None:
+    from trading.services.brackets import bracket_yield
+
+    rig.buy("0.03", stop=rig.near("0.95"), take_profits=((rig.near("1.05"), None),))
+    rig.settle()
+    match = {"path": "/api/v3/order/amend/keepPriority", "method": "PUT", "count": 1}
+    refusal = {"error_before": {"status": 400, "code": -2038}}
+    rig.exchange.control("POST", "/faults", {"match": match, "effect": refusal})
+    bracket_yield(bracket_id=rig.bracket.pk, keep=Decimal("0.02"), reason="test")
+    rig.round(4)
+    assert sorted(rig.open_at_venue()) == ["LIMIT_MAKER 0.02", "STOP_MARKET 0.02"]
+    assert rig.desk.position().open_sell == Decimal("0.02")
+    assert len(rig.legs("stop")) == 2
+    rig.check()
+
+
 def test_protection_comes_back_when_the_sale_does_not_happen(rig: Rig) -> None:
     from trading.services.brackets import bracket_yield
 
