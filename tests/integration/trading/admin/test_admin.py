@@ -18,20 +18,29 @@ from tests.integration.trading.api.world import World
 from trading.domain.values import Level
 from trading.models import (
     Blackout,
+    BookSnapshot,
     BreakerPolicy,
     CircuitBreaker,
     CorrelationGroup,
     Divergence,
     EquitySnapshot,
     LedgerEntry,
+    MarginTerms,
     OrderCommand,
     Plan,
     PlanShare,
+    Position,
+    PositionTransfer,
     ProcessHeartbeat,
     ReconcileRun,
     ResearchJob,
     RiskLimit,
+    Statement,
+    SubBalance,
+    SubPosition,
+    SweepState,
     SymbolAllowance,
+    TradeCursor,
     TradingState,
     TrialTally,
     VenueEvent,
@@ -52,6 +61,7 @@ INTENT = {
     "StrategyInstance",
     "TradingState",
     "CircuitBreaker",
+    "SweepPeriod",
     "SymbolAllowance",
 }
 
@@ -116,7 +126,28 @@ def rows(world: World) -> dict[str, Any]:
     )  # fmt: skip
     CorrelationGroup.objects.create(name="majors", symbols=["BTCUSDT"], changed_at=moment)
     breaker()
+    books_rows(world)
     return {"run": run, "order": order}
+
+
+def books_rows(world: World) -> None:
+    """What owners hold, and how far the books were compared and written down."""
+    moment = now()
+    position = Position.objects.get(account=world.account, instrument=world.btc)
+    SubPosition.objects.create(position=position, owner="trend", quantity=1)
+    SubBalance.objects.create(account=world.account, owner="trend", asset="BTC", amount=1)
+    PositionTransfer.objects.create(
+        position=position, kind="cross", side="BUY", taker="trend", giver="", quantity=1, quote=1,
+        after_trade_id=0, at=moment,
+    )  # fmt: skip
+    BookSnapshot.objects.create(account=world.account, at=moment, content={}, digest="0" * 64)
+    Statement.objects.create(
+        account=world.account, day=moment.date(), created_at=moment, agrees=True, content={},
+        digest="0" * 64, signature="", path="statements/day.json",
+    )  # fmt: skip
+    SweepState.objects.create(account=world.account, sweep="S3")
+    TradeCursor.objects.create(account=world.account, instrument=world.btc, opened_at=moment)
+    MarginTerms.objects.create(account=world.account, instrument=world.btc, seen_at=moment)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
