@@ -10,7 +10,8 @@ from typing import Any
 
 from celery import Celery
 from celery.platforms import SecurityWarning
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, worker_init, worker_process_init
+from kombu.message import Message
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nautilus_site.settings.local")
 
@@ -22,6 +23,25 @@ PR_SET_PDEATHSIG = 1
 
 # Messages are JSON with ids only, so a worker that runs as root deserialises nothing that could act as root.
 warnings.filterwarnings("ignore", category=SecurityWarning)
+
+
+def _ack_or_reconnect(message: Message, logger: Any, errors: Any, multiple: bool = False) -> None:
+    """Acknowledge, or let the worker connect anew.
+
+    kombu only logs a broker that does not answer. The message then keeps its place among those a worker has in hand,
+    one here, and the worker takes no other until the visibility timeout: it looks alive and does nothing.
+    """
+    try:
+        message.ack(multiple=multiple)  # type: ignore[no-untyped-call]
+    except errors as error:
+        logger.critical("Couldn't ack %r, reason:%r", message.delivery_tag, error)
+        raise
+
+
+@worker_init.connect
+def reconnect_when_an_acknowledgement_is_lost(**_: Any) -> None:
+    """A worker whose broker stood still for a while goes on afterwards."""
+    setattr(Message, "ack_log_error", _ack_or_reconnect)  # noqa: B010  a method of theirs
 
 
 @worker_process_init.connect

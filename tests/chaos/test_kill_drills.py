@@ -32,10 +32,9 @@ OPEN = ("NEW", "PARTIALLY_FILLED")
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     folder = Path(tempfile.mkdtemp(prefix="nautilus-drill-"))
     platform = Platform(folder / "home", {"TESTNET_SPEED": "1"})
-    failed = True
     try:
         platform.start(ready_within_s=900)
         bench = Bench(platform)
@@ -51,11 +50,12 @@ def bench() -> Iterator[Bench]:
             what="the first clean reconciliation",
         )
         yield bench
-        failed = False
     finally:
         if platform.process is not None and platform.process.poll() is None:
             platform.stop()
-        if not failed:
+        if request.session.testsfailed:
+            print(f"the platform's home is kept: {platform.home}")  # noqa: T201
+        else:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.services.hints import hints_withheld
 from trading.domain.errors import DomainError
 from trading.domain.ports import FuturesVenue
 from trading.domain.values import Level, Market
@@ -51,7 +52,8 @@ class Watchdog:
         while not self._stopping:
             try:
                 close_old_connections()
-                self.round()
+                with hints_withheld():
+                    self.round()
             except (DatabaseError, InterfaceError, DomainError, ApplicationError) as error:
                 log.warning("watchdog_round_failed", error=f"{type(error).__name__}: {error}"[:300])
             time.sleep(ROUND_S)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 import structlog
@@ -17,6 +19,17 @@ log = structlog.get_logger(__name__)
 QUIET_S: Final = 5.0
 """After a failure nothing is sent for so long: one that hangs must not hold up every order, and every kill, in turn."""
 _failed_at = float("-inf")
+_withheld: ContextVar[bool] = ContextVar("hints_withheld", default=False)
+
+
+@contextmanager
+def hints_withheld() -> Iterator[None]:
+    """Send none in here: for what must not wait for a broker even once, because stopping depends on it."""
+    token = _withheld.set(True)
+    try:
+        yield
+    finally:
+        _withheld.reset(token)
 
 
 def enqueue_on_commit(task: str, *, queue: str, **kwargs: Any) -> None:
@@ -31,7 +44,7 @@ def enqueue_on_commit(task: str, *, queue: str, **kwargs: Any) -> None:
 def send_hint(task: str, *, queue: str, **kwargs: Any) -> bool:
     """Send now. A broker that is down costs latency only: the periodic sweep finds the work in Postgres."""
     global _failed_at
-    if time.monotonic() - _failed_at < QUIET_S:
+    if _withheld.get() or time.monotonic() - _failed_at < QUIET_S:
         return False
     try:
         current_app.send_task(task, kwargs=kwargs, queue=queue, retry=False)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from celery import current_app
+from kombu.message import Message
 
-from nautilus_site.celery import app
+from nautilus_site.celery import app, reconnect_when_an_acknowledgement_is_lost
 from nautilus_site.common.services import hints
 
 TRADING_PREFIXES = ("trading.tasks.",)
@@ -79,7 +82,6 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Refusing]:
     monkeypatch.setattr(app.conf, "broker_url", broker.url)
     monkeypatch.setattr(app.conf, "broker_write_url", broker.url)
     monkeypatch.setattr(hints, "_failed_at", float("-inf"))
-    app.pool.force_close_all()
     app.amqp._producer_pool = None
     app._pool = None
     yield broker
@@ -88,10 +90,36 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Refusing]:
     app.amqp._producer_pool = None
 
 
-def test_a_broker_that_is_away_is_asked_once_and_then_left_alone(refusing: Refusing) -> None:
+def test_a_broker_that_is_away_is_asked_once_and_then_left_alone(
+    refusing: Refusing, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert hints.send_hint("trading.tasks.orders_drain", queue="trading", account_id=1, shard=0) is False
     tried = refusing.calls
     assert tried >= 1
+    with hints.hints_withheld():
+        monkeypatch.setattr(hints, "_failed_at", float("-inf"))
+        assert hints.send_hint("trading.tasks.orders_drain", queue="trading", account_id=1, shard=0) is False
+    assert refusing.calls == tried
+    monkeypatch.setattr(hints, "_failed_at", time.monotonic())
     for _ in range(20):
         assert hints.send_hint("trading.tasks.orders_drain", queue="trading", account_id=1, shard=0) is False
     assert refusing.calls == tried
+
+
+class StandsStill:
+    """A channel to a broker that does not answer."""
+
+    no_ack_consumers: frozenset[str] = frozenset()
+
+    def basic_ack(self, *_: object, **__: object) -> None:
+        raise TimeoutError("nobody answered")
+
+
+def test_a_worker_that_cannot_acknowledge_connects_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left alone the message would be the one a worker may have in hand, and it would take no other."""
+    monkeypatch.setattr(Message, "ack_log_error", Message.ack_log_error)
+    message = Message(channel=StandsStill(), delivery_tag="tag")
+    message.ack_log_error(logging.getLogger("test"), (TimeoutError,))
+    reconnect_when_an_acknowledgement_is_lost()
+    with pytest.raises(TimeoutError):
+        message.ack_log_error(logging.getLogger("test"), (TimeoutError,))

@@ -4,6 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.services.hints import hints_withheld
 from trading.domain.values import Level
 from trading.services.controls import kill_raise, kill_wait
 
@@ -29,13 +30,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            state = kill_raise(
-                scope=options["scope"],
-                level=Level[options["level"]],
-                reason=options["reason"],
-                actor="manage.py kill",
-                include_stops=options["include_stops"],
-            )
+            # Watchdog and control worker look at the levels themselves, so nobody has to be told through a broker.
+            with hints_withheld():
+                state = kill_raise(
+                    scope=options["scope"],
+                    level=Level[options["level"]],
+                    reason=options["reason"],
+                    actor="manage.py kill",
+                    include_stops=options["include_stops"],
+                )
             report = kill_wait(scope=state.scope, timeout_s=options["timeout"])
         except ApplicationError as error:
             raise CommandError(f"{error.code}: {error.message}") from None
