@@ -22,7 +22,8 @@ COMPOSE = $(NEEDS_DOCKER); env="$${BINANCE_ENV:-$$(sed -n 's/^BINANCE_ENV=//p' .
 # What pytest is given; `make test TESTS="tests/unit -k rails"` runs a part.
 # Whole files go to one worker: a platform under test is shared by the tests of its file.
 TESTS ?= -n 2 --dist loadfile
-# CHAOS_MATRIX=100 repeats the table of crashes, SIM_SEEDS=50000 widens the simulation; both are read by the tests.
+# CHAOS_MATRIX=100 repeats the table of crashes, SIM_SEEDS=50000 widens the simulation, NORMAL_LOAD_MINUTES=30 watches the
+# demo for longer; all are read by the tests.
 CHAOS_KILLS ?= 30
 CHAOS_SEED ?= 1
 CHAOS_RATE ?= 20

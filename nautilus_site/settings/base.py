@@ -89,6 +89,12 @@ TEMPLATES = [
 
 # Workers and daemons keep their connections; under ASGI threads come and go, so there one ends with its request.
 _KEEPS_CONNECTIONS = any(o.startswith("nautilus-") and o != "nautilus-web" for o in sys._xoptions)
+# A worker that freezes in the middle of a transaction must not hold the levels' row, and with it a kill, for ever.
+_LETS_GO = (
+    {"options": "-c idle_in_transaction_session_timeout=3000"}
+    if any(o in ("nautilus-worker-trading", "nautilus-worker-control") for o in sys._xoptions)
+    else {}
+)
 _DATABASE: dict[str, Any] = database_config(ENV.database_url) if ENV.database_url else {"NAME": "nautilus"}
 DATABASES = {
     "default": {
@@ -98,7 +104,12 @@ DATABASES = {
         "ATOMIC_REQUESTS": False,
         **_DATABASE,
         # Values travel beside the text, so a statement that comes back is parsed and planned once per connection.
-        "OPTIONS": {"server_side_binding": True, "prepare_threshold": 5, **_DATABASE.get("OPTIONS", {})},
+        "OPTIONS": {
+            "server_side_binding": True,
+            "prepare_threshold": 5,
+            **_LETS_GO,
+            **_DATABASE.get("OPTIONS", {}),
+        },
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -98,6 +98,7 @@ def test_with_a_part_down_everything_is_stopped_and_the_exchange_confirms(
         bench.ended(client_id, "NEW")
     assert set(resting) <= set(open_at_venue(bench))
     with down(bench, part):
+        # A worker that was stopped in the middle of a transaction lets go of its rows within three seconds.
         waiting = bench.order("SOLUSDT", rests=True) if part == "workers" else None
         started = time.monotonic()
         if trigger == "command":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -123,3 +125,22 @@ def test_a_worker_that_cannot_acknowledge_connects_anew(monkeypatch: pytest.Monk
     reconnect_when_an_acknowledgement_is_lost()
     with pytest.raises(TimeoutError):
         message.ack_log_error(logging.getLogger("test"), (TimeoutError,))
+
+
+@pytest.mark.parametrize(("process", "lets_go"), [("worker-trading", "3s"), ("web", "0")])
+def test_a_worker_that_freezes_in_a_transaction_lets_go_of_its_rows(process: str, lets_go: str) -> None:
+    code = (
+        "import django; django.setup()\n"
+        "from django.db import connection\n"
+        "with connection.cursor() as cursor:\n"
+        "    cursor.execute('SHOW idle_in_transaction_session_timeout')\n"
+        "    print(cursor.fetchone()[0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", f"nautilus-{process}", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.strip() == lets_go
