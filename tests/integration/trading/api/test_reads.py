@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -280,7 +279,7 @@ def test_the_status_tag_ignores_ages_only() -> None:
     assert state_tag(later) != state_tag(beaten)
 
 
-def test_the_status_takes_a_constant_number_of_queries_and_under_100_ms(world: World) -> None:
+def test_the_status_takes_a_constant_number_of_queries(world: World) -> None:
     fill_the_world(world)
     status_snapshot()
     with CaptureQueriesContext(connection) as few:
@@ -295,12 +294,6 @@ def test_the_status_takes_a_constant_number_of_queries_and_under_100_ms(world: W
     with CaptureQueriesContext(connection) as many:
         status_snapshot()
     assert len(many) == len(few)
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        status_snapshot()
-        times.append(time.perf_counter() - began)
-    assert min(times) < 0.1
 
 
 def gauges() -> dict[str, dict[tuple[str, ...], float]]:
