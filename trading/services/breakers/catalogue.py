@@ -193,7 +193,7 @@ KINDS: dict[str, BreakerKind] = {
             "volatility_jump",
             "symbol",
             "sigmas",
-            _rule(8, window=3600, samples=30, wait=60),
+            _rule(10, window=3600, samples=30, wait=60),
             "the last one-minute return against the spread of those before",
         ),
         BreakerKind(

@@ -260,7 +260,7 @@ CASES: dict[str, tuple[Arrange, float, float]] = {
     "margin_ratio": (samples_of("margin_ratio", SCOPES["account"], repeated=True), 79.9, 80),
     "margin_call": (samples_of("margin_call", SCOPES["account"]), 0, 1),
     "spread": (book, 99, 100),
-    "volatility_jump": (jump, 7.9, 8),
+    "volatility_jump": (jump, 9.9, 10),
     "commit_latency_p99": (samples_of("commit_latency_p99", "global", repeated=True), 999, 1000),
 }
 NAMES = sorted(CASES)
@@ -453,3 +453,20 @@ def test_a_call_is_counted_without_waiting_for_the_disk_and_nothing_after_it_is(
         "calls__sum": 2,
         "errors__sum": 1,
     }
+
+
+def test_an_ordinary_move_after_a_still_hour_is_no_jump(watched: Desk) -> None:
+    """0.35 % in a minute after an hour of 0.03 % a minute: eleven of its own deviations, seven of the least one."""
+    begin("volatility_jump")
+    price, moment = 600.0, now().replace(second=0, microsecond=0)
+    for number, move in enumerate([0.0, *[0.000324 * (-1) ** n for n in range(60)], 0.0035]):
+        price *= math.exp(move)
+        text = Decimal(str(round(price, 8)))
+        Bar.objects.create(
+            instrument=watched.btc, interval="1m", open_time=moment + timedelta(minutes=number),
+            close_time=moment + timedelta(minutes=number, seconds=59), open=text, high=text, low=text, close=text,
+            volume=1, quote_volume=1, trades=1, taker_base=1, received_at=now(), source="stream",
+        )  # fmt: skip
+    row = evaluated("volatility_jump")
+    assert row.state == "closed"
+    assert row.measured == pytest.approx(0.0035 / 0.0005, rel=0.01)

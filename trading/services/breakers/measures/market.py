@@ -15,6 +15,8 @@ from trading.models import SymbolAllowance
 from universe.models import Bar, Quote, StreamState
 
 RETURNS = 60
+LEAST_DEVIATION = 0.0005
+"""Of one-minute returns. Beside an hour that stood almost still any ordinary move would be a jump."""
 
 
 def data_age(scope: str, since: datetime, moment: datetime) -> Reading:
@@ -68,9 +70,7 @@ def volatility_jump(scope: str, since: datetime, moment: datetime) -> Reading:
     if len(returns) < 3:
         return Reading(0.0, 0, "too few bars")
     *before, last = returns
-    deviation = statistics.stdev(before)
-    # A market that did not move at all has no scale to measure a jump by.
-    value = abs(last) / deviation if deviation > 0 else 0.0
+    value = abs(last) / max(statistics.stdev(before), LEAST_DEVIATION)
     return Reading(value, len(before), f"the last minute moved {last:+.2%}, {value:.1f} standard deviations")
 
 
