@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 ACCOUNT, STRATEGY = "paper-spot", "moving_average"
+LISTED = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "ADAUSDT", "LTCUSDT")
 # The bounds that would stop a benchmark; every rail still runs against them.
 LIMITS = {
     "orders_per_minute": 10**6,

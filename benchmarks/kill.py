@@ -20,9 +20,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from _live_stack import ACCOUNT, list_symbol, open_account, report, running
+from _live_stack import ACCOUNT, LISTED, list_symbol, open_account, report, running
 
-LISTED = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "ADAUSDT", "LTCUSDT")
 GOALS = {"all_cancels_requested": "<= 1", "confirmed_empty": "<= 5"}
 
 

@@ -23,11 +23,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from _live_stack import ACCOUNT, ROOT, Figure, join, list_symbol, open_account, percentile, report, running
+from _live_stack import ACCOUNT, LISTED, ROOT, Figure, join, open_account, percentile, report, running
 
 GOALS = {"lanes_4_orders_per_second": ">= 100"}
 WARM_UP = 10
-MORE_SYMBOLS = 12
 
 
 def lane(number: int, lanes: int, orders: int) -> None:
@@ -112,9 +111,7 @@ def main() -> None:
         lane(options.lane, options.lanes[0], options.orders)
         return
     figures: list[Figure] = []
-    with running("--control") as stack:
-        for number in range(MORE_SYMBOLS):  # so that every lane has some
-            list_symbol(stack.port, f"K{number:02d}USDT")
+    with running("--symbols", *LISTED):  # every lane of one, two or four has some of these
         open_account()
         for lanes in options.lanes:
             figures += measure(lanes, options.orders)
