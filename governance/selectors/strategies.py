@@ -10,6 +10,7 @@ from mlregistry.models import ModelFamily
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import ChangeRequest
 from trading.models import Account, Strategy, SubPosition
+from trading.selectors.notation import amount_text
 from trading.selectors.portfolio import portfolio_get
 from trading.selectors.strategies import strategies_members
 from universe.models import Instrument
@@ -98,7 +99,7 @@ def _strategy(
         "model_family": family,
         "model": f"{family}@{version}" if family and version is not None else family or None,
         "symbols": len([i for i in instances if i["enabled"]]),
-        "allocation": str(sum((Decimal(i["allocation"]) for i in instances), Decimal(0))),
+        "allocation": amount_text(sum((Decimal(i["allocation"]) for i in instances), Decimal(0))),
         **{name: results.get(name) for name in _RESULTS},
         "decided_at": max(decided, default=None),
         "updated_at": row["updated_at"],
@@ -124,7 +125,7 @@ def _instance(
         "strategy": row["name"],
         "enabled": instance["enabled"],
         **{name: instance[name] for name in ("account", "symbol", "weight", "allocation", "target")},
-        "position": str(held.get((row["name"], instance["account"], instance["symbol"]), Decimal(0))),
+        "position": amount_text(held.get((row["name"], instance["account"], instance["symbol"]), Decimal(0))),
         "reason": decision.get("reason"),
         "confidence": decision.get("confidence"),
         "last_bar_at": instance["last_bar_at"],

@@ -16,7 +16,6 @@ from nautilus_site.common.models import User
 from nautilus_site.common.roles import permissions_of, permits
 from trading.admin.facts import FactAdmin
 from trading.models import ResearchJob, StrategyInstance, TrialTally
-from trading.services.jobs import job_cancel, job_create, job_of_instance, job_resume
 
 RUN = "backtests.run"
 
@@ -62,6 +61,8 @@ def backtest_selected(
     model_admin: Any, request: HttpRequest, queryset: QuerySet[StrategyInstance]
 ) -> HttpResponse | None:
     """Ask for a backtest of each instance's strategy, with its parameters in force, on its symbol."""
+    from trading.services.jobs import job_create, job_of_instance
+
     return carried_out(
         request,
         queryset.select_related("strategy", "instrument"),
@@ -95,6 +96,8 @@ class ResearchJobAdmin(FactAdmin):
     @admin.action(description="Stop")
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[ResearchJob]) -> HttpResponse | None:
         """Stop jobs; what was run of them stays."""
+        from trading.services.jobs import job_cancel
+
         return carried_out(
             request,
             queryset,
@@ -107,6 +110,8 @@ class ResearchJobAdmin(FactAdmin):
     @admin.action(description="Go on")
     def resume_selected(self, request: HttpRequest, queryset: QuerySet[ResearchJob]) -> HttpResponse | None:
         """Let stopped and failed jobs go on."""
+        from trading.services.jobs import job_resume
+
         return carried_out(
             request,
             queryset,

@@ -12,7 +12,8 @@ import pytest
 
 from tests.integration.universe.raw_server import http, raw_server
 from trading.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
-from universe.adapters.binance import BinanceSpotMarketData, CallOutcome, Priority, SpotClient, endpoints_for
+from universe.adapters.binance import BinanceSpotMarketData, Priority, SpotClient, endpoints_for
+from universe.domain.calls import CallOutcome
 
 KEY, SECRET = "the-key", "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 ORDER: dict[str, Any] = {

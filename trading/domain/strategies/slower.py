@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-import numpy as np
-
 from trading.domain.clock import bar_open_ns, interval_ns
 from trading.domain.strategies.base import Bar
 
@@ -48,6 +46,8 @@ def slower_closing(bars: Sequence[Bar], at: int, interval: str, slower: Sequence
 
 
 def _joined(bars: Sequence[Bar]) -> Bar:
+    import numpy as np  # only who looks at slower bars pays for it
+
     # numpy adds in pairs, as the backtester does: the last bit is the same there and here.
     volume, quote_volume, taker_base = (
         float(np.array([getattr(bar, name) for bar in bars]).sum())

@@ -17,7 +17,7 @@ from trading.domain.ports import BalanceReport, ExecutionVenue, FuturesVenue, Po
 from trading.domain.values import Market
 from trading.models import Account, BreakerSample, VenueCallWindow
 from trading.services.breakers.evaluation import breakers_evaluate
-from universe.adapters.binance import CallOutcome
+from universe.domain.calls import CallOutcome
 
 log = structlog.get_logger(__name__)
 

@@ -34,7 +34,6 @@ from trading.services.reconcile.startup import check_key, startup_due, sweep_sta
 from trading.services.reconcile.trades import sweep_trades
 from trading.services.reconcile.unknown import sweep_unknown
 from universe.models import StreamState
-from universe.services import stream_gap_closed
 
 log = structlog.get_logger(__name__)
 
@@ -198,6 +197,8 @@ def _finish(row: ReconcileRun, run: Run) -> None:
 def _gap_closed(account: Account, row: ReconcileRun) -> None:
     gap = StreamState.objects.filter(name=f"user:{account.name}", gap_since__lte=row.started_at).first()
     if gap is not None and gap.gap_since is not None:
+        from universe.services import stream_gap_closed  # the venue's libraries, which few processes need
+
         stream_gap_closed(name=gap.name, since=gap.gap_since)
 
 

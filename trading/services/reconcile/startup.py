@@ -22,7 +22,6 @@ from trading.services.controls.states import kill_raise
 from trading.services.divergences import divergence_open
 from trading.services.margin_state import margin_terms_note
 from trading.services.reconcile.context import Run
-from universe.services import instruments_sync
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +41,8 @@ def startup_due(account: Account, moment: datetime) -> bool:
 def sweep_startup(run: Run) -> None:
     """Read filters, mode and permissions; what is wrong keeps the account from trading until it is right."""
     if run.market is not None:
+        from universe.services import instruments_sync  # the venue's libraries, which few processes need
+
         instruments_sync(run.account.venue, run.market())
         run.report.filters_synced = True
     check_mode(run)

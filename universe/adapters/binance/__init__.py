@@ -1,6 +1,6 @@
 """Binance transport: clients, error classes, request-weight treasury, public data and market streams."""
 
-from universe.adapters.binance.clients import CallObserver, CallOutcome, LimitObserver, SpotClient
+from universe.adapters.binance.clients import CallObserver, LimitObserver, SpotClient
 from universe.adapters.binance.endpoints import Endpoints, endpoints_for
 from universe.adapters.binance.lanes import Priority
 from universe.adapters.binance.public import BinanceSpotMarketData, BinanceUsdmMarketData
@@ -13,7 +13,6 @@ __all__ = [
     "BinanceSpotMarketData",
     "BinanceUsdmMarketData",
     "CallObserver",
-    "CallOutcome",
     "Endpoints",
     "LimitObserver",
     "MarketStream",

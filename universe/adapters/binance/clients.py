@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -26,18 +25,11 @@ from universe.adapters.binance.errors import Call, classify_answer, classify_exc
 from universe.adapters.binance.lanes import Priority, lane_of
 from universe.adapters.binance.treasury import MemoryBackoffStore, WeightTreasury
 from universe.adapters.binance.weights import orders_counted, request_weight
+from universe.domain.calls import CallOutcome
 
 CONNECT_TIMEOUT_S: Final = 2.0
 READ_TIMEOUT_S: Final = 5.0
 RECV_WINDOW_MS: Final = 2000
-
-
-class CallOutcome(StrEnum):
-    """How a call ended, for breakers and metrics. A refusal is an answer: the venue works."""
-
-    OK = "ok"
-    ERROR = "error"
-    UNKNOWN = "unknown"
 
 
 CallObserver = Callable[[str, CallOutcome, float, int | None], None]

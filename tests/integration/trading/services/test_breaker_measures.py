@@ -32,7 +32,7 @@ from trading.models import (
 from trading.services.breakers import KINDS, breakers_ensure, breakers_evaluate, venue_call_observed
 from trading.services.breakers.evaluation import _evaluate
 from trading.services.breakers.measures import MEASURES
-from universe.adapters.binance import CallOutcome
+from universe.domain.calls import CallOutcome
 from universe.models import Bar, Quote, StreamState, VenueBackoff
 
 if TYPE_CHECKING:
