@@ -108,6 +108,7 @@ class Desk:
                         max_quantity=10**10,
                         exposure_symbol=10**13,
                         exposure_strategy=10**13,
+                        exposure_strategy_symbol=10**13,
                     ),
                 ),
             )

@@ -13,7 +13,8 @@ from trading.domain.errors import VenueUnavailable
 from trading.models import CircuitBreaker
 from trading.services.breakers import breakers_evaluate, venue_call_observed
 from trading.services.orders import OrderDenied
-from universe.adapters.binance import CallOutcome, SpotClient, endpoints_for
+from universe.adapters.binance import SpotClient, endpoints_for
+from universe.domain.calls import CallOutcome
 
 if TYPE_CHECKING:
     from tests.factories.trading import Desk

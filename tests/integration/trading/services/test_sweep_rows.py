@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def test_the_admin_shortens_a_period_at_once_and_asks_for_a_longer_one(
     risk_officer: User, trader: User
 ) -> None:
+    SweepPeriod.objects.update_or_create(sweep="S3", defaults={"every_s": 30})
     client = Client()
     client.force_login(risk_officer)
     page = reverse("admin:trading_sweepperiod_change", args=["S3"])
