@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import replace
 from decimal import Decimal
@@ -166,24 +165,7 @@ class ExchangeSubject(Subject):
         if self.is_futures:
             self.place(self.taking(quantity="0.05"))
 
-    def widen(self, tick: Decimal) -> tuple[Decimal, Decimal]:
-        """Thin the market out and buy what is offered at the touch until a price lies between the two sides."""
-        self._liquidity(0.02)
-        for _ in range(60):
-            bid, ask = self.touch()
-            if ask - tick > bid:
-                return bid, ask
-            self.place(self.order(price=ask, quantity="0.02", time_in_force=TimeInForce.IOC))
-            time.sleep(0.05)
-        raise AssertionError(f"the sides stay at {bid} and {ask}")
-
-    def _liquidity(self, factor: float) -> None:
-        market = "usdm" if self.is_futures else "spot"
-        body = {"symbol": SYMBOL, "market": market, "liquidity": factor}
-        self.exchange.control("POST", "/market", body)
-
     def close(self) -> None:
-        self._liquidity(1.0)
         self.exchange.control("DELETE", "/faults")
         for report in self.venue.open_orders(SYMBOL):
             self.venue.cancel(SYMBOL, client_order_id=report.client_order_id)
