@@ -81,8 +81,9 @@ class Refusing:
 @pytest.fixture
 def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Refusing]:
     broker = Refusing()
-    monkeypatch.setattr(app.conf, "broker_url", broker.url)
-    monkeypatch.setattr(app.conf, "broker_write_url", broker.url)
+    # By item: read as an attribute, the second would be remembered as what the first has made of it.
+    monkeypatch.setitem(app.conf, "broker_url", broker.url)
+    monkeypatch.setitem(app.conf, "broker_write_url", broker.url)
     monkeypatch.setattr(hints, "_failed_at", float("-inf"))
     app.amqp._producer_pool = None
     app._pool = None

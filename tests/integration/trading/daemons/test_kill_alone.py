@@ -32,7 +32,7 @@ def alone(shared_desk: Desk, settings: Any, tmp_path: Path, monkeypatch: pytest.
     """Hints go to a port where nobody listens, and the watchdog has the exchange to itself."""
     settings.NAUTILUS_HOME = tmp_path
     monkeypatch.setattr(hints, "send_hint", SEND_HINT)
-    monkeypatch.setattr(current_app.conf, "broker_url", "redis://127.0.0.1:1/0")
+    monkeypatch.setitem(current_app.conf, "broker_url", "redis://127.0.0.1:1/0")
     monkeypatch.setattr(
         "trading.daemons.watchdog.execution_venue", lambda account, purpose: shared_desk.venue
     )
