@@ -38,6 +38,9 @@ class Subject:
     def fund_sales(self) -> None:
         """Have something to sell."""
 
+    def part_sides(self) -> None:
+        """Leave room for a price between bid and ask."""
+
     def near(self, share: str) -> Decimal:
         return (self.touch()[0] * Decimal(share)).quantize(ONE)
 
@@ -165,8 +168,21 @@ class ExchangeSubject(Subject):
         if self.is_futures:
             self.place(self.taking(quantity="0.05"))
 
+    def part_sides(self) -> None:
+        """Makers quote little at a new price, a taker takes the best of it, and time stands still."""
+        self._quote("0.001")
+        self.move("1.001")
+        self.place(self.taking(quantity="0.01"))
+
+    def _quote(self, liquidity: str) -> None:
+        """Let the makers quote this share of what they usually do, from their next second on."""
+        market = "usdm" if self.is_futures else "spot"
+        body = {"symbol": SYMBOL, "market": market, "liquidity": float(liquidity)}
+        self.exchange.control("POST", "/market", body)
+
     def close(self) -> None:
         self.exchange.control("DELETE", "/faults")
+        self._quote("1")
         for report in self.venue.open_orders(SYMBOL):
             self.venue.cancel(SYMBOL, client_order_id=report.client_order_id)
 
