@@ -12,15 +12,19 @@ from mlregistry.domain.stages import Stage
 from trading.serializers.strict import (
     CountField,
     ExpiryField,
+    FlagField,
     ReasonField,
     RequestSerializer,
     TextField,
     WordField,
 )
 
+FEWEST_FOLDS, MOST_FOLDS, MOST_BARS = 2, 50, 100_000_000
 KINDS = [*MODELS, *ALIASES]
 STAGES = [stage.value for stage in Stage]
+JOB_STATES = ["queued", "running", "done", "failed", "canceled"]
 TRADING_STAGES = [Stage.CANARY.value, Stage.CHAMPION.value]
+ASKED_STAGES = [Stage.SHADOW.value, *TRADING_STAGES]
 IDLE_STAGES = [Stage.CANDIDATE.value, Stage.SHADOW.value, Stage.RETIRED.value]
 
 
@@ -50,7 +54,7 @@ class TrainingRunSerializer(serializers.Serializer[Any]):
     model = serializers.CharField()
     asked = serializers.JSONField()
     study = serializers.UUIDField(allow_null=True)
-    state = serializers.ChoiceField(choices=["queued", "running", "done", "failed", "canceled"])
+    state = serializers.ChoiceField(choices=JOB_STATES)
     stage = serializers.CharField()
     progress = serializers.FloatField()
     eta_s = serializers.FloatField(allow_null=True)
@@ -110,8 +114,53 @@ class StageChangeSerializer(serializers.Serializer[Any]):
         return {"from": serializers.CharField(allow_null=True), **super().get_fields()}
 
 
+class CriterionSerializer(serializers.Serializer[Any]):
+    """One question of the gate."""
+
+    name = serializers.CharField()
+    measured = serializers.FloatField(allow_null=True, help_text="null: it could not be measured")
+    limit = serializers.FloatField()
+    at_least = serializers.BooleanField(help_text="whether it has to reach the limit, or to stay below it")
+    says = serializers.CharField()
+    passed = serializers.BooleanField()
+
+
+class VerdictSerializer(serializers.Serializer[Any]):
+    """What the gate said of a version, or how far it is."""
+
+    id = serializers.UUIDField()
+    model = serializers.CharField()
+    version = serializers.IntegerField()
+    version_id = serializers.IntegerField()
+    champion = serializers.IntegerField(allow_null=True, help_text="null: judged beside holding nothing")
+    asked = serializers.JSONField()
+    state = serializers.ChoiceField(choices=JOB_STATES)
+    stage = serializers.CharField()
+    progress = serializers.FloatField()
+    passed = serializers.BooleanField(allow_null=True)
+    criteria = CriterionSerializer(many=True)
+    figures = serializers.JSONField()
+    policy = serializers.JSONField()
+    bars_sha256 = serializers.CharField(allow_null=True)
+    error = serializers.CharField()
+    requested_by = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class JudgeRequestSerializer(RequestSerializer):
+    """Judge a version beside its family's champion."""
+
+    folds = CountField(required=False, default=5, min_value=FEWEST_FOLDS, max_value=MOST_FOLDS)
+    bars = CountField(required=False, allow_null=True, default=None, min_value=1, max_value=MOST_BARS)
+    train = CountField(required=False, allow_null=True, default=None, min_value=1, max_value=MOST_BARS)
+
+
 class ModelDetailSerializer(ModelVersionSerializer):
-    """A registered model with its lineage and every change of stage."""
+    """A registered model with its lineage, its verdicts and every change of stage."""
+
+    verdicts = VerdictSerializer(many=True)
 
     portrait = serializers.JSONField(help_text="states, transition matrix, dwell times, features per state")
     lineage = serializers.JSONField()
@@ -121,8 +170,11 @@ class ModelDetailSerializer(ModelVersionSerializer):
 class PromoteRequestSerializer(RequestSerializer):
     """Ask for a version to trade; somebody else decides."""
 
-    stage = WordField(choices=TRADING_STAGES, required=False, default=Stage.CHAMPION.value)
+    stage = WordField(choices=ASKED_STAGES, required=False, default=Stage.CHAMPION.value)
     reason = ReasonField()
+    override = FlagField(
+        required=False, default=False, help_text="without a passing verdict; who approves is told"
+    )
     expires_in_s = ExpiryField()
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mlregistry.api import views
+from mlregistry.api import verdicts, views
 
 api_urlpatterns = [
     path("models", views.ModelListView.as_view(), name="api-models"),
@@ -10,7 +10,10 @@ api_urlpatterns = [
     path("models/serving", views.ServingView.as_view(), name="api-models-serving"),
     path("models/jobs", views.JobListView.as_view(), name="api-models-jobs"),
     path("models/jobs/<uuid:uid>", views.JobDetailView.as_view(), name="api-models-job"),
+    path("models/verdicts", verdicts.VerdictListView.as_view(), name="api-models-verdicts"),
+    path("models/verdicts/<uuid:uid>", verdicts.VerdictDetailView.as_view(), name="api-models-verdict"),
     path("models/<int:pk>", views.ModelDetailView.as_view(), name="api-model"),
+    path("models/<int:pk>/judge", verdicts.JudgeView.as_view(), name="api-model-judge"),
     path("models/<int:pk>/promote", views.PromoteView.as_view(), name="api-model-promote"),
     path("models/<int:pk>/stage", views.StageView.as_view(), name="api-model-stage"),
     path("models/<int:pk>/rollback", views.RollbackView.as_view(), name="api-model-rollback"),

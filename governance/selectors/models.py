@@ -6,6 +6,7 @@ from typing import Any
 
 from governance.selectors.shell import shell_state
 from mlregistry.domain.stages import Stage
+from mlregistry.selectors.verdicts import verdict_members, verdict_queryset
 from mlregistry.selectors.versions import (
     run_members,
     run_queryset,
@@ -30,6 +31,7 @@ def models_state() -> dict[str, Any]:
         **shell_state(),
         "versions": [_version(row) for row in version_queryset().order_by("-id")[:_VERSIONS]],
         "training": [_run(row) for row in run_queryset().order_by("-id")[:_RUNS]],
+        "verdicts": [_verdict(row) for row in verdict_queryset()[:_RUNS]],
         "serving": [
             {**row, "id": f"{row['worker']} {row['strategy']}", "digest": row["digest"][:12]}
             for row in serving_members()
@@ -51,6 +53,28 @@ def _version(row: Any) -> dict[str, Any]:
         "bic": members["metrics"].get("bic"),
         "digest": members["digest"][:12],
         "created_at": members["created_at"],
+    }
+
+
+def _verdict(row: Any) -> dict[str, Any]:
+    members = verdict_members(row)
+    over = members["state"] == "done"
+    word = ("passed" if members["passed"] else "not passed") if over else members["state"]
+    tone = ("good" if members["passed"] else "bad") if over else "off"
+    return {
+        "id": members["id"],
+        "lamp": {"tone": tone, "text": word},
+        "state": members["state"],
+        "model": members["model"],
+        "version": members["version"],
+        "version_id": members["version_id"],
+        "beside": "nothing" if members["champion"] is None else f"version {members['champion']}",
+        "failed": ", ".join(
+            one["name"].replace("_", " ") for one in members["criteria"] if not one["passed"]
+        ),
+        "progress": members["progress"],
+        "doing": members["error"] or members["stage"],
+        "at": members["created_at"],
     }
 
 

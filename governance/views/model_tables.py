@@ -44,6 +44,25 @@ TRAINING = Table(
     "Runs appear here while they are queued, running and over; each becomes a candidate.",
     tall=False,
 )
+VERDICTS = Table(
+    "verdicts",
+    "Gate verdicts",
+    (
+        Column("lamp", "Verdict", "lamp"),
+        Column("model", "Model"),
+        Column("version", "Version", "count"),
+        Column("beside", "Beside"),
+        Column("failed", "Did not pass", wrap=True),
+        Column("progress", "Progress", "bar"),
+        Column("doing", "Now", wrap=True),
+        Column("at", "Asked", "time"),
+        Column("action", "", "action"),
+    ),
+    "/api/v1/models/verdicts",
+    "No version was judged yet.",
+    "Press “Judge” beside a version: it is walked beside the champion over the stored bars.",
+    tall=False,
+)
 SERVING = Table(
     "serving",
     "Who serves what",

@@ -17,7 +17,12 @@ class Models(Page):
     title = "Models"
     template = "governance/models.html"
     topics = ("models", "trading_state", "approvals")
-    tables = (model_tables.VERSIONS, model_tables.TRAINING, model_tables.SERVING)
+    tables = (
+        model_tables.VERSIONS,
+        model_tables.VERDICTS,
+        model_tables.TRAINING,
+        model_tables.SERVING,
+    )
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return models_state()

@@ -172,6 +172,7 @@ class PromoteView(APIView):
                 stage=Stage(values["stage"]),
                 reason=values["reason"],
                 requester=person_of(request),
+                override=values["override"],
                 expires_in_s=values.get("expires_in_s"),
             )
         except IllegalTransition as error:

@@ -145,6 +145,29 @@ class HierarchicalRecipe:
         return _members(asdict(self))
 
 
+def recipe_read(model: str, members: Mapping[str, Any]) -> HmmRecipe | HierarchicalRecipe:
+    """Return the recipe an artefact's lineage records.
+
+    Raises
+    ------
+    ValueError : members no recipe has, or an unknown model.
+    """
+    values = dict(members)
+    try:
+        for name in ("features", "slow_features"):
+            if name in values:
+                spec = dict(values[name])
+                values[name] = FeatureSpec(**{**spec, "names": tuple(spec["names"])})
+        values["scaling"] = Scaling(**values["scaling"])
+        if model == HIERARCHICAL:
+            return HierarchicalRecipe(**values)
+        if model == HMM:
+            return HmmRecipe(**{**values, "candidates": tuple(values["candidates"])})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"the recipe of a {model} cannot be read: {error}") from None
+    raise ValueError(f"expected one of {', '.join(MODELS)}, was {model!r}")
+
+
 def _members(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _plain(value) for name, value in values.items()}
 

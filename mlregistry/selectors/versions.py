@@ -10,10 +10,13 @@ from django.db.models import QuerySet
 from mlregistry.domain.stages import Stage
 from mlregistry.models import ModelFamily, ModelVersion, StageChange, TrainingRun
 from mlregistry.selectors.artefacts import artefact_loaded, portrait
+from mlregistry.selectors.verdicts import verdict_members, verdict_queryset
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import NotFound
 from trading.models import ServingHeartbeat
 from trading.selectors.notation import utc_text
+
+VERDICTS_SHOWN = 20
 
 
 def version_queryset() -> QuerySet[ModelVersion]:
@@ -63,11 +66,14 @@ def version_members(version: ModelVersion) -> dict[str, Any]:
 
 
 def version_detail(version: ModelVersion) -> dict[str, Any]:
-    """A version with its lineage and every change of its stage."""
+    """A version with its lineage, its verdicts and every change of its stage."""
     return {
         **version_members(version),
         "portrait": portrait(artefact_loaded(version.digest)),
         "lineage": version.lineage,
+        "verdicts": [
+            verdict_members(row) for row in verdict_queryset().filter(version=version)[:VERDICTS_SHOWN]
+        ],
         "stages": [stage_members(change) for change in version.stage_changes.order_by("id")],
     }
 

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from mlregistry.domain.stages import Stage, check_move, raises_risk
 from mlregistry.models import ModelFamily, ModelVersion, StageChange
+from mlregistry.selectors.verdicts import verdict_in_force
 from mlregistry.services.artefacts import artefact_place
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
@@ -20,25 +21,62 @@ from trading.services.models import model_in_force_set
 
 
 def promotion_request(
-    *, version: ModelVersion, stage: Stage, reason: str, requester: User, expires_in_s: int | None = None
+    *,
+    version: ModelVersion,
+    stage: Stage,
+    reason: str,
+    requester: User,
+    override: bool = False,
+    expires_in_s: int | None = None,
 ) -> ChangeRequest:
     """Ask for a version to trade, as canary or champion. Nothing changes until somebody else approves.
+
+    Parameters
+    ----------
+    override : promote without a fresh passing verdict; who approves sees that, and what the gate said. A version that
+        did not pass becomes shadow this way, too.
 
     Raises
     ------
     IllegalTransition : it cannot go there from where it is.
+    Conflict : GATE_NOT_PASSED, with what is missing.
     """
-    if not raises_risk(stage):
+    if not raises_risk(stage) and not (override and stage is Stage.SHADOW):
         raise ApplicationError("NO_APPROVAL_NEEDED", f"{stage} does not trade; move the version directly")
     check_move(Stage(version.stage), stage)
+    evidence = gate_evidence(version, override=override)
+    payload = {
+        "stage": stage.value,
+        "digest": version.digest,
+        "version": str(version),
+        "verdict": evidence["verdict"],
+        "gate": evidence["gate"],
+    }
     return change_request_create(
         kind="model.promote",
         target=f"model:{version.pk}",
-        payload={"stage": stage.value, "digest": version.digest, "version": str(version)},
+        payload={**payload, "override": True} if override else payload,
         reason=reason,
         requester=requester,
         expires_in_s=expires_in_s,
     )
+
+
+def gate_evidence(version: ModelVersion, *, override: bool = False) -> dict[str, Any]:
+    """What the gate says of a version now: the verdict's id, "passed" or what is missing, and its criteria.
+
+    Raises
+    ------
+    Conflict : GATE_NOT_PASSED, there is no fresh passing verdict and this is no override.
+    """
+    verdict, missing = verdict_in_force(version, now())
+    if verdict is None and not override:
+        raise Conflict("GATE_NOT_PASSED", f"{missing}; judge it, or ask for an override with a reason")
+    return {
+        "verdict": str(verdict.uid) if verdict else None,
+        "gate": "passed" if verdict else f"overridden: {missing}",
+        "criteria": verdict.criteria if verdict else [],
+    }
 
 
 @transaction.atomic
@@ -52,11 +90,13 @@ def version_move(
 ) -> ModelVersion:
     """Move a version to a stage that does not trade: at once, by one person or by the machine.
 
+    A candidate becomes shadow only with a fresh passing verdict; a version that traded may always step back to it.
     A champion that leaves takes its strategies' model with it: they stop deciding until another one serves.
 
     Raises
     ------
     IllegalTransition, ApplicationError : a stage that trades, or no reason.
+    Conflict : GATE_NOT_PASSED.
     """
     if raises_risk(stage):
         raise ApplicationError("APPROVAL_REQUIRED", f"a move to {stage} takes a second person")
@@ -64,6 +104,8 @@ def version_move(
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     version = _locked(version_id)
     served = version.stage == Stage.CHAMPION
+    if stage is Stage.SHADOW and version.stage == Stage.CANDIDATE:
+        evidence = {**(evidence or {}), **gate_evidence(version)}
     _move(version, stage, actor=str(actor), reason=reason, evidence=evidence)
     if served:
         model_in_force_set(family=version.family.name, digest="", version=None, actor=actor, reason=reason)
@@ -124,6 +166,7 @@ def apply_promotion(request: ChangeRequest, approver: User) -> None:
     if version.digest != request.payload["digest"]:
         raise Conflict("APPROVAL_VOID", "the version is not the one that was requested")
     stage = Stage(request.payload["stage"])
+    evidence = gate_evidence(version, override=bool(request.payload.get("override")))
     artefact_place(version.digest)
     actor = f"{request.requester} and {approver}"
     if stage is Stage.CHAMPION:
@@ -131,7 +174,7 @@ def apply_promotion(request: ChangeRequest, approver: User) -> None:
             family=version.family, stage=Stage.CHAMPION
         ):
             _move(former, Stage.RETIRED, actor=actor, reason=f"replaced by {version}")
-    _move(version, stage, actor=actor, reason=request.reason, approval=str(request.pk))
+    _move(version, stage, actor=actor, reason=request.reason, approval=str(request.pk), evidence=evidence)
     if stage is Stage.CHAMPION:
         model_in_force_set(
             family=version.family.name,

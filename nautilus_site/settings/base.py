@@ -201,6 +201,8 @@ SPECTACULAR_SETTINGS = {
         "ModelStageEnum": "mlregistry.serializers.STAGES",
         "TradingStageEnum": "mlregistry.serializers.TRADING_STAGES",
         "IdleStageEnum": "mlregistry.serializers.IDLE_STAGES",
+        "AskedStageEnum": "mlregistry.serializers.ASKED_STAGES",
+        "JobStateEnum": "mlregistry.serializers.JOB_STATES",
     },
     "TITLE": "Nautilus HMM",
     "DESCRIPTION": "Orders, portfolio, controls and governance. Errors are RFC 9457 problem documents.",

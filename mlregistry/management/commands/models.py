@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import resource
 import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from mlregistry.domain.stages import Stage
-from mlregistry.models import ModelFamily, ModelVersion
+from mlregistry.models import GateVerdict, ModelFamily, ModelVersion
+from mlregistry.selectors.verdicts import verdict_get, verdict_members
 from mlregistry.selectors.versions import version_detail, version_members, version_queryset
 from mlregistry.services.artefacts import artefact_verify
+from mlregistry.services.judging import judge_claim, judge_execute, judge_request
 from mlregistry.services.stages import promotion_request, rollback
-from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import User
 from trading.domain.errors import DomainError
+
+MEMORY_LIMIT = 4 << 30
 
 EXAMPLES = """examples:
   manage.py models list --stage champion
   manage.py models show hmm-btcusdt-spot-1h@3 --json
+  manage.py models judge hmm-btcusdt-spot-1h@3 --folds 5
   manage.py models promote hmm-btcusdt-spot-1h@3 --requester model_owner --reason "better held-out score"
   manage.py models rollback hmm-btcusdt-spot-1h --requester risk --reason "losing since the release"
   manage.py models verify
 
-promote files a request that somebody else approves; rollback acts at once. exit codes: 0 done, 1 refused or a
-model that was altered, 2 usage"""
+judge walks a version and its family's champion over the stored bars and writes the gate's verdict; promote files a
+request that somebody else approves, and needs a fresh passing verdict or --override; rollback acts at once.
+exit codes: 0 done or passed, 1 refused, not passed or a model that was altered, 2 usage"""
 
 
 class Command(BaseCommand):
@@ -51,6 +59,17 @@ class Command(BaseCommand):
         )
         back = actions.add_parser("rollback", help="put the previous champion back, at once")
         back.add_argument("family", metavar="FAMILY")
+        promote.add_argument(
+            "--override", action="store_true", help="without a passing verdict; who approves is told"
+        )
+        judging = actions.add_parser("judge", help="walk a version beside the champion and say the verdict")
+        named = judging.add_mutually_exclusive_group(required=True)
+        named.add_argument("model", type=_version, nargs="?", metavar="FAMILY@N")
+        named.add_argument("--run", metavar="ID", help="carry out a queued judgement; workers start these")
+        judging.add_argument("--folds", type=int, default=5, help="about how many tests (default 5)")
+        judging.add_argument("--bars", type=int, help="only the newest so many bars")
+        judging.add_argument("--train", type=int, help="bars of the first training part (default half)")
+        judging.add_argument("--json", action="store_true")
         for one in (promote, back):
             one.add_argument("--requester", required=True, metavar="USER")
             one.add_argument("--reason", required=True)
@@ -95,10 +114,41 @@ class Command(BaseCommand):
             stage=Stage(options["stage"]),
             reason=options["reason"],
             requester=_person(options["requester"]),
+            override=options["override"],
         )
         self.stdout.write(
             f"request {request.pk} waits for a risk officer, until {request.expires_at:%Y-%m-%d %H:%M}"
         )
+
+    def _judge(self, options: dict[str, Any]) -> None:
+        if options["run"]:
+            verdict = verdict_get(options["run"])
+            bound_child()
+        else:
+            asked = judge_request(
+                version=_get(options["model"]),
+                requester="manage.py models judge",
+                **{name: options[name] for name in ("folds", "bars", "train")},
+            )
+            claimed = judge_claim(slots=sys.maxsize, only=asked)
+            if claimed is None:
+                raise Conflict("BEING_JUDGED", "a worker took it already; follow it on /models/")
+            verdict = claimed
+        verdict = judge_execute(verdict_id=verdict.pk)
+        if options["json"]:
+            self.stdout.write(json.dumps(verdict_members(verdict_get(verdict.uid))))
+        elif verdict.state != GateVerdict.State.DONE:
+            self.stderr.write(f"{verdict.state}: {verdict.error}")
+        else:
+            for one in verdict.criteria:
+                measured = "not measurable" if one["measured"] is None else f"{one['measured']:.6g}"
+                self.stdout.write(
+                    f"{'pass' if one['passed'] else 'FAIL'}  {one['name']:20} {measured:>14} "
+                    f"{'>=' if one['at_least'] else '<='} {one['limit']:<10.6g} {one['says']}"
+                )
+            self.stdout.write(f"{verdict.version}: {'passed' if verdict.passed else 'did not pass'}")
+        if not verdict.passed:
+            sys.exit(1)
 
     def _rollback(self, options: dict[str, Any]) -> None:
         family = ModelFamily.objects.filter(name=options["family"]).first()
@@ -126,6 +176,13 @@ class Command(BaseCommand):
                 )
         if not all(result["ok"] for result in results):
             sys.exit(1)
+
+
+def bound_child() -> None:
+    """A job's process gives way to everything else, and may not take the machine's memory."""
+    os.nice(10)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT, hard))
 
 
 def _version(text: str) -> tuple[str, int]:

@@ -55,7 +55,11 @@ def registered(encoded: EncodedArtefact) -> ModelVersion:
 
 def promoted(version: ModelVersion, people: dict[str, User]) -> ModelVersion:
     request = promotion_request(
-        version=version, stage=Stage.CHAMPION, reason="better", requester=people[Role.MODEL_OWNER]
+        version=version,
+        stage=Stage.CHAMPION,
+        reason="better",
+        requester=people[Role.MODEL_OWNER],
+        override=True,
     )
     change_request_approve(request_id=request.pk, approver=people[Role.RISK_OFFICER])
     version.refresh_from_db()
@@ -85,7 +89,11 @@ def test_only_a_second_person_lets_a_model_trade(
     with pytest.raises(ApplicationError, match="second person"):
         version_move(version_id=version.pk, stage=Stage.CHAMPION, actor="machine", reason="looks good")
     request = promotion_request(
-        version=version, stage=Stage.CHAMPION, reason="better", requester=people[Role.MODEL_OWNER]
+        version=version,
+        stage=Stage.CHAMPION,
+        reason="better",
+        requester=people[Role.MODEL_OWNER],
+        override=True,
     )
     with pytest.raises(Forbidden):
         change_request_approve(request_id=request.pk, approver=people[Role.MODEL_OWNER])
@@ -163,7 +171,11 @@ def test_a_request_is_void_when_another_model_came_into_force_meanwhile(
 ) -> None:
     first, second = registered(artefacts[0]), registered(artefacts[1])
     waiting = promotion_request(
-        version=second, stage=Stage.CHAMPION, reason="better", requester=people[Role.MODEL_OWNER]
+        version=second,
+        stage=Stage.CHAMPION,
+        reason="better",
+        requester=people[Role.MODEL_OWNER],
+        override=True,
     )
     promoted(first, people)
     with pytest.raises(Conflict, match="target changed"):
@@ -177,7 +189,11 @@ def test_altered_bytes_are_refused_and_the_present_model_stays(
 ) -> None:
     first, second = promoted(registered(artefacts[0]), people), registered(artefacts[1])
     request = promotion_request(
-        version=second, stage=Stage.CHAMPION, reason="better", requester=people[Role.MODEL_OWNER]
+        version=second,
+        stage=Stage.CHAMPION,
+        reason="better",
+        requester=people[Role.MODEL_OWNER],
+        override=True,
     )
     file = home / "models" / second.digest / "arrays.npz"
     content = bytearray(file.read_bytes())

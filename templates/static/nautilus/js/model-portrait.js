@@ -45,6 +45,33 @@ function states(portrait) {
   return scroll;
 }
 
+function verdicts(list) {
+  const part = node("div");
+  if (!list.length) part.append(node("p", "Never judged: it may not decide, trade or be put in force without an override."));
+  for (const verdict of list) {
+    const beside = verdict.champion === null ? "holding nothing" : `version ${verdict.champion}`;
+    const word = verdict.state === "done" ? (verdict.passed ? "passed" : "did not pass") : verdict.state;
+    const table = node("table");
+    table.append(node("caption", `${fullTime(verdict.created_at)}, beside ${beside}: ${word}${verdict.error ? ` (${verdict.error})` : ""}`));
+    const head = node("tr");
+    head.append(...["", "Criterion", "Measured", "Limit", "What it is"].map((title) => node("th", title)));
+    const top = node("thead");
+    top.append(head);
+    const body = node("tbody");
+    for (const one of verdict.criteria) {
+      const line = node("tr");
+      const sign = one.at_least ? "≥" : "≤";
+      line.append(node("td", one.passed ? "pass" : "FAIL", one.passed ? "good" : "bad"), node("td", one.name.replaceAll("_", " ")), node("td", one.measured === null ? "not measurable" : number(one.measured, 6), "number"), node("td", `${sign} ${number(one.limit, 6)}`, "number"), node("td", one.says));
+      body.append(line);
+    }
+    table.append(top, body);
+    const scroll = node("div", "", "scroll");
+    scroll.append(table);
+    part.append(scroll);
+  }
+  return part;
+}
+
 export function drawModel(body, model) {
   const { portrait, metrics } = model;
   const history = node("ul", "", "timeline");
@@ -72,6 +99,8 @@ export function drawModel(body, model) {
     states(portrait),
     node("h2", "How they follow one another"),
     matrix(portrait.labels, portrait.transition, "Probability of the next bar's state"),
+    node("h2", "Gate verdicts"),
+    verdicts(model.verdicts),
     node("h2", "History"),
     history,
   );

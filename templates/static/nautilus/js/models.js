@@ -15,15 +15,43 @@ let move = null;
 
 const tables = {
   versions: new LiveTable("versions", config.tables.versions, { actions: versionActions }),
+  verdicts: new LiveTable("verdicts", config.tables.verdicts, { actions: verdictActions }),
   training: new LiveTable("training", config.tables.training, { actions: trainingActions }),
   serving: new LiveTable("serving", config.tables.serving),
 };
 
 function versionActions(row) {
   const buttons = [button("Look", `Look at ${row.model} version ${row.version}`, () => look(row), "button-small button-quiet")];
+  if (can("models.train") && row.stage !== "retired") buttons.push(button("Judge", `Judge ${row.model} version ${row.version}`, () => judge(row), "button-small button-quiet"));
   if (can("models.propose") && row.stage !== "champion") buttons.push(button("Promote…", `Ask to promote ${row.model} version ${row.version}`, () => openMove(row, "promote")));
   if (can("models.rollback") && row.stage === "champion") buttons.push(button("Roll back…", `Roll back ${row.model}`, () => openMove(row, "rollback")));
   return buttons;
+}
+
+function verdictActions(row) {
+  const buttons = [button("Look", `Look at the verdict on ${row.model} version ${row.version}`, () => look({ ...row, id: row.version_id }), "button-small button-quiet")];
+  if (can("models.train") && ["queued", "running"].includes(row.state)) buttons.push(button("Cancel", `Cancel judging ${row.model} version ${row.version}`, () => cancelVerdict(row)));
+  return buttons;
+}
+
+async function judge(row) {
+  try {
+    await call("POST", `/api/v1/models/${row.id}/judge`, {});
+    toast(`Queued: ${row.model} version ${row.version} is judged beside the champion.`);
+    refetchSoon(300);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+async function cancelVerdict(row) {
+  try {
+    await call("DELETE", `/api/v1/models/verdicts/${row.id}`);
+    toast(`Cancel asked for: ${row.model} version ${row.version}`);
+    refetchSoon(300);
+  } catch (error) {
+    complain(error);
+  }
 }
 
 function trainingActions(row) {
@@ -59,22 +87,28 @@ function openMove(row, action) {
   const promotes = action === "promote";
   document.getElementById("stage-title").textContent = promotes ? "Promote" : "Roll back";
   stageDialog.querySelector("[data-effect]").textContent = promotes
-    ? `Asks for ${row.model} version ${row.version} to become champion: strategies that follow ${row.model} then decide with it. Nothing changes until a second person approves.`
+    ? `Asks for ${row.model} version ${row.version} to be promoted. As champion, strategies that follow ${row.model} decide with it. It needs a fresh passing verdict; nothing changes until a second person approves.`
     : `Puts the champion before version ${row.version} of ${row.model} back in force, at once, and retires this one.`;
   stageDialog.querySelector("[data-confirm]").textContent = promotes ? "File the request" : "Roll back now";
   stageDialog.querySelector("[data-result]").hidden = true;
-  stageDialog.querySelector("form").reason.value = "";
+  for (const label of stageDialog.querySelectorAll("[data-only=promote]")) label.hidden = !promotes;
+  stageDialog.querySelector("form").reset();
   stageDialog.showModal();
 }
 
 stageDialog.querySelector("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const result = stageDialog.querySelector("[data-result]");
+  const { reason, stage, override } = event.target;
+  // A move to shadow with a passing verdict takes one person and is at once; everything else is a request.
+  const atOnce = move.action === "promote" && stage.value === "shadow" && !override.checked;
+  const path = atOnce ? "stage" : move.action;
+  const asked = { reason: reason.value, ...(move.action === "promote" ? { stage: stage.value, ...(atOnce ? {} : { override: override.checked }) } : {}) };
   try {
-    const { status, body } = await call("POST", `/api/v1/models/${move.row.id}/${move.action}`, { reason: event.target.reason.value });
+    const { status, body } = await call("POST", `/api/v1/models/${move.row.id}/${path}`, asked);
     result.hidden = false;
     result.dataset.tone = "good";
-    result.textContent = status === 202 ? "Request filed; the model in force stays until a second person approves." : `${body.model} version ${body.version} is in force.`;
+    result.textContent = status === 202 ? "Request filed; the model in force stays until a second person approves." : `${body.model} version ${body.version} is ${body.stage} now.`;
     refetch();
   } catch (error) {
     showProblem(result, error);
