@@ -174,6 +174,11 @@ def test_c11_and_c20_a_host_lost_with_its_newest_rows_adopts_what_it_forgot_befo
         assert bench.ended(client_id) in ("FILLED", "EXPIRED")
     resting = bench.order("BTCUSDT", rests=True)
     bench.ended(resting, "NEW")
+    head = bench.platform.home / "audit" / "head.log"
+    noted = head.stat().st_size
+    forgotten.append(bench.order("ETHUSDT"))
+    assert bench.ended(forgotten[-1]) in ("FILLED", "EXPIRED")
+    eventually(lambda: head.stat().st_size > noted, within_s=30, what="entries that will be lost are sealed")
     for pid in bench.platform.all_pids():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -209,6 +214,9 @@ def test_c11_and_c20_a_host_lost_with_its_newest_rows_adopts_what_it_forgot_befo
     # The head file outlived the host: that sealed entries are gone with it is told, not glossed over.
     (told,) = audit_verified(bench.platform.home)
     assert "is noted in the head file" in told  # as missing, or as two, where its number was given away again
+    done = bench.platform.command("audit", "acknowledge", "--reason", "the stand-by took over")
+    assert "lost seals are known" in done.stdout, done.stderr
+    assert audit_verified(bench.platform.home) == []
 
 
 def copied(bench: Bench) -> Path:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import connection, transaction
@@ -18,6 +18,12 @@ from nautilus_site.common.services.leases import Held
 
 GENESIS = "0" * 64
 SEAL_BATCH = 5_000
+LOSS = "audit.loss_acknowledged"
+"""The action of an entry whose `after` names seals that a restore lost."""
+
+Head = tuple[int, str, int]
+"""A link noted outside the database: seal id, hash, first entry id."""
+
 _COLUMNS = (
     "id",
     "at",
@@ -34,7 +40,9 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What verification found. `rows` counts sealed entries; `unsealed` ones wait for the next batch."""
+    """What verification found. `rows` counts sealed entries; `unsealed` ones wait for the next batch;
+    `lost` counts the seals that a restore lost and somebody has acknowledged.
+    """
 
     ok: bool
     rows: int
@@ -42,6 +50,7 @@ class Verdict:
     problem: str = ""
     unsealed: int = 0
     head: str = GENESIS
+    lost: int = 0
 
 
 def entry_hash(row: Mapping[str, Any]) -> str:
@@ -87,19 +96,30 @@ def _seal_batch(held: Held) -> AuditSeal | None:
     )
 
 
-def audit_verify(heads: Iterable[tuple[int, str, int]] = ()) -> Verdict:
+def audit_verify(heads: Iterable[Head] = ()) -> Verdict:
     """Recompute the whole chain from the rows.
 
-    `heads` are the links noted outside the database, as (seal id, hash, first entry id): they uncover a tail
-    that was cut off, or a chain rewritten from some point on.
+    `heads` are the links noted outside the database: they uncover a tail that was cut off, or a chain
+    rewritten from some point on. Those whose loss an entry of the chain acknowledges are only counted.
     """
     noted: dict[int, tuple[str, int]] = {}
-    for seal_id, digest, first in heads:
-        if noted.setdefault(seal_id, (digest, first))[0] != digest:
-            # A database that came back without its newest rows gives their numbers away a second time.
-            return Verdict(False, 0, first, f"seal {seal_id} is noted in the head file as two different ones")
     with _snapshot():
-        return _verify(noted)
+        known, lost = acknowledged_losses(), 0
+        for seal_id, digest, first in heads:
+            if (seal_id, digest) in known:
+                lost += 1
+            elif noted.setdefault(seal_id, (digest, first))[0] != digest:
+                # A database that came back without its newest rows gives their numbers away a second time.
+                return Verdict(
+                    False, 0, first, f"seal {seal_id} is noted in the head file as two different ones"
+                )
+        return replace(_verify(noted), lost=lost)
+
+
+def acknowledged_losses() -> set[tuple[int, str]]:
+    """(seal id, hash) of what entries of the trail say was lost."""
+    afters = AuditEntry.objects.filter(action=LOSS).values_list("after", flat=True)
+    return {(number, digest) for after in afters for number, digest in (after or {}).get("seals", ())}
 
 
 def _verify(noted: dict[int, tuple[str, int]]) -> Verdict:
