@@ -44,6 +44,7 @@ from trading.services.planning import plans_due
 from trading.services.reconcile import account_reconcile as reconcile
 from trading.services.reconcile import account_resolve, reconcile_runs_prune, sweep_if_due
 from trading.services.strategies import instances_due, strategy_step
+from trading.services.strategies.results import results_prune
 from trading.services.venue_clock import venue_clock_note
 from trading.services.venue_events import venue_events_settle as settle_events
 from trading.services.venues import execution_venue, futures_venue
@@ -277,6 +278,7 @@ def equity_tick() -> None:
 def housekeeping() -> None:
     """Hourly: thin out what nobody looks at any more."""
     equity.equity_prune()
+    results_prune()
     snapshots_prune()
     reconcile_runs_prune()
     breakers.breaker_windows_prune()

@@ -21,6 +21,7 @@ from trading.models.orders import Order, OrderEvent, OrderList
 from trading.models.positions import Position, PositionTransfer, SubPosition
 from trading.models.reconcile import Divergence, ReconcileRun, Statement, SweepPeriod, SweepState
 from trading.models.research import ResearchJob, ResearchPart, TrialTally
+from trading.models.results import StrategyResult
 from trading.models.risk import Blackout, CorrelationGroup, LossMeasure, OverrideGrant, VenueClock
 from trading.models.strategies import Strategy, StrategyInstance
 from trading.models.venue_events import VenueEvent
@@ -69,6 +70,7 @@ __all__ = [
     "Statement",
     "Strategy",
     "StrategyInstance",
+    "StrategyResult",
     "SubBalance",
     "SubPosition",
     "SweepPeriod",

@@ -15,6 +15,7 @@ from trading.domain.values import decimal_text
 from trading.models import Account, Balance, EquitySnapshot, Position, StrategyInstance
 from trading.selectors.marks import Marks, marks_read
 from trading.selectors.portfolio import strategy_results, worth_by_account
+from trading.services.strategies.results import results_mark
 from universe.models import Quote
 
 KEEP_FINE = timedelta(days=7)
@@ -79,19 +80,19 @@ def equity_mark() -> list[EquitySnapshot]:
     if accounts and len(marked) == len(accounts):
         # Over all only while every account has a value: one that is missing would look like a loss.
         values["global"] = (sum((row.equity for row in marked), _ZERO), _ZERO)
-    values |= _strategies(marks)
+    strategies = _strategies(marks)
+    values |= {f"strategy:{name}": value for name, value in strategies.items()}
+    results_mark(strategies, at=moment, market_at=market_at)
     _anchor(values, (market_at or moment).date(), moment)
     return marked
 
 
 def _strategies(marks: Marks) -> dict[str, tuple[Decimal, Decimal]]:
-    """What each strategy was granted and has made of it: `strategy:N` -> (equity, capital)."""
+    """What each strategy was granted and has made of it: name -> (equity, capital)."""
     grants = StrategyInstance.objects.order_by().values_list("strategy__name").annotate(Sum("allocation"))
     capital: dict[str, Decimal] = {name: total or _ZERO for name, total in grants}
     results = strategy_results(marks)
-    return {
-        f"strategy:{name}": (granted + results.get(name, _ZERO), granted) for name, granted in capital.items()
-    }
+    return {name: (granted + results.get(name, _ZERO), granted) for name, granted in capital.items()}
 
 
 # The day begins at 00:00 UTC of the market. A peak and a day start move with what was granted, never with a result.

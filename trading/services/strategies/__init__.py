@@ -1,5 +1,6 @@
 """Strategies: defined, switched, given capital, and stepped over closed bars."""
 
+from trading.services.strategies.allocating import Amount, Weighting, allocations_apply, weights_apply
 from trading.services.strategies.defining import (
     Definition,
     Place,
@@ -22,8 +23,11 @@ from trading.services.strategies.stepping import (
 from trading.services.strategies.switching import strategy_disable, strategy_enable_request
 
 __all__ = [
+    "Amount",
     "Definition",
     "Place",
+    "Weighting",
+    "allocations_apply",
     "decision_key",
     "grant_change",
     "instance_add",
@@ -37,4 +41,5 @@ __all__ = [
     "strategy_enable_request",
     "strategy_redefine",
     "strategy_step",
+    "weights_apply",
 ]

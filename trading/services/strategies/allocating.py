@@ -1,0 +1,154 @@
+"""Amounts and weights that governance decided, put into force until a moment; past it a strategy only reduces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_DOWN, Decimal
+from typing import Any
+
+from django.db import transaction
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.hints import enqueue_on_commit
+from nautilus_site.common.services.outbox import publish
+from trading.domain.values import decimal_text
+from trading.models import StrategyInstance
+
+_CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What a strategy is to have in all, over its symbols: `before` as the decider saw it, `after` from now on."""
+
+    before: Decimal
+    after: Decimal
+
+
+@transaction.atomic
+def allocations_apply(
+    *, amounts: Mapping[str, Amount], until: datetime, actor: str, reasons: Mapping[str, str]
+) -> dict[str, Decimal]:
+    """Put amounts into force by strategy name, all or none, and say until when they hold.
+
+    A strategy's amount is split over its symbols as before, evenly while it has none, in whole cents. Only what
+    changes is audited; renewing an amount moves its expiry. Returns what each strategy has now.
+
+    Raises
+    ------
+    ApplicationError : GRANT_MOVED, somebody else changed an amount after it was read; INVALID_VALUE; nothing changed.
+    """
+    if until <= now():
+        raise ApplicationError("INVALID_VALUE", "an allocation is granted until a moment to come")
+    rows = list(
+        StrategyInstance.objects.select_for_update(of=("self",))
+        .select_related("strategy", "instrument")
+        .filter(strategy__name__in=list(amounts))
+        .order_by("pk")
+    )
+    in_force: dict[str, Decimal] = {}
+    for name, amount in sorted(amounts.items()):
+        mine = [row for row in rows if row.strategy.name == name]
+        total = sum((row.allocation for row in mine), Decimal(0))
+        if total != amount.before:
+            raise ApplicationError(
+                "GRANT_MOVED", f"{name} has {total:f}, not {amount.before:f}: decide again", status=409
+            )
+        if amount.after < 0 or (amount.after and not mine):
+            raise ApplicationError("INVALID_VALUE", f"{name} cannot be granted {amount.after:f}")
+        parts = _parts(mine, total, amount)
+        for row, part in zip(mine, parts, strict=True):
+            if part != row.allocation:
+                enqueue_on_commit(
+                    "trading.tasks.plan_refresh",
+                    queue="trading",
+                    account_id=row.account_id,
+                    instrument_id=row.instrument_id,
+                )
+            row.allocation, row.in_force_until = part, until
+        in_force[name] = sum(parts, Decimal(0))
+        if in_force[name] != total:
+            audit_record(
+                action="strategy.allocation_changed",
+                target=f"strategy:{name}",
+                actor=actor,
+                reason=reasons.get(name, ""),
+                before=decimal_text(total),
+                after=_members(in_force[name], mine),
+            )
+            publish("trading_state", {"strategy": name, "allocation": decimal_text(in_force[name])})
+    StrategyInstance.objects.bulk_update(rows, ["allocation", "in_force_until"])
+    return in_force
+
+
+def _parts(rows: list[StrategyInstance], total: Decimal, amount: Amount) -> list[Decimal]:
+    if amount.after == total:
+        return [row.allocation for row in rows]
+    shares = [row.allocation if total else Decimal(1) for row in rows]
+    whole = sum(shares, Decimal(0))
+    parts = [(amount.after * share / whole).quantize(_CENT, rounding=ROUND_DOWN) for share in shares]
+    # The cents that rounding left over go one by one to those that have something: the sum is the amount.
+    left = int((amount.after - sum(parts, Decimal(0))) / _CENT)
+    for index in [i for i, share in enumerate(shares) if share][:left]:
+        parts[index] += _CENT
+    return parts
+
+
+def _members(total: Decimal, rows: list[StrategyInstance]) -> dict[str, Any]:
+    return {
+        "allocation": decimal_text(total),
+        "symbols": {row.instrument.symbol: decimal_text(row.allocation) for row in rows},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Weighting:
+    """One instance's weight: `before` as the decider saw it, `after` from now on."""
+
+    instance_id: int
+    before: Decimal
+    after: Decimal
+    reason: str
+
+
+@transaction.atomic
+def weights_apply(*, weightings: list[Weighting], actor: str) -> list[StrategyInstance]:
+    """Put weights into force, all or none. Zero is no stop: the position is sold in an orderly way.
+
+    Raises
+    ------
+    ApplicationError : GRANT_MOVED, a weight was changed after it was read; INVALID_VALUE; nothing changed.
+    """
+    wanted = {item.instance_id: item for item in weightings}
+    rows = list(
+        StrategyInstance.objects.select_for_update(of=("self",)).filter(pk__in=list(wanted)).order_by("pk")
+    )
+    for row in rows:
+        item = wanted[row.pk]
+        if row.weight != item.before:
+            raise ApplicationError(
+                "GRANT_MOVED", f"{row} has the weight {row.weight:f}: decide again", status=409
+            )
+        if not 0 <= item.after <= 1:
+            raise ApplicationError("INVALID_VALUE", f"expected a weight of 0 to 1, was {item.after:f}")
+        row.weight = item.after
+        audit_record(
+            action="strategy.weight_changed",
+            target=f"instance:{row.pk}",
+            actor=actor,
+            reason=item.reason,
+            before=decimal_text(item.before),
+            after=decimal_text(item.after),
+        )
+        enqueue_on_commit(
+            "trading.tasks.plan_refresh",
+            queue="trading",
+            account_id=row.account_id,
+            instrument_id=row.instrument_id,
+        )
+    StrategyInstance.objects.bulk_update(rows, ["weight"])
+    return rows
