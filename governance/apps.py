@@ -1,6 +1,18 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+from nautilus_site.common.processes import is_read_only
 
 
 class GovernanceConfig(AppConfig):
     name = "governance"
     verbose_name = "Governance"
+
+    def ready(self) -> None:
+        if is_read_only():
+            return  # nothing is decided there
+        from governance import receivers
+        from governance.services import registrations
+
+        registrations.register()
+        post_migrate.connect(receivers.install_schedules, sender=self)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
+from governance.api import capital, policies
 from governance.views.about import About
 from governance.views.approvals import Approvals
 from governance.views.blotter import Blotter
+from governance.views.capital import Capital
 from governance.views.command_center import CommandCenter
 from governance.views.models import Models
 from governance.views.ops import Ops
@@ -21,6 +23,7 @@ _PAGES: tuple[tuple[str, type[Page]], ...] = (
     ("orders/", Blotter),
     ("strategies/", Strategies),
     ("risk/", Risk),
+    ("capital/", Capital),
     ("models/", Models),
     ("reconcile/", Reconcile),
     ("research/", Research),
@@ -34,4 +37,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *(path(f"state/{page.name}/", PageState.of(page), name=f"{page.name}-state") for _, page in _PAGES),
     path("research/report/", ResearchReport.as_view(), name="research-report"),
 ]
-api_urlpatterns: list[URLPattern | URLResolver] = []
+api_urlpatterns: list[URLPattern | URLResolver] = [
+    path("policies", policies.PolicyListView.as_view(), name="api-policies"),
+    path("policies/<slug:name>", policies.PolicyDetailView.as_view(), name="api-policy"),
+    path("policies/<slug:name>/revert", policies.PolicyRevertView.as_view(), name="api-policy-revert"),
+    path("allocations", capital.AllocationListView.as_view(), name="api-allocations"),
+    path("allocations/runs", capital.AllocationRunListView.as_view(), name="api-allocation-runs"),
+    path(
+        "allocations/runs/<int:pk>/request",
+        capital.AllocationRequestView.as_view(),
+        name="api-allocation-request",
+    ),
+    path("allocations/reset", capital.AllocationResetView.as_view(), name="api-allocation-reset"),
+]

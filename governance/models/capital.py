@@ -13,8 +13,6 @@ class CapitalState(models.Model):
     stopped = models.BooleanField(
         default=False, help_text="the hard drawdown was reached; two people lift it"
     )
-    hedge_weights = models.JSONField(default=dict, help_text="strategy -> weight of the method `hedge`")
-    hedged_to = models.DateTimeField(null=True, blank=True, help_text="end of the last period it has seen")
     updated_at = models.DateTimeField()
 
     class Meta:
@@ -39,7 +37,7 @@ class AllocationRun(models.Model):
         REFUSED = "refused", "something it needs was not known; nothing was changed"
 
     at = models.DateTimeField(db_index=True)
-    trigger = models.CharField(max_length=40, help_text="schedule, command, or who asked")
+    trigger = models.CharField(max_length=80, help_text="schedule, command, or who asked")
     version = models.ForeignKey("governance.PolicyVersion", on_delete=models.PROTECT, related_name="runs")
     outcome = models.CharField(max_length=8, choices=Outcome.choices)
     method = models.CharField(max_length=24, blank=True, help_text="what gave the weights")

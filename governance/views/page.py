@@ -25,6 +25,7 @@ PAGES = (
     ("orders", "Blotter"),
     ("strategies", "Strategies"),
     ("risk", "Risk"),
+    ("capital", "Capital"),
     ("models", "Models"),
     ("reconcile", "Reconcile"),
     ("research", "Research"),

@@ -203,6 +203,7 @@ SPECTACULAR_SETTINGS = {
         "IdleStageEnum": "mlregistry.serializers.IDLE_STAGES",
         "AskedStageEnum": "mlregistry.serializers.ASKED_STAGES",
         "JobStateEnum": "mlregistry.serializers.JOB_STATES",
+        "AllocationOutcomeEnum": "governance.serializers.capital.OUTCOMES",
     },
     "TITLE": "Nautilus HMM",
     "DESCRIPTION": "Orders, portfolio, controls and governance. Errors are RFC 9457 problem documents.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from configparser import ConfigParser
 
+from governance.domain.policies.capital import CAPITAL_POLICY, ENVELOPE, GROUP
 from nautilus_site.common.models import ChangeRequest
 from nautilus_site.common.roles import PERMISSIONS, ROLE_PERMISSIONS, permits
 from nautilus_site.common.services import change_requests
@@ -45,6 +46,19 @@ def test_the_columns_of_the_table_of_roles_are_the_roles_in_order() -> None:
 def test_every_kind_of_change_request_is_explained_and_no_other() -> None:
     table = document(APPROVALS).section("What needs two people")
     assert {quoted(row[1])[0] for row in rows(table)} == set(change_requests._appliers)
+
+
+def test_every_member_of_the_capital_policy_is_explained_as_the_schema_says() -> None:
+    text = document("docs/CAPITAL.md").text
+    table = text[text.index("<!-- capital: begin -->") : text.index("<!-- capital: end -->")]
+    written = {quoted(row[0])[0]: (row[2], row[3]) for row in rows(table)}
+    records = (("", CAPITAL_POLICY), ("envelope.", ENVELOPE), ("groups.NAME.", GROUP))
+    schema = {
+        f"{prefix}{name}": (str(field.raises), field.text)
+        for prefix, record in records
+        for name, field in record.fields.items()
+    }
+    assert written == schema
 
 
 def test_every_state_a_request_can_have_is_explained() -> None:

@@ -23,6 +23,7 @@ PAGES = (
     "/orders/",
     "/strategies/",
     "/risk/",
+    "/capital/",
     "/models/",
     "/reconcile/",
     "/research/",

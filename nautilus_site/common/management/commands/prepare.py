@@ -32,6 +32,7 @@ class Command(BaseCommand):
         )
         if settings.BINANCE_ENV == "local":
             self._step("creating the demo", lambda: call_command("seed_demo"))
+        self._step("putting the first policies into force", lambda: call_command("policy", "install"))
         self.stdout.write("prepared")
 
     def _step(self, name: str, work: Any) -> None:

@@ -1,0 +1,1 @@
+"""Policy files: text to values that know their place, and back."""

@@ -1,0 +1,124 @@
+"""What the allocator decides from: trading's own rows; and what it decided, for API and pages."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import F, Max, QuerySet, Sum
+
+from governance.domain.allocation.decision import Standing, units
+from governance.models import Allocation, AllocationRun
+from trading.domain.values import Level
+from trading.models import EquityAnchor, Strategy, StrategyInstance, TradingState
+from trading.selectors.notation import amount_text, utc_text
+from trading.services.controls.states import highest_level
+
+FRESH = timedelta(minutes=2)
+
+
+def equity_now(moment: datetime) -> tuple[Decimal, float] | str:
+    """Equity over all accounts and its drawdown from the peak, or why neither is known."""
+    anchor = EquityAnchor.objects.filter(pk="global").first()
+    if anchor is None:
+        return "the equity over all accounts was never measured"
+    age = moment - anchor.marked_at
+    if age > FRESH:
+        return f"the equity over all accounts was measured {age.total_seconds():.0f} s ago"
+    if anchor.peak_equity <= 0:
+        return "the peak of the equity is not above zero"
+    return anchor.equity, max(0.0, float(1 - anchor.equity / anchor.peak_equity))
+
+
+def standings_now(moment: datetime) -> list[Standing]:
+    """Every strategy as it stands, by name."""
+    granted = {
+        row["strategy_id"]: row["total"]
+        for row in StrategyInstance.objects.order_by().values("strategy_id").annotate(total=Sum("allocation"))
+    }
+    changed = dict(
+        Allocation.objects.exclude(amount=F("before"))
+        .order_by()
+        .values_list("strategy")
+        .annotate(at=Max("run__at"))
+    )
+    levels = {row.scope: row for row in TradingState.objects.all()}
+    found = []
+    for strategy in Strategy.objects.order_by("name"):
+        scopes = ("global", f"strategy:{strategy.name}")
+        level, _ = highest_level({s: levels[s].effective for s in scopes if s in levels})
+        own = levels.get(scopes[1])
+        since = changed.get(strategy.name)
+        found.append(
+            Standing(
+                strategy=strategy.name,
+                current=units(granted.get(strategy.pk, Decimal(0))),
+                since_change_s=None if since is None else (moment - since).total_seconds(),
+                switched_on=strategy.is_enabled,
+                has_places=strategy.pk in granted,
+                halted=level > Level.ACTIVE,
+                killed=own is not None and own.effective >= Level.CANCEL,
+            )
+        )
+    return found
+
+
+def grants_now(names: list[str]) -> dict[str, Decimal]:
+    """What strategies have over all their symbols; those without a symbol are not in it."""
+    rows = (
+        StrategyInstance.objects.filter(strategy__name__in=names)
+        .order_by()
+        .values_list("strategy__name")
+        .annotate(total=Sum("allocation"))
+    )
+    return {name: total or Decimal(0) for name, total in rows}
+
+
+def run_queryset() -> QuerySet[AllocationRun]:
+    return AllocationRun.objects.select_related("version").order_by("-id")
+
+
+def allocation_queryset() -> QuerySet[Allocation]:
+    return Allocation.objects.select_related("run__version").order_by("-id")
+
+
+def allocation_members(row: Allocation) -> dict[str, Any]:
+    """One strategy of one run."""
+    return {
+        "id": row.pk,
+        "run": row.run_id,
+        "at": utc_text(row.run.at),
+        "strategy": row.strategy,
+        "weight": row.weight,
+        "before": amount_text(row.before),
+        "desired": amount_text(row.desired),
+        "amount": amount_text(row.amount),
+        "proposed": amount_text(row.proposed),
+        "rule": row.rule,
+        "reason": row.reason,
+        "outcome": row.run.outcome,
+        "method": row.run.method,
+        "in_force_until": utc_text(row.run.in_force_until),
+        "policy_version": row.run.version.number,
+    }
+
+
+def run_members(row: AllocationRun) -> dict[str, Any]:
+    """One run without its strategies."""
+    return {
+        "id": row.pk,
+        "at": utc_text(row.at),
+        "trigger": row.trigger,
+        "outcome": row.outcome,
+        "method": row.method,
+        "equity": amount_text(row.equity),
+        "reserve": amount_text(row.reserve),
+        "pool": amount_text(row.pool),
+        "total": amount_text(row.total),
+        "drawdown": row.drawdown,
+        "multiplier": row.multiplier,
+        "in_force_until": utc_text(row.in_force_until),
+        "explanation": row.explanation,
+        "policy_version": row.version.number,
+    }

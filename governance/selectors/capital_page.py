@@ -1,0 +1,79 @@
+"""The state of the capital page: what is in force, why, and how it came to be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import F
+
+from governance.models import AllocationRun, CapitalState, PolicyActivation
+from governance.selectors.capital import allocation_members, allocation_queryset, run_members, run_queryset
+from governance.selectors.policies import version_in_force
+from governance.selectors.shell import shell_state
+from nautilus_site.common.clock import now
+from nautilus_site.common.models import ChangeRequest
+from trading.selectors.notation import utc_text
+
+_RUNS, _CHANGES = 50, 100
+_TONES = {
+    AllocationRun.Outcome.APPLIED: "good",
+    AllocationRun.Outcome.HELD: "off",
+    AllocationRun.Outcome.PROPOSED: "warn",
+    AllocationRun.Outcome.REFUSED: "bad",
+}
+
+
+def capital_state() -> dict[str, Any]:
+    """The newest run strategy by strategy, runs, changes of amounts, versions of the policy."""
+    run = run_queryset().first()
+    decided = run_queryset().exclude(outcome=AllocationRun.Outcome.REFUSED).first()
+    state = CapitalState.objects.filter(pk=1).first()
+    version = version_in_force("capital_policy")
+    waiting = ChangeRequest.objects.filter(
+        kind="capital.allocate", state=ChangeRequest.State.PENDING, expires_at__gt=now()
+    ).exists()
+    changes = allocation_queryset().exclude(rule="not_enabled").exclude(amount=F("before"))
+    return {
+        **shell_state(),
+        "summary": {
+            "run": run_members(run) if run else None,
+            "stopped": state.stopped if state else False,
+            "policy_version": version.number if version else None,
+            "document": version.document if version else None,
+            "request_waits": waiting,
+        },
+        "allocations": []
+        if decided is None
+        else [_allocation(row) for row in allocation_queryset().filter(run=decided).order_by("strategy")],
+        "runs": [_run(row) for row in run_queryset()[:_RUNS]],
+        "changes": [_allocation(row) for row in changes[:_CHANGES]],
+        "activations": [
+            {
+                "id": row.pk,
+                "at": utc_text(row.at),
+                "version": row.version.number,
+                "by": row.by,
+                "reason": row.reason,
+            }
+            for row in PolicyActivation.objects.filter(policy_id="capital_policy").select_related("version")[
+                :_RUNS
+            ]
+        ],
+    }
+
+
+def _allocation(row: Any) -> dict[str, Any]:
+    members = allocation_members(row)
+    before, amount = row.before, row.amount
+    tone = "good" if amount > before else "warn" if amount < before else "off"
+    if row.proposed is not None:
+        tone = "warn"
+    return {**members, "lamp": {"tone": tone, "text": row.rule}}
+
+
+def _run(row: AllocationRun) -> dict[str, Any]:
+    members = run_members(row)
+    return {
+        **members,
+        "lamp": {"tone": _TONES[AllocationRun.Outcome(row.outcome)], "text": row.outcome},
+    }

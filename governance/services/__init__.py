@@ -1,0 +1,1 @@
+"""Decisions of governance: recorded here, applied by calling the services of trading."""

@@ -1,0 +1,347 @@
+"""The allocator: decides by the policy in force, applies through trading, keeps every reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import structlog
+from django.db import transaction
+
+from governance.domain.allocation import AllocationError, ThrottleState, throttle_reset
+from governance.domain.allocation.decision import (
+    CapitalDecision,
+    Choice,
+    Evidence,
+    Standing,
+    decide,
+    units,
+)
+from governance.domain.policies.capital import CapitalPolicy, capital_policy
+from governance.models import Allocation, AllocationRun, CapitalState, PolicyVersion
+from governance.selectors.capital import equity_now, grants_now, standings_now
+from governance.selectors.policies import version_in_force
+from governance.services.policies import policy_values
+from governance.services.policy_kinds import CAPITAL, Values
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
+from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.outbox import publish
+from trading.domain.values import decimal_text, from_units
+from trading.selectors.strategy_results import strategy_returns
+from trading.services.strategies import Amount, allocations_apply
+
+log = structlog.get_logger(__name__)
+ACTOR = "allocator"
+KEEP_HELD = timedelta(days=7)
+
+
+def capital_run_if_due() -> AllocationRun | None:
+    """Run when the policy's time since the last run is over."""
+    version = version_in_force(CAPITAL)
+    if version is None:
+        return None
+    last = AllocationRun.objects.order_by("-id").values_list("at", flat=True).first()
+    if last is not None and now() < last + timedelta(seconds=policy_values(version)["refresh_sec"]):
+        return None
+    return capital_run(trigger="schedule")
+
+
+@transaction.atomic
+def capital_run(*, trigger: str) -> AllocationRun | None:
+    """Decide about all capital and apply it. None while no policy is in force or another run is on its way.
+
+    What it needs and cannot know leaves every amount as it is and renews none: past their expiry strategies only
+    reduce.
+    """
+    version = version_in_force(CAPITAL)
+    if version is None:
+        return None
+    state = _state_locked(wait=False)
+    if state is None:
+        return None
+    moment = now()
+    policy = capital_policy(policy_values(version))
+    known = _decided(policy, state, moment)
+    if isinstance(known, str):
+        return _refused(version, trigger, moment, known)
+    decision, evidence = known
+    governed = [c for c in decision.choices if c.strategy in policy.enabled and c.rule != "no_symbol"]
+    until = moment + timedelta(seconds=policy.expires_sec)
+    try:
+        in_force = _applied(governed, until, version)
+    except ApplicationError as error:
+        return _refused(version, trigger, moment, error.message)
+    state.multiplier, state.stopped = decision.throttle.multiplier, decision.throttle.stopped
+    state.updated_at = moment
+    state.save(update_fields=["multiplier", "stopped", "updated_at"])
+    return _recorded(version, trigger, moment, until, decision, evidence, in_force)
+
+
+def _applied(governed: list[Choice], until: datetime, version: PolicyVersion) -> dict[str, Decimal]:
+    return allocations_apply(
+        amounts={c.strategy: Amount(from_units(c.before), from_units(c.amount)) for c in governed},
+        until=until,
+        actor=f"{ACTOR} by {version}",
+        reasons={c.strategy: c.reason for c in governed},
+    )
+
+
+def _decided(
+    policy: CapitalPolicy, state: CapitalState | None, moment: datetime
+) -> tuple[CapitalDecision, Evidence] | str:
+    """The decision as of now with what it was made from, or why there is none."""
+    equity = equity_now(moment)
+    if isinstance(equity, str):
+        return equity
+    standings = standings_now(moment)
+    if any(_finer(grant) for grant in grants_now([s.strategy for s in standings]).values()):
+        return "an allocation is finer than 1e-8"
+    evidence = Evidence(units(equity[0]), equity[1], *_returns(policy, standings), moment)
+    throttle = ThrottleState(state.multiplier, state.stopped) if state else ThrottleState()
+    try:
+        return decide(policy, standings, evidence, throttle), evidence
+    except AllocationError as error:
+        return str(error)
+
+
+def _finer(amount: Decimal) -> bool:
+    return from_units(units(amount)) != amount
+
+
+def _returns(policy: CapitalPolicy, standings: list[Standing]) -> tuple[tuple[str, ...], Any]:
+    """Returns of the strategies the policy decides about, as far back as every one of them has any."""
+    names = [s.strategy for s in standings if s.strategy in policy.enabled and s.switched_on and s.has_places]
+    found = strategy_returns(
+        names, period=timedelta(seconds=policy.period_sec), periods=policy.lookback_periods
+    )
+    rows = np.array(found.rows, dtype=np.float64).reshape(len(found.rows), len(names))
+    return found.names, rows
+
+
+def _refused(version: PolicyVersion, trigger: str, moment: datetime, why: str) -> AllocationRun:
+    log.warning("allocator_refused", reason=why)
+    return AllocationRun.objects.create(
+        at=moment,
+        trigger=trigger,
+        version=version,
+        outcome=AllocationRun.Outcome.REFUSED,
+        explanation=f"Nothing was changed or renewed: {why}.",
+    )
+
+
+def _recorded(
+    version: PolicyVersion,
+    trigger: str,
+    moment: datetime,
+    until: datetime,
+    decision: CapitalDecision,
+    evidence: Evidence,
+    in_force: Mapping[str, Decimal],
+) -> AllocationRun:
+    amounts = {c.strategy: in_force.get(c.strategy, from_units(c.amount)) for c in decision.choices}
+    changed = any(amounts[c.strategy] != from_units(c.before) for c in decision.choices)
+    outcome = AllocationRun.Outcome.APPLIED if changed else AllocationRun.Outcome.HELD
+    if any(choice.proposed is not None for choice in decision.choices):
+        outcome = AllocationRun.Outcome.PROPOSED
+    run = AllocationRun.objects.create(
+        at=moment,
+        trigger=trigger,
+        version=version,
+        outcome=outcome,
+        method=decision.method,
+        equity=from_units(evidence.equity),
+        reserve=from_units(decision.reserve),
+        pool=from_units(decision.pool),
+        drawdown=evidence.drawdown,
+        multiplier=decision.throttle.multiplier,
+        total=sum(amounts.values(), Decimal(0)),
+        in_force_until=until,
+        explanation=decision.explanation,
+    )
+    Allocation.objects.bulk_create(
+        Allocation(
+            run=run,
+            strategy=choice.strategy,
+            weight=choice.weight,
+            before=from_units(choice.before),
+            desired=from_units(choice.desired),
+            amount=amounts[choice.strategy],
+            proposed=None if choice.proposed is None else from_units(choice.proposed),
+            rule=choice.rule,
+            reason=choice.reason,
+        )
+        for choice in decision.choices
+    )
+    if changed:
+        publish("trading_state", {"allocation_run": run.pk, "outcome": outcome.value})
+    return run
+
+
+def _state_locked(*, wait: bool = True) -> CapitalState | None:
+    CapitalState.objects.get_or_create(pk=1, defaults={"updated_at": now()})
+    return CapitalState.objects.select_for_update(skip_locked=not wait).filter(pk=1).first()
+
+
+def policy_would_do(values: Values) -> dict[str, Any]:
+    """What a policy would decide now, strategy by strategy, changing nothing."""
+    moment = now()
+    known = _decided(capital_policy(values), CapitalState.objects.filter(pk=1).first(), moment)
+    if isinstance(known, str):
+        return {"now": f"nothing: {known}"}
+    decision, _ = known
+    return {
+        "pool": decimal_text(from_units(decision.pool)),
+        "amounts": {
+            c.strategy: [decimal_text(from_units(c.before)), decimal_text(from_units(c.amount)), c.rule]
+            for c in decision.choices
+        },
+    }
+
+
+def allocation_request(
+    *, run_id: int, requester: User, reason: str, expires_in_s: int | None = None
+) -> ChangeRequest:
+    """Ask for what a run would have granted beyond the envelope. The newest run only.
+
+    Raises
+    ------
+    NotFound : UNKNOWN_RUN. Conflict : NOTHING_PROPOSED, RUN_OUTDATED.
+    """
+    run = AllocationRun.objects.filter(pk=run_id).first()
+    if run is None:
+        raise NotFound("UNKNOWN_RUN", f"there is no run {run_id}")
+    if AllocationRun.objects.filter(pk__gt=run_id).exclude(outcome=AllocationRun.Outcome.HELD).exists():
+        raise Conflict("RUN_OUTDATED", "a later run decided otherwise; ask for that one")
+    proposed = list(run.allocations.filter(proposed__isnull=False))
+    if not proposed:
+        raise Conflict("NOTHING_PROPOSED", "this run holds nothing back for two people")
+    return change_request_create(
+        kind="capital.allocate",
+        target=f"capital:run:{run_id}",
+        payload={
+            "run": run_id,
+            "amounts": {row.strategy: decimal_text(row.proposed or Decimal(0)) for row in proposed},
+        },
+        diff={
+            row.strategy: [decimal_text(row.amount), decimal_text(row.proposed or Decimal(0))]
+            for row in proposed
+        },
+        reason=reason,
+        requester=requester,
+        expires_in_s=expires_in_s,
+    )
+
+
+def allocation_snapshot(target: str) -> dict[str, Any]:
+    """What the run's strategies have now: the request is void once any of it, or the policy, changed."""
+    run_id = int(target.rpartition(":")[2])
+    names = list(
+        Allocation.objects.filter(run_id=run_id, proposed__isnull=False).values_list("strategy", flat=True)
+    )
+    version = version_in_force(CAPITAL)
+    return {
+        "grants": {name: decimal_text(total) for name, total in sorted(grants_now(names).items())},
+        "policy": version.number if version else 0,
+    }
+
+
+def allocation_effect(target: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    run = AllocationRun.objects.get(pk=payload["run"])
+    reasons = {row.strategy: row.reason for row in run.allocations.filter(strategy__in=payload["amounts"])}
+    return {"explanation": run.explanation, "reasons": reasons}
+
+
+def apply_allocation(request: ChangeRequest, approver: User) -> None:
+    """Grant exactly what was approved; runs inside the approving transaction.
+
+    Raises
+    ------
+    Conflict : ABOVE_POOL, the pool has become too small for it, or is not known.
+    """
+    version, state, moment = version_in_force(CAPITAL), _state_locked(), now()
+    assert version is not None  # its number is part of the snapshot
+    assert state is not None
+    policy = capital_policy(policy_values(version))
+    known = _decided(policy, state, moment)
+    if isinstance(known, str):
+        raise Conflict("ABOVE_POOL", f"the pool is not known: {known}")
+    decision, evidence = known
+    amounts = {name: Decimal(text) for name, text in request.payload["amounts"].items()}
+    total = sum(units(amounts[c.strategy]) if c.strategy in amounts else c.before for c in decision.choices)
+    if total > decision.pool:
+        raise Conflict(
+            "ABOVE_POOL",
+            f"all together would have {from_units(total):,.2f} of a pool of {from_units(decision.pool):,.2f}",
+        )
+    reason = f"granted by {request.requester} and {approver}: {request.reason}"
+    until = moment + timedelta(seconds=policy.expires_sec)
+    granted = [
+        Choice(c.strategy, c.weight, c.before, c.desired, units(amounts[c.strategy]), None, "granted", reason)
+        for c in decision.choices
+        if c.strategy in amounts
+    ]
+    in_force = _applied(granted, until, version)
+    whole = CapitalDecision(
+        tuple(granted),
+        decision.pool,
+        decision.reserve,
+        decision.throttle,
+        decision.method,
+        decision.explanation,
+    )
+    _recorded(version, f"request {request.pk}", moment, until, whole, evidence, in_force)
+
+
+def reset_request(*, requester: User, reason: str) -> ChangeRequest:
+    """Ask for the allocator to give out capital again after the hard drawdown.
+
+    Raises
+    ------
+    Conflict : NOT_STOPPED.
+    """
+    if not reset_snapshot("capital")["stopped"]:
+        raise Conflict("NOT_STOPPED", "the drawdown throttle has not stopped")
+    return change_request_create(
+        kind="capital.reset",
+        target="capital",
+        payload={"stopped": False},
+        diff={"stopped": [True, False]},
+        reason=reason,
+        requester=requester,
+    )
+
+
+def reset_snapshot(target: str) -> dict[str, Any]:
+    state = CapitalState.objects.filter(pk=1).first()
+    return {"stopped": state.stopped if state else False}
+
+
+def apply_reset(request: ChangeRequest, approver: User) -> None:
+    """Lift the stop at the lowest step; runs inside the approving transaction."""
+    state = _state_locked()
+    assert state is not None
+    after = throttle_reset(ThrottleState(state.multiplier, state.stopped))
+    state.multiplier, state.stopped, state.updated_at = after.multiplier, after.stopped, now()
+    state.save(update_fields=["multiplier", "stopped", "updated_at"])
+    audit_record(
+        action="capital.reset",
+        target="capital",
+        actor=f"{request.requester} and {approver}",
+        reason=request.reason,
+        before="stopped",
+        after=after.multiplier,
+    )
+
+
+def runs_prune() -> int:
+    """Forget runs older than a week that changed nothing. Returns how many."""
+    old = AllocationRun.objects.filter(
+        at__lt=now() - KEEP_HELD, outcome__in=[AllocationRun.Outcome.HELD, AllocationRun.Outcome.REFUSED]
+    )
+    return old.delete()[0]

@@ -1,0 +1,39 @@
+"""First versions of the policies: outside the demo they let the machine do nothing by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+from governance.domain.policies.located import node_of
+from governance.domain.policies.schema import canonical
+from governance.selectors.policies import version_in_force
+from governance.services.policies import policy_activate, policy_read
+from governance.services.policy_kinds import CAPITAL, policy_names
+
+ACTOR = "install"
+CAREFUL: Mapping[str, Mapping[str, Any]] = {CAPITAL: {"allocation_mode": "manual"}}
+DEMO: Mapping[str, Mapping[str, Any]] = {
+    CAPITAL: {
+        "enabled": ["moving_average", "trend_follow"],
+        "method": "inverse_volatility",
+        "fallback_mode": "equal_split",
+        # What the demo's strategies start with: more takes two people.
+        "max_quota_usd": 15_000,
+        "envelope": {"max_total_usd": 30_000, "max_increase_usd": 1_500},
+    }
+}
+
+
+def policies_install() -> list[str]:
+    """Put a first version into force where there is none. Returns the names of these policies."""
+    documents = DEMO if settings.BINANCE_ENV == "local" else CAREFUL
+    installed = []
+    for name in policy_names():
+        if name in documents and version_in_force(name) is None:
+            document = canonical(policy_read(name, node_of(documents[name])))
+            policy_activate(name=name, document=document, by=ACTOR, creator=None, reason="the first version")
+            installed.append(name)
+    return installed

@@ -1,0 +1,190 @@
+"""Versions of policies: tightening one is one person's, at once; what allows more takes a second one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from governance.domain.policies.located import DocumentError, Node, node_of
+from governance.domain.policies.schema import canonical
+from governance.models import Policy, PolicyActivation, PolicyVersion
+from governance.selectors.policies import version_get, version_in_force
+from governance.services.policy_kinds import policy_kind
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, Conflict
+from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.change_requests import change_request_create, fingerprint
+from nautilus_site.common.services.outbox import publish
+
+
+def policy_read(name: str, node: Node) -> dict[str, Any]:
+    """A document's values.
+
+    Raises
+    ------
+    ApplicationError : INVALID_POLICY with `problems`, each with line and column where it stood in a file.
+    """
+    try:
+        return policy_kind(name).read(node)
+    except DocumentError as error:
+        raise invalid(error) from None
+
+
+def invalid(error: DocumentError) -> ApplicationError:
+    """The same problems for API, admin and command."""
+    problems = [
+        {"line": p.line, "column": p.column, "path": p.path, "message": p.message} for p in error.problems
+    ]
+    return ApplicationError("INVALID_POLICY", str(error), extra={"problems": problems})
+
+
+def policy_values(version: PolicyVersion) -> dict[str, Any]:
+    """The values of a stored version.
+
+    Raises
+    ------
+    ApplicationError : INVALID_POLICY, this code no longer understands it.
+    """
+    return policy_read(version.policy_id, node_of(version.document))
+
+
+def policy_change(
+    *, name: str, node: Node, actor: User, reason: str, expires_in_s: int | None = None
+) -> PolicyVersion | ChangeRequest:
+    """Put a document into force at once where nothing in it allows more than before; else ask for it.
+
+    Raises
+    ------
+    ApplicationError : INVALID_POLICY. Conflict : NOTHING_CHANGED.
+    """
+    if not reason.strip():
+        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    values = policy_read(name, node)
+    document = canonical(values)
+    current = version_in_force(name)
+    if current is not None and current.document == document:
+        raise Conflict("NOTHING_CHANGED", f"{current} says exactly this")
+    if current is not None and not policy_loosened(current, values):
+        return policy_activate(name=name, document=document, by=actor, creator=actor, reason=reason)
+    return change_request_create(
+        kind="policy.activate",
+        target=f"policy:{name}",
+        payload={"document": document},
+        diff=differences(current.document if current else {}, document),
+        reason=reason,
+        requester=actor,
+        expires_in_s=expires_in_s,
+    )
+
+
+def policy_loosened(current: PolicyVersion, values: Mapping[str, Any]) -> list[str]:
+    """Members at which `values` allow more; everything when the version in force cannot be read any more."""
+    kind = policy_kind(current.policy_id)
+    try:
+        before = kind.read(node_of(current.document))
+    except DocumentError:
+        return sorted(values)
+    return kind.loosened(before, values)
+
+
+def policy_revert(*, name: str, number: int, actor: User, reason: str) -> PolicyVersion | ChangeRequest:
+    """Put an older version's document into force, by the same rule as any other change."""
+    return policy_change(
+        name=name, node=node_of(version_get(name, number).document), actor=actor, reason=reason
+    )
+
+
+@transaction.atomic
+def policy_activate(
+    *, name: str, document: Mapping[str, Any], by: User | str, creator: User | None, reason: str
+) -> PolicyVersion:
+    """Write a version and put it into force. Callers have checked who may."""
+    Policy.objects.get_or_create(pk=name)
+    policy = Policy.objects.select_for_update(of=("self",)).select_related("active").get(pk=name)
+    before = policy.active
+    number = (
+        PolicyVersion.objects.filter(policy=policy)
+        .order_by("-number")
+        .values_list("number", flat=True)
+        .first()
+        or 0
+    )
+    moment = now()
+    version = PolicyVersion.objects.create(
+        policy=policy,
+        number=number + 1,
+        document=document,
+        digest=fingerprint(document),
+        reason=reason,
+        created_by=creator,
+        created_at=moment,
+    )
+    PolicyActivation.objects.create(
+        policy=policy, version=version, before=before, at=moment, by=str(by), reason=reason
+    )
+    policy.active = version
+    policy.save(update_fields=["active"])
+    audit_record(
+        action="policy.activated",
+        target=f"policy:{name}",
+        actor=by,
+        reason=reason,
+        before=before.number if before else None,
+        after={
+            "version": version.number,
+            "digest": version.digest,
+            "changed": differences(before.document if before else {}, document),
+        },
+    )
+    publish("approvals", {"policy": name, "version": version.number})
+    policy_kind(name).activated(policy_values(version))
+    return version
+
+
+def policy_snapshot(target: str) -> dict[str, Any]:
+    version = version_in_force(policy_kind(target.partition(":")[2]).name)
+    return {"version": version.number if version else 0, "digest": version.digest if version else ""}
+
+
+def policy_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The payload with its document checked and written in the one way that is stored."""
+    name = policy_kind(target.partition(":")[2]).name
+    if set(payload) != {"document"}:
+        raise ApplicationError("INVALID_PAYLOAD", "expected the member document and no other")
+    try:
+        return {"document": canonical(policy_read(name, node_of(payload["document"])))}
+    except DocumentError as error:
+        raise invalid(error) from None
+
+
+def policy_effect(target: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    name = target.partition(":")[2]
+    values = policy_read(name, node_of(payload["document"]))
+    current = version_in_force(name)
+    loosened = policy_loosened(current, values) if current else ["everything: no version is in force"]
+    return {"allows_more": loosened, **policy_kind(name).effect(values)}
+
+
+def apply_policy(request: ChangeRequest, approver: User) -> None:
+    """Activate the document as approved; runs inside the approving transaction."""
+    policy_activate(
+        name=request.target.partition(":")[2],
+        document=request.payload["document"],
+        by=f"{request.requester} and {approver}",
+        creator=request.requester,
+        reason=request.reason,
+    )
+
+
+def differences(before: Any, after: Any, path: str = "") -> dict[str, list[Any]]:
+    """`{"envelope.until": [before, after]}` for every member that differs."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        found: dict[str, list[Any]] = {}
+        for name in [*before, *(name for name in after if name not in before)]:
+            place = f"{path}.{name}" if path else name
+            found |= differences(before.get(name), after.get(name), place)
+        return found
+    return {} if before == after else {path: [before, after]}

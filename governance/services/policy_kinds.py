@@ -1,0 +1,84 @@
+"""The governed documents: how each is read, and which of its changes raise risk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from governance.domain.policies.capital import CAPITAL_POLICY, capital_values
+from governance.domain.policies.located import Node
+from governance.domain.policies.schema import Raises
+from nautilus_site.common.errors import NotFound
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyKind:
+    """Attributes
+    ----------
+    read : raises DocumentError with every problem.
+    loosened : members at which the second document allows more than the first.
+    effect : what the document would do now, in numbers, for whoever decides.
+    activated : runs inside the activating transaction.
+    """
+
+    name: str
+    file: str
+    read: Callable[[Node], dict[str, Any]]
+    loosened: Callable[[Values, Values], list[str]]
+    effect: Callable[[Values], Mapping[str, Any]] = lambda values: {}
+    activated: Callable[[Values], None] = lambda values: None
+
+
+_kinds: dict[str, PolicyKind] = {}
+
+
+def register_policy_kind(kind: PolicyKind) -> None:
+    _kinds[kind.name] = kind
+
+
+def policy_kind(name: str) -> PolicyKind:
+    """Raises
+    ------
+    NotFound : UNKNOWN_POLICY.
+    """
+    if name not in _kinds:
+        raise NotFound(
+            "UNKNOWN_POLICY", f"no policy is called {name!r}; there are {', '.join(policy_names())}"
+        )
+    return _kinds[name]
+
+
+def policy_names() -> list[str]:
+    return sorted(_kinds)
+
+
+def kind_of_file(file_name: str) -> PolicyKind:
+    """The policy that a file's name means: `capital_policy.json` or `policies.yaml`, in either format.
+
+    Raises
+    ------
+    NotFound : UNKNOWN_POLICY.
+    """
+    return policy_kind(file_name.partition(".")[0])
+
+
+def capital_loosened(before: Values, after: Values) -> list[str]:
+    return CAPITAL_POLICY.loosened(before, after, "", Raises.ANY)
+
+
+CAPITAL = "capital_policy"
+CAPITAL_FILE = "capital_policy.json"
+__all__ = [
+    "CAPITAL",
+    "CAPITAL_FILE",
+    "PolicyKind",
+    "capital_loosened",
+    "capital_values",
+    "kind_of_file",
+    "policy_kind",
+    "policy_names",
+    "register_policy_kind",
+]

@@ -1,0 +1,50 @@
+"""What governance tells the shared edge when the apps are ready: its policies, and how their changes are made."""
+
+from __future__ import annotations
+
+from governance.services import capital, policies
+from governance.services.policy_kinds import (
+    CAPITAL,
+    CAPITAL_FILE,
+    PolicyKind,
+    capital_loosened,
+    capital_values,
+    register_policy_kind,
+)
+from nautilus_site.common.models import Role
+from nautilus_site.common.services.change_requests import Applier, register_applier
+
+_RISK = frozenset({Role.RISK_OFFICER})
+_ASK = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.ADMIN})
+
+
+def register() -> None:
+    """Register everything; called once per process."""
+    register_policy_kind(
+        PolicyKind(CAPITAL, CAPITAL_FILE, capital_values, capital_loosened, effect=capital.policy_would_do)
+    )
+    register_applier(
+        "policy.activate",
+        Applier(
+            policies.policy_snapshot,
+            policies.apply_policy,
+            effect=policies.policy_effect,
+            clean=policies.policy_clean,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
+        ),
+    )
+    register_applier(
+        "capital.allocate",
+        Applier(
+            capital.allocation_snapshot,
+            capital.apply_allocation,
+            effect=capital.allocation_effect,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
+        ),
+    )
+    register_applier(
+        "capital.reset",
+        Applier(capital.reset_snapshot, capital.apply_reset, approver_roles=_RISK, requester_roles=_ASK),
+    )

@@ -1,0 +1,93 @@
+"""`/capital/`: who has how much, why, and what the machine did not do by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from governance.selectors.capital_page import capital_state
+from governance.views.page import Page
+from governance.views.tables import Column, Table
+from nautilus_site.common.models import User
+
+ALLOCATIONS = Table(
+    "allocations",
+    "In force",
+    (
+        Column("lamp", "Decided by", "lamp"),
+        Column("strategy", "Strategy"),
+        Column("weight", "Wanted share", "percent"),
+        Column("desired", "Wanted", "money"),
+        Column("before", "Had", "money"),
+        Column("amount", "Has", "money"),
+        Column("proposed", "For two people", "money"),
+        Column("in_force_until", "Until", "time"),
+        Column("reason", "Because", wrap=True),
+    ),
+    "/api/v1/allocations",
+    "The allocator has not decided yet.",
+    "It runs by itself once a capital policy is in force: `manage.py policy install`, then `manage.py capital run`.",
+    tall=False,
+)
+CHANGES = Table(
+    "changes",
+    "Changes",
+    (
+        Column("at", "At", "time"),
+        Column("strategy", "Strategy"),
+        Column("before", "From", "money"),
+        Column("amount", "To", "money"),
+        Column("rule", "Decided by"),
+        Column("reason", "Because", wrap=True),
+    ),
+    "/api/v1/allocations",
+    "No amount was changed yet.",
+    "Every change of an amount stays here with its reason.",
+    tall=False,
+)
+RUNS = Table(
+    "runs",
+    "Runs",
+    (
+        Column("lamp", "Outcome", "lamp"),
+        Column("at", "At", "time"),
+        Column("equity", "Equity", "money"),
+        Column("pool", "Pool", "money"),
+        Column("total", "Given out", "money"),
+        Column("drawdown", "Drawdown", "percent"),
+        Column("method", "Method"),
+        Column("policy_version", "Policy", "count"),
+        Column("trigger", "By"),
+        Column("explanation", "Explanation", wrap=True),
+    ),
+    "/api/v1/allocations/runs",
+    "The allocator has not run yet.",
+    "Runs that change nothing are kept for a week.",
+)
+ACTIVATIONS = Table(
+    "activations",
+    "Policy",
+    (
+        Column("at", "In force from", "time"),
+        Column("version", "Version", "count"),
+        Column("by", "By"),
+        Column("reason", "Reason", wrap=True),
+    ),
+    "/api/v1/policies?policy=capital_policy",
+    "No capital policy is in force.",
+    "`manage.py policy import capital_policy.json` brings one; a second person approves it.",
+    tall=False,
+    compact=True,
+)
+
+
+class Capital(Page):
+    name = "capital"
+    title = "Capital"
+    template = "governance/capital.html"
+    topics = ("trading_state", "approvals")
+    tables = (ALLOCATIONS, CHANGES, RUNS, ACTIVATIONS)
+
+    def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
+        return capital_state()
