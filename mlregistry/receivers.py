@@ -7,7 +7,11 @@ from typing import Any
 from trading.services.schedules import schedules_install
 
 # name, task, queue, seconds, seconds after which a late message is worthless
-SCHEDULES = (("training tick", "mlregistry.tasks.training_tick", "training", 2, 4),)
+SCHEDULES = (
+    ("training tick", "mlregistry.tasks.training_tick", "training", 2, 4),
+    ("canary tick", "mlregistry.tasks.canary_tick", "governance", 10, 10),
+    ("shadow tick", "mlregistry.tasks.shadow_tick", "governance", 5, 5),
+)
 
 
 def install_schedules(sender: Any, **_: Any) -> None:

@@ -22,6 +22,7 @@ from trading.serializers.strict import (
 FEWEST_FOLDS, MOST_FOLDS, MOST_BARS = 2, 50, 100_000_000
 KINDS = [*MODELS, *ALIASES]
 STAGES = [stage.value for stage in Stage]
+CANARY_STATES = ["running", "won", "harmed", "breached", "ended"]
 JOB_STATES = ["queued", "running", "done", "failed", "canceled"]
 TRADING_STAGES = [Stage.CANARY.value, Stage.CHAMPION.value]
 ASKED_STAGES = [Stage.SHADOW.value, *TRADING_STAGES]
@@ -157,10 +158,67 @@ class JudgeRequestSerializer(RequestSerializer):
     train = CountField(required=False, allow_null=True, default=None, min_value=1, max_value=MOST_BARS)
 
 
+class RailSerializer(serializers.Serializer[Any]):
+    """One guard rail as last measured."""
+
+    name = serializers.CharField()
+    measured = serializers.FloatField(allow_null=True)
+    limit = serializers.FloatField()
+    breached = serializers.BooleanField()
+
+
+class CanarySerializer(serializers.Serializer[Any]):
+    """A version trading a capped part of its champion's capital, paired with it."""
+
+    id = serializers.UUIDField()
+    model = serializers.CharField()
+    version = serializers.IntegerField()
+    version_id = serializers.IntegerField()
+    champion = serializers.IntegerField()
+    strategy = serializers.CharField()
+    champion_strategy = serializers.CharField()
+    state = serializers.ChoiceField(choices=CANARY_STATES)
+    rules = serializers.JSONField()
+    capital = serializers.CharField()
+    champion_capital = serializers.CharField()
+    intervals = serializers.IntegerField(help_text="paired observations so far")
+    log_e = serializers.FloatField(allow_null=True)
+    best_log_e = serializers.FloatField()
+    harm_log_e = serializers.FloatField()
+    p_value = serializers.FloatField(help_text="always valid: looking as often as one likes is allowed")
+    low = serializers.FloatField(allow_null=True, help_text="confidence sequence of the mean difference")
+    high = serializers.FloatField(allow_null=True)
+    rails = RailSerializer(many=True)
+    reason = serializers.CharField()
+    started_at = serializers.DateTimeField()
+    checked_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    cool_until = serializers.DateTimeField(allow_null=True)
+
+
+class CanaryObservationSerializer(serializers.Serializer[Any]):
+    """One interval, net returns on each one's capital."""
+
+    from_at = serializers.DateTimeField()
+    to_at = serializers.DateTimeField()
+    canary_return = serializers.FloatField()
+    champion_return = serializers.FloatField()
+
+
+class CanaryDetailSerializer(CanarySerializer):
+    """A canary with every paired observation."""
+
+    observations = CanaryObservationSerializer(many=True)
+
+
 class ModelDetailSerializer(ModelVersionSerializer):
     """A registered model with its lineage, its verdicts and every change of stage."""
 
     verdicts = VerdictSerializer(many=True)
+    canaries = CanarySerializer(many=True)
+    shadow = serializers.JSONField(
+        help_text="decisions without orders beside the champion's, and both results"
+    )
 
     portrait = serializers.JSONField(help_text="states, transition matrix, dwell times, features per state")
     lineage = serializers.JSONField()
@@ -174,6 +232,12 @@ class PromoteRequestSerializer(RequestSerializer):
     reason = ReasonField()
     override = FlagField(
         required=False, default=False, help_text="without a passing verdict; who approves is told"
+    )
+    canary = serializers.DictField(
+        child=serializers.FloatField(),
+        required=False,
+        default=dict,
+        help_text="rules of a canary that differ from the defaults",
     )
     expires_in_s = ExpiryField()
 

@@ -1,4 +1,7 @@
-"""The training queue: start what is queued, each in a process of its own. Safe to run twice."""
+"""The training queue, where each job gets a process of its own, and the watch over shadows and canaries.
+
+All of it is safe to run twice.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
+from mlregistry.services.canaries import canaries_check
 from mlregistry.services.judging import judge_claim
+from mlregistry.services.shadowing import shadows_step
 from mlregistry.services.training import training_claim
 
 log = structlog.get_logger(__name__)
@@ -35,3 +40,15 @@ def training_tick() -> None:
 def _start(*words: str) -> None:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *words]
     _children.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))  # noqa: S603  our own interpreter
+
+
+@shared_task(name="mlregistry.tasks.canary_tick", queue="governance", ignore_result=True)
+def canary_tick() -> None:
+    """Look at every canary: a breach is rolled back at the first look after it, within seconds."""
+    canaries_check()
+
+
+@shared_task(name="mlregistry.tasks.shadow_tick", queue="governance", ignore_result=True)
+def shadow_tick() -> None:
+    """Let shadow versions decide about the bars that have closed."""
+    shadows_step()

@@ -6,6 +6,7 @@ from typing import Any
 
 from governance.selectors.shell import shell_state
 from mlregistry.domain.stages import Stage
+from mlregistry.selectors.canaries import canary_members, canary_queryset
 from mlregistry.selectors.verdicts import verdict_members, verdict_queryset
 from mlregistry.selectors.versions import (
     run_members,
@@ -31,6 +32,7 @@ def models_state() -> dict[str, Any]:
         **shell_state(),
         "versions": [_version(row) for row in version_queryset().order_by("-id")[:_VERSIONS]],
         "training": [_run(row) for row in run_queryset().order_by("-id")[:_RUNS]],
+        "canaries": [_canary(row) for row in canary_queryset()[:_RUNS]],
         "verdicts": [_verdict(row) for row in verdict_queryset()[:_RUNS]],
         "serving": [
             {**row, "id": f"{row['worker']} {row['strategy']}", "digest": row["digest"][:12]}
@@ -53,6 +55,31 @@ def _version(row: Any) -> dict[str, Any]:
         "bic": members["metrics"].get("bic"),
         "digest": members["digest"][:12],
         "created_at": members["created_at"],
+    }
+
+
+_CANARY_TONES = {"running": "warn", "won": "good", "harmed": "bad", "breached": "bad", "ended": "off"}
+
+
+def _canary(row: Any) -> dict[str, Any]:
+    members = canary_members(row)
+    ends = (members["low"], members["high"])
+    return {
+        "id": members["id"],
+        "lamp": {"tone": _CANARY_TONES[members["state"]], "text": members["state"]},
+        "open": members["ended_at"] is None,
+        "model": members["model"],
+        "version": members["version"],
+        "version_id": members["version_id"],
+        "strategy": members["strategy"],
+        "capital": members["capital"],
+        "intervals": members["intervals"],
+        "p_value": members["p_value"],
+        "difference": None if None in ends else " to ".join(f"{end * 1e4:.1f}" for end in ends),
+        "rails": members["reason"]
+        or ", ".join(f"{one['name']} breached" for one in members["rails"] if one["breached"])
+        or ("all hold" if members["rails"] else "not measured yet"),
+        "started_at": members["started_at"],
     }
 
 

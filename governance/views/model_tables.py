@@ -63,6 +63,27 @@ VERDICTS = Table(
     "Press “Judge” beside a version: it is walked beside the champion over the stored bars.",
     tall=False,
 )
+CANARIES = Table(
+    "canaries",
+    "Canaries",
+    (
+        Column("lamp", "State", "lamp"),
+        Column("model", "Model"),
+        Column("version", "Version", "count"),
+        Column("strategy", "Trades as"),
+        Column("capital", "Capital", "money"),
+        Column("intervals", "Intervals", "count"),
+        Column("p_value", "p, always valid", "decimal"),
+        Column("difference", "Mean difference, bps"),
+        Column("rails", "Guard rails", wrap=True),
+        Column("started_at", "Since", "time"),
+        Column("action", "", "action"),
+    ),
+    "/api/v1/canaries",
+    "No canary trades or has traded.",
+    "A version past the gate becomes canary by request and approval; it trades a capped part of the capital.",
+    tall=False,
+)
 SERVING = Table(
     "serving",
     "Who serves what",

@@ -19,6 +19,7 @@ class Models(Page):
     topics = ("models", "trading_state", "approvals")
     tables = (
         model_tables.VERSIONS,
+        model_tables.CANARIES,
         model_tables.VERDICTS,
         model_tables.TRAINING,
         model_tables.SERVING,

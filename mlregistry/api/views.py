@@ -173,6 +173,7 @@ class PromoteView(APIView):
                 reason=values["reason"],
                 requester=person_of(request),
                 override=values["override"],
+                canary=values["canary"],
                 expires_in_s=values.get("expires_in_s"),
             )
         except IllegalTransition as error:

@@ -1,15 +1,21 @@
 from mlregistry.models.artefacts import ModelArtefact
+from mlregistry.models.canaries import Canary, CanaryObservation
 from mlregistry.models.datasets import Dataset
+from mlregistry.models.shadows import ShadowDecision, ShadowTrack
 from mlregistry.models.training import TrainingRun, TrainingStudy
 from mlregistry.models.verdicts import GateVerdict
 from mlregistry.models.versions import ModelFamily, ModelVersion, StageChange
 
 __all__ = [
+    "Canary",
+    "CanaryObservation",
     "Dataset",
     "GateVerdict",
     "ModelArtefact",
     "ModelFamily",
     "ModelVersion",
+    "ShadowDecision",
+    "ShadowTrack",
     "StageChange",
     "TrainingRun",
     "TrainingStudy",

@@ -86,9 +86,14 @@ def verdict_in_force(version: ModelVersion, at: datetime) -> tuple[GateVerdict |
     return newest, ""
 
 
+def champion_followers(family: str) -> QuerySet[Strategy]:
+    """The strategies that decide with a family's champion, oldest first; canaries are not among them."""
+    return Strategy.objects.filter(model_family=family, model_stage="champion").order_by("pk")
+
+
 def policy_in_force(version: ModelVersion) -> dict[str, Any]:
     """The strategy and parameters a family's models decide through: those of its first follower, else the defaults."""
-    follower = Strategy.objects.filter(model_family=version.family.name).order_by("pk").first()
+    follower = champion_followers(version.family.name).first()
     if follower is None:
         return {"strategy": DEFAULT_POLICIES[version.family.kind], "params": {}}
     params = {name: value for name, value in follower.parameters.items() if name != "model"}

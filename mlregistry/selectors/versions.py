@@ -10,6 +10,8 @@ from django.db.models import QuerySet
 from mlregistry.domain.stages import Stage
 from mlregistry.models import ModelFamily, ModelVersion, StageChange, TrainingRun
 from mlregistry.selectors.artefacts import artefact_loaded, portrait
+from mlregistry.selectors.canaries import canary_members, canary_queryset
+from mlregistry.selectors.shadows import shadow_members
 from mlregistry.selectors.verdicts import verdict_members, verdict_queryset
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import NotFound
@@ -74,6 +76,10 @@ def version_detail(version: ModelVersion) -> dict[str, Any]:
         "verdicts": [
             verdict_members(row) for row in verdict_queryset().filter(version=version)[:VERDICTS_SHOWN]
         ],
+        "canaries": [
+            canary_members(row) for row in canary_queryset().filter(version=version)[:VERDICTS_SHOWN]
+        ],
+        "shadow": shadow_members(version),
         "stages": [stage_members(change) for change in version.stage_changes.order_by("id")],
     }
 

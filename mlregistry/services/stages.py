@@ -8,9 +8,10 @@ from typing import Any
 from django.db import transaction
 
 from mlregistry.domain.stages import Stage, check_move, raises_risk
-from mlregistry.models import ModelFamily, ModelVersion, StageChange
+from mlregistry.models import Canary, ModelFamily, ModelVersion, StageChange
 from mlregistry.selectors.verdicts import verdict_in_force
 from mlregistry.services.artefacts import artefact_place
+from mlregistry.services.canaries import canary_begin, canary_end, canary_follower, canary_rules
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
@@ -27,19 +28,21 @@ def promotion_request(
     reason: str,
     requester: User,
     override: bool = False,
+    canary: Mapping[str, Any] | None = None,
     expires_in_s: int | None = None,
 ) -> ChangeRequest:
     """Ask for a version to trade, as canary or champion. Nothing changes until somebody else approves.
 
     Parameters
     ----------
+    canary : rules of a canary that differ from the defaults, as `CanaryRules`.
     override : promote without a fresh passing verdict; who approves sees that, and what the gate said. A version that
         did not pass becomes shadow this way, too.
 
     Raises
     ------
     IllegalTransition : it cannot go there from where it is.
-    Conflict : GATE_NOT_PASSED, with what is missing.
+    Conflict : GATE_NOT_PASSED, with what is missing; for a canary, what `canary_follower` raises.
     """
     if not raises_risk(stage) and not (override and stage is Stage.SHADOW):
         raise ApplicationError("NO_APPROVAL_NEEDED", f"{stage} does not trade; move the version directly")
@@ -52,6 +55,10 @@ def promotion_request(
         "verdict": evidence["verdict"],
         "gate": evidence["gate"],
     }
+    if stage is Stage.CANARY:
+        rules = canary_rules(dict(canary or {}))
+        canary_follower(version, rules)
+        payload["canary"] = rules.members()
     return change_request_create(
         kind="model.promote",
         target=f"model:{version.pk}",
@@ -106,6 +113,8 @@ def version_move(
     served = version.stage == Stage.CHAMPION
     if stage is Stage.SHADOW and version.stage == Stage.CANDIDATE:
         evidence = {**(evidence or {}), **gate_evidence(version)}
+    if served or version.stage == Stage.CANARY:
+        _end_canaries(version, actor=actor, reason=f"{version} became {stage}: {reason}")
     _move(version, stage, actor=str(actor), reason=reason, evidence=evidence)
     if served:
         model_in_force_set(family=version.family.name, digest="", version=None, actor=actor, reason=reason)
@@ -136,6 +145,7 @@ def rollback(*, family: ModelFamily, actor: User | str, reason: str) -> ModelVer
         raise Conflict("NOTHING_TO_ROLL_BACK", f"no earlier champion of {family.name} is known")
     previous = _locked(earlier.version_id)
     artefact_place(previous.digest)
+    _end_canaries(previous, actor=actor, reason=f"rollback to {previous}")
     if present is not None:
         _move(_locked(present.pk), Stage.RETIRED, actor=str(actor), reason=f"rolled back: {reason}")
     if previous.stage != Stage.RETIRED:
@@ -170,18 +180,67 @@ def apply_promotion(request: ChangeRequest, approver: User) -> None:
     artefact_place(version.digest)
     actor = f"{request.requester} and {approver}"
     if stage is Stage.CHAMPION:
-        for former in ModelVersion.objects.select_for_update().filter(
-            family=version.family, stage=Stage.CHAMPION
-        ):
-            _move(former, Stage.RETIRED, actor=actor, reason=f"replaced by {version}")
+        promote_champion(
+            version, actor=actor, reason=request.reason, approval=str(request.pk), evidence=evidence
+        )
+        return
     _move(version, stage, actor=actor, reason=request.reason, approval=str(request.pk), evidence=evidence)
-    if stage is Stage.CHAMPION:
-        model_in_force_set(
-            family=version.family.name,
-            digest=version.digest,
-            version=version.number,
+    if stage is Stage.CANARY:
+        rules = canary_rules(dict(request.payload["canary"]))
+        canary_begin(version=version, rules=rules, actor=actor, reason=request.reason)
+
+
+def promote_champion(
+    version: ModelVersion,
+    *,
+    actor: str,
+    reason: str,
+    approval: str = "",
+    evidence: Mapping[str, Any] | None = None,
+) -> None:
+    """Put a locked version in force in place of the present champion, in the caller's transaction.
+
+    Who calls has an approval, or the approved envelope of automatic promotion. Every canary of the family ends: what it
+    was paired with is no longer in force.
+    """
+    _end_canaries(version, actor=actor, reason=f"{version} became champion")
+    for former in ModelVersion.objects.select_for_update().filter(
+        family=version.family, stage=Stage.CHAMPION
+    ):
+        _move(former, Stage.RETIRED, actor=actor, reason=f"replaced by {version}")
+    _move(version, Stage.CHAMPION, actor=actor, reason=reason, approval=approval, evidence=evidence)
+    model_in_force_set(
+        family=version.family.name,
+        digest=version.digest,
+        version=version.number,
+        actor=actor,
+        reason=reason,
+    )
+
+
+def canary_demote(
+    *, version_id: int, actor: str, reason: str, evidence: Mapping[str, Any] | None = None
+) -> None:
+    """Send a canary back to shadow when it has ended; one that was moved already stays where it is."""
+    version = _locked(version_id)
+    if version.stage == Stage.CANARY:
+        _move(version, Stage.SHADOW, actor=actor, reason=reason, evidence=evidence)
+
+
+def _end_canaries(version: ModelVersion, *, actor: User | str, reason: str) -> None:
+    """End every open canary of a family; `version` itself keeps its stage for the move that follows."""
+    for canary in (
+        Canary.objects.select_for_update(of=("self",))
+        .select_related("version__family", "champion", "follower", "strategy")
+        .filter(version__family=version.family_id, ended_at=None)
+    ):
+        canary_end(
+            canary,
+            Canary.State.ENDED,
             actor=actor,
-            reason=request.reason,
+            reason=reason,
+            moment=now(),
+            move=canary.version_id != version.pk,
         )
 
 

@@ -202,6 +202,7 @@ SPECTACULAR_SETTINGS = {
         "TradingStageEnum": "mlregistry.serializers.TRADING_STAGES",
         "IdleStageEnum": "mlregistry.serializers.IDLE_STAGES",
         "AskedStageEnum": "mlregistry.serializers.ASKED_STAGES",
+        "CanaryStateEnum": "mlregistry.serializers.CANARY_STATES",
         "JobStateEnum": "mlregistry.serializers.JOB_STATES",
         "AllocationOutcomeEnum": "governance.serializers.capital.OUTCOMES",
     },

@@ -27,6 +27,16 @@ class Strategy(models.Model):
         help_text="the model in force; empty: none, it may not decide",
     )
     model_version = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    model_stage = models.CharField(
+        max_length=8,
+        choices=[("champion", "champion"), ("canary", "canary")],
+        default="champion",
+        editable=False,
+        help_text="which of the family's versions it decides with; canaries are made and ended by the registry",
+    )
+    canary_cap = money(
+        null=True, blank=True, editable=False, help_text="exposure a canary may have; a rail holds it to that"
+    )
     description = models.TextField(blank=True)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -21,6 +21,7 @@ from trading.domain.errors import DomainError
 from trading.domain.strategies.parameters import ParameterError
 from trading.models import ServingHeartbeat, Strategy
 
+CHAMPION, CANARY = "champion", "canary"
 log = structlog.get_logger(__name__)
 _sources: list[Callable[[str], Any]] = []
 _champions: list[Callable[[str], tuple[str, int] | None]] = []
@@ -113,7 +114,9 @@ def model_in_force_set(
 
     Workers load it at their next step, within one heartbeat. Returns how many strategies follow.
     """
-    followers = Strategy.objects.select_for_update().filter(model_family=family).order_by("pk")
+    followers = (
+        Strategy.objects.select_for_update().filter(model_family=family, model_stage=CHAMPION).order_by("pk")
+    )
     count = 0
     for strategy in followers:
         before = strategy.model_digest

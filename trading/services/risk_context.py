@@ -197,11 +197,12 @@ def _model(
         loaded = asked.decision.model or None
     return ModelServed(
         name=name,
-        # The registry writes a digest onto the strategy for a champion only, and takes it away with the stage.
-        stage="champion" if strategy.model_digest else "none",
+        # The registry writes a digest onto the strategy for what may trade only, and takes it away with the stage.
+        stage=strategy.model_stage if strategy.model_digest else "none",
         digest=strategy.model_digest,
         loaded_digest=loaded,
         valid_for_ns=NEVER_NS,
+        canary_cap=None if strategy.canary_cap is None else _units(strategy.canary_cap),
     )
 
 

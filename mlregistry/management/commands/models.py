@@ -62,6 +62,9 @@ class Command(BaseCommand):
         promote.add_argument(
             "--override", action="store_true", help="without a passing verdict; who approves is told"
         )
+        promote.add_argument(
+            "--rule", action="append", default=[], type=_rule, metavar="NAME=NUMBER", help="of a canary"
+        )
         judging = actions.add_parser("judge", help="walk a version beside the champion and say the verdict")
         named = judging.add_mutually_exclusive_group(required=True)
         named.add_argument("model", type=_version, nargs="?", metavar="FAMILY@N")
@@ -115,6 +118,7 @@ class Command(BaseCommand):
             reason=options["reason"],
             requester=_person(options["requester"]),
             override=options["override"],
+            canary=dict(options["rule"]),
         )
         self.stdout.write(
             f"request {request.pk} waits for a risk officer, until {request.expires_at:%Y-%m-%d %H:%M}"
@@ -183,6 +187,14 @@ def bound_child() -> None:
     os.nice(10)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT, hard))
+
+
+def _rule(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        return name, int(number) if number.isdigit() else float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected NAME=NUMBER, was {text!r}") from None
 
 
 def _version(text: str) -> tuple[str, int]:

@@ -1,7 +1,7 @@
 """The mixture test of paired differences along a whole path: for one canary, or for thousands of simulated ones.
 
-What `sequential.mixture_observe` does one difference at a time and with a given factor is done here for all prefixes at
-once, with the variance factor for autocorrelation estimated from the same prefix: nothing later is known to any of them.
+What `sequential.mixture_observe` does one difference at a time and with a given factor is done here for all prefixes
+at once, with the variance factor for autocorrelation estimated from the same prefix: none knows what comes later.
 """
 
 from __future__ import annotations

@@ -72,6 +72,21 @@ function verdicts(list) {
   return part;
 }
 
+function shadowPart(shadow) {
+  const percent = (value) => (value === null ? "–" : `${(value * 100).toFixed(2)} %`);
+  const part = node("div");
+  part.append(
+    facts([
+      ["Decisions without orders", String(shadow.decisions)],
+      ["Agreed with the champion", percent(shadow.agreement)],
+      ["On paper it made", percent(shadow.return)],
+      ["The champion's decisions made", percent(shadow.champion_return)],
+      ...shadow.refused.map((one) => [one.instance, `refused: ${one.error}`]),
+    ]),
+  );
+  return part;
+}
+
 export function drawModel(body, model) {
   const { portrait, metrics } = model;
   const history = node("ul", "", "timeline");
@@ -101,6 +116,7 @@ export function drawModel(body, model) {
     matrix(portrait.labels, portrait.transition, "Probability of the next bar's state"),
     node("h2", "Gate verdicts"),
     verdicts(model.verdicts),
+    ...(model.shadow.decisions || model.shadow.refused.length ? [node("h2", "In the shadow"), shadowPart(model.shadow)] : []),
     node("h2", "History"),
     history,
   );

@@ -15,6 +15,7 @@ let move = null;
 
 const tables = {
   versions: new LiveTable("versions", config.tables.versions, { actions: versionActions }),
+  canaries: new LiveTable("canaries", config.tables.canaries, { actions: canaryActions }),
   verdicts: new LiveTable("verdicts", config.tables.verdicts, { actions: verdictActions }),
   training: new LiveTable("training", config.tables.training, { actions: trainingActions }),
   serving: new LiveTable("serving", config.tables.serving),
@@ -26,6 +27,23 @@ function versionActions(row) {
   if (can("models.propose") && row.stage !== "champion") buttons.push(button("Promote…", `Ask to promote ${row.model} version ${row.version}`, () => openMove(row, "promote")));
   if (can("models.rollback") && row.stage === "champion") buttons.push(button("Roll back…", `Roll back ${row.model}`, () => openMove(row, "rollback")));
   return buttons;
+}
+
+function canaryActions(row) {
+  const buttons = [button("Look", `Look at ${row.model} version ${row.version}`, () => look({ ...row, id: row.version_id }), "button-small button-quiet")];
+  // The way out is one click: no dialog, no second person.
+  if (can("models.rollback") && row.open) buttons.push(button("Roll back", `Roll back the canary of ${row.model}`, () => rollBackCanary(row)));
+  return buttons;
+}
+
+async function rollBackCanary(row) {
+  try {
+    await call("POST", `/api/v1/canaries/${row.id}/rollback`, { reason: "rolled back on the page" });
+    toast(`${row.model} version ${row.version}: capital is back with the champion, its position is being left.`);
+    refetchSoon(300);
+  } catch (error) {
+    complain(error);
+  }
 }
 
 function verdictActions(row) {

@@ -1,0 +1,331 @@
+"""Canaries: begun with an approved promotion, looked at every few seconds, ended by evidence, a rail or a person."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from django.db import transaction
+
+from mlregistry.domain.stages import Stage
+from mlregistry.models import Canary, CanaryObservation, ModelVersion
+from mlregistry.selectors.verdicts import champion_followers
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, Conflict
+from nautilus_site.common.models import User
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.outbox import publish
+from trading.domain.clock import datetime_to_ns, interval_ns
+from trading.domain.orders import OrderStatus
+from trading.models import Fill, Order, Strategy, StrategyInstance
+from trading.services.canaries import canary_close, canary_open, canary_retire, results_of
+
+if TYPE_CHECKING:
+    from mlregistry.domain.canary import CanaryRules, Measured, Tested
+
+log = structlog.get_logger(__name__)
+ZERO = Decimal(0)
+OPEN = (Canary.State.RUNNING, Canary.State.WON)
+
+
+def canary_rules(asked: dict[str, Any]) -> CanaryRules:
+    """The rules of what was asked.
+
+    Raises
+    ------
+    ApplicationError : INVALID_CANARY.
+    """
+    from mlregistry.domain.canary import rules_read
+
+    try:
+        return rules_read(asked)
+    except (ValueError, TypeError) as error:
+        raise ApplicationError("INVALID_CANARY", str(error)) from None
+
+
+def canary_follower(version: ModelVersion, rules: CanaryRules) -> Strategy:
+    """The strategy a canary of this version would share capital with.
+
+    Raises
+    ------
+    Conflict : NO_CHAMPION, nothing trades the family's champion; COOLING_DOWN, it ended badly not long ago;
+        CANARY_RUNNING, another one is.
+    """
+    follower = (
+        champion_followers(version.family.name).exclude(model_digest="").filter(is_enabled=True).first()
+    )
+    if follower is None:
+        raise Conflict("NO_CHAMPION", f"no strategy that is on trades a champion of {version.family.name}")
+    last = Canary.objects.filter(version=version).order_by("-id").first()
+    if last is not None and last.cool_until is not None and last.cool_until > now():
+        raise Conflict(
+            "COOLING_DOWN", f"{version} may not try again before {last.cool_until:%Y-%m-%d %H:%M} UTC"
+        )
+    if Canary.objects.filter(follower=follower, state__in=OPEN).exists():
+        raise Conflict("CANARY_RUNNING", f"{follower.name} has a canary already")
+    return follower
+
+
+@transaction.atomic
+def canary_begin(*, version: ModelVersion, rules: CanaryRules, actor: User | str, reason: str) -> Canary:
+    """Give a version its capital and pair it with the champion; runs inside the approving transaction.
+
+    Raises
+    ------
+    Conflict : as `canary_follower` and `canary_open`.
+    """
+    follower = canary_follower(version, rules)
+    champion = ModelVersion.objects.get(family=version.family_id, stage=Stage.CHAMPION)
+    grant = canary_open(
+        follower=follower,
+        digest=version.digest,
+        version=version.number,
+        share=Decimal(str(rules.share)),
+        cap=Decimal(str(rules.cap)),
+        actor=actor,
+        reason=reason,
+    )
+    worth = results_of(grant.strategy)[0] or ZERO
+    canary = Canary.objects.create(
+        version=version,
+        champion=champion,
+        follower=follower,
+        strategy=grant.strategy,
+        rules=rules.members(),
+        capital=grant.capital,
+        champion_capital=grant.champion_capital,
+        begun_canary=worth,
+        peak_canary=worth,
+        day_canary=worth,
+        day=now().date(),
+        started_at=now(),
+    )
+    _tell(canary)
+    return canary
+
+
+def canaries_check() -> None:
+    """Look at every canary once. Each in a transaction of its own: one that cannot be read stops no other."""
+    for pk in Canary.objects.filter(state__in=OPEN).order_by("pk").values_list("pk", flat=True):
+        canary_check(canary_id=pk)
+    for canary in Canary.objects.exclude(state__in=OPEN).filter(closed_at=None).select_related("strategy"):
+        again = Canary.objects.filter(strategy=canary.strategy_id, state__in=OPEN).exists()
+        if again or canary_retire(canary=canary.strategy):
+            Canary.objects.filter(pk=canary.pk).update(closed_at=now())
+
+
+@transaction.atomic
+def canary_check(*, canary_id: int, moment: datetime | None = None) -> Canary | None:
+    """Measure the guard rails, take what intervals are over, and end the canary where it is decided.
+
+    A breached rail, harm or the longest time end it: capital and stage go back in this transaction. A win does not: it
+    is evidence, and a promotion is asked for by people or inside an approved envelope.
+    """
+    from mlregistry.domain.canary import guard, rules_read
+
+    canary = (
+        Canary.objects.select_for_update(of=("self",), skip_locked=True)
+        .select_related("version__family", "champion", "follower", "strategy")
+        .filter(pk=canary_id, state__in=OPEN)
+        .first()
+    )
+    if canary is None:
+        return None
+    moment = moment or now()
+    rules = rules_read(canary.rules)
+    own, other = results_of(canary.strategy, canary.follower)
+    measured = _measured(canary, rules, own, moment)
+    rails = guard(rules, measured)
+    canary.rails, canary.checked_at = [rail.members() for rail in rails], moment
+    breached = [rail for rail in rails if rail.breached]
+    if breached:
+        told = ", ".join(f"{rail.name} {rail.measured:.6g} above {rail.limit:.6g}" for rail in breached)
+        canary.save()
+        return canary_end(canary, Canary.State.BREACHED, actor="guard rails", reason=told, moment=moment)
+    if own is not None and other is not None:
+        _observe(canary, rules, own, other, moment)
+    found = _tested(canary, rules, moment)
+    canary.n, canary.log_e = found.better.n, found.better.log_e
+    canary.best_log_e, canary.harm_log_e = found.better.best, found.worse.best
+    canary.low, canary.high = found.better.low, found.better.high
+    if found.won and canary.state == Canary.State.RUNNING:
+        canary.state = Canary.State.WON
+        audit_record(
+            action="model.canary_won",
+            target=f"model:{canary.version}",
+            actor="sequential test",
+            after={"n": canary.n, "log_e": canary.best_log_e, "mean": found.better.mean},
+        )
+        _tell(canary)
+    canary.save()
+    if found.harmed:
+        return canary_end(
+            canary,
+            Canary.State.HARMED,
+            actor="sequential test",
+            reason=f"it does worse: log e {found.worse.best:.4g} after {found.worse.n} intervals",
+            moment=moment,
+        )
+    if (
+        moment - canary.started_at
+    ).total_seconds() > rules.longest_s and canary.state == Canary.State.RUNNING:
+        return canary_end(
+            canary,
+            Canary.State.ENDED,
+            actor="clock",
+            reason="its time is over without a winner",
+            moment=moment,
+        )
+    return canary
+
+
+@transaction.atomic
+def canary_rollback(*, canary: Canary, actor: User | str, reason: str) -> Canary:
+    """End a canary at once: one person, one click.
+
+    Raises
+    ------
+    ApplicationError : REASON_REQUIRED.  Conflict : CANARY_OVER.
+    """
+    if not reason.strip():
+        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    locked = (
+        Canary.objects.select_for_update(of=("self",))
+        .select_related("version__family", "champion", "follower", "strategy")
+        .get(pk=canary.pk)
+    )
+    if locked.state not in OPEN:
+        raise Conflict("CANARY_OVER", f"the canary is {locked.state} already")
+    return canary_end(locked, Canary.State.ENDED, actor=actor, reason=reason, moment=now())
+
+
+def canary_end(
+    canary: Canary, state: str, *, actor: User | str, reason: str, moment: datetime, move: bool = True
+) -> Canary:
+    """Give the capital back, leave the position, send the version back to shadow; in the caller's transaction."""
+    from mlregistry.services.stages import canary_demote
+
+    canary_close(follower=canary.follower, canary=canary.strategy, actor=actor, reason=reason)
+    canary.state, canary.reason, canary.ended_at = state, reason, moment
+    canary.cool_until = moment + timedelta(seconds=float(canary.rules["cool_s"])) if move else None
+    canary.save()
+    evidence = {"canary": str(canary.uid), "n": canary.n, "log_e": canary.best_log_e, "rails": canary.rails}
+    if move:
+        canary_demote(version_id=canary.version_id, actor=str(actor), reason=reason, evidence=evidence)
+    audit_record(
+        action="model.canary_ended",
+        target=f"model:{canary.version}",
+        actor=actor,
+        reason=reason,
+        after={"state": state, **evidence},
+    )
+    log.warning("canary_ended", version=str(canary.version), state=state, reason=reason)
+    _tell(canary)
+    return canary
+
+
+def _measured(canary: Canary, rules: CanaryRules, own: Decimal | None, moment: datetime) -> Measured:
+    from mlregistry.domain.canary import Measured
+
+    if own is None:
+        canary.unmeasured_since = canary.unmeasured_since or moment
+    else:
+        canary.unmeasured_since = None
+        if canary.day != moment.date():
+            canary.day, canary.day_canary = moment.date(), own
+        canary.peak_canary = max(canary.peak_canary, own)
+    orders = Order.objects.filter(strategy=canary.strategy, created_at__gte=canary.started_at)
+    since = canary.unmeasured_since
+    return Measured(
+        capital=float(canary.capital),
+        result=None if own is None else float(own),
+        peak=float(canary.peak_canary),
+        day_start=float(canary.day_canary),
+        orders=orders.count(),
+        rejected=orders.filter(status=OrderStatus.REJECTED).count(),
+        bars_behind=_bars_behind(canary),
+        unmeasured_s=0.0 if since is None else (moment - since).total_seconds(),
+        drifted=False,
+    )
+
+
+def _bars_behind(canary: Canary) -> int:
+    """How many bars the canary's newest decisions lag the champion's, at worst; before its first: none."""
+    step_ns = interval_ns(canary.follower.interval)
+    others = {
+        (row.account_id, row.instrument_id): row
+        for row in StrategyInstance.objects.filter(strategy=canary.follower, is_enabled=True)
+    }
+    worst = 0
+    for own in StrategyInstance.objects.filter(strategy=canary.strategy, is_enabled=True):
+        other = others.get((own.account_id, own.instrument_id))
+        if other is None or other.last_bar_at is None or own.last_bar_at is None:
+            continue
+        worst = max(worst, (datetime_to_ns(other.last_bar_at) - datetime_to_ns(own.last_bar_at)) // step_ns)
+    return worst
+
+
+def _observe(canary: Canary, rules: CanaryRules, own: Decimal, other: Decimal, moment: datetime) -> None:
+    """Take one paired difference when an interval is over; the first begins once both decide."""
+    if canary.mark_at is None:
+        deciding = [
+            StrategyInstance.objects.filter(strategy=strategy, last_bar_at__isnull=False).exists()
+            for strategy in (canary.strategy, canary.follower)
+        ]
+        if not all(deciding):
+            return
+        canary.mark_at, canary.mark_canary, canary.mark_champion = moment, own, other
+        return
+    if (moment - canary.mark_at).total_seconds() < rules.interval_s:
+        return
+    CanaryObservation.objects.create(
+        canary=canary,
+        number=canary.observations.count() + 1,
+        from_at=canary.mark_at,
+        to_at=moment,
+        canary_return=float((own - canary.mark_canary) / canary.capital),
+        champion_return=float((other - canary.mark_champion) / canary.champion_capital),
+    )
+    canary.mark_at, canary.mark_canary, canary.mark_champion = moment, own, other
+
+
+def _tested(canary: Canary, rules: CanaryRules, moment: datetime) -> Tested:
+    from mlregistry.domain.canary import weigh
+
+    pairs = canary.observations.order_by("number").values_list("canary_return", "champion_return")
+    return weigh(
+        [own - other for own, other in pairs],
+        rules,
+        alpha=alpha_of(canary, rules),
+        age_s=(moment - canary.started_at).total_seconds(),
+        fills=Fill.objects.filter(
+            order__strategy=canary.strategy, order__created_at__gte=canary.started_at
+        ).count(),
+    )
+
+
+def alpha_of(canary: Canary, rules: CanaryRules) -> float:
+    """This canary's part of alpha: those that tried the same champion before it have used their halves.
+
+    The k-th challenger of one champion may use alpha / 2^k, the first a half: over all of them, however many come, the
+    probability that one is promoted by luck stays at most alpha.
+    """
+    earlier = Canary.objects.filter(champion=canary.champion_id, pk__lt=canary.pk).count()
+    return float(rules.alpha / 2.0 ** (earlier + 1))
+
+
+def _tell(canary: Canary) -> None:
+    publish(
+        "models",
+        {
+            "canary": str(canary.uid),
+            "family": canary.version.family.name,
+            "version": canary.version.number,
+            "state": canary.state,
+            "n": canary.n,
+            "log_e": canary.log_e,
+            "reason": canary.reason,
+        },
+    )

@@ -1,0 +1,202 @@
+"""A canary's part in trading: a strategy beside the champion's own, with a capped part of its capital.
+
+The registry decides who is a canary and when it ends; here that is written onto trading's own rows. What the canary
+gets the champion gives up, so that together they never have more capital than was granted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+
+from django.db import transaction
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, Conflict
+from nautilus_site.common.models import User
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.hints import enqueue_on_commit
+from nautilus_site.common.services.outbox import publish
+from trading.domain.values import decimal_text
+from trading.models import Strategy, StrategyInstance, SubPosition
+from trading.selectors.marks import marks_read
+from trading.selectors.portfolio import strategy_results
+from trading.services.models import CANARY, CHAMPION
+
+CENT = Decimal("0.01")
+ROOM = Decimal("1.02")
+"""What the price may move between a decision and its order without the canary's cap refusing it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What was granted: the canary's strategy, its capital, and what was left to the champion; quote currency."""
+
+    strategy: Strategy
+    capital: Decimal
+    champion_capital: Decimal
+
+
+@transaction.atomic
+def canary_open(
+    *,
+    follower: Strategy,
+    digest: str,
+    version: int,
+    share: Decimal,
+    cap: Decimal,
+    actor: User | str,
+    reason: str,
+) -> Grant:
+    """Let a version trade a share of a strategy's capital, at most `cap` in all, on every symbol it trades.
+
+    Parameters
+    ----------
+    share : of each instance's allocation, above 0 and at most 1/4.
+
+    Raises
+    ------
+    ApplicationError : INVALID_VALUE.
+    Conflict : NOTHING_TO_SHARE, the strategy is off or has no capital.
+    """
+    if not 0 < share <= Decimal("0.25") or cap <= 0:
+        raise ApplicationError(
+            "INVALID_VALUE", "expected a share above 0 and at most 0.25, and a cap above zero"
+        )
+    locked = Strategy.objects.select_for_update().get(pk=follower.pk)
+    if locked.model_stage != CHAMPION or not locked.model_digest:
+        raise Conflict("NOTHING_TO_SHARE", f"{locked.name} does not decide with a champion")
+    instances = list(
+        StrategyInstance.objects.select_for_update(of=("self",))
+        .filter(strategy=locked, is_enabled=True, allocation__gt=0)
+        .order_by("pk")
+    )
+    if not locked.is_enabled or not instances:
+        raise Conflict("NOTHING_TO_SHARE", f"{locked.name} is off or has no capital")
+    total = sum((instance.allocation for instance in instances), Decimal(0))
+    part = min(share, cap / total)
+    canary = _canary_strategy(locked, digest, version)
+    capital = Decimal(0)
+    for instance in instances:
+        granted = (instance.allocation * part).quantize(CENT, rounding=ROUND_DOWN)
+        if granted <= 0:
+            continue
+        instance.allocation -= granted
+        instance.save(update_fields=["allocation"])
+        own, _ = StrategyInstance.objects.get_or_create(
+            strategy=canary, account=instance.account, instrument=instance.instrument
+        )
+        own.allocation, own.weight, own.is_enabled = granted, instance.weight, True
+        own.in_force_until, own.state, own.target = instance.in_force_until, None, None
+        own.last_bar_at, own.parameters_digest, own.protection = None, "", None
+        own.save()
+        capital += granted
+        _replan(own)
+    if capital <= 0:
+        raise Conflict(
+            "NOTHING_TO_SHARE", f"a share of {decimal_text(part)} of {locked.name} is less than a cent"
+        )
+    canary.canary_cap = (capital * ROOM).quantize(CENT, rounding=ROUND_DOWN)
+    canary.save(update_fields=["canary_cap"])
+    audit_record(
+        action="strategy.canary_opened",
+        target=f"strategy:{canary.name}",
+        actor=actor,
+        reason=reason,
+        after={"of": locked.name, "digest": digest, "capital": decimal_text(capital)},
+    )
+    publish("trading_state", {"strategy": canary.name, "enabled": True})
+    return Grant(canary, capital, total - capital)
+
+
+@transaction.atomic
+def canary_close(*, follower: Strategy, canary: Strategy, actor: User | str, reason: str) -> Decimal:
+    """Give a canary's capital back to the champion's strategy; its weight is zero, so that its position is left.
+
+    Safe to call twice. Returns what was given back.
+    """
+    Strategy.objects.select_for_update().get(pk=follower.pk)
+    back = Decimal(0)
+    for own in (
+        StrategyInstance.objects.select_for_update(of=("self",)).filter(strategy=canary).order_by("pk")
+    ):
+        back += own.allocation
+        StrategyInstance.objects.select_for_update(of=("self",)).filter(
+            strategy=follower, account=own.account, instrument=own.instrument
+        ).update(allocation=_with(follower, own))
+        own.allocation, own.weight, own.target = Decimal(0), Decimal(0), 0.0
+        own.save(update_fields=["allocation", "weight", "target"])
+        _replan(own)
+    # Without a digest it decides nothing more, and no order of its may add risk.
+    Strategy.objects.filter(pk=canary.pk).update(model_digest="", model_version=None, updated_at=now())
+    audit_record(
+        action="strategy.canary_closed",
+        target=f"strategy:{canary.name}",
+        actor=actor,
+        reason=reason,
+        after={"given_back": decimal_text(back)},
+    )
+    publish("trading_state", {"strategy": canary.name, "enabled": canary.is_enabled})
+    return back
+
+
+@transaction.atomic
+def canary_retire(*, canary: Strategy) -> bool:
+    """Switch a closed canary off once it holds nothing that can be sold. Returns whether it is off."""
+    parts = SubPosition.objects.filter(owner=canary.name).exclude(quantity=0)
+    # A fee taken in the base asset leaves less than a step.
+    steps = {
+        part: part.position.instrument.to_domain() for part in parts.select_related("position__instrument")
+    }
+    if any(domain.floor_steps(abs(part.quantity)) > 0 for part, domain in steps.items()):
+        for own in StrategyInstance.objects.filter(strategy=canary):
+            _replan(own)
+        return False
+    StrategyInstance.objects.filter(strategy=canary).update(is_enabled=False)
+    Strategy.objects.filter(pk=canary.pk, is_enabled=True).update(is_enabled=False, updated_at=now())
+    return True
+
+
+def results_of(*strategies: Strategy) -> list[Decimal | None]:
+    """What each has made so far, net; None where something it holds has no price now."""
+    marks = marks_read()
+    results = strategy_results(marks)
+    found: list[Decimal | None] = []
+    for strategy in strategies:
+        held = SubPosition.objects.filter(owner=strategy.name).exclude(quantity=0)
+        priced = all(marks.of(part.position.instrument_id) for part in held.select_related("position"))
+        found.append(results.get(strategy.name, Decimal(0)) if priced else None)
+    return found
+
+
+def _with(follower: Strategy, own: StrategyInstance) -> Decimal:
+    present = StrategyInstance.objects.filter(
+        strategy=follower, account=own.account, instrument=own.instrument
+    ).first()
+    total: Decimal = own.allocation + (present.allocation if present else Decimal(0))
+    return total
+
+
+def _canary_strategy(follower: Strategy, digest: str, version: int) -> Strategy:
+    canary, _ = Strategy.objects.get_or_create(
+        name=f"{follower.name[:33]}-canary", defaults={"kind": follower.kind, "updated_at": now()}
+    )
+    if canary.model_stage != CANARY and (canary.is_enabled or canary.instances.exists()):
+        raise Conflict("NAME_TAKEN", f"a strategy of its own is called {canary.name}")
+    canary.kind, canary.interval = follower.kind, follower.interval
+    canary.parameters, canary.owner = dict(follower.parameters), follower.owner
+    canary.model_family, canary.model_stage = follower.model_family, CANARY
+    canary.model_digest, canary.model_version = digest, version
+    canary.description = f"canary of {follower.name}"
+    canary.is_enabled, canary.updated_at = True, now()
+    canary.save()
+    return canary
+
+
+def _replan(instance: StrategyInstance) -> None:
+    enqueue_on_commit(
+        "trading.tasks.plan_refresh",
+        queue="trading",
+        account_id=instance.account_id,
+        instrument_id=instance.instrument_id,
+    )
