@@ -9,6 +9,7 @@ from trading.services.schedules import schedules_install
 # name, task, queue, seconds, seconds after which a late message is worthless
 SCHEDULES = (
     ("capital tick", "governance.tasks.capital_tick", "governance", 10, 10),
+    ("routing tick", "governance.tasks.routing_tick", "governance", 10, 10),
     ("governance housekeeping", "governance.tasks.housekeeping", "governance", 3600, 600),
 )
 

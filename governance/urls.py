@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from governance.api import capital, policies
+from governance.api import capital, policies, weights
 from governance.views.about import About
 from governance.views.approvals import Approvals
 from governance.views.blotter import Blotter
@@ -48,5 +48,8 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
         capital.AllocationRequestView.as_view(),
         name="api-allocation-request",
     ),
+    path("strategy/weights", weights.WeightsView.as_view(), name="api-strategy-weights"),
+    path("strategy/routing", weights.RoutingListView.as_view(), name="api-strategy-routing"),
+    path("strategy/promote", weights.PromoteByTagView.as_view(), name="api-strategy-promote"),
     path("allocations/reset", capital.AllocationResetView.as_view(), name="api-allocation-reset"),
 ]

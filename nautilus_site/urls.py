@@ -15,10 +15,11 @@ from nautilus_site.common.api.schema import ApiDocsView, ApiSchemaView
 
 API_PATTERNS: list[URLPattern | URLResolver] = [
     *common_api.api_urlpatterns,
+    # Before trading's: `/strategy/weights` is no strategy called weights.
+    *governance.urls.api_urlpatterns,
     *universe.urls.api_urlpatterns,
     *trading.urls.api_urlpatterns,
     *mlregistry.urls.api_urlpatterns,
-    *governance.urls.api_urlpatterns,
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import F, Max, QuerySet, Sum
 
 from governance.domain.allocation.decision import Standing, units
-from governance.models import Allocation, AllocationRun
+from governance.models import Allocation, AllocationRun, Policy
 from trading.domain.values import Level
 from trading.models import EquityAnchor, Strategy, StrategyInstance, TradingState
 from trading.selectors.notation import amount_text, utc_text
@@ -43,6 +43,7 @@ def standings_now(moment: datetime) -> list[Standing]:
         .values_list("strategy")
         .annotate(at=Max("run__at"))
     )
+    lowered = _lowered_by_hand()
     levels = {row.scope: row for row in TradingState.objects.all()}
     found = []
     for strategy in Strategy.objects.order_by("name"):
@@ -59,9 +60,26 @@ def standings_now(moment: datetime) -> list[Standing]:
                 has_places=strategy.pk in granted,
                 halted=level > Level.ACTIVE,
                 killed=own is not None and own.effective >= Level.CANCEL,
+                lowered=granted.get(strategy.pk, Decimal(0)) < lowered.get(strategy.name, Decimal(0)),
             )
         )
     return found
+
+
+def _lowered_by_hand() -> dict[str, Decimal]:
+    """By strategy what the policy in force last gave it; less than that is somebody's own doing, and stays."""
+    policy = Policy.objects.filter(pk="capital_policy").first()
+    rows = (
+        Allocation.objects.filter(run__version_id=policy.active_id if policy else None)
+        .exclude(rule__in=KEEPS)
+        .order_by("strategy", "-id")
+        .distinct("strategy")
+    )
+    return dict(rows.values_list("strategy", "amount"))
+
+
+KEEPS = ("lowered_by_hand", "not_enabled", "switched_off", "no_symbol")
+"""Rules by which an amount was only looked at, not given."""
 
 
 def grants_now(names: list[str]) -> dict[str, Decimal]:

@@ -9,6 +9,7 @@ from django.db.models import F
 from governance.models import AllocationRun, CapitalState, PolicyActivation
 from governance.selectors.capital import allocation_members, allocation_queryset, run_members, run_queryset
 from governance.selectors.policies import version_in_force
+from governance.selectors.routing import routing_members, routing_queryset, weights_members
 from governance.selectors.shell import shell_state
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import ChangeRequest
@@ -47,17 +48,21 @@ def capital_state() -> dict[str, Any]:
         else [_allocation(row) for row in allocation_queryset().filter(run=decided).order_by("strategy")],
         "runs": [_run(row) for row in run_queryset()[:_RUNS]],
         "changes": [_allocation(row) for row in changes[:_CHANGES]],
+        "weights": [
+            {**row, "id": f"{row['strategy']} {row['account']} {row['symbol']}"}
+            for row in weights_members()["in_force"]
+        ],
+        "routing": [routing_members(row) for row in routing_queryset()[:_CHANGES]],
         "activations": [
             {
                 "id": row.pk,
                 "at": utc_text(row.at),
+                "policy": row.policy_id,
                 "version": row.version.number,
                 "by": row.by,
                 "reason": row.reason,
             }
-            for row in PolicyActivation.objects.filter(policy_id="capital_policy").select_related("version")[
-                :_RUNS
-            ]
+            for row in PolicyActivation.objects.select_related("version")[:_RUNS]
         ],
     }
 

@@ -11,11 +11,15 @@ from governance.domain.policies.located import node_of
 from governance.domain.policies.schema import canonical
 from governance.selectors.policies import version_in_force
 from governance.services.policies import policy_activate, policy_read
-from governance.services.policy_kinds import CAPITAL, policy_names
+from governance.services.policy_kinds import CAPITAL, WEIGHTS, policy_names
 
 ACTOR = "install"
-CAREFUL: Mapping[str, Mapping[str, Any]] = {CAPITAL: {"allocation_mode": "manual"}}
+CAREFUL: Mapping[str, Mapping[str, Any]] = {
+    CAPITAL: {"allocation_mode": "manual"},
+    WEIGHTS: {"weights": {}},
+}
 DEMO: Mapping[str, Mapping[str, Any]] = {
+    WEIGHTS: {"weights": {"moving_average": 1, "trend_follow": 1}},
     CAPITAL: {
         "enabled": ["moving_average", "trend_follow"],
         "method": "inverse_volatility",
@@ -23,7 +27,7 @@ DEMO: Mapping[str, Mapping[str, Any]] = {
         # What the demo's strategies start with: more takes two people.
         "max_quota_usd": 15_000,
         "envelope": {"max_total_usd": 30_000, "max_increase_usd": 1_500},
-    }
+    },
 }
 
 

@@ -63,6 +63,7 @@ def policy_change(
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     values = policy_read(name, node)
+    policy_kind(name).check(values)
     document = canonical(values)
     current = version_in_force(name)
     if current is not None and current.document == document:
@@ -155,9 +156,11 @@ def policy_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     if set(payload) != {"document"}:
         raise ApplicationError("INVALID_PAYLOAD", "expected the member document and no other")
     try:
-        return {"document": canonical(policy_read(name, node_of(payload["document"])))}
+        values = policy_read(name, node_of(payload["document"]))
     except DocumentError as error:
         raise invalid(error) from None
+    policy_kind(name).check(values)
+    return {"document": canonical(values)}
 
 
 def policy_effect(target: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from governance.domain.policies.capital import CAPITAL_POLICY, capital_values
 from governance.domain.policies.located import Node
-from governance.domain.policies.schema import Raises
 from nautilus_site.common.errors import NotFound
 
 Values = Mapping[str, Any]
@@ -21,6 +19,7 @@ class PolicyKind:
     read : raises DocumentError with every problem.
     loosened : members at which the second document allows more than the first.
     effect : what the document would do now, in numbers, for whoever decides.
+    check : refuses what the schema alone cannot tell; raises ApplicationError.
     activated : runs inside the activating transaction.
     """
 
@@ -29,6 +28,7 @@ class PolicyKind:
     read: Callable[[Node], dict[str, Any]]
     loosened: Callable[[Values, Values], list[str]]
     effect: Callable[[Values], Mapping[str, Any]] = lambda values: {}
+    check: Callable[[Values], None] = lambda values: None
     activated: Callable[[Values], None] = lambda values: None
 
 
@@ -65,20 +65,4 @@ def kind_of_file(file_name: str) -> PolicyKind:
     return policy_kind(file_name.partition(".")[0])
 
 
-def capital_loosened(before: Values, after: Values) -> list[str]:
-    return CAPITAL_POLICY.loosened(before, after, "", Raises.ANY)
-
-
-CAPITAL = "capital_policy"
-CAPITAL_FILE = "capital_policy.json"
-__all__ = [
-    "CAPITAL",
-    "CAPITAL_FILE",
-    "PolicyKind",
-    "capital_loosened",
-    "capital_values",
-    "kind_of_file",
-    "policy_kind",
-    "policy_names",
-    "register_policy_kind",
-]
+CAPITAL, WEIGHTS = "capital_policy", "strategy_weights"

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from governance.services import capital, policies
-from governance.services.policy_kinds import (
-    CAPITAL,
-    CAPITAL_FILE,
-    PolicyKind,
-    capital_loosened,
-    capital_values,
-    register_policy_kind,
-)
+from governance.domain.policies.capital import CAPITAL_POLICY, capital_values
+from governance.domain.policies.schema import Raises
+from governance.domain.policies.weights import weight_values
+from governance.services import capital, policies, routing
+from governance.services.policy_kinds import CAPITAL, WEIGHTS, PolicyKind, Values, register_policy_kind
 from nautilus_site.common.models import Role
 from nautilus_site.common.services.change_requests import Applier, register_applier
 
@@ -21,7 +17,24 @@ _ASK = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.ADMIN})
 def register() -> None:
     """Register everything; called once per process."""
     register_policy_kind(
-        PolicyKind(CAPITAL, CAPITAL_FILE, capital_values, capital_loosened, effect=capital.policy_would_do)
+        PolicyKind(
+            CAPITAL,
+            "capital_policy.json",
+            capital_values,
+            _capital_loosened,
+            effect=capital.policy_would_do,
+        )
+    )
+    register_policy_kind(
+        PolicyKind(
+            WEIGHTS,
+            "strategy_weights.json",
+            weight_values,
+            routing.weights_loosened,
+            effect=routing.weights_effect,
+            check=routing.weights_check,
+            activated=routing.weights_activated,
+        )
     )
     register_applier(
         "policy.activate",
@@ -48,3 +61,7 @@ def register() -> None:
         "capital.reset",
         Applier(capital.reset_snapshot, capital.apply_reset, approver_roles=_RISK, requester_roles=_ASK),
     )
+
+
+def _capital_loosened(before: Values, after: Values) -> list[str]:
+    return CAPITAL_POLICY.loosened(before, after, "", Raises.ANY)

@@ -65,17 +65,51 @@ RUNS = Table(
     "The allocator has not run yet.",
     "Runs that change nothing are kept for a week.",
 )
+WEIGHTS = Table(
+    "weights",
+    "Weights",
+    (
+        Column("strategy", "Strategy"),
+        Column("symbol", "Symbol"),
+        Column("account", "Account"),
+        Column("base", "Approved", "percent"),
+        Column("weight", "In force", "percent"),
+        Column("rule", "Decided by"),
+        Column("reason", "Because", wrap=True),
+    ),
+    "/api/v1/strategy/weights",
+    "No strategy has a symbol.",
+    "Add one on the page Strategies.",
+    tall=False,
+)
+ROUTING = Table(
+    "routing",
+    "Routing",
+    (
+        Column("at", "At", "time"),
+        Column("strategy", "Strategy"),
+        Column("symbol", "Symbol"),
+        Column("before", "From", "percent"),
+        Column("weight", "To", "percent"),
+        Column("rule", "Decided by"),
+        Column("reason", "Because", wrap=True),
+    ),
+    "/api/v1/strategy/routing",
+    "The router has not decided yet.",
+    "It acts once a weight set is in force, and when a regime changes.",
+)
 ACTIVATIONS = Table(
     "activations",
-    "Policy",
+    "Policies",
     (
         Column("at", "In force from", "time"),
+        Column("policy", "Policy"),
         Column("version", "Version", "count"),
         Column("by", "By"),
         Column("reason", "Reason", wrap=True),
     ),
-    "/api/v1/policies?policy=capital_policy",
-    "No capital policy is in force.",
+    "/api/v1/policies",
+    "No policy is in force.",
     "`manage.py policy import capital_policy.json` brings one; a second person approves it.",
     tall=False,
     compact=True,
@@ -87,7 +121,7 @@ class Capital(Page):
     title = "Capital"
     template = "governance/capital.html"
     topics = ("trading_state", "approvals")
-    tables = (ALLOCATIONS, CHANGES, RUNS, ACTIVATIONS)
+    tables = (ALLOCATIONS, WEIGHTS, CHANGES, ROUTING, RUNS, ACTIVATIONS)
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return capital_state()

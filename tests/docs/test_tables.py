@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from configparser import ConfigParser
 
+import pytest
+
 from governance.domain.policies.capital import CAPITAL_POLICY, ENVELOPE, GROUP
+from governance.domain.policies.schema import Record
+from governance.domain.policies.weights import REGIME, STRATEGY_WEIGHTS
 from nautilus_site.common.models import ChangeRequest
 from nautilus_site.common.roles import PERMISSIONS, ROLE_PERMISSIONS, permits
 from nautilus_site.common.services import change_requests
@@ -48,11 +52,19 @@ def test_every_kind_of_change_request_is_explained_and_no_other() -> None:
     assert {quoted(row[1])[0] for row in rows(table)} == set(change_requests._appliers)
 
 
-def test_every_member_of_the_capital_policy_is_explained_as_the_schema_says() -> None:
+@pytest.mark.parametrize(
+    ("mark", "records"),
+    [
+        ("capital", (("", CAPITAL_POLICY), ("envelope.", ENVELOPE), ("groups.NAME.", GROUP))),
+        ("weights", (("", STRATEGY_WEIGHTS), ("regimes.NAME.", REGIME))),
+    ],
+)
+def test_every_member_of_a_policy_is_explained_as_the_schema_says(
+    mark: str, records: tuple[tuple[str, Record], ...]
+) -> None:
     text = document("docs/CAPITAL.md").text
-    table = text[text.index("<!-- capital: begin -->") : text.index("<!-- capital: end -->")]
+    table = text[text.index(f"<!-- {mark}: begin -->") : text.index(f"<!-- {mark}: end -->")]
     written = {quoted(row[0])[0]: (row[2], row[3]) for row in rows(table)}
-    records = (("", CAPITAL_POLICY), ("envelope.", ENVELOPE), ("groups.NAME.", GROUP))
     schema = {
         f"{prefix}{name}": (str(field.raises), field.text)
         for prefix, record in records

@@ -20,6 +20,7 @@ from trading.domain.signals import SignalRefused, check_age, parse_signal
 from trading.selectors.orders import order_get, order_members
 from trading.serializers.orders import OrderSerializer
 from trading.services.orders import order_request
+from trading.services.orders.capital import order_submit_within_capital
 
 MAX_AGE = timedelta(seconds=10)
 AHEAD = timedelta(seconds=2)
@@ -34,7 +35,8 @@ class SignalView(APIView):
         operation_id="strategy_signal",
         description=(
             "A signal is taken once per person and `id`: 201 with its order, 200 with the same order when it is "
-            "told again. One older than 10 s is 422 `DECISION_EXPIRED`; what a rail denies is 422 with its code."
+            "told again. One older than 10 s is 422 `DECISION_EXPIRED`; what a rail denies is 422 with its code. One "
+            "that names a strategy with capital on the symbol may not bring it above that: `EXPOSURE_STRATEGY`."
         ),
         request=OpenApiTypes.OBJECT,
         parameters=[OPTIONAL_KEY],
@@ -80,6 +82,7 @@ class SignalView(APIView):
             strategy_name=signal.strategy,
             user=person_of(request),
             request_key=f"signal:{signal.id}",
+            submit=order_submit_within_capital,
         )
         assert outcome.order is not None
         order: Any = order_get(outcome.order.uid)

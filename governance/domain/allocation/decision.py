@@ -34,6 +34,7 @@ class Standing:
     current : granted over all its symbols.  since_change_s : None when it never changed.
     has_places : it has a symbol that could be given capital.
     halted : some level keeps it from new risk.  killed : a person stopped it; it gets nothing.
+    lowered : a person gave it less than this policy last did; that stays until there is another policy.
     """
 
     strategy: str
@@ -43,6 +44,7 @@ class Standing:
     has_places: bool = True
     halted: bool = False
     killed: bool = False
+    lowered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,9 @@ def _wanted(
     if goal > current and standing.halted:
         rule, goal = "halted", current
         words += "; trading is restricted: no rise"
+    if goal > current and standing.lowered:
+        rule, goal = "lowered_by_hand", current
+        words += "; somebody lowered it: no rise until there is another policy"
     step = paced(goal, current, _pace(policy), since_change_s=standing.since_change_s)
     if step.reason:
         rule = step.reason
@@ -269,6 +274,8 @@ def _granted(grant: Grant, want: _Want, pool: int) -> Choice:
         rule = step.rule.partition(":")[0]
         reason += f"; {_LIMIT_WORDS[rule].format(name=step.rule.partition(':')[2], pool=money(pool))}"
         reason += f": {money(step.after)}"
+    if want.standing.lowered and rule != "killed":
+        rule = "lowered_by_hand"  # also where something else lowers it further: it must not rise afterwards
     return Choice(grant.strategy, want.weight, before, want.desired, amount, None, rule, reason)
 
 

@@ -63,7 +63,13 @@ class Number(_Scalar):
         elif self.whole and number != number.to_integral_value():
             problems.append(_at(node, path, f"expected a whole number, was {number:f}"))
         elif not self.lowest <= number <= self.highest:
-            problems.append(_at(node, path, f"expected {self.lowest:f} to {self.highest:f}, was {number:f}"))
+            problems.append(
+                _at(
+                    node,
+                    path,
+                    f"expected {_plain(self.lowest)} to {_plain(self.highest)}, was {_plain(number)}",
+                )
+            )
         else:
             return int(number) if self.whole else number
         return None
@@ -287,6 +293,10 @@ def _decimal(value: Any) -> Decimal | None:
 
 def _at(node: Node, path: str, message: str) -> Problem:
     return Problem(message, path, node.line, node.column)
+
+
+def _plain(number: Decimal | int) -> str:
+    return decimal_text(Decimal(number))
 
 
 def _said(value: Any) -> str:

@@ -27,7 +27,7 @@ from trading.services.strategies.switching import strategy_locked
 from trading.services.strategy_kinds import strategy_load
 from universe.models import Instrument
 
-RESERVED_NAMES = frozenset({"signal", "weights", "promote", "people", "netting"})
+RESERVED_NAMES = frozenset({"signal", "weights", "promote", "routing", "people", "netting"})
 """Words of the routes and of the books; a strategy called so could not be reached, or be told from them."""
 
 

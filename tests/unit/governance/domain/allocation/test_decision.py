@@ -108,6 +108,7 @@ REASONS: list[tuple[str, dict[str, Any], list[Standing], Evidence, str, float]] 
     ),
     ("killed", {}, [standing("a", 400, killed=True)], evidence(), "killed", 0),
     ("halted", {}, [standing("a", 400, halted=True)], evidence(), "halted", 400),
+    ("lowered by hand", {}, [standing("a", 400, lowered=True)], evidence(), "lowered_by_hand", 400),
     ("switched off", {}, [standing("a", 400, switched_on=False)], evidence(), "switched_off", 400),
     ("no symbol", {}, [standing("a", has_places=False)], evidence(), "no_symbol", 0),
     ("manual", {"allocation_mode": "manual"}, [standing("a", 400)], evidence(), "manual", 400),
@@ -368,6 +369,7 @@ STANDINGS = st.lists(
         has_places=st.booleans(),
         halted=st.booleans(),
         killed=st.booleans(),
+        lowered=st.booleans(),
     ),
     max_size=6,
     unique_by=lambda item: item.strategy,
@@ -436,7 +438,11 @@ def test_no_decision_exceeds_pool_reserve_caps_or_envelope(
         assert choice.amount == 0 or choice.amount >= changes["min_quota_usd"] * USD
         if by_name[choice.strategy].killed:
             assert choice.amount == 0
-        if by_name[choice.strategy].halted or chosen.allocation_mode == "manual":
+        if (
+            by_name[choice.strategy].halted
+            or by_name[choice.strategy].lowered
+            or chosen.allocation_mode == "manual"
+        ):
             assert choice.amount <= choice.before
 
 

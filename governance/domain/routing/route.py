@@ -1,0 +1,172 @@
+"""The router: the approved weights, lowered for canaries, regimes and full symbols; never raised above them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+from fractions import Fraction
+
+from governance.domain.policies.weights import WeightSet
+
+_GRAIN = Decimal("0.0001")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A strategy on one symbol of one account.
+
+    Attributes
+    ----------
+    weight : in force.  routed : what this weight set last gave it, None when nothing yet.
+    regime : regime -> probability on this symbol; None when it is not known or too old.
+    """
+
+    instance_id: int
+    strategy: str
+    account: str
+    symbol: str
+    weight: Decimal
+    routed: Decimal | None = None
+    regime: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """The weight to put into force. `base` is the set's own; `rule` decided and `reason` says how."""
+
+    place: Place
+    base: Decimal
+    weight: Decimal
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    place: Place
+    base: Decimal
+    weight: Decimal
+    rule: str
+    reason: str
+
+    def lowered(self, to: Decimal, rule: str, why: str) -> _Part:
+        text = f"{self.reason}; {why}: {percent(to)}"
+        return _Part(self.place, self.base, to, rule, text)
+
+
+def route(chosen: WeightSet, places: Sequence[Place]) -> tuple[Routed, ...]:
+    """Weigh every place the set names, per account and symbol.
+
+    The sum on a symbol is at most 1, or what it was: the router fills nothing up and takes nothing from a strategy
+    because another one was added. What a person lowered by hand stays down until there is another weight set.
+    """
+    groups: dict[tuple[str, str], list[Place]] = {}
+    for place in places:
+        groups.setdefault((place.account, place.symbol), []).append(place)
+    found: list[Routed] = []
+    for group in groups.values():
+        found += _group(chosen, group)
+    return tuple(sorted(found, key=lambda item: item.place.instance_id))
+
+
+def overfull(chosen: WeightSet, places: Sequence[Place]) -> list[str]:
+    """Symbols on which the set's weights come to more than 1 and to more than what is in force now."""
+    sums: dict[str, Decimal] = {}
+    now: dict[str, Decimal] = {}
+    for place in places:
+        base = chosen.base(place.strategy, place.symbol)
+        key = f"{place.symbol} of {place.account}"
+        sums[key] = sums.get(key, Decimal(0)) + (place.weight if base is None else base)
+        now[key] = now.get(key, Decimal(0)) + place.weight
+    return [f"{key}: {total:f}" for key, total in sorted(sums.items()) if total > max(Decimal(1), now[key])]
+
+
+def percent(weight: Decimal) -> str:
+    return f"{weight * 100:.2f} %"
+
+
+def _group(chosen: WeightSet, places: list[Place]) -> list[Routed]:
+    parts: list[_Part] = []
+    others = Decimal(0)
+    for place in places:
+        base = chosen.base(place.strategy, place.symbol)
+        if base is None:
+            others += place.weight
+        else:
+            parts.append(_of_regime(chosen, place, base))
+    there = sum((place.weight for place in places), Decimal(0))
+    limits = (
+        ([p for p in parts if p.place.strategy in chosen.canaries], chosen.max_canary_weight, "canary"),
+        (parts, max(Decimal(0), max(Decimal(1), there) - others), "sum"),
+    )
+    capped: set[int] = set()
+    for members, cap, rule in limits:
+        ids = {member.place.instance_id for member in members}
+        current = [part for part in parts if part.place.instance_id in ids]
+        total = sum((part.weight for part in current), Decimal(0))
+        if total > cap:
+            capped |= ids
+            scale = Fraction(cap) / Fraction(total)
+            parts = [
+                part.lowered(
+                    _grained(Fraction(part.weight) * scale), rule, _WORDS[rule].format(cap=percent(cap))
+                )
+                if part.place.instance_id in ids and part.weight
+                else part
+                for part in parts
+            ]
+    return [_settled(chosen, part, part.place.instance_id in capped) for part in parts]
+
+
+_WORDS = {
+    "canary": "canaries may have {cap} of a symbol together",
+    "sum": "all strategies the set names may have {cap} of the symbol together",
+}
+
+
+def _of_regime(chosen: WeightSet, place: Place, base: Decimal) -> _Part:
+    part = _Part(
+        place, base, base, "zero" if base == 0 else "set", f"the weight set gives it {percent(base)}"
+    )
+    regime = chosen.regimes.get(place.strategy)
+    if regime is None or base == 0:
+        return part
+    factors: Mapping[str, Decimal] = regime["factors"]
+    lowest = min(factors.values())
+    if not place.regime:
+        to = _grained(Fraction(base) * Fraction(lowest))
+        return part.lowered(to, "regime_unknown", f"the regime is not known, the lowest factor is {lowest:f}")
+    known = sum(Fraction(p) for p in place.regime.values())
+    if known <= 0:
+        to = _grained(Fraction(base) * Fraction(lowest))
+        return part.lowered(to, "regime_unknown", f"the regime is not known, the lowest factor is {lowest:f}")
+    factor = sum(
+        Fraction(p) / known * Fraction(factors.get(name, lowest)) for name, p in place.regime.items()
+    )
+    likely = max(place.regime, key=lambda name: place.regime[name] if place.regime else 0.0)
+    why = f"{likely} at {place.regime[likely] * 100:.0f} % makes a factor of {float(factor):.3f}"
+    return part.lowered(_grained(Fraction(base) * factor), "regime", why)
+
+
+def _settled(chosen: WeightSet, part: _Part, capped: bool) -> Routed:
+    place, wanted = part.place, part.weight
+    weight, rule, reason = wanted, part.rule, part.reason
+    if place.routed is not None and place.weight < place.routed and wanted > place.weight:
+        weight, rule = place.weight, "lowered_by_hand"
+        reason += f"; somebody lowered it to {percent(weight)}: it stays until there is another weight set"
+    elif (
+        not capped
+        and wanted > 0
+        and place.weight <= part.base
+        and rule.startswith("regime")
+        and abs(wanted - place.weight) < chosen.band
+        and place.routed is not None
+    ):
+        weight, rule = place.weight, "band"
+        reason += f"; less than {percent(chosen.band)} of a change: it stays at {percent(weight)}"
+    return Routed(place, part.base, weight, rule, reason)
+
+
+def _grained(weight: Fraction) -> Decimal:
+    return (Decimal(weight.numerator) / Decimal(weight.denominator)).quantize(_GRAIN, rounding=ROUND_DOWN)

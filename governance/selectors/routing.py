@@ -1,0 +1,123 @@
+"""What the router decides from, and what it decided."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import QuerySet
+
+from governance.domain.policies.weights import WeightSet
+from governance.domain.routing import Place
+from governance.models import PolicyVersion, RoutingDecision
+from governance.selectors.policies import version_in_force
+from trading.models import Decision, StrategyInstance
+from trading.selectors.notation import amount_text, utc_text
+
+PREFIX = "p_"
+
+
+def places_now(chosen: WeightSet, version: PolicyVersion | None, moment: datetime) -> list[Place]:
+    """Every instance with its weight, what this set last gave it, and the regime of its symbol where one counts."""
+    rows = StrategyInstance.objects.select_related("strategy", "account", "instrument").order_by("pk")
+    last = (
+        {
+            (row.strategy, row.account, row.symbol): row.weight
+            for row in RoutingDecision.objects.filter(version=version).order_by("id")
+        }
+        if version is not None
+        else {}
+    )
+    regimes = _regimes(chosen, moment)
+    found = []
+    for row in rows:
+        key = (row.strategy.name, row.account.name, row.instrument.symbol)
+        source = chosen.regimes.get(row.strategy.name, {}).get("source")
+        found.append(
+            Place(row.pk, *key, row.weight, last.get(key), regimes.get((source, key[2])) if source else None)
+        )
+    return found
+
+
+def _regimes(chosen: WeightSet, moment: datetime) -> dict[tuple[str, str], dict[str, float]]:
+    """By source and symbol: the probabilities of the newest decision, if it is young enough and has any."""
+    sources = {regime["source"] for regime in chosen.regimes.values()}
+    if not sources:
+        return {}
+    rows = (
+        Decision.objects.filter(
+            instance__strategy__name__in=sources,
+            decided_at__gt=moment - timedelta(seconds=chosen.regime_max_age_sec),
+        )
+        .order_by("instance__strategy__name", "instance__instrument__symbol", "-decided_at")
+        .distinct("instance__strategy__name", "instance__instrument__symbol")
+        .values_list("instance__strategy__name", "instance__instrument__symbol", "features")
+    )
+    return {
+        (source, symbol): {
+            name.removeprefix(PREFIX): float(value)
+            for name, value in features.items()
+            if name.startswith(PREFIX) and isinstance(value, int | float) and 0 <= value <= 1
+        }
+        for source, symbol, features in rows
+    }
+
+
+def weights_members() -> dict[str, Any]:
+    """The weight set and what is in force, place by place with the router's newest reason."""
+    version = version_in_force("strategy_weights")
+    newest = {
+        (row.strategy, row.account, row.symbol): row
+        for row in RoutingDecision.objects.order_by("strategy", "account", "symbol", "-id").distinct(
+            "strategy", "account", "symbol"
+        )
+    }
+    rows = StrategyInstance.objects.select_related("strategy", "account", "instrument").order_by(
+        "strategy__name", "instrument__symbol", "account__name"
+    )
+    largest: dict[str, Decimal] = {}
+    in_force = []
+    for row in rows:
+        key = (row.strategy.name, row.account.name, row.instrument.symbol)
+        decided = newest.get(key)
+        largest[key[0]] = max(row.weight, largest.get(key[0], Decimal(0)))
+        in_force.append(
+            {
+                "strategy": key[0],
+                "account": key[1],
+                "symbol": key[2],
+                "weight": amount_text(row.weight),
+                "base": amount_text(decided.base) if decided else None,
+                "rule": decided.rule if decided else None,
+                "reason": decided.reason if decided else None,
+            }
+        )
+    return {
+        "version": version.number if version else None,
+        "weights": {name: amount_text(weight) for name, weight in largest.items()},
+        "document": version.document if version else None,
+        "in_force": in_force,
+    }
+
+
+def routing_queryset() -> QuerySet[RoutingDecision]:
+    return RoutingDecision.objects.select_related("version").order_by("-id")
+
+
+def routing_members(row: RoutingDecision) -> dict[str, Any]:
+    """One routing decision."""
+    return {
+        "id": row.pk,
+        "at": utc_text(row.at),
+        "strategy": row.strategy,
+        "account": row.account,
+        "symbol": row.symbol,
+        "base": amount_text(row.base),
+        "before": amount_text(row.before),
+        "weight": amount_text(row.weight),
+        "rule": row.rule,
+        "reason": row.reason,
+        "regime": row.regime,
+        "weight_set": row.version.number,
+    }

@@ -1,0 +1,235 @@
+"""The router: by hand for each rule, and its invariants for any set."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from governance.domain.policies.located import DocumentError, node_of
+from governance.domain.policies.schema import Raises
+from governance.domain.policies.weights import STRATEGY_WEIGHTS, WeightSet, weight_set, weight_values
+from governance.domain.routing import Place, Routed, overfull, route
+
+REGIMES = {"trend": {"source": "hmm", "factors": {"bull": 1, "bear": "0.2"}}}
+
+
+def chosen(weights: dict[str, Any], **changes: Any) -> WeightSet:
+    return weight_set(weight_values(node_of({"weights": weights, **changes})))
+
+
+def place(strategy: str, symbol: str = "BTCUSDT", weight: str = "0", **changes: Any) -> Place:
+    number = sum(map(ord, strategy + symbol))
+    return Place(number, strategy, "desk", symbol, Decimal(weight), **changes)
+
+
+def routed(picked: WeightSet, *places: Place) -> dict[str, Routed]:
+    return {f"{r.place.strategy}:{r.place.symbol}": r for r in route(picked, places)}
+
+
+def test_a_weight_is_the_symbols_own_else_the_strategys_and_others_are_left_alone() -> None:
+    found = routed(
+        chosen({"trend": "0.5", "trend:ETHUSDT": "0.25"}),
+        place("trend"),
+        place("trend", "ETHUSDT"),
+        place("swing", weight="0.3"),
+    )
+    assert {name: r.weight for name, r in found.items()} == {
+        "trend:BTCUSDT": Decimal("0.5"),
+        "trend:ETHUSDT": Decimal("0.25"),
+    }
+
+
+def test_canaries_of_a_symbol_share_their_cap_in_proportion() -> None:
+    found = routed(
+        chosen({"old": "0.5", "new": "0.3", "newer": "0.1"}, canaries=["new", "newer"]),
+        place("old"),
+        place("new"),
+        place("newer"),
+    )
+    # 0.4 of canaries are cut to 0.2: halved. What they lose goes to nobody.
+    assert [found[f"{n}:BTCUSDT"].weight for n in ("old", "new", "newer")] == [
+        Decimal("0.5"),
+        Decimal("0.15"),
+        Decimal("0.05"),
+    ]
+    assert found["new:BTCUSDT"].rule == "canary"
+
+
+@pytest.mark.parametrize(
+    ("regime", "weight", "rule"),
+    [
+        ({"bull": 1.0, "bear": 0.0}, "0.5", "regime"),
+        ({"bull": 0.25, "bear": 0.75}, "0.2", "regime"),  # 0.5 x (0.25 + 0.75 x 0.2) = 0.2
+        ({"bull": 0.5, "chop": 0.5}, "0.3", "regime"),  # a regime not named: the lowest factor
+        (None, "0.1", "regime_unknown"),
+        ({}, "0.1", "regime_unknown"),
+        ({"bull": 0.0}, "0.1", "regime_unknown"),
+    ],
+)
+def test_a_regime_lowers_a_weight_and_an_unknown_one_to_its_lowest(
+    regime: dict[str, float] | None, weight: str, rule: str
+) -> None:
+    found = routed(chosen({"trend": "0.5"}, regimes=REGIMES), place("trend", regime=regime))["trend:BTCUSDT"]
+    assert (found.weight, found.rule) == (Decimal(weight), rule)
+
+
+def test_a_small_change_for_the_regimes_sake_waits_and_a_change_of_the_set_does_not() -> None:
+    picked = chosen({"trend": "0.5"}, regimes=REGIMES, band="0.05")
+    regime = {"bull": 0.5, "bear": 0.5}  # 0.3
+    near = place("trend", weight="0.34", routed=Decimal("0.34"), regime=regime)
+    assert (routed(picked, near)["trend:BTCUSDT"].weight, routed(picked, near)["trend:BTCUSDT"].rule) == (
+        Decimal("0.34"),
+        "band",
+    )
+    far = place("trend", weight="0.36", routed=Decimal("0.36"), regime=regime)
+    assert routed(picked, far)["trend:BTCUSDT"].weight == Decimal("0.3")
+    fresh = place("trend", weight="0.34", regime=regime)
+    assert routed(picked, fresh)["trend:BTCUSDT"].weight == Decimal("0.3")
+
+
+def test_what_a_person_lowered_stays_down_until_another_set() -> None:
+    picked = chosen({"trend": "0.5"})
+    by_hand = place("trend", weight="0.1", routed=Decimal("0.5"))
+    assert (
+        routed(picked, by_hand)["trend:BTCUSDT"].weight,
+        routed(picked, by_hand)["trend:BTCUSDT"].rule,
+    ) == (
+        Decimal("0.1"),
+        "lowered_by_hand",
+    )
+    another = place("trend", weight="0.1", routed=None)
+    assert routed(picked, another)["trend:BTCUSDT"].weight == Decimal("0.5")
+
+
+def test_zero_is_zero_whatever_the_regime() -> None:
+    found = routed(chosen({"trend": 0}, regimes=REGIMES), place("trend", weight="0.4", routed=Decimal("0.4")))
+    assert (found["trend:BTCUSDT"].weight, found["trend:BTCUSDT"].rule) == (0, "zero")
+
+
+def test_a_symbol_is_not_given_out_twice_and_nobody_is_squeezed_by_what_is_added() -> None:
+    picked = chosen({"a": "0.8", "b": "0.6"})
+    assert overfull(picked, [place("a"), place("b")]) == ["BTCUSDT of desk: 1.4"]
+    found = routed(picked, place("a"), place("b"))
+    assert found["a:BTCUSDT"].weight + found["b:BTCUSDT"].weight <= 1
+    assert found["a:BTCUSDT"].rule == "sum"
+    there = [place("a", weight="1"), place("b", weight="1")]
+    assert overfull(chosen({"a": "0.9"}), there) == []
+    assert routed(chosen({"a": 1}), *there)["a:BTCUSDT"].weight == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "part"),
+    [
+        ({"weights": {"a": "1.1"}}, "weights.a: expected 0 to 1"),
+        ({"weights": {"a b": "1"}}, "expected `strategy` or `strategy:SYMBOL`"),
+        ({"weights": {}, "regimes": {"a": {"source": "hmm", "factors": {}}}}, "at least one regime"),
+        ({"weights": {}, "regimes": {"a": {"factors": {"x": 1}}}}, "source is missing"),
+        ({"weight": {}}, "there is no 'weight' here"),
+        ({}, "weights is missing"),
+    ],
+)
+def test_a_set_that_makes_no_sense_is_refused(document: dict[str, Any], part: str) -> None:
+    with pytest.raises(DocumentError, match=part):
+        weight_values(node_of(document))
+
+
+WITNESSES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "weights": ({"weights": {"trend": "0.5"}}, {"weights": {"trend": "0.4"}}),
+    "canaries": ({"weights": {"trend": "0.5"}}, {"weights": {"trend": "0.5"}, "canaries": ["trend"]}),
+    "max_canary_weight": (
+        {"weights": {"trend": "0.5"}, "canaries": ["trend"]},
+        {"weights": {"trend": "0.5"}, "canaries": ["trend"], "max_canary_weight": "0.1"},
+    ),
+    "regimes": ({"weights": {"trend": "0.5"}}, {"weights": {"trend": "0.5"}, "regimes": REGIMES}),
+    "band": (
+        {"weights": {"trend": "0.5"}, "regimes": REGIMES},
+        {"weights": {"trend": "0.5"}, "regimes": REGIMES, "band": "0.001"},
+    ),
+}
+
+
+@pytest.mark.parametrize("key", WITNESSES)
+def test_each_member_of_a_set_changes_a_weight(key: str) -> None:
+    before, after = WITNESSES[key]
+    there = place("trend", weight="0.31", routed=Decimal("0.31"), regime={"bull": 0.5, "bear": 0.5})
+    fresh = place("trend", "ETHUSDT", weight="0.31", regime={"bull": 0.5, "bear": 0.5})
+    results = [
+        [item.weight for item in route(chosen(doc.pop("weights"), **doc), [there, fresh])]
+        for doc in (dict(before), dict(after))
+    ]
+    assert results[0] != results[1]
+
+
+def test_every_member_of_a_set_is_shown_to_matter() -> None:
+    """`regime_max_age_sec` is read by the selector: tests/integration/governance/test_routing.py."""
+    assert WITNESSES.keys() | {"regime_max_age_sec"} == STRATEGY_WEIGHTS.fields.keys()
+
+
+def test_which_changes_of_a_set_raise_risk() -> None:
+    before = weight_values(node_of({"weights": {"a": "0.5", "b": "0.5"}, "canaries": ["b"]}))
+
+    def loosened(**changes: Any) -> list[str]:
+        plain = {"weights": {"a": "0.5", "b": "0.5"}, "canaries": ["b"], **changes}
+        return STRATEGY_WEIGHTS.loosened(before, weight_values(node_of(plain)), "", Raises.ANY)
+
+    assert loosened() == []
+    assert loosened(weights={"a": "0.4", "b": 0}) == []
+    assert loosened(weights={"a": "0.6", "b": "0.5"}) == ["weights.a"]
+    assert loosened(weights={"a": "0.5", "b": "0.5", "c": "0.1"}) == ["weights.c"]
+    assert loosened(canaries=[]) == ["canaries.b"]
+    assert loosened(max_canary_weight="0.3") == ["max_canary_weight"]
+    assert loosened(regimes=REGIMES) == ["regimes.trend"]
+
+
+SHARES = st.decimals("0", "1", places=2)
+PLACES = st.lists(
+    st.builds(
+        Place,
+        instance_id=st.integers(1, 10**6),
+        strategy=st.sampled_from(["a", "b", "c", "d"]),
+        account=st.sampled_from(["x", "y"]),
+        symbol=st.sampled_from(["BTCUSDT", "ETHUSDT"]),
+        weight=SHARES,
+        routed=st.none() | SHARES,
+        regime=st.none() | st.dictionaries(st.sampled_from(["bull", "bear"]), st.floats(0, 1)),
+    ),
+    max_size=8,
+    unique_by=(lambda p: (p.strategy, p.account, p.symbol), lambda p: p.instance_id),
+)
+SETS = st.fixed_dictionaries(
+    {
+        "weights": st.dictionaries(st.sampled_from(["a", "b", "c", "a:BTCUSDT"]), SHARES),
+        "canaries": st.lists(st.sampled_from(["b", "c"]), unique=True),
+        "max_canary_weight": SHARES,
+        "regimes": st.sampled_from([{}, {"a": REGIMES["trend"]}]),
+        "band": SHARES,
+    }
+)
+
+
+@given(SETS, PLACES)
+def test_no_set_gives_more_than_was_approved_or_fills_a_symbol_beyond_itself(
+    document: dict[str, Any], places: list[Place]
+) -> None:
+    picked = weight_set(weight_values(node_of(document)))
+    found = {item.place.instance_id: item for item in route(picked, places)}
+    for item in found.values():
+        assert 0 <= item.weight <= item.base
+        assert item.reason
+        if item.base == 0:
+            assert item.weight == 0
+    for account in ("x", "y"):
+        for symbol in ("BTCUSDT", "ETHUSDT"):
+            group = [p for p in places if (p.account, p.symbol) == (account, symbol)]
+            after = [found[p.instance_id].weight if p.instance_id in found else p.weight for p in group]
+            assert sum(after) <= max(1, sum(p.weight for p in group))
+            canaries = [
+                found[p.instance_id].weight
+                for p in group
+                if p.instance_id in found and p.strategy in picked.canaries
+            ]
+            assert sum(canaries) <= picked.max_canary_weight
