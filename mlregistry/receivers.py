@@ -9,7 +9,9 @@ from trading.services.schedules import schedules_install
 # name, task, queue, seconds, seconds after which a late message is worthless
 SCHEDULES = (
     ("training tick", "mlregistry.tasks.training_tick", "training", 2, 4),
+    ("autopromote", "mlregistry.tasks.autopromote_tick", "governance", 60, 60),
     ("canary tick", "mlregistry.tasks.canary_tick", "governance", 10, 10),
+    ("drift tick", "mlregistry.tasks.drift_tick", "training", 300, 120),
     ("shadow tick", "mlregistry.tasks.shadow_tick", "governance", 5, 5),
 )
 

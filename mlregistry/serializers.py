@@ -23,6 +23,7 @@ FEWEST_FOLDS, MOST_FOLDS, MOST_BARS = 2, 50, 100_000_000
 KINDS = [*MODELS, *ALIASES]
 STAGES = [stage.value for stage in Stage]
 CANARY_STATES = ["running", "won", "harmed", "breached", "ended"]
+DRIFT_VERDICTS = ["stable", "watch", "alarm"]
 JOB_STATES = ["queued", "running", "done", "failed", "canceled"]
 TRADING_STAGES = [Stage.CANARY.value, Stage.CHAMPION.value]
 ASKED_STAGES = [Stage.SHADOW.value, *TRADING_STAGES]
@@ -209,6 +210,38 @@ class CanaryDetailSerializer(CanarySerializer):
     """A canary with every paired observation."""
 
     observations = CanaryObservationSerializer(many=True)
+
+
+class DriftSerializer(serializers.Serializer[Any]):
+    """One day of one version."""
+
+    day = serializers.DateField()
+    verdict = serializers.ChoiceField(choices=DRIFT_VERDICTS)
+    bars = serializers.IntegerField()
+    window = serializers.IntegerField(help_text="rows behind the stability index")
+    psi = serializers.DictField(child=serializers.FloatField())
+    occupancy = serializers.JSONField(help_text="by state: share of time in training, and now")
+    score_mean = serializers.FloatField(allow_null=True)
+    score_reference = serializers.FloatField()
+    cusum = serializers.FloatField()
+    cusum_peak = serializers.FloatField()
+    threshold = serializers.FloatField()
+    alarms = serializers.IntegerField()
+    measured_at = serializers.DateTimeField()
+
+
+class EnvelopeSerializer(serializers.Serializer[Any]):
+    """What may happen to a family by itself."""
+
+    model = serializers.CharField()
+    envelope = serializers.JSONField(help_text="empty: nothing")
+
+
+class EnvelopeRequestSerializer(RequestSerializer):
+    """Ask for an envelope; somebody else decides."""
+
+    envelope = serializers.JSONField()
+    reason = ReasonField()
 
 
 class ModelDetailSerializer(ModelVersionSerializer):

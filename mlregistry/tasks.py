@@ -12,7 +12,9 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
+from mlregistry.services.autopromotion import autopromote
 from mlregistry.services.canaries import canaries_check
+from mlregistry.services.drift import drift_measure_all
 from mlregistry.services.judging import judge_claim
 from mlregistry.services.shadowing import shadows_step
 from mlregistry.services.training import training_claim
@@ -52,3 +54,15 @@ def canary_tick() -> None:
 def shadow_tick() -> None:
     """Let shadow versions decide about the bars that have closed."""
     shadows_step()
+
+
+@shared_task(name="mlregistry.tasks.drift_tick", queue="training", ignore_result=True)
+def drift_tick() -> None:
+    """Score the bars since the last look under every model that is watched."""
+    drift_measure_all()
+
+
+@shared_task(name="mlregistry.tasks.autopromote_tick", queue="governance", ignore_result=True)
+def autopromote_tick() -> None:
+    """Take the next step of every family inside its approved envelope."""
+    autopromote()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mlregistry.api import canaries, verdicts, views
+from mlregistry.api import canaries, envelopes, verdicts, views
 
 api_urlpatterns = [
     path("canaries", canaries.CanaryListView.as_view(), name="api-canaries"),
@@ -15,6 +15,12 @@ api_urlpatterns = [
     path("models/jobs/<uuid:uid>", views.JobDetailView.as_view(), name="api-models-job"),
     path("models/verdicts", verdicts.VerdictListView.as_view(), name="api-models-verdicts"),
     path("models/verdicts/<uuid:uid>", verdicts.VerdictDetailView.as_view(), name="api-models-verdict"),
+    path("models/families/<slug:name>/envelope", envelopes.EnvelopeView.as_view(), name="api-envelope"),
+    path(
+        "models/families/<slug:name>/envelope/close",
+        envelopes.EnvelopeCloseView.as_view(),
+        name="api-envelope-close",
+    ),
     path("models/<int:pk>", views.ModelDetailView.as_view(), name="api-model"),
     path("models/<int:pk>/judge", verdicts.JudgeView.as_view(), name="api-model-judge"),
     path("models/<int:pk>/promote", views.PromoteView.as_view(), name="api-model-promote"),

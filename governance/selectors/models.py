@@ -7,6 +7,7 @@ from typing import Any
 from governance.selectors.shell import shell_state
 from mlregistry.domain.stages import Stage
 from mlregistry.selectors.canaries import canary_members, canary_queryset
+from mlregistry.selectors.drift import drift_newest
 from mlregistry.selectors.verdicts import verdict_members, verdict_queryset
 from mlregistry.selectors.versions import (
     run_members,
@@ -30,7 +31,7 @@ def models_state() -> dict[str, Any]:
     """The state of the models page."""
     return {
         **shell_state(),
-        "versions": [_version(row) for row in version_queryset().order_by("-id")[:_VERSIONS]],
+        "versions": _versions(),
         "training": [_run(row) for row in run_queryset().order_by("-id")[:_RUNS]],
         "canaries": [_canary(row) for row in canary_queryset()[:_RUNS]],
         "verdicts": [_verdict(row) for row in verdict_queryset()[:_RUNS]],
@@ -39,6 +40,12 @@ def models_state() -> dict[str, Any]:
             for row in serving_members()
         ],
     }
+
+
+def _versions() -> list[dict[str, Any]]:
+    rows = list(version_queryset().order_by("-id")[:_VERSIONS])
+    drift = drift_newest([row.pk for row in rows])
+    return [{**_version(row), "drift": drift[row.pk].verdict if row.pk in drift else None} for row in rows]
 
 
 def _version(row: Any) -> dict[str, Any]:

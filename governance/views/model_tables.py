@@ -15,6 +15,7 @@ VERSIONS = Table(
         Column("bars", "Bars", "count"),
         Column("trained_to", "Trained to", "time"),
         Column("bic", "BIC", "decimal"),
+        Column("drift", "Drift"),
         Column("digest", "Digest", "mono"),
         Column("created_at", "Registered", "time"),
         Column("action", "", "action"),

@@ -1,6 +1,7 @@
 from mlregistry.models.artefacts import ModelArtefact
 from mlregistry.models.canaries import Canary, CanaryObservation
 from mlregistry.models.datasets import Dataset
+from mlregistry.models.drift import DriftReport
 from mlregistry.models.shadows import ShadowDecision, ShadowTrack
 from mlregistry.models.training import TrainingRun, TrainingStudy
 from mlregistry.models.verdicts import GateVerdict
@@ -10,6 +11,7 @@ __all__ = [
     "Canary",
     "CanaryObservation",
     "Dataset",
+    "DriftReport",
     "GateVerdict",
     "ModelArtefact",
     "ModelFamily",

@@ -14,6 +14,9 @@ class ModelFamily(models.Model):
     symbol = models.CharField(max_length=32)
     market = models.CharField(max_length=8)
     interval = models.CharField(max_length=4)
+    envelope = models.JSONField(
+        default=dict, blank=True, help_text="what may happen by itself, as approved; empty: nothing"
+    )
     created_at = models.DateTimeField()
 
     class Meta:

@@ -11,6 +11,7 @@ from mlregistry.domain.stages import Stage
 from mlregistry.models import ModelFamily, ModelVersion, StageChange, TrainingRun
 from mlregistry.selectors.artefacts import artefact_loaded, portrait
 from mlregistry.selectors.canaries import canary_members, canary_queryset
+from mlregistry.selectors.drift import drift_of
 from mlregistry.selectors.shadows import shadow_members
 from mlregistry.selectors.verdicts import verdict_members, verdict_queryset
 from nautilus_site.common.clock import now
@@ -80,6 +81,8 @@ def version_detail(version: ModelVersion) -> dict[str, Any]:
             canary_members(row) for row in canary_queryset().filter(version=version)[:VERDICTS_SHOWN]
         ],
         "shadow": shadow_members(version),
+        "drift": drift_of(version),
+        "envelope": version.family.envelope,
         "stages": [stage_members(change) for change in version.stage_changes.order_by("id")],
     }
 

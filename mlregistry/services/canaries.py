@@ -12,6 +12,7 @@ from django.db import transaction
 from mlregistry.domain.stages import Stage
 from mlregistry.models import Canary, CanaryObservation, ModelVersion
 from mlregistry.selectors.verdicts import champion_followers
+from mlregistry.services.drift import drift_alarmed
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import User
@@ -247,7 +248,7 @@ def _measured(canary: Canary, rules: CanaryRules, own: Decimal | None, moment: d
         rejected=orders.filter(status=OrderStatus.REJECTED).count(),
         bars_behind=_bars_behind(canary),
         unmeasured_s=0.0 if since is None else (moment - since).total_seconds(),
-        drifted=False,
+        drifted=drift_alarmed(canary.version, since=canary.started_at),
     )
 
 

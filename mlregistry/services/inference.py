@@ -26,10 +26,8 @@ def model_infer(version: ModelVersion, *, bars: int) -> dict[str, Any]:
     ApplicationError : too few bars to fill the model's windows, or a model whose inference needs two clocks.
     NotFound : NO_BARS, the symbol is not followed live at this interval.
     """
-    import numpy as np
-
-    from trading.domain.regime.arrays import FloatArray
-    from trading.domain.regime.features import BarColumns, feature_matrix
+    from mlregistry.selectors.live_bars import bar_columns
+    from trading.domain.regime.features import feature_matrix
     from trading.domain.regime.filter import filter_series
     from trading.domain.regime.model import RegimeModel
 
@@ -39,19 +37,7 @@ def model_infer(version: ModelVersion, *, bars: int) -> dict[str, Any]:
         raise ApplicationError("TWO_CLOCK_MODEL", "inference over the API is for flat models")
     rows = _bars(version, min(bars, LONGEST))
 
-    def column(name: str) -> FloatArray:
-        return np.array([float(getattr(row, name)) for row in rows])
-
-    columns = BarColumns(
-        np.array([row.close_time_ns for row in rows], dtype=np.int64),
-        interval_ns(version.family.interval),
-        column("high"),
-        column("low"),
-        column("close"),
-        column("volume"),
-        column("taker_base"),
-    )
-    matrix = feature_matrix(columns, model.features)
+    matrix = feature_matrix(bar_columns(rows, version.family.interval), model.features)
     if not len(matrix.x):
         raise ApplicationError(
             "TOO_FEW_BARS", f"{len(rows)} bars do not fill the model's windows; ask for more"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlregistry.selectors.versions import champion_in_force
-from mlregistry.services import artefacts, stages
+from mlregistry.services import artefacts, envelopes, stages
 from nautilus_site.common.models import Role
 from nautilus_site.common.services.change_requests import Applier, register_applier
 from trading.services.models import register_model_source
@@ -16,6 +16,15 @@ def register() -> None:
         Applier(
             stages.promotion_snapshot,
             stages.apply_promotion,
+            approver_roles=frozenset({Role.RISK_OFFICER}),
+            requester_roles=frozenset({Role.MODEL_OWNER}),
+        ),
+    )
+    register_applier(
+        "model.envelope",
+        Applier(
+            envelopes.envelope_snapshot,
+            envelopes.apply_envelope,
             approver_roles=frozenset({Role.RISK_OFFICER}),
             requester_roles=frozenset({Role.MODEL_OWNER}),
         ),

@@ -195,7 +195,7 @@ def promote_champion(
     *,
     actor: str,
     reason: str,
-    approval: str = "",
+    approval: str,
     evidence: Mapping[str, Any] | None = None,
 ) -> None:
     """Put a locked version in force in place of the present champion, in the caller's transaction.
@@ -203,6 +203,9 @@ def promote_champion(
     Who calls has an approval, or the approved envelope of automatic promotion. Every canary of the family ends: what it
     was paired with is no longer in force.
     """
+    if not approval:
+        raise ApplicationError("APPROVAL_REQUIRED", "a champion takes an approval, or an approved envelope")
+    artefact_place(version.digest)
     _end_canaries(version, actor=actor, reason=f"{version} became champion")
     for former in ModelVersion.objects.select_for_update().filter(
         family=version.family, stage=Stage.CHAMPION
@@ -216,6 +219,23 @@ def promote_champion(
         actor=actor,
         reason=reason,
     )
+
+
+def move_within_envelope(
+    *, version_id: int, stage: Stage, actor: str, reason: str, approval: str, evidence: Mapping[str, Any]
+) -> ModelVersion:
+    """Move a version to canary under an envelope two people approved, in the caller's transaction.
+
+    Raises
+    ------
+    ApplicationError : APPROVAL_REQUIRED, without an approval.  ArtefactRefused : its bytes were altered.
+    """
+    if not approval:
+        raise ApplicationError("APPROVAL_REQUIRED", f"a move to {stage} takes an approved envelope")
+    version = _locked(version_id)
+    artefact_place(version.digest)
+    _move(version, stage, actor=actor, reason=reason, approval=approval, evidence=evidence)
+    return version
 
 
 def canary_demote(

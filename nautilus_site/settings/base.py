@@ -203,6 +203,7 @@ SPECTACULAR_SETTINGS = {
         "IdleStageEnum": "mlregistry.serializers.IDLE_STAGES",
         "AskedStageEnum": "mlregistry.serializers.ASKED_STAGES",
         "CanaryStateEnum": "mlregistry.serializers.CANARY_STATES",
+        "DriftVerdictEnum": "mlregistry.serializers.DRIFT_VERDICTS",
         "JobStateEnum": "mlregistry.serializers.JOB_STATES",
         "AllocationOutcomeEnum": "governance.serializers.capital.OUTCOMES",
     },

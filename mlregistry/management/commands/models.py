@@ -16,6 +16,8 @@ from mlregistry.models import GateVerdict, ModelFamily, ModelVersion
 from mlregistry.selectors.verdicts import verdict_get, verdict_members
 from mlregistry.selectors.versions import version_detail, version_members, version_queryset
 from mlregistry.services.artefacts import artefact_verify
+from mlregistry.services.autopromotion import autopromote
+from mlregistry.services.envelopes import envelope_close, envelope_request, family_get
 from mlregistry.services.judging import judge_claim, judge_execute, judge_request
 from mlregistry.services.stages import promotion_request, rollback
 from nautilus_site.common.errors import ApplicationError, Conflict
@@ -30,10 +32,14 @@ EXAMPLES = """examples:
   manage.py models judge hmm-btcusdt-spot-1h@3 --folds 5
   manage.py models promote hmm-btcusdt-spot-1h@3 --requester model_owner --reason "better held-out score"
   manage.py models rollback hmm-btcusdt-spot-1h --requester risk --reason "losing since the release"
+  manage.py models envelope hmm-btcusdt-spot-1h --set canary=true --set most_capital=500 \\
+    --set until=2027-01-01T00:00:00Z --requester model_owner --reason "small canaries by themselves"
+  manage.py models autopromote --json
   manage.py models verify
 
 judge walks a version and its family's champion over the stored bars and writes the gate's verdict; promote files a
 request that somebody else approves, and needs a fresh passing verdict or --override; rollback acts at once.
+envelope asks for what may happen by itself, and closes it at once; autopromote takes each family's next step inside it.
 exit codes: 0 done or passed, 1 refused, not passed or a model that was altered, 2 usage"""
 
 
@@ -76,6 +82,15 @@ class Command(BaseCommand):
         for one in (promote, back):
             one.add_argument("--requester", required=True, metavar="USER")
             one.add_argument("--reason", required=True)
+        envelope = actions.add_parser("envelope", help="ask for what may happen by itself, or close it")
+        envelope.add_argument("family", metavar="FAMILY")
+        envelope.add_argument("--set", action="append", default=[], type=_member, metavar="NAME=VALUE")
+        envelope.add_argument("--close", action="store_true", help="at once: nothing by itself any more")
+        envelope.add_argument("--requester", required=True, metavar="USER")
+        envelope.add_argument("--reason", required=True)
+        auto = actions.add_parser("autopromote", help="the next step of each family inside its envelope")
+        auto.add_argument("--family", metavar="FAMILY")
+        auto.add_argument("--json", action="store_true")
         verify = actions.add_parser("verify", help="check the bytes of every version")
         verify.add_argument("--json", action="store_true")
 
@@ -154,6 +169,28 @@ class Command(BaseCommand):
         if not verdict.passed:
             sys.exit(1)
 
+    def _envelope(self, options: dict[str, Any]) -> None:
+        family, person = family_get(options["family"]), _person(options["requester"])
+        if options["close"]:
+            envelope_close(family=family, actor=person, reason=options["reason"])
+            self.stdout.write(f"{family.name}: nothing is promoted by itself any more")
+            return
+        request = envelope_request(
+            family=family, envelope=dict(options["set"]), reason=options["reason"], requester=person
+        )
+        self.stdout.write(f"request {request.pk} waits for a risk officer")
+
+    def _autopromote(self, options: dict[str, Any]) -> None:
+        family = family_get(options["family"]) if options["family"] else None
+        taken = autopromote(family=family)
+        if options["json"]:
+            self.stdout.write(json.dumps([one.members() for one in taken]))
+            return
+        for one in taken:
+            self.stdout.write(f"{one.version:40} {one.did:9} {one.why}")
+        if not taken:
+            self.stdout.write("no family has an envelope")
+
     def _rollback(self, options: dict[str, Any]) -> None:
         family = ModelFamily.objects.filter(name=options["family"]).first()
         if family is None:
@@ -187,6 +224,16 @@ def bound_child() -> None:
     os.nice(10)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT, hard))
+
+
+def _member(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, was {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _rule(text: str) -> tuple[str, float]:

@@ -72,6 +72,28 @@ function verdicts(list) {
   return part;
 }
 
+function driftPart(reports) {
+  const table = node("table");
+  const head = node("tr");
+  head.append(...["Day", "Verdict", "Bars", "Stability index", "Time in each state, trained → now", "Log score, now / trained", "CUSUM peak / limit"].map((title) => node("th", title)));
+  const top = node("thead");
+  top.append(head);
+  const body = node("tbody");
+  const tones = { stable: "good", watch: "warn", alarm: "bad" };
+  for (const report of reports) {
+    const line = node("tr");
+    const psi = Object.entries(report.psi).map(([name, value]) => `${name} ${value.toFixed(3)}`).join(", ");
+    const share = (value) => `${(value * 100).toFixed(0)} %`;
+    const occupancy = Object.entries(report.occupancy).map(([name, [before, after]]) => `${name} ${share(before)} → ${share(after)}`).join(", ");
+    line.append(node("td", report.day), node("td", report.verdict, tones[report.verdict]), node("td", String(report.bars), "number"), node("td", psi || "too few bars yet"), node("td", occupancy || "–"), node("td", `${number(report.score_mean)} / ${number(report.score_reference)}`, "number"), node("td", `${number(report.cusum_peak, 3)} / ${number(report.threshold, 3)}`, "number"));
+    body.append(line);
+  }
+  table.append(top, body);
+  const scroll = node("div", "", "scroll");
+  scroll.append(table);
+  return scroll;
+}
+
 function shadowPart(shadow) {
   const percent = (value) => (value === null ? "–" : `${(value * 100).toFixed(2)} %`);
   const part = node("div");
@@ -117,6 +139,7 @@ export function drawModel(body, model) {
     node("h2", "Gate verdicts"),
     verdicts(model.verdicts),
     ...(model.shadow.decisions || model.shadow.refused.length ? [node("h2", "In the shadow"), shadowPart(model.shadow)] : []),
+    ...(model.drift.length ? [node("h2", "Drift"), driftPart(model.drift)] : []),
     node("h2", "History"),
     history,
   );
