@@ -41,10 +41,11 @@ from trading.services.income import income_sweep
 from trading.services.invariants import invariants_check
 from trading.services.planning import plan_refresh as refresh
 from trading.services.planning import plans_due
+from trading.services.quoting import makers_watched
 from trading.services.reconcile import account_reconcile as reconcile
 from trading.services.reconcile import account_resolve, reconcile_runs_prune, sweep_if_due
-from trading.services.strategies import instances_due, strategy_step
 from trading.services.strategies.results import results_prune
+from trading.services.strategies import book_step, books_due, instances_due, strategy_step
 from trading.services.venue_clock import venue_clock_note
 from trading.services.venue_events import venue_events_settle as settle_events
 from trading.services.venues import execution_venue, futures_venue
@@ -63,6 +64,17 @@ def bar_closed(instrument_id: int, interval: str) -> None:
     )
     for instance_id in instances.values_list("pk", flat=True):
         strategy_step(instance_id=instance_id)
+
+
+@shared_task
+def book_changed(instrument_id: int) -> None:
+    """Step every strategy that looks at this book, and bring its quotes to what it wants."""
+    instances = StrategyInstance.objects.filter(
+        instrument_id=instrument_id, steps_at_books=True, is_enabled=True, strategy__is_enabled=True
+    )
+    for instance_id, account_id in instances.values_list("pk", "account_id"):
+        if book_step(instance_id=instance_id):
+            refresh(account_id=account_id, instrument_id=instrument_id)
 
 
 @shared_task
@@ -112,7 +124,10 @@ def trading_tick() -> None:
     for instance_id in instances_due():
         with _alone("strategy_step", instance_id=instance_id):
             strategy_step(instance_id=instance_id)
-    for account_id, instrument_id in plans_due():
+    for instance_id in books_due():
+        with _alone("book_step", instance_id=instance_id):
+            book_step(instance_id=instance_id)
+    for account_id, instrument_id in dict.fromkeys([*makers_watched(), *plans_due()]):
         with _alone("plan_refresh", account_id=account_id, instrument_id=instrument_id):
             refresh(account_id=account_id, instrument_id=instrument_id)
 

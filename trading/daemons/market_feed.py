@@ -15,9 +15,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any, Final
+from datetime import datetime
+from typing import Final
 
 import structlog
 from django.conf import settings
@@ -27,11 +26,13 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.live.groups import push_prices_async
 from nautilus_site.common.services.hints import send_hint
 from trading.daemons.charge import Charge
+from trading.daemons.price_members import price_members, wall_time
+from trading.daemons.price_updates import kline_record, mark_update, quote_update
 from trading.daemons.storing import apart, in_database, kept
+from trading.domain.clock import NS_PER_MS, interval_ns, ns_to_datetime
 from trading.domain.errors import VenueError
-from trading.domain.ports import KlineRecord
 from trading.domain.values import Market
-from trading.models import Strategy
+from trading.models import Strategy, StrategyInstance
 from trading.services.demo import demo_futures_install, demo_strategies_install
 from universe.adapters.binance import Endpoints, MarketStream
 from universe.adapters.binance.events import (
@@ -43,12 +44,11 @@ from universe.adapters.binance.events import (
     StreamEvent,
 )
 from universe.adapters.binance.streams import stream_name
+from universe.domain.market_clock import MarketClock
 from universe.models import Bar, Instrument, Venue
 from universe.services import (
     SPOT_VENUE,
     USDM_VENUE,
-    MarkUpdate,
-    QuoteUpdate,
     bars_backfill,
     bars_store,
     configured_endpoints,
@@ -68,6 +68,7 @@ log = structlog.get_logger(__name__)
 BASE_INTERVAL: Final = "1m"
 HISTORY_BARS: Final = 500
 QUOTE_FLUSH_S: Final = 0.2
+BOOK_HINT_S: Final = 0.1
 PRICE_PUSH_S: Final = 0.5
 FOLLOW_S: Final = 30.0
 PREPARE_RETRY_S: Final = 1.0
@@ -114,12 +115,14 @@ class MarketFeed:
         self._charge = charge
         self._instruments: dict[str, Instrument] = {}
         self._intervals: set[str] = set()
+        self._shortest = BASE_INTERVAL
         self._quotes: dict[str, BookTickerEvent] = {}
         self._changed: set[str] = set()
         self._marks: dict[str, MarkPriceEvent] = {}
         self._marks_changed: set[str] = set()
         self._bars: dict[tuple[str, str], KlineEvent] = {}
-        self._market_time_ms: dict[str, int] = {}
+        self._clocks: dict[str, MarketClock] = {}
+        self._watched: set[str] = set()
         self._to_store: asyncio.Queue[KlineEvent | Connected | Disconnected] = asyncio.Queue()
         self._remembered: deque[KlineEvent] = deque(maxlen=REMEMBERED_BARS)
         self._streams: dict[str, MarketStream] = {}
@@ -142,6 +145,7 @@ class MarketFeed:
                 group.create_task(self._listen(root, stream))
             group.create_task(self._store())
             group.create_task(self._flush())
+            group.create_task(self._watch_books())
             group.create_task(self._follow_universe())
 
     async def take_over(self) -> None:
@@ -207,6 +211,13 @@ class MarketFeed:
         # A replay hurries through hours: its minutes would only be written, never looked at.
         self._intervals = wanted if settings.REPLAY and wanted else {BASE_INTERVAL, *wanted}
 
+        self._shortest = min(self._intervals, key=interval_ns)
+        self._watched = set(
+            StrategyInstance.objects.filter(
+                instrument__in=tradable, steps_at_books=True, is_enabled=True, strategy__is_enabled=True
+            ).values_list("instrument__symbol", flat=True)
+        )
+
     def _stream_names(self, root: str) -> list[str]:
         names = {
             _BOOK: [_BOOK],
@@ -254,9 +265,12 @@ class MarketFeed:
             case KlineEvent():
                 self._heard = time.monotonic()
                 self._bars[event.symbol, event.interval] = event
-                self._market_time_ms[event.symbol] = (
-                    event.close_time_ms if event.closed else event.open_time_ms
-                )
+                if event.interval == self._shortest:
+                    self._clocks.setdefault(event.symbol, MarketClock()).bar(
+                        event.open_time_ms * NS_PER_MS,
+                        (event.close_time_ms + 1) * NS_PER_MS,
+                        event.received_ns,
+                    )
                 if event.closed:
                     self._to_store.put_nowait(event)
             case Connected():
@@ -281,13 +295,15 @@ class MarketFeed:
             case KlineEvent():
                 await self._bar_closed(event)
             case Connected():
-                state = await in_database(stream_connected, name=name, at=_at(event.at_ns))
+                state = await in_database(stream_connected, name=name, at=wall_time(event.at_ns))
                 since = state.gap_since
                 await self._backfill_all()
                 if since is not None:
                     await in_database(stream_gap_closed, name=name, since=since)
             case Disconnected():
-                await in_database(stream_disconnected, name=name, at=_at(event.at_ns), reason=event.reason)
+                await in_database(
+                    stream_disconnected, name=name, at=wall_time(event.at_ns), reason=event.reason
+                )
 
     async def _bar_closed(self, event: KlineEvent) -> None:
         instrument = self._instruments.get(event.symbol)
@@ -295,7 +311,7 @@ class MarketFeed:
             return
         # The quote first: a decision about this bar is judged by a price at least as new as the bar.
         await self._store_quotes()
-        await in_database(bars_store, instrument, event.interval, [_kline(event)], Bar.Source.STREAM)
+        await in_database(bars_store, instrument, event.interval, [kline_record(event)], Bar.Source.STREAM)
         await in_database(
             send_hint,
             "trading.tasks.bar_closed",
@@ -327,20 +343,37 @@ class MarketFeed:
                 log.warning("quotes_not_stored", error=type(error).__name__)
             if time.monotonic() - pushed >= PRICE_PUSH_S:
                 pushed = time.monotonic()
-                await push_prices_async(self._price_members())
+                await push_prices_async(
+                    price_members(
+                        self._source.market, self._quotes, self._marks, self._bars, self._market_time
+                    )
+                )
 
-    async def _store_quotes(self) -> None:
-        changed, self._changed = self._changed, set()
+    async def _watch_books(self) -> None:
+        """Tell of changed books where a strategy looks at them; the quote is stored first."""
+        while True:
+            await asyncio.sleep(BOOK_HINT_S)
+            changed = self._watched & self._changed
+            if not changed or not self._charge.is_held:
+                continue
+            try:
+                await self._store_quotes(changed)
+            except DatabaseError as error:
+                log.warning("quotes_not_stored", error=type(error).__name__)
+                continue
+            for symbol in sorted(changed):
+                await in_database(
+                    send_hint,
+                    "trading.tasks.book_changed",
+                    queue="trading",
+                    instrument_id=self._instruments[symbol].pk,
+                )
+
+    async def _store_quotes(self, only: set[str] | None = None) -> None:
+        changed = self._changed if only is None else self._changed & only
+        self._changed = self._changed - changed
         batch = [
-            QuoteUpdate(
-                instrument_id=instrument.pk,
-                bid=quote.bid,
-                bid_quantity=quote.bid_quantity,
-                ask=quote.ask,
-                ask_quantity=quote.ask_quantity,
-                received_at=_at(quote.received_ns),
-                market_time=self._market_time(symbol),
-            )
+            quote_update(instrument.pk, quote, self._market_time(symbol))
             for symbol in changed
             if (instrument := self._instruments.get(symbol)) and (quote := self._quotes.get(symbol))
         ]
@@ -348,16 +381,7 @@ class MarketFeed:
             await in_database(quotes_store, batch)
         moved, self._marks_changed = self._marks_changed, set()
         marks = [
-            MarkUpdate(
-                instrument_id=instrument.pk,
-                mark=mark.mark,
-                index=mark.index,
-                funding_rate=mark.funding_rate,
-                next_funding_at=(
-                    datetime.fromtimestamp(mark.next_funding_ms / 1000, UTC) if mark.next_funding_ms else None
-                ),
-                received_at=_at(mark.received_ns),
-            )
+            mark_update(instrument.pk, mark)
             for symbol in moved
             if (instrument := self._instruments.get(symbol)) and (mark := self._marks.get(symbol))
         ]
@@ -365,69 +389,11 @@ class MarketFeed:
             await in_database(marks_store, marks)
 
     def _market_time(self, symbol: str) -> datetime | None:
-        ms = self._market_time_ms.get(symbol)
-        return datetime.fromtimestamp(ms / 1000, UTC) if ms else None
-
-    def _price_members(self) -> dict[str, Any]:
-        prices: dict[str, Any] = {}
-        for symbol, quote in self._quotes.items():
-            if quote.bid is None or quote.ask is None:
-                continue
-            market_at = self._market_time(symbol)
-            prices[symbol] = {
-                **self._mark_members(symbol),
-                "bid": _plain(quote.bid),
-                "ask": _plain(quote.ask),
-                "mid": _plain((quote.bid + quote.ask) / 2),
-                "market_at": market_at.isoformat() if market_at else None,
-                "received_at": _at(quote.received_ns).isoformat(),
-                "bars": {},
-            }
-        for (symbol, interval), bar in self._bars.items():
-            if symbol in prices:
-                prices[symbol]["bars"][interval] = {
-                    "time": bar.open_time_ms // 1000,
-                    "open": _plain(bar.open),
-                    "high": _plain(bar.high),
-                    "low": _plain(bar.low),
-                    "close": _plain(bar.close),
-                    "volume": _plain(bar.volume),
-                    "closed": bar.closed,
-                }
-        # A symbol alone means spot, as everywhere in the API; the perpetual of that name is told apart.
-        prefix = "" if self._source.market is Market.spot else f"{self._source.market.value}:"
-        return {prefix + symbol: members for symbol, members in prices.items()}
-
-    def _mark_members(self, symbol: str) -> dict[str, Any]:
-        mark = self._marks.get(symbol)
-        if mark is None:
-            return {}
-        return {"mark": _plain(mark.mark), "funding_rate": _plain(mark.funding_rate)}
+        """Market time of the newest quote of a symbol, which carries none on spot."""
+        clock, quote = self._clocks.get(symbol), self._quotes.get(symbol)
+        told = clock.now(quote.received_ns if quote else time.time_ns()) if clock else None
+        return None if told is None else ns_to_datetime(told)
 
 
 def _backfill(instrument: Instrument, interval: str) -> None:
     bars_backfill(instrument, interval, market_data_of(instrument.market), count=HISTORY_BARS)
-
-
-def _at(ns: int) -> datetime:
-    return datetime.fromtimestamp(ns / 1e9, UTC)
-
-
-def _plain(value: Decimal) -> str:
-    return f"{value.normalize():f}"
-
-
-def _kline(event: KlineEvent) -> KlineRecord:
-    return KlineRecord(
-        open_time_ms=event.open_time_ms,
-        open=event.open,
-        high=event.high,
-        low=event.low,
-        close=event.close,
-        volume=event.volume,
-        close_time_ms=event.close_time_ms,
-        quote_volume=event.quote_volume,
-        trades=event.trades,
-        taker_base=event.taker_base,
-        taker_quote=event.taker_quote,
-    )

@@ -10,17 +10,23 @@ from trading.models.strategies import StrategyInstance
 
 
 class Decision(models.Model):
-    """The record of one step on one closed bar; there is never a second one for the same bar."""
+    """The record of one step: on a closed bar, never a second one for it; at a book, where its quotes changed."""
+
+    class Trigger(models.TextChoices):
+        BAR = "bar"
+        BOOK = "book"
 
     instance = models.ForeignKey(StrategyInstance, on_delete=models.CASCADE, related_name="decisions")
     key = models.CharField(max_length=64, unique=True)
-    bar_open_at = models.DateTimeField()
-    price = money(help_text="the bar's close")
+    trigger = models.CharField(max_length=4, choices=Trigger.choices, default=Trigger.BAR)
+    bar_open_at = models.DateTimeField(help_text="of the bar that closed, at a book of the last one that had")
+    price = money(help_text="the bar's close, at a book its middle")
     target = models.FloatField(help_text="desired exposure, a signed fraction of the allocation")
     confidence = models.FloatField(default=1.0)
     reason = models.CharField(max_length=60)
     model = models.CharField(max_length=100, blank=True, help_text="family@version that decided, or empty")
     features = models.JSONField(default=dict)
+    quotes = models.JSONField(null=True, help_text="the resting quotes it wants, null for none")
     decided_at = models.DateTimeField()
     warm_from_at = models.DateTimeField(
         null=True,
@@ -30,7 +36,12 @@ class Decision(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["instance", "bar_open_at"], name="one_decision_per_bar")
+            models.UniqueConstraint(
+                fields=["instance", "bar_open_at"], condition=Q(trigger="bar"), name="one_decision_per_bar"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["instance", "-bar_open_at", "-id"], name="decisions_by_instance"),
         ]
 
     def __str__(self) -> str:

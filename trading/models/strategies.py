@@ -80,6 +80,24 @@ class StrategyInstance(models.Model):
         null=True, editable=False, help_text="the exits its position should carry, as it last wanted them"
     )
 
+    makes_market = models.BooleanField(
+        default=False, editable=False, help_text="its quotes are traded, not its target"
+    )
+    steps_at_books = models.BooleanField(
+        default=False, editable=False, help_text="stepped at changes of the book as well"
+    )
+    quotes = models.JSONField(
+        null=True, editable=False, help_text="the resting quotes it last wanted: bid and ask, price and size"
+    )
+    said = models.JSONField(
+        null=True, editable=False, help_text="reason, confidence and numbers of its last step at a book"
+    )
+    stepped_at = models.DateTimeField(null=True, editable=False, help_text="wall time of its last step")
+    seen_ns = models.BigIntegerField(default=0, editable=False, help_text="market time of its last step")
+    fill_seen_id = models.BigIntegerField(
+        default=0, editable=False, help_text="the newest fill it has been shown"
+    )
+
     class Meta:
         constraints = [
             models.UniqueConstraint(

@@ -29,12 +29,14 @@ def decision_members(decision: Decision) -> dict[str, Any]:
         "strategy": instance.strategy.name,
         "account": instance.account.name,
         "symbol": instance.instrument.symbol,
+        "trigger": decision.trigger,
         "bar_open_at": utc_text(decision.bar_open_at),
         "price": amount_text(decision.price),
         "target": decision.target,
         "confidence": decision.confidence,
         "reason": decision.reason,
         "features": decision.features,
+        "quotes": decision.quotes,
         "decided_at": utc_text(decision.decided_at),
     }
 

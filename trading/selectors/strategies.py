@@ -37,8 +37,8 @@ def strategy_list() -> list[dict[str, Any]]:
 
 def strategies_members(strategies: list[Strategy]) -> list[dict[str, Any]]:
     """The public members of strategies, in two more queries however many there are."""
-    # The unique index on (instance, bar) is walked backwards, one step per instance.
-    latest = Decision.objects.filter(instance=OuterRef("pk")).order_by("-bar_open_at").values("pk")[:1]
+    # The index on (instance, bar, id) is walked, one step per instance.
+    latest = Decision.objects.filter(instance=OuterRef("pk")).order_by("-bar_open_at", "-pk").values("pk")[:1]
     instances = list(
         StrategyInstance.objects.filter(strategy__in=strategies)
         .select_related("strategy", "account", "instrument")
@@ -82,6 +82,7 @@ def _instance_members(instance: StrategyInstance, decision: Decision | None) -> 
         "allocation": amount_text(instance.allocation),
         "in_force_until": utc_text(instance.in_force_until),
         "target": instance.target,
+        "quotes": instance.quotes,
         "last_bar_at": utc_text(instance.last_bar_at),
         "last_decision": decision_members(decision) if decision else None,
     }

@@ -18,12 +18,16 @@ class StrategyDecisionSerializer(serializers.Serializer[Any]):
     strategy = serializers.CharField()
     account = serializers.CharField()
     symbol = SymbolField()
+    trigger = serializers.ChoiceField(choices=["bar", "book"], help_text="why it was stepped")
     bar_open_at = serializers.DateTimeField()
     price = DecimalTextField()
     target = serializers.FloatField(help_text="desired exposure, a signed fraction of the allocation")
     confidence = serializers.FloatField()
     reason = serializers.CharField()
     features = serializers.DictField()
+    quotes = serializers.DictField(
+        allow_null=True, help_text="bid_price, bid_size, ask_price, ask_size of a market maker; null: none"
+    )
     decided_at = serializers.DateTimeField()
 
 
@@ -38,6 +42,7 @@ class StrategyInstanceSerializer(serializers.Serializer[Any]):
     allocation = DecimalTextField()
     in_force_until = serializers.DateTimeField(allow_null=True)
     target = serializers.FloatField(allow_null=True)
+    quotes = serializers.DictField(allow_null=True, help_text="the resting quotes it wants; null: none")
     last_bar_at = serializers.DateTimeField(allow_null=True)
     last_decision = StrategyDecisionSerializer(allow_null=True)
 

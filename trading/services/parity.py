@@ -104,7 +104,10 @@ def _instance(
     instance: StrategyInstance, start: datetime | None, end: datetime | None, fee_bps: Decimal
 ) -> ParityReport | None:
     row = instance.strategy
-    decisions = Decision.objects.filter(instance=instance).order_by("bar_open_at")
+    # What was decided at a book cannot be decided again from bars; a replay of the book does that.
+    decisions = Decision.objects.filter(instance=instance, trigger=Decision.Trigger.BAR).order_by(
+        "bar_open_at"
+    )
     if start is not None:
         decisions = decisions.filter(bar_open_at__gte=start)
     if end is not None:
@@ -119,7 +122,9 @@ def _instance(
     groups: dict[datetime, list[Decision]] = {}
     for decision in every:
         close_ns = datetime_to_ns(decision.bar_open_at) + interval_ns(row.interval) - NS_PER_MS
-        if decision.warm_from_at is None:
+        if kind.steps_at_books:
+            skipped["decided by the book, which bars do not hold"] += 1
+        elif decision.warm_from_at is None:
             skipped["it is not known what they remembered"] += 1
         elif decision.key != decision_key(instance, digest, close_ns):
             skipped["made with other parameters"] += 1

@@ -8,17 +8,15 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-import structlog
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.errors import ApplicationError, Conflict
+from nautilus_site.common.errors import Conflict
 from trading.domain import planner
 from trading.domain.execution import parent_quantity
 from trading.domain.hedge import OF_EXIT, on_sides, position_sides
-from trading.domain.orders import OPEN, OrderIntent, OrderStatus, client_order_id
+from trading.domain.orders import OPEN, OrderIntent, OrderStatus
 from trading.domain.planner import Desire, WorkingOrder
 from trading.domain.subaccounts import PEOPLE
 from trading.domain.values import Instrument as DomainInstrument
@@ -42,12 +40,10 @@ from trading.services.exposure import positions_locked
 from trading.services.market import market_of
 from trading.services.models import model_name
 from trading.services.orders.cancel import order_cancel_request
-from trading.services.orders.submission import OrderDenied, Submission
-from trading.services.orders.submit import order_submit
+from trading.services.plan_sending import plan_send
+from trading.services.quoting import makers_of, quotes_refresh
 from trading.services.scopes import scopes_of
 from universe.models import Instrument
-
-log = structlog.get_logger(__name__)
 
 REBALANCE_BAND = Decimal("0.10")
 DECISION_LIFE = timedelta(seconds=15)
@@ -61,7 +57,12 @@ def plan_refresh(*, account_id: int, instrument_id: int) -> list[Order]:
 
     The position row is locked from reading it until the orders are reserved, so two refreshes cannot both
     see the same difference. Cancels follow when it is let go: settling locks an order before its position.
+    A market maker's symbol is planned by what it quotes, until its grant is gone and its quotes are too.
     """
+    if makers_of(account_id, instrument_id):
+        quoted = quotes_refresh(account_id, instrument_id)
+        if quoted is not None:
+            return quoted
     orders, cancels, held = _plan(account_id, instrument_id)
     if held is not None:
         bracket, keep = held
@@ -107,7 +108,7 @@ def _plan(
     level, _ = effective_level(sorted(scopes))
     if level > Level.REDUCING or bracket_leaves(account, instrument):
         return [], [], None
-    decisions = {i.pk: i.decisions.order_by("-bar_open_at").first() for i in instances}
+    decisions = {i.pk: i.decisions.order_by("-bar_open_at", "-pk").first() for i in instances}
     latest = max((d for d in decisions.values() if d is not None), key=lambda d: d.bar_open_at, default=None)
     if latest is None:
         return [], [], None
@@ -161,7 +162,7 @@ def _plan(
         o for o in open_orders if o.client_order_id in wanted.cancels and o.cancel_requested_at is None
     ]
     sent = [
-        _send(account, instrument, plan, leg, intent, latest) for leg, intent in enumerate(wanted.intents)
+        plan_send(account, instrument, plan, leg, intent, latest) for leg, intent in enumerate(wanted.intents)
     ]
     return [order for order in sent if order is not None], cancels, None
 
@@ -279,39 +280,3 @@ def _record(
                 plan=plan, decision=decision, share=(Decimal(share.steps) / total).quantize(Decimal("1E-8"))
             )
     return plan
-
-
-def _send(
-    account: Account, instrument: Instrument, plan: Plan, leg: int, intent: OrderIntent, latest: Decision
-) -> Order | None:
-    first = plan.shares.select_related("decision__instance__strategy").order_by("-share", "pk").first()
-    decision = first.decision if first else latest
-    strategy = decision.instance.strategy
-    try:
-        return order_submit(
-            Submission(
-                account=account,
-                instrument=instrument,
-                intent=intent,
-                origin=Order.Origin.STRATEGY,
-                intent_key=f"plan:{plan.pk}:{leg}",
-                client_order_id=client_order_id(
-                    settings.BINANCE_ENV,
-                    account.name,
-                    strategy.name,
-                    f"plan-{plan.pk}-{decision.key}",
-                    leg,
-                    0,
-                ),
-                decided_at=plan.created_at,
-                strategy=strategy,
-                plan=plan,
-                decision=decision,
-            )
-        )
-    except OrderDenied as denial:
-        log.info("order_denied", strategy=strategy.name, symbol=instrument.symbol, code=denial.code)
-        return None
-    except ApplicationError as error:
-        log.warning("order_not_ready", symbol=instrument.symbol, code=error.code, message=error.message)
-        return None

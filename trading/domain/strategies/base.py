@@ -162,6 +162,12 @@ class Strategy(ABC):
     Params: ClassVar[type]
     compiled: ClassVar[CompiledStep | None] = None
     """The same decisions in the subset that the backtester compiles, where there is such a step."""
+    makes_market: ClassVar[bool] = False
+    """Its `quotes` are what is traded, not its `target`; it has its symbol on its account to itself."""
+    steps_at_books: ClassVar[bool] = False
+    """Stepped at changes of the book as well, not only at closed bars."""
+    book_step_s: ClassVar[float] = 0.1
+    """Seconds of wall time between two steps at a book, at least."""
 
     @abstractmethod
     def warmup(self, params: Any) -> int:

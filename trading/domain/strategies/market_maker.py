@@ -7,7 +7,8 @@ are solved once per parameter set; a partial lot is interpolated. The maker's fe
 
 Quotes are rounded to the tick away from the middle, never cross the book, and are not shown on a side that would
 pass the inventory limit (or sell what is not held). They are pulled while the book is one-sided, stale, wide or moves
-too fast, and for a pause after toxic flow.
+too fast, and for a pause after toxic flow. On spot, where only what is held can be sold, it first buys its base
+inventory at the best bid, and sells nothing until it has it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from trading.domain.strategies.toxic_flow import FlowState, next_flow, toxic_bec
 
 GLFT, AVELLANEDA_STOIKOV = "glft", "avellaneda_stoikov"
 _BPS: Final = 10_000.0
+_NEAR_BASE: Final = 0.5
+"""Lots below its base inventory at which it counts as bought; commission is taken from what is bought."""
 _DUST: Final = 1e-9
 """Part of a lot below which a size is the rounding of a subtraction."""
 
@@ -73,12 +76,16 @@ class MarketMakerParams:
 
 
 class MakerState(NamedTuple):
-    """What is remembered between steps; `paused_because` holds until `paused_ns`."""
+    """What is remembered between steps; `paused_because` holds until `paused_ns`.
+
+    `stocked` once the base inventory has been bought: from then on it sells as well.
+    """
 
     book: tuple[Any, ...] = BookState()
     flow: tuple[Any, ...] = FlowState()
     paused_ns: int = 0
     paused_because: str = ""
+    stocked: bool = False
 
 
 class MarketMaker(Strategy):
@@ -86,6 +93,8 @@ class MarketMaker(Strategy):
 
     name: ClassVar[str] = "market_maker"
     Params: ClassVar[type] = MarketMakerParams
+    makes_market: ClassVar[bool] = True
+    steps_at_books: ClassVar[bool] = True
 
     def warmup(self, params: MarketMakerParams) -> int:
         """Return 1: it needs a book, not a history."""
@@ -102,11 +111,12 @@ class MarketMaker(Strategy):
         before, seen = MakerState(*state), observation
         if not 0.0 < seen.bid < seen.ask or seen.bid_size <= 0.0 or seen.ask_size <= 0.0:
             return before, Desired(0.0, 0.0, "NO_TWO_SIDED_BOOK")
+        mid = (seen.bid + seen.ask) / 2.0
         book = next_book(BookState(*before.book), seen, params.volatility_window_s, params.stale_s)
         flow = next_flow(
             FlowState(*before.flow),
             seen.fills,
-            book.mid,
+            mid,
             seen.now_ns,
             markout_s=params.markout_s,
             run_window_s=params.run_window_s,
@@ -123,7 +133,9 @@ class MarketMaker(Strategy):
             paused_ns, because = seen.now_ns + int(params.pause_s * NS_PER_S), toxic
             # Judged once: after the pause flow gets a fresh hearing, or one bad run would pause for good.
             flow = FlowState(pending=flow.pending)
-        after = MakerState(book, flow, paused_ns, because)
+        lots = seen.position / params.lot - params.inventory_base
+        stocked = before.stocked or lots > -_NEAR_BASE
+        after = MakerState(book, flow, paused_ns, because, stocked)
         trouble = book_trouble(
             book,
             seen.now_ns,
@@ -133,9 +145,8 @@ class MarketMaker(Strategy):
             spike=params.volatility_spike,
             window_s=params.volatility_window_s,
         )
-        lots = seen.position / params.lot - params.inventory_base
         features = {
-            "mid": book.mid,
+            "mid": mid,
             "inventory_lots": lots,
             "sigma_bps": math.sqrt(book.variance),
             "markout_bps": flow.markout_bps,
@@ -144,7 +155,9 @@ class MarketMaker(Strategy):
             return after, Desired(0.0, 0.0, because, features=features)
         if trouble:
             return after, Desired(0.0, 0.0, trouble, features=features)
-        quotes, told = _quotes(params, seen, book.mid, lots)
+        if not stocked and not params.allow_short:
+            return after, Desired(0.0, 1.0, "STOCKING", quotes=_stock(params, seen, lots), features=features)
+        quotes, told = _quotes(params, seen, mid, lots)
         reason = "QUOTING" if quotes.bid_size and quotes.ask_size else "ONE_SIDE"
         if not quotes.bid_size and not quotes.ask_size:
             return after, Desired(0.0, 0.0, "NO_ROOM", features=features | told)
@@ -214,6 +227,14 @@ def _quotes(
         if math.isfinite(value)
     }
     return Quotes(bid, bid_size, ask, ask_size), told
+
+
+def _stock(params: MarketMakerParams, seen: Observation, lots: float) -> Quotes:
+    """Bid for what the base inventory lacks, at the best bid: post-only, it is bought from those who sell."""
+    tick = Decimal(repr(params.tick_size))
+    bid, size = _on_grid(seen.bid, tick, ROUND_FLOOR), -lots * params.lot
+    bid, size = _unless_near(params, seen, "BUY", bid, size)
+    return Quotes(bid, size, 0.0, 0.0)
 
 
 def _between(table: tuple[float, ...], lots: float, params: MarketMakerParams) -> float:

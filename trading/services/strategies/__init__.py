@@ -1,6 +1,8 @@
 """Strategies: defined, switched, given capital, and stepped over closed bars."""
 
 from trading.services.strategies.allocating import Amount, Weighting, allocations_apply, weights_apply
+from trading.services.strategies.book_stepping import book_step, books_due
+from trading.services.strategies.deciding import decision_key, parameters_digest
 from trading.services.strategies.defining import (
     Definition,
     Place,
@@ -14,12 +16,7 @@ from trading.services.strategies.granting import (
     instance_enable_request,
     instance_of,
 )
-from trading.services.strategies.stepping import (
-    decision_key,
-    instances_due,
-    parameters_digest,
-    strategy_step,
-)
+from trading.services.strategies.stepping import instances_due, strategy_step
 from trading.services.strategies.switching import strategy_disable, strategy_enable_request
 
 __all__ = [
@@ -28,6 +25,8 @@ __all__ = [
     "Place",
     "Weighting",
     "allocations_apply",
+    "book_step",
+    "books_due",
     "decision_key",
     "grant_change",
     "instance_add",

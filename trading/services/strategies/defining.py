@@ -76,7 +76,7 @@ def strategy_define(
     Raises
     ------
     ApplicationError : INVALID_VALUE with what is wrong, REASON_REQUIRED.
-    Conflict : STRATEGY_EXISTS.  NotFound : UNKNOWN_ACCOUNT, UNKNOWN_SYMBOL, UNKNOWN_MODEL.
+    Conflict : STRATEGY_EXISTS, SYMBOL_TAKEN.  NotFound : UNKNOWN_ACCOUNT, UNKNOWN_SYMBOL, UNKNOWN_MODEL.
     """
     _require(reason)
     if name in RESERVED_NAMES:
@@ -153,7 +153,7 @@ def instance_add(*, name: str, place: Place, actor: User, reason: str) -> Strate
 
     Raises
     ------
-    Conflict : INSTANCE_EXISTS.
+    Conflict : INSTANCE_EXISTS, SYMBOL_TAKEN.
     NotFound : UNKNOWN_STRATEGY, UNKNOWN_ACCOUNT, UNKNOWN_SYMBOL.
     """
     _require(reason)
@@ -268,12 +268,39 @@ def _instance_create(strategy: Strategy, place: Place) -> StrategyInstance:
     instrument = Instrument.objects.filter(venue_id=account.venue_id, symbol=place.symbol).first()
     if instrument is None:
         raise NotFound("UNKNOWN_SYMBOL", f"{place.account} has no symbol {place.symbol!r}")
+    _require_alone(strategy, account, instrument)
     instance, created = StrategyInstance.objects.get_or_create(
         strategy=strategy, account=account, instrument=instrument, defaults={"allocation": 0}
     )
     if not created:
         raise Conflict("INSTANCE_EXISTS", f"{strategy.name} has {place.symbol} of {place.account} already")
     return instance
+
+
+def _require_alone(strategy: Strategy, account: Account, instrument: Instrument) -> None:
+    """A market maker shares its symbol with nobody: neither may join the other.
+
+    Raises
+    ------
+    Conflict : SYMBOL_TAKEN.
+    """
+    others = StrategyInstance.objects.select_related("strategy").filter(
+        account=account, instrument=instrument
+    )
+    for other in others.exclude(strategy=strategy):
+        if _makes_market(strategy) or _makes_market(other.strategy):
+            raise Conflict(
+                "SYMBOL_TAKEN",
+                f"{other.strategy.name} has {instrument.symbol} of {account.name}; "
+                "a market maker is alone on its symbol",
+            )
+
+
+def _makes_market(strategy: Strategy) -> bool:
+    try:
+        return strategy_load(strategy.kind).makes_market
+    except StrategyLoadError:
+        return False  # it cannot trade either
 
 
 def _by_target(target: str) -> Strategy:

@@ -175,6 +175,13 @@ def _instance_switch(instance_id: int, *, enabled: bool, actor: User | str, reas
         after=enabled,
     )
     publish("trading_state", {"strategy": instance.strategy.name, "enabled": instance.strategy.is_enabled})
+    if instance.makes_market:
+        enqueue_on_commit(
+            "trading.tasks.plan_refresh",
+            queue="trading",
+            account_id=instance.account_id,
+            instrument_id=instance.instrument_id,
+        )
     return instance
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any
 
 import structlog
 from django.db import transaction
@@ -15,25 +11,34 @@ from django.db.models import F, Max, Q
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.hints import enqueue_on_commit
-from nautilus_site.common.services.outbox import publish
-from trading import metrics
 from trading.domain.clock import datetime_to_ns, interval_ns, ns_to_datetime
-from trading.domain.orders import decision_id
-from trading.domain.strategies import Desired, Observation
-from trading.domain.strategies.base import Bar as StrategyBar
-from trading.domain.strategies.catalogue import StrategyLoadError
-from trading.domain.strategies.parameters import ParameterError, parse_params
+from trading.domain.strategies import Desired
+from trading.domain.strategies.parameters import ParameterError
 from trading.domain.strategies.slower import bars_within, slower_closing
-from trading.domain.values import decimal_text
-from trading.models import Decision, Strategy, StrategyInstance, SubPosition
-from trading.services.models import model_name, parameters_in_force, serving_note
-from trading.services.strategy_kinds import strategy_load
+from trading.models import Decision, StrategyInstance
+from trading.services.models import serving_note
+from trading.services.strategies.deciding import decide_at_bar, protection_members, quote_members
+from trading.services.strategies.loading import step_taken, strategy_loaded
+from trading.services.strategies.observing import (
+    book_of_bar,
+    fill_newest,
+    fills_since,
+    listing_age_s,
+    observation_read,
+    quotes_seen,
+    quotes_working,
+    strategy_bar,
+)
 from universe.domain.bars import BarRecord
-from universe.models import Quote
 from universe.selectors import bars_recent, bars_since
 
 log = structlog.get_logger(__name__)
 CATCH_UP = 1000
+STEPPED = [
+    *("state", "parameters_digest", "last_bar_at", "target", "protection", "warm_from_at", "makes_market"),
+    *("steps_at_books", "quotes", "said", "stepped_at", "seen_ns", "fill_seen_id"),
+]
+"""What a step writes of its instance."""
 
 
 def instances_due() -> list[int]:
@@ -65,17 +70,10 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     if instance is None:
         return None
     row = instance.strategy
-    try:
-        strategy = strategy_load(row.kind)()
-        parameters = parameters_in_force(row)
-        params: Any = parse_params(strategy.Params, parameters)
-    except StrategyLoadError as error:
-        log.error("strategy_not_loaded", strategy=row.name, kind=row.kind, error=str(error)[:300])
+    loaded = strategy_loaded(row)
+    if loaded is None:
         return None
-    except ParameterError as error:
-        log.error("strategy_parameters_refused", strategy=row.name, error=str(error))
-        return None
-    digest = parameters_digest(row, parameters)
+    strategy, params, digest = loaded.steps, loaded.params, loaded.digest
     step_ns = interval_ns(row.interval)
     warm = (
         instance.state is not None
@@ -111,42 +109,52 @@ def strategy_step(*, instance_id: int) -> Decision | None:
             return None
     if not warm and len(fresh) < strategy.warmup(params):
         return None
-    observation = _observation(instance, fresh[0])
-    shown = [_bar(bar) for bar in bars] if asked else []
+    observation = observation_read(instance, fresh[0])
+    if warm:
+        observation.fills, instance.fill_seen_id = fills_since(instance)
+    else:
+        instance.fill_seen_id = fill_newest(instance)
+    if strategy.makes_market:
+        observation.quotes = quotes_seen(quotes_working(instance))
+    top = observation.bid, observation.ask, observation.bid_size, observation.ask_size
+    shown = [strategy_bar(bar) for bar in bars] if asked else []
     number = len(bars) - len(fresh)
     decision: Decision | None = None
     wanted: Desired | None = None
     for bar in fresh:
-        observation.bar, observation.now_ns = _bar(bar), bar.close_time_ns
-        observation.listing_age_s = _listing_age_s(instance, bar)
+        observation.bar, observation.now_ns = strategy_bar(bar), bar.close_time_ns
+        observation.listing_age_s = listing_age_s(instance, bar.close_time_ns)
+        if strategy.steps_at_books:
+            # The book of now belongs to the newest bar; time never goes back behind what a book was seen at.
+            observation.now_ns = max(bar.close_time_ns, instance.seen_ns)
+            observation.bid, observation.ask, observation.bid_size, observation.ask_size = top
+            if bar is not fresh[-1]:
+                book_of_bar(observation, bar)
         if asked:
             observation.slower = slower_closing(shown, number, row.interval, asked)
             number += 1
-        try:
-            state, desired = strategy.step(params, state, observation)
-            _check_servable(desired)
-        except ParameterError as error:
-            # Nothing of this step is kept: what it wants cannot be done in full, so none of it is.
-            log.error("strategy_refused", strategy=row.name, error=str(error))
+        taken = step_taken(row, loaded, state, observation)
+        if taken is None:
+            quotes_drop(instance)
             return None
-        except Exception as error:  # noqa: BLE001  somebody's own code: it stops itself, not the others
-            log.error("strategy_failed", strategy=row.name, error=f"{type(error).__name__}: {error}"[:300])
-            return None
+        state, desired = taken
+        observation.fills = ()
         if desired is not None:
             wanted = desired
         # Bars before the first warm one only fill the memory; a decision about them would be about the past.
         if desired is not None and (warm or bar is fresh[-1]):
-            decision = _decide(instance, bar, desired, digest)
+            decision = decide_at_bar(instance, bar, desired, digest)
     serving_note(row)
     instance.state = json.loads(strategy.dump(state))
     instance.parameters_digest = digest
     instance.last_bar_at = ns_to_datetime(fresh[-1].open_time_ns)
+    instance.makes_market, instance.steps_at_books = strategy.makes_market, strategy.steps_at_books
+    instance.stepped_at, instance.seen_ns = now(), max(instance.seen_ns, observation.now_ns)
     if wanted is not None:
         instance.target = wanted.target
-        instance.protection = _protection_members(wanted)
-    instance.save(
-        update_fields=["state", "parameters_digest", "last_bar_at", "target", "protection", "warm_from_at"]
-    )
+        instance.protection, instance.quotes = protection_members(wanted), quote_members(wanted)
+        instance.said = None
+    instance.save(update_fields=STEPPED)
     if decision is not None:
         enqueue_on_commit(
             "trading.tasks.plan_refresh",
@@ -157,122 +165,17 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     return decision
 
 
-def _protection_members(wanted: Desired) -> dict[str, float] | None:
-    """The exits its position should carry, as they are stored; the bracket of the symbol follows them."""
-    if wanted.protection is None:
-        return None
-    exits = wanted.protection
-    members = {"stop": exits.stop, "take_profit": exits.take_profit, "trailing": exits.trailing}
-    return {name: value for name, value in members.items() if value is not None} or None
-
-
-def _check_servable(desired: Desired | None) -> None:
-    """Refuse what live trading cannot do yet: quotes it should keep.
-
-    Raises
-    ------
-    ParameterError : resting quotes are wanted.
-    """
-    if desired is None:
+def quotes_drop(instance: StrategyInstance) -> None:
+    """Take back what a strategy quotes that has just failed; it is asked again when the next bar closes."""
+    if not instance.makes_market:
         return
-    if desired.quotes is not None:
-        raise ParameterError("quotes", "resting quotes are replayed, not yet traded live")
-
-
-def parameters_digest(row: Strategy, parameters: Mapping[str, Any]) -> str:
-    """Name what decides: a decision of other code, interval or parameters has another key."""
-    text = json.dumps([row.kind, row.interval, parameters], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def decision_key(instance: StrategyInstance, digest: str, close_ns: int) -> str:
-    """Return the key of the decision about the bar that closes at `close_ns`."""
-    place = f"{instance.account.name}:{instance.instrument.symbol}"
-    return decision_id(instance.strategy.name, digest[:12], place, close_ns)
-
-
-def _decide(instance: StrategyInstance, bar: BarRecord, desired: Desired, digest: str) -> Decision:
-    row = instance.strategy
-    key = decision_key(instance, digest, bar.close_time_ns)
-    decision, created = Decision.objects.get_or_create(
-        instance=instance,
-        bar_open_at=ns_to_datetime(bar.open_time_ns),
-        defaults={
-            "key": key,
-            "price": bar.close,
-            "target": desired.target,
-            "confidence": desired.confidence,
-            "reason": desired.reason,
-            "features": dict(desired.features),
-            "model": model_name(row),
-            "decided_at": now(),
-            "warm_from_at": instance.warm_from_at,
-        },
-    )
-    if created:
-        metrics.STRATEGY_DECISIONS.labels(strategy=row.name).inc()
-        publish(
-            "decisions",
-            {
-                "strategy": row.name,
-                "account": instance.account.name,
-                "symbol": instance.instrument.symbol,
-                "target": desired.target,
-                "confidence": desired.confidence,
-                "reason": desired.reason,
-                "model": model_name(row),
-                "price": decimal_text(Decimal(bar.close)),
-                "bar_open_at": decision.bar_open_at.isoformat(),
-                "features": dict(desired.features),
-            },
-        )
-    return decision
-
-
-def _observation(instance: StrategyInstance, first: BarRecord) -> Observation:
-    """What the strategy may know besides the bars: its holding and the top of the book now."""
-    # Its own part, with its own average: what others hold of the symbol is none of its business.
-    position = SubPosition.objects.filter(
-        position__account=instance.account,
-        position__instrument=instance.instrument,
-        owner=instance.strategy.name,
-    ).first()
-    quote = Quote.objects.filter(instrument=instance.instrument).first()
-    held = float(position.quantity) if position else 0.0
-    average = float(position.cost / abs(position.quantity)) if position and position.quantity else 0.0
-    mid = float((quote.bid + quote.ask) / 2) if quote and quote.bid and quote.ask else 0.0
-    return Observation(
-        symbol=instance.instrument.symbol,
-        interval=instance.strategy.interval,
-        bar=_bar(first),
-        now_ns=first.close_time_ns,
-        bid=float(quote.bid or 0) if quote else 0.0,
-        ask=float(quote.ask or 0) if quote else 0.0,
-        bid_size=float(quote.bid_quantity) if quote else 0.0,
-        ask_size=float(quote.ask_quantity) if quote else 0.0,
-        position=held,
-        average_price=average,
-        unrealized=(mid - average) * held if mid else 0.0,
-    )
-
-
-def _listing_age_s(instance: StrategyInstance, bar: BarRecord) -> float | None:
-    listed = instance.instrument.listed_at
-    return None if listed is None else (ns_to_datetime(bar.close_time_ns) - listed).total_seconds()
-
-
-def _bar(bar: BarRecord) -> StrategyBar:
-    return StrategyBar(
-        open_ns=bar.open_time_ns,
-        close_ns=bar.close_time_ns,
-        open=float(bar.open),
-        high=float(bar.high),
-        low=float(bar.low),
-        close=float(bar.close),
-        volume=float(bar.volume),
-        quote_volume=float(bar.quote_volume),
-        trades=bar.trades,
-        taker_base=float(bar.taker_base),
+    instance.quotes, instance.said, instance.steps_at_books = None, None, False
+    instance.save(update_fields=["quotes", "said", "steps_at_books"])
+    enqueue_on_commit(
+        "trading.tasks.plan_refresh",
+        queue="trading",
+        account_id=instance.account_id,
+        instrument_id=instance.instrument_id,
     )
 
 

@@ -11,6 +11,7 @@ from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
 from trading.models import Strategy
 
@@ -33,6 +34,14 @@ def strategy_disable(*, name: str, actor: User | str, reason: str) -> Strategy:
             after=False,
         )
         publish("trading_state", {"strategy": name, "enabled": False})
+        # What it quotes is taken back at once; what it holds stays.
+        for instance in strategy.instances.filter(makes_market=True):
+            enqueue_on_commit(
+                "trading.tasks.plan_refresh",
+                queue="trading",
+                account_id=instance.account_id,
+                instrument_id=instance.instrument_id,
+            )
     return strategy
 
 
