@@ -36,6 +36,8 @@ FUTURES_TRADED = frozenset({"BTCUSDT", "ETHUSDT"})
 FUTURES_ALLOCATION = Decimal(3000)
 START_USDT = "100000"
 FUTURES_LEVERAGE = 3
+MAKER_SYMBOL = "DOGEUSDT"
+MAKER_ALLOCATION = Decimal(2500)
 PEOPLE = {
     "admin": Role.ADMIN,
     "risk": Role.RISK_OFFICER,
@@ -126,6 +128,9 @@ def demo_strategies_install() -> int:
             SymbolAllowance.objects.get_or_create(
                 account=account, instrument=instrument, defaults={"added_at": moment}
             )
+            if instrument.symbol == MAKER_SYMBOL and not settings.REPLAY:
+                _market_maker(account, instrument)
+                continue
             StrategyInstance.objects.create(
                 strategy=strategy,
                 account=account,
@@ -134,6 +139,45 @@ def demo_strategies_install() -> int:
                 allocation=min(share, Decimal(4000)),
             )
     return len(instruments)
+
+
+def _market_maker(account: Account, instrument: Instrument) -> None:
+    """Quotes on a symbol of its own; it first buys half of the inventory it may hold.
+
+    Its fee is not priced in, and it loses about that: quotes that earn ten basis points are never met here, and a
+    demo shows quotes that are.
+    """
+    strategy, _ = Strategy.objects.get_or_create(
+        name="market_maker",
+        defaults={
+            "kind": "market_maker",
+            "interval": demo_interval(),
+            "parameters": {
+                "lot": 700.0,
+                "tick_size": float(instrument.to_domain().tick_size),
+                "inventory_limit": 6,
+                "inventory_base": 6.0,
+                "gamma": 0.05,
+                "sigma_bps": 1.5,
+                "decay": 0.25,
+                "maker_fee_bps": 0.0,
+                "requote_ticks": 3,
+                "stale_s": 120.0,
+                "volatility_window_s": 120.0,
+                "pause_s": 60.0,
+            },
+            "is_enabled": True,
+            "description": "Bids and offers around the middle, leaning against what it holds; its fee is not priced in.",
+            "updated_at": now(),
+        },
+    )
+    StrategyInstance.objects.create(
+        strategy=strategy,
+        account=account,
+        instrument=instrument,
+        weight=Decimal(1),
+        allocation=MAKER_ALLOCATION,
+    )
 
 
 def demo_futures_install() -> int:

@@ -218,3 +218,29 @@ def test_parameters_that_make_no_sense_are_refused(values: dict[str, Any], field
     with pytest.raises(ParameterError) as refused:
         params(**values)
     assert refused.value.field == field
+
+
+def test_on_spot_it_first_bids_for_its_base_inventory_at_the_best_bid() -> None:
+    said = step([look()], allow_short=False, inventory_base=3.0)[0]
+    assert said.reason == "STOCKING"
+    assert (said.quotes.bid_price, said.quotes.bid_size) == (99.99, 3.0)
+    assert said.quotes.ask_size == 0.0
+
+
+def test_a_bid_for_inventory_is_left_in_its_place_while_it_is_near() -> None:
+    working = WorkingQuote("BUY", 99.99, 2.4)
+    seen = look(bid=100.00, quotes=(working,), position=0.6)
+    said = step([seen], allow_short=False, inventory_base=3.0, requote_ticks=1)[0]
+    assert (said.quotes.bid_price, said.quotes.bid_size) == (99.99, 2.4)
+
+
+def test_once_stocked_it_sells_as_well_and_does_not_buy_back_at_the_touch() -> None:
+    seen = [look(0), look(1, position=2.7, bid=99.98), look(2, position=0.5, bid=99.99)]
+    said = step(seen, allow_short=False, inventory_base=3.0)
+    assert [one.reason for one in said] == ["STOCKING", "QUOTING", "QUOTING"]
+    assert said[2].quotes.ask_size == 0.5
+
+
+def test_trouble_in_the_book_stops_the_stocking_too() -> None:
+    said = step([look(bid=99.0, ask=101.0)], allow_short=False, inventory_base=3.0, widest_bps=100.0)[0]
+    assert (said.reason, said.quotes) == ("WIDE_SPREAD", None)
