@@ -167,7 +167,7 @@ def _market_maker(account: Account, instrument: Instrument) -> None:
                 "pause_s": 60.0,
             },
             "is_enabled": True,
-            "description": "Bids and offers around the middle, leaning against what it holds; its fee is not priced in.",
+            "description": "Quotes around the middle, leaning against its inventory; the fee is not priced in.",
             "updated_at": now(),
         },
     )

@@ -71,7 +71,7 @@ def run_compiled(inputs: Inputs, *, interpreted: bool = False) -> BacktestResult
     run, step, signals, prove = _as_written(declared) if interpreted else _machine_code(declared)
     costs, limits = settings.cost_table(), limit_table(settings.limits, series.instrument.step_units)
     columns = _columns(series, settings, costs.impact)
-    vector = np.array(declared.vector(assignment.params), dtype=np.float64)
+    vector = np.array(declared.numbers(assignment.params, series.interval), dtype=np.float64)
     size = declared.state_size(assignment.params)
     arguments: tuple[Any, ...] = (
         columns,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from trading.domain.strategies.compiled import numeric
+
 
 class TrueRange(NamedTuple):
     """The average between two bars.
@@ -19,6 +21,7 @@ class TrueRange(NamedTuple):
     value: float = 0.0
 
 
+@numeric
 def next_true_range(state: TrueRange, high: float, low: float, close: float, window: int) -> TrueRange:
     """Take one closed bar; the value counts once `bars` has reached `window`.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trading.domain.strategies.compiled import numeric
+
 
 def channel_side(
     side: int, highs: Sequence[float], lows: Sequence[float], close: float, entry: int, exit_: int
@@ -19,11 +21,21 @@ def channel_side(
     highs, lows : of the bars before it, the last `max(entry, exit_)` at least; the bar itself is excluded, or
         its own high would hide every breakout.
     """
-    if (side > 0 and close < min(lows[-exit_:])) or (side < 0 and close > max(highs[-exit_:])):
+    return channel_after(
+        side, close, max(highs[-entry:]), min(lows[-entry:]), max(highs[-exit_:]), min(lows[-exit_:])
+    )
+
+
+@numeric
+def channel_after(
+    side: int, close: float, top: float, bottom: float, top_near: float, bottom_near: float
+) -> int:
+    """Return the side after a close, given the extremes of the entry window and, nearer, of the exit window."""
+    if (side > 0 and close < bottom_near) or (side < 0 and close > top_near):
         side = 0
     if side == 0:
-        if close > max(highs[-entry:]):
+        if close > top:
             return 1
-        if close < min(lows[-entry:]):
+        if close < bottom:
             return -1
     return side

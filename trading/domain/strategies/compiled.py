@@ -49,17 +49,23 @@ class CompiledStep:
     Attributes
     ----------
     vector : parameters as the numbers the step gets.  state_size : how many numbers it remembers.
+    by_interval : `vector` takes the interval of the bars as well.
     reasons : codes for records and screens, for the step's code 1, 2, ...
     signals, targets : where neither position nor protection matters, the same for whole columns; `targets`
         gives the target of code 1, 2, ... The engine compares them with the step before it believes them.
     """
 
     step: ArrayStep
-    vector: Callable[[Any], tuple[float, ...]]
+    vector: Callable[..., tuple[float, ...]]
     state_size: Callable[[Any], int]
     reasons: tuple[str, ...]
     signals: ArraySignals | None = None
     targets: Callable[[Any], tuple[float, ...]] | None = None
+    by_interval: bool = False
+
+    def numbers(self, params: Any, interval: str) -> tuple[float, ...]:
+        """Return the parameters as the step gets them, for bars of an interval."""
+        return self.vector(params, interval) if self.by_interval else self.vector(params)
 
 
 class ArrayStrategy(Strategy):
@@ -79,7 +85,7 @@ class ArrayStrategy(Strategy):
             return state, None
         bar, numbers = observation.bar, list(state)
         code, target, stop, take_profit, trailing = self.compiled.step(
-            self.compiled.vector(params),
+            self.compiled.numbers(params, observation.interval),
             numbers,
             observation.now_ns,
             bar.open,

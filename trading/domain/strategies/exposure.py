@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from trading.domain.strategies.compiled import numeric
 
+
+@numeric
 def next_side(side: int, up: float, down: float, enter: float, leave: float) -> int:
     """Return the side, -1, 0 or 1, that probabilities for and against justify.
 
@@ -21,6 +24,7 @@ def next_side(side: int, up: float, down: float, enter: float, leave: float) -> 
     return side
 
 
+@numeric
 def banded_target(held: float, wanted: float, band: float) -> float:
     """Return `held` where the change is not worth trading: same sign and |wanted - held| <= band.
 

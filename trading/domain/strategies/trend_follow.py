@@ -24,8 +24,11 @@ from trading.domain.clock import NS_PER_S, interval_ns
 from trading.domain.strategies.average_true_range import TrueRange, next_true_range
 from trading.domain.strategies.base import Bar, Desired, Observation, Protection, Strategy
 from trading.domain.strategies.channel import channel_side
+from trading.domain.strategies.compiled import CompiledStep
 from trading.domain.strategies.exposure import banded_target
 from trading.domain.strategies.parameters import ParameterError, parameter
+from trading.domain.strategies.trend_rules import drawn_stop, side_shut, sign, stop_was_hit
+from trading.domain.strategies.trend_step import HEADER, REASONS, trend_step
 from trading.domain.strategies.volatility import (
     ReturnSpread,
     annual_volatility,
@@ -98,11 +101,35 @@ class TrendState(NamedTuple):
     shut: int = 0
 
 
+def _vector(params: TrendFollowParams, interval: str) -> tuple[float, ...]:
+    return (
+        float(params.entry),
+        float(params.exit),
+        params.channel_weight,
+        *(float(back) for back in params.lookbacks),
+        params.volatility,
+        params.volatility_mass,
+        params.cap,
+        params.band,
+        float(params.atr_window),
+        params.stop_atr,
+        float(params.allow_short),
+        YEAR_NS / interval_ns(interval),
+    )
+
+
+def _state_size(params: TrendFollowParams) -> int:
+    return HEADER + 2 * params.entry + params.momentum_long
+
+
 class TrendFollow(Strategy):
     """Follow the trend with a size that the market's volatility sets, and a stop behind it."""
 
     name: ClassVar[str] = "trend_follow"
     Params: ClassVar[type] = TrendFollowParams
+    compiled: ClassVar[CompiledStep | None] = CompiledStep(
+        trend_step, _vector, _state_size, REASONS, by_interval=True
+    )
 
     def warmup(self, params: TrendFollowParams) -> int:
         """Return the bars until channel, momentum and true range are full."""
@@ -129,10 +156,10 @@ class TrendFollow(Strategy):
                 before.channel, before.highs, before.lows, bar.close, params.entry, params.exit
             )
         )
-        momentum = sum(_sign(bar.close - before.closes[-back]) for back in params.lookbacks) / 3.0
+        momentum = sum(sign(bar.close - before.closes[-back]) for back in params.lookbacks) / 3.0
         signal = params.channel_weight * fresh.channel + (1.0 - params.channel_weight) * momentum
-        stopped = _stopped(before, bar)
-        shut = _shut(before, stopped, signal, _breakout(before, bar, params))
+        stopped = stop_was_hit(before.target, before.stop, bar.high, bar.low)
+        shut = side_shut(before.shut, before.target, stopped, signal, _breakout(before, bar, params))
         periods = YEAR_NS / interval_ns(observation.interval)
         volatility = annual_volatility(ReturnSpread(*fresh.spread), periods)
         wanted = volatility_target(signal, params.volatility, volatility, params.cap)
@@ -141,7 +168,9 @@ class TrendFollow(Strategy):
         if shut and wanted * shut > 0.0:
             wanted = 0.0
         target = 0.0 if stopped else banded_target(before.target, wanted, params.band)
-        stop = _stop(before, target, bar.close, fresh.true_range[2] * params.stop_atr)
+        stop = drawn_stop(
+            before.target, before.stop, target, bar.close, fresh.true_range[2] * params.stop_atr
+        )
         fresh = fresh._replace(target=target, stop=stop, shut=shut)
         features = {
             "channel": float(fresh.channel),
@@ -174,38 +203,8 @@ def _remember(before: TrendState, bar: Bar, params: TrendFollowParams) -> TrendS
     )
 
 
-def _sign(value: float) -> int:
-    return (value > 0.0) - (value < 0.0)
-
-
-def _stopped(before: TrendState, bar: Bar) -> bool:
-    # The stop that stood during the bar, not the one its close draws.
-    if before.stop <= 0.0:
-        return False
-    return bar.low <= before.stop if before.target > 0.0 else bar.high >= before.stop
-
-
 def _breakout(before: TrendState, bar: Bar, params: TrendFollowParams) -> int:
     return channel_side(0, before.highs, before.lows, bar.close, params.entry, params.exit)
-
-
-def _shut(before: TrendState, stopped: bool, signal: float, breakout: int) -> int:
-    if stopped:
-        return _sign(before.target)
-    if before.shut and (breakout == before.shut or signal * before.shut <= 0.0):
-        return 0
-    return before.shut
-
-
-def _stop(before: TrendState, target: float, close: float, distance: float) -> float:
-    if target == 0.0 or distance == 0.0:
-        return 0.0
-    side = _sign(target)
-    # A stop at or below zero cannot be reached: there is none, until prices have moved up.
-    stop = max(0.0, close - side * distance)
-    if before.target * target > 0.0 and before.stop > 0.0:
-        return max(before.stop, stop) if side > 0 else min(before.stop, stop)
-    return stop
 
 
 def _reason(target: float, shut: int, volatility: float) -> str:

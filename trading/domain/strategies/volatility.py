@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from trading.domain.strategies.compiled import numeric
+
 
 class ReturnSpread(NamedTuple):
     """Exponentially weighted moments between two bars: total weight, mean, weighted sum of squared deviations."""
@@ -14,6 +16,7 @@ class ReturnSpread(NamedTuple):
     squares: float = 0.0
 
 
+@numeric
 def next_return_spread(state: ReturnSpread, value: float, center_of_mass: float) -> ReturnSpread:
     """Take one return; weights fall by d = com / (1 + com) a bar, so that d / (1 - d) is the centre of mass.
 
@@ -27,6 +30,7 @@ def next_return_spread(state: ReturnSpread, value: float, center_of_mass: float)
     return ReturnSpread(weight, mean, decay * state.squares + away * (value - mean))
 
 
+@numeric
 def annual_volatility(state: ReturnSpread, periods: float) -> float:
     """Return sqrt(periods * sum w_i (r_i - mean)^2), weights normalised to 1; 0.0 before the first return.
 
@@ -37,6 +41,7 @@ def annual_volatility(state: ReturnSpread, periods: float) -> float:
     return math.sqrt(periods * max(0.0, state.squares) / state.weight)
 
 
+@numeric
 def volatility_target(signal: float, target: float, volatility: float, cap: float) -> float:
     """Return signal * target / volatility within +-cap; 0.0 where the volatility is not positive.
 
