@@ -15,3 +15,8 @@ def home(tmp_path: Path, settings: Any, db: None, clean_cache: None) -> Path:
     settings.NAUTILUS_HOME = tmp_path / "home"
     store_bars(tmp_path)
     return tmp_path / "home"
+
+
+@pytest.fixture
+def trader(make_user: Any) -> Any:
+    return make_user("trader")
