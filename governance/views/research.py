@@ -19,10 +19,10 @@ from trading.domain.report.from_backtest import run_from_backtest
 from trading.domain.report.run import ReportRun
 from trading.domain.research.outcomes import SCORES
 from trading.models import ResearchJob
+from trading.reports import report_html
+from trading.reports.walk_forward import walk_forward_runs, walk_forward_tables
 from trading.selectors.research import job_command
 from trading.services.jobs import job_record, job_result, job_walk
-from trading.services.reports import report_html
-from trading.services.research.walk_forward_page import walk_forward_runs, walk_forward_tables
 from trading.services.strategy_kinds import strategy_kinds
 
 MOST_COMPARED = 12

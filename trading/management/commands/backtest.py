@@ -18,6 +18,7 @@ from trading.domain.report.from_backtest import run_from_backtest, summary_of
 from trading.domain.research.legs import leg_from_words
 from trading.domain.statistics import Summary
 from trading.management.run_options import add_run_arguments, positive, request_of
+from trading.reports import report_write
 from trading.services.backtests import (
     ENGINES,
     Finished,
@@ -25,7 +26,6 @@ from trading.services.backtests import (
     backtest_run,
 )
 from trading.services.backtests.figures import result_members
-from trading.services.reports import report_write
 from universe.management.progress import ProgressBar
 
 EXAMPLES = """examples:

@@ -17,7 +17,7 @@ from trading.domain.report.research_tables import heat_table, luck_table, trial_
 from trading.domain.research.outcomes import SCORES
 from trading.domain.research.sweep import Trial
 from trading.management.run_options import add_run_arguments, at_least_one, command_line, request_of
-from trading.services.reports import report_write
+from trading.reports import report_write
 from trading.services.research import SweepReport, regimes_load, study_open, sweep_run
 from trading.services.research.sweep_figures import sweep_members
 from universe.management.progress import ProgressBar

@@ -14,10 +14,10 @@ from nautilus_site.common.errors import ApplicationError
 from trading.domain.report import Regimes
 from trading.domain.report.text import stamp
 from trading.management.run_options import add_run_arguments, at_least_one, command_line, request_of, whole
-from trading.services.reports import report_write
+from trading.reports import report_write
+from trading.reports.walk_forward import label_of, walk_forward_runs, walk_forward_tables
 from trading.services.research import WalkAsked, WalkForwardReport, regimes_load, study_open, walk_forward_run
 from trading.services.research.walk_forward_figures import walk_forward_members
-from trading.services.research.walk_forward_page import label_of, walk_forward_runs, walk_forward_tables
 from universe.management.progress import ProgressBar
 
 EXAMPLES = """examples:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.browser.chromium import chromium  # noqa: F401  a fixture
 from tests.unit.trading.domain.report.runs import some_run
-from trading.services.reports import report_write
+from trading.reports import report_write
 
 pytestmark = pytest.mark.browser
 

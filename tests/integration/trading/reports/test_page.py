@@ -9,7 +9,7 @@ import pytest
 from nautilus_site.common.errors import ApplicationError
 from tests.unit.trading.domain.report.runs import some_run
 from trading.domain.report import Cell, Table
-from trading.services.reports import report_html, report_write
+from trading.reports import report_html, report_write
 
 HOSTILE = "</script><img src=x onerror=alert(1)>&\"'"
 
