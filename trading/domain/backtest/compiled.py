@@ -42,9 +42,11 @@ def why_not(inputs: Inputs) -> str:
         return "it has several instruments or strategies"
     if inputs.slower_of(inputs.series[0].symbol):
         return "its strategy looks at slower bars"
-    if getattr(inputs.assignments[0].strategy, "compiled", None) is None:
-        return f"{inputs.assignments[0].strategy.name} has no compiled step"
-    return ""
+    assignment = inputs.assignments[0]
+    declared = getattr(assignment.strategy, "compiled", None)
+    if declared is None:
+        return f"{assignment.strategy.name} has no compiled step"
+    return declared.unable(assignment.params, inputs.series[0].interval) if declared.unable else ""
 
 
 def run_compiled(inputs: Inputs, *, interpreted: bool = False) -> BacktestResult:
@@ -90,8 +92,8 @@ def run_compiled(inputs: Inputs, *, interpreted: bool = False) -> BacktestResult
             # Views give Python's own numbers, whose products do not overflow.
             counts = run(
                 step,
-                vector.tolist(),
-                state.tolist(),
+                vector.data,
+                state.data,
                 *map(_viewed, arguments),
                 _viewed(tables),
                 _viewed(said),
@@ -110,11 +112,11 @@ def _machine_code(declared: CompiledStep) -> tuple[Any, Any, Any, Any]:
     from trading.domain.backtest import machine
 
     signals = None if declared.signals is None else machine.compiled_signals(declared.signals)
-    return machine.compiled_run(), machine.compiled_step(declared.step), signals, machine.compiled_proof()
+    return machine.compiled_run(), machine.compiled_step(declared.function), signals, machine.compiled_proof()
 
 
 def _as_written(declared: CompiledStep) -> tuple[Any, Any, Any, Any]:
-    return run_bars, declared.step, declared.signals, first_lie
+    return run_bars, declared.function, declared.signals, first_lie
 
 
 NOTHING_SAID: Final = Said(np.zeros(0, np.int8), np.zeros(0))

@@ -20,7 +20,7 @@ _CLIP_LOW, _CLIP_HIGH = 0.01, 0.99
 def predict(
     filtered: FloatArray, transition: FloatArray, steps: int, out: FloatArray, scratch: FloatArray
 ) -> None:
-    """Write P(s_t+h | x_1..t) into `out`: filtered (K,) times the h-th power of transition (K, K)."""
+    """Write P(s_t+h | x_1..t) into `out`: filtered (K,) times the h-th power of transition, (K K,) by rows."""
     states = filtered.shape[0]
     for k in range(states):
         out[k] = filtered[k]
@@ -28,7 +28,7 @@ def predict(
         for k in range(states):
             total = 0.0
             for j in range(states):
-                total += out[j] * transition[j, k]
+                total += out[j] * transition[j * states + k]
             scratch[k] = total
         for k in range(states):
             out[k] = scratch[k]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from types import FunctionType
 from typing import Any, ClassVar, TypeVar
 
@@ -48,20 +49,32 @@ class CompiledStep:
 
     Attributes
     ----------
+    step : the function, or `package.module:function` where importing it early would cost too much.
     vector : parameters as the numbers the step gets.  state_size : how many numbers it remembers.
     by_interval : `vector` takes the interval of the bars as well.
+    unable : why parameters on bars of an interval cannot be compiled, empty where they can.
     reasons : codes for records and screens, for the step's code 1, 2, ...
     signals, targets : where neither position nor protection matters, the same for whole columns; `targets`
         gives the target of code 1, 2, ... The engine compares them with the step before it believes them.
     """
 
-    step: ArrayStep
+    step: ArrayStep | str
     vector: Callable[..., tuple[float, ...]]
     state_size: Callable[[Any], int]
     reasons: tuple[str, ...]
     signals: ArraySignals | None = None
     targets: Callable[[Any], tuple[float, ...]] | None = None
     by_interval: bool = False
+    unable: Callable[[Any, str], str] | None = None
+
+    @property
+    def function(self) -> ArrayStep:
+        """The step itself."""
+        if not isinstance(self.step, str):
+            return self.step
+        module, _, name = self.step.partition(":")
+        found: ArrayStep = getattr(import_module(module), name)
+        return found
 
     def numbers(self, params: Any, interval: str) -> tuple[float, ...]:
         """Return the parameters as the step gets them, for bars of an interval."""
@@ -84,7 +97,7 @@ class ArrayStrategy(Strategy):
         if observation.trigger != "bar":
             return state, None
         bar, numbers = observation.bar, list(state)
-        code, target, stop, take_profit, trailing = self.compiled.step(
+        code, target, stop, take_profit, trailing = self.compiled.function(
             self.compiled.numbers(params, observation.interval),
             numbers,
             observation.now_ns,

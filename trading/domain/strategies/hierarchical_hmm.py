@@ -179,7 +179,7 @@ def _micro_ahead(served: ServedModel, view: TwoClockView, bars: int) -> tuple[fl
     chain = served.two_clock().hmm.chain
     transition = np.ascontiguousarray(np.einsum("k,kmn->mn", np.array(view.macro), chain.micro_transition))
     ahead, scratch = np.empty(chain.micros), np.empty(chain.micros)
-    predict(np.array(view.micro), transition, bars, ahead, scratch)
+    predict(np.array(view.micro), transition.ravel(), bars, ahead, scratch)
     return tuple(float(p) for p in ahead)
 
 

@@ -15,13 +15,20 @@ The model is the forward filter's: nothing here smooths, and the transition matr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from trading.domain.strategies.base import Desired, Observation, Strategy
+from trading.domain.strategies.compiled import CompiledStep
 from trading.domain.strategies.exposure import banded_target, next_side
+from trading.domain.strategies.hmm_vector import (
+    HMM_REASONS,
+    favours_of,
+    hmm_state_size,
+    hmm_unable,
+    hmm_vector,
+)
 from trading.domain.strategies.parameters import ParameterError, parameter
 from trading.domain.strategies.regime_gate import closed_because, positions_of, predicted, return_moments
 from trading.domain.strategies.regime_model import ServedModel, served_model
@@ -82,6 +89,13 @@ class HmmPolicy(Strategy):
 
     name: ClassVar[str] = "hmm_policy"
     Params: ClassVar[type] = HmmPolicyParams
+    compiled: ClassVar[CompiledStep | None] = CompiledStep(
+        "trading.domain.strategies.hmm_step:hmm_step",
+        hmm_vector,
+        hmm_state_size,
+        HMM_REASONS,
+        unable=hmm_unable,
+    )
 
     def warmup(self, params: HmmPolicyParams) -> int:
         """Return the bars until the first full row of the model's features; 1 while no model is named."""
@@ -127,8 +141,8 @@ class HmmPolicy(Strategy):
             return {"filter": stored, "side": 0, "target": 0.0}, Desired(0.0, 0.0, reason, features=features)
         ahead = predicted(view.posterior, served, params.horizon)
         favours = _favours(served, params)
-        up = math.fsum(p for p, favour in zip(ahead, favours, strict=True) if favour > 0)
-        down = math.fsum(p for p, favour in zip(ahead, favours, strict=True) if favour < 0)
+        up = sum(p for p, favour in zip(ahead, favours, strict=True) if favour > 0)
+        down = sum(p for p, favour in zip(ahead, favours, strict=True) if favour < 0)
         side = next_side(int(state["side"]), up, down, params.enter, params.leave)
         wanted, moments = _wanted(served, params, ahead)
         if wanted * side <= 0.0 or (side < 0 and not params.allow_short):
@@ -158,10 +172,7 @@ def regime_features(served: ServedModel, view: RegimeView) -> dict[str, float]:
 
 
 def _favours(served: ServedModel, params: HmmPolicyParams) -> tuple[float, ...]:
-    # What each regime speaks for: its position in the table, or the sign of its shrunk mean.
-    if params.method == POLICY:
-        return positions_of(params.positions, served.flat().labels, "positions")
-    return return_moments(served, params.prior_bars)[0]
+    return favours_of(served, params.method, params.positions, params.prior_bars)
 
 
 def _wanted(

@@ -67,7 +67,7 @@ def predicted(posterior: Sequence[float], served: ServedModel, bars: int) -> tup
 
     states = len(posterior)
     ahead, scratch = np.empty(states), np.empty(states)
-    predict(np.array(posterior), served.flat().hmm.transition, bars, ahead, scratch)
+    predict(np.array(posterior), served.flat().hmm.transition.ravel(), bars, ahead, scratch)
     return tuple(float(p) for p in ahead)
 
 

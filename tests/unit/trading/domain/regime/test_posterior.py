@@ -26,7 +26,7 @@ from trading.domain.regime.posterior import (
 def test_prediction_over_several_bars_is_the_power_of_the_matrix() -> None:
     transition, filtered = np.array([[0.9, 0.1], [0.3, 0.7]]), np.array([0.2, 0.8])
     ahead, scratch = np.empty(2), np.empty(2)
-    predict(filtered, transition, 5, ahead, scratch)
+    predict(filtered, transition.ravel(), 5, ahead, scratch)
     assert ahead == pytest.approx(filtered @ np.linalg.matrix_power(transition, 5), rel=1e-12)
 
 

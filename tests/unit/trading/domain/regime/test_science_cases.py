@@ -103,7 +103,7 @@ def test_h09_soft_switching_mixes_the_matrices_by_the_slow_forecast(two_clock: A
 def test_h11_moments_of_the_predicted_mixture() -> None:
     arguments = {name: np.array(value) for name, value in case("H11")["args"].items()}
     ahead, scratch = np.empty(3), np.empty(3)
-    predict(arguments["filtered"], arguments["transmat"], int(arguments["steps"]), ahead, scratch)
+    predict(arguments["filtered"], arguments["transmat"].ravel(), int(arguments["steps"]), ahead, scratch)
     mean, variance = mixture_moments(ahead, arguments["means"], arguments["variances"])
     close(ahead, "H11", "state")
     # Absolute tolerances of 1e-6 would pass anything of this size, so these are compared relatively.
