@@ -77,7 +77,7 @@ class QuotePlan:
 def room(
     instrument: Instrument,
     *,
-    held: int,
+    held: Decimal,
     capital: Decimal,
     price: Decimal,
     largest: Decimal | None = None,
@@ -86,8 +86,8 @@ def room(
 
     Parameters
     ----------
-    held : signed steps of its own.  capital : granted to it, quote currency.  price : the middle.
-    largest : most an order may be worth, quote currency.
+    held : signed base quantity of its own, not always whole steps.  price : the middle.
+    capital : granted to it, quote currency.  largest : most an order may be worth, quote currency.
 
     Raises
     ------
@@ -95,13 +95,12 @@ def room(
     """
     if price <= 0 or capital < 0:
         raise ValueError(f"expected a positive price and no negative capital, were {price} and {capital}")
-    per_step = Fraction(instrument.step_size) * Fraction(price)
-    most = int(Fraction(capital) / per_step)
-    sell = max(0, held) if instrument.market is Market.spot else max(0, held + most)
-    buy = max(0, most - held)
+    step, most, own = Fraction(instrument.step_size), Fraction(capital) / Fraction(price), Fraction(held)
+    least = Fraction(0) if instrument.market is Market.spot else -most
     caps = [instrument.floor_steps(instrument.max_quantity)] if instrument.max_quantity else []
     if largest is not None:
-        caps.append(int(Fraction(largest) / per_step))
+        caps.append(int(Fraction(largest) / Fraction(price) / step))
+    buy, sell = max(0, math.floor((most - own) / step)), max(0, math.floor((own - least) / step))
     return Room(min([buy, *caps]), min([sell, *caps]))
 
 

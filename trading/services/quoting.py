@@ -284,11 +284,9 @@ def _room(maker: StrategyInstance, domain: DomainInstrument, mid: Decimal) -> Ro
         position__instrument_id=maker.instrument_id,
         owner=maker.strategy.name,
     ).values_list("quantity", flat=True)
-    held = sum(own, start=Decimal(0))
-    steps = domain.floor_steps(abs(held))
     return room(
         domain,
-        held=steps if held >= 0 else -steps,
+        held=sum(own, start=Decimal(0)),
         capital=maker.allocation * maker.weight,
         price=mid,
         largest=values["max_notional"] * _ROOM,

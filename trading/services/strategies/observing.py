@@ -123,15 +123,17 @@ def fill_newest(instance: StrategyInstance) -> int:
 def market_now_ns(instance: StrategyInstance) -> int | None:
     """Market time of the book as it stands now; None while the feed has not told any.
 
-    The feed writes it with every change; while nothing changes it runs on with the wall clock.
+    The feed writes it with every change; where the strategy has seen that already it runs on with the wall clock.
     """
     row = (
         Quote.objects.filter(instrument=instance.instrument).values_list("market_time", "received_at").first()
     )
     if row is None or row[0] is None:
         return None
-    still = max(timedelta(0), now() - row[1])
-    return datetime_to_ns(row[0] + still)
+    told = datetime_to_ns(row[0])
+    if told > instance.seen_ns:
+        return told
+    return datetime_to_ns(row[0] + max(timedelta(0), now() - row[1]))
 
 
 def listing_age_s(instance: StrategyInstance, at_ns: int) -> float | None:

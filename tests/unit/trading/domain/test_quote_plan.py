@@ -49,31 +49,38 @@ def test_no_quote_is_no_number() -> None:
 
 def test_spot_buys_up_to_its_capital_and_sells_what_it_holds() -> None:
     # 1000 at 20000 is 0.05; 0.02 is held
-    found = room(SPOT, held=2_000, capital=Decimal(1000), price=Decimal(20000))
+    found = room(SPOT, held=Decimal("0.02"), capital=Decimal(1000), price=Decimal(20000))
     assert (found.buy, found.sell) == (3_000, 2_000)
+
+
+def test_a_part_of_a_step_that_is_held_is_not_sold_and_counts_against_the_capital() -> None:
+    found = room(SPOT, held=Decimal("0.0200079"), capital=Decimal(1000), price=Decimal(20000))
+    assert (found.buy, found.sell) == (2_999, 2_000)
 
 
 def test_futures_may_be_as_far_short_as_long() -> None:
     contract = usdm()
     whole = contract.floor_steps(Decimal("0.05"))
     held = contract.floor_steps(Decimal("0.02"))
-    found = room(contract, held=held, capital=Decimal(1000), price=Decimal(20000))
+    found = room(contract, held=Decimal("0.02"), capital=Decimal(1000), price=Decimal(20000))
     assert (found.buy, found.sell) == (whole - held, whole + held)
 
 
 def test_no_side_is_larger_than_the_largest_order() -> None:
-    found = room(SPOT, held=4_000, capital=Decimal(10_000), price=Decimal(20000), largest=Decimal(200))
+    found = room(
+        SPOT, held=Decimal("0.04"), capital=Decimal(10_000), price=Decimal(20000), largest=Decimal(200)
+    )
     assert (found.buy, found.sell) == (1_000, 1_000)
 
 
 def test_more_is_held_than_the_capital_is_worth() -> None:
-    assert room(SPOT, held=9_000, capital=Decimal(1000), price=Decimal(20000)).buy == 0
+    assert room(SPOT, held=Decimal("0.09"), capital=Decimal(1000), price=Decimal(20000)).buy == 0
 
 
 @pytest.mark.parametrize(("capital", "price"), [("-1", "20000"), ("1000", "0")])
 def test_a_room_of_nonsense_is_refused(capital: str, price: str) -> None:
     with pytest.raises(ValueError, match="positive price and no negative capital"):
-        room(SPOT, held=0, capital=Decimal(capital), price=Decimal(price))
+        room(SPOT, held=Decimal(0), capital=Decimal(capital), price=Decimal(price))
 
 
 def test_a_quote_in_its_place_is_left_alone() -> None:

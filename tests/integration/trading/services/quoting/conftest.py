@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db.models import Q
 
 from tests.factories.exchange import Exchange, running_exchange
 from trading.domain.orders import OPEN
@@ -153,8 +154,8 @@ class Maker:
 
 def maker_on(desk: Desk, exchange: Exchange | None = None, **params: Any) -> Maker:
     """The only strategy of the desk's BTCUSDT, granted 2000 USDT; it has seen one bar."""
-    StrategyInstance.objects.filter(instrument=desk.btc).delete()
     strategy = desk.strategies["trend"]
+    StrategyInstance.objects.filter(Q(instrument=desk.btc) | Q(strategy=strategy)).delete()
     strategy.kind, strategy.parameters = "market_maker", {**PARAMS, **params}
     strategy.save()
     StrategyInstance.objects.create(

@@ -53,7 +53,7 @@ def books(count: int) -> list[tuple[str, str]]:
 
 def test_live_and_replay_decide_the_same_on_the_same_books(desk: Desk, recorder: Recorder) -> None:
     """The state goes through JSON at every step live and stays in memory in a replay; nothing else may differ."""
-    params = {"allow_short": True, "volatility_spike": 4.0, "stale_s": 4.0}
+    params = {"allow_short": True, "volatility_spike": 1.0, "sigma_bps": 0.3, "stale_s": 4.0}
     tops = books(60)
     desk.quote("BTCUSDT", *tops[0])
     maker = maker_on(desk, **params)
