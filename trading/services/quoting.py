@@ -23,7 +23,7 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.services.outbox import publish
 from trading import metrics
-from trading.domain.clock import interval_ns
+from trading.domain.clock import datetime_to_ns, interval_ns
 from trading.domain.hedge import position_sides
 from trading.domain.orders import OrderStatus
 from trading.domain.planner import WorkingOrder
@@ -245,14 +245,14 @@ def _is_shared(maker: StrategyInstance) -> bool:
 
 
 def _is_silent(maker: StrategyInstance) -> bool:
-    length = timedelta(microseconds=interval_ns(maker.strategy.interval) // 1_000)
+    """Two bars without a step, by our clock or, which may run faster, by that of the market."""
+    length_ns = interval_ns(maker.strategy.interval)
+    length = timedelta(microseconds=length_ns // 1_000)
     if maker.stepped_at is None or now() - maker.stepped_at > SILENT_BARS * length:
         return True
     latest = bar_latest_open_time(maker.instrument, maker.strategy.interval)
     return (
-        latest is not None
-        and maker.last_bar_at is not None
-        and latest - maker.last_bar_at >= SILENT_BARS * length
+        latest is not None and datetime_to_ns(latest) + length_ns - maker.seen_ns >= SILENT_BARS * length_ns
     )
 
 

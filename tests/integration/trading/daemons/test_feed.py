@@ -15,7 +15,7 @@ from django.db import OperationalError
 
 from nautilus_site.common.errors import ApplicationError
 from trading.adapters.binance import user_stream
-from trading.daemons import market_feed
+from trading.daemons import price_members
 from trading.daemons import user_feed as module
 from trading.daemons.user_feed import UserFeed
 from trading.models import ReconcileRun, VenueEvent
@@ -190,4 +190,4 @@ async def test_the_key_in_force_is_taken_for_every_connection(
 
 def test_times_on_the_wire_become_times_with_a_zone() -> None:
     assert module._at(1_500_000_000_000_000_000).tzinfo is not None
-    assert market_feed._plain(Decimal("1.500")) == "1.5"
+    assert price_members._plain(Decimal("1.500")) == "1.5"

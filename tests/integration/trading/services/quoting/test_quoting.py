@@ -150,15 +150,23 @@ def test_silence_of_two_bars_takes_the_quotes_back_and_calls_people_once(maker: 
     assert maker.standing() == as_wanted(maker), "it has spoken again"
 
 
-def test_bars_it_does_not_step_on_count_as_silence(maker: Maker) -> None:
+def test_bars_without_a_step_count_as_silence_and_steps_at_books_do_not(maker: Maker) -> None:
     """Market time may run faster than ours: two bars are two bars."""
+    from tests.integration.trading.services.test_strategies import bars
+
     maker.round()
-    StrategyInstance.objects.filter(pk=maker.instance.pk).update(
-        last_bar_at=maker.instance.last_bar_at - timedelta(minutes=2)
-    )
+    bars(maker.desk, [60000.0, 60000.0], first=maker.bars)
+    maker.refreshed  # noqa: B018
+    maker.send()
+    assert len(maker.standing()) == 2, "one bar and a part of another have passed"
+    bars(maker.desk, [60000.0], first=maker.bars + 2)
     maker.refreshed  # noqa: B018
     maker.send()
     assert maker.standing() == []
+    maker.look(after_s=180.0)
+    assert maker.step()
+    maker.send()
+    assert len(maker.standing()) == 2, "it sees the book of now, whatever bars it has still to be shown"
 
 
 def _halted(maker: Maker) -> None:
