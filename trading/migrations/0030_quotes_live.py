@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0027_lookahead_jobs'),
+        ('trading', '0029_canary_strategies'),
     ]
 
     operations = [
