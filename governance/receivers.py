@@ -10,6 +10,9 @@ from trading.services.schedules import schedules_install
 SCHEDULES = (
     ("capital tick", "governance.tasks.capital_tick", "governance", 10, 10),
     ("routing tick", "governance.tasks.routing_tick", "governance", 10, 10),
+    ("notifications tick", "governance.tasks.notifications_tick", "governance", 2, 4),
+    ("guardian tick", "governance.tasks.guardian_tick", "control", 5, 5),
+    ("compliance tick", "governance.tasks.compliance_tick", "governance", 300, 120),
     ("governance housekeeping", "governance.tasks.housekeeping", "governance", 3600, 600),
 )
 

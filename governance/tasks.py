@@ -5,6 +5,20 @@ from __future__ import annotations
 from celery import shared_task
 
 from governance.services.capital import capital_run_if_due, runs_prune
+from governance.services.notifications import (
+    deliveries_collect,
+    deliveries_prune,
+    deliveries_start,
+    events_consume,
+)
+from governance.services.playbooks import (
+    actions_verify,
+    compliance_if_due,
+    incidents_consume,
+    playbooks_ensure,
+    playbooks_evaluate,
+    rehearsals_step,
+)
 from governance.services.routing import routing_run
 
 
@@ -21,6 +35,34 @@ def routing_tick() -> None:
 
 
 @shared_task
+def notifications_tick() -> None:
+    """Every two seconds: read events, write down how messages went, send the next. Waits for no receiver."""
+    events_consume()
+    deliveries_collect()
+    deliveries_start()
+
+
+@shared_task
+def guardian_tick() -> None:
+    """Every five seconds: look whether what was done works, judge every playbook, go on with a rehearsal.
+
+    On the queue of kills and breakers: what stops trading never waits behind a long job.
+    """
+    playbooks_ensure()
+    actions_verify()
+    playbooks_evaluate()
+    incidents_consume()
+    rehearsals_step()
+
+
+@shared_task
+def compliance_tick() -> None:
+    """Every five minutes: the report of the day that is over, once."""
+    compliance_if_due()
+
+
+@shared_task
 def housekeeping() -> None:
     """Hourly: forget what nobody looks at any more."""
     runs_prune()
+    deliveries_prune()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from governance.api import capital, policies, weights
+from governance.api import capital, notifications, playbooks, policies, weights
 from governance.views.about import About
 from governance.views.approvals import Approvals
 from governance.views.blotter import Blotter
 from governance.views.capital import Capital
 from governance.views.command_center import CommandCenter
 from governance.views.models import Models
+from governance.views.notifications import Notifications
 from governance.views.ops import Ops
 from governance.views.page import Page, PageState
+from governance.views.playbooks import IncidentState, Playbooks
 from governance.views.reconcile import Reconcile
 from governance.views.research import Research, ResearchReport
 from governance.views.risk import Risk
@@ -28,6 +30,8 @@ _PAGES: tuple[tuple[str, type[Page]], ...] = (
     ("reconcile/", Reconcile),
     ("research/", Research),
     ("approvals/", Approvals),
+    ("playbooks/", Playbooks),
+    ("notifications/", Notifications),
     ("ops/", Ops),
     ("about/", About),
 )
@@ -35,6 +39,7 @@ _PAGES: tuple[tuple[str, type[Page]], ...] = (
 urlpatterns: list[URLPattern | URLResolver] = [
     *(path(route, page.as_view(), name=page.name) for route, page in _PAGES),
     *(path(f"state/{page.name}/", PageState.of(page), name=f"{page.name}-state") for _, page in _PAGES),
+    path("state/incidents/<int:pk>/", IncidentState.as_view(), name="incident-state"),
     path("research/report/", ResearchReport.as_view(), name="research-report"),
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [
@@ -52,4 +57,46 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("strategy/routing", weights.RoutingListView.as_view(), name="api-strategy-routing"),
     path("strategy/promote", weights.PromoteByTagView.as_view(), name="api-strategy-promote"),
     path("allocations/reset", capital.AllocationResetView.as_view(), name="api-allocation-reset"),
+    path("notifications/channels", notifications.ChannelListView.as_view(), name="api-notification-channels"),
+    path(
+        "notifications/channels/<slug:name>/test",
+        notifications.ChannelTestView.as_view(),
+        name="api-notification-test",
+    ),
+    path(
+        "notifications/channels/<slug:name>/mute",
+        notifications.ChannelMuteView.as_view(),
+        name="api-notification-mute",
+    ),
+    path(
+        "notifications/channels/<slug:name>/enable",
+        notifications.ChannelEnableView.as_view(),
+        name="api-notification-enable",
+    ),
+    path(
+        "notifications/channels/<slug:name>/disable",
+        notifications.ChannelDisableView.as_view(),
+        name="api-notification-disable",
+    ),
+    path("notifications/routes", notifications.RouteListView.as_view(), name="api-notification-routes"),
+    path(
+        "notifications/deliveries",
+        notifications.DeliveryListView.as_view(),
+        name="api-notification-deliveries",
+    ),
+    path(
+        "notifications/deliveries/<int:pk>",
+        notifications.DeliveryDetailView.as_view(),
+        name="api-notification-delivery",
+    ),
+    path("playbooks", playbooks.PlaybookListView.as_view(), name="api-playbooks"),
+    path("playbooks/rehearsals", playbooks.RehearsalListView.as_view(), name="api-rehearsals"),
+    path("playbooks/<slug:name>", playbooks.PlaybookDetailView.as_view(), name="api-playbook"),
+    path("playbooks/<slug:name>/rehearse", playbooks.RehearseView.as_view(), name="api-playbook-rehearse"),
+    path("incidents", playbooks.IncidentListView.as_view(), name="api-incidents"),
+    path("incidents/<int:pk>", playbooks.IncidentDetailView.as_view(), name="api-incident"),
+    path("incidents/<int:pk>/review", playbooks.IncidentReviewView.as_view(), name="api-incident-review"),
+    path("incidents/<int:pk>/undo", playbooks.IncidentUndoView.as_view(), name="api-incident-undo"),
+    path("incidents/<int:pk>/close", playbooks.IncidentCloseView.as_view(), name="api-incident-close"),
+    path("compliance", playbooks.ComplianceListView.as_view(), name="api-compliance"),
 ]

@@ -55,6 +55,9 @@ class Environment:
     replay: str
     testnet_url: str
     training_slots: int
+    notify_private_hosts: tuple[str, ...]
+    notify_proxy: str
+    public_url: str
 
     @classmethod
     def read(cls, source: Mapping[str, str] | None = None) -> Environment:
@@ -92,7 +95,19 @@ class Environment:
             replay=env.get("REPLAY", ""),
             testnet_url=env.get("TESTNET_URL", ""),
             training_slots=_count(env, "TRAINING_SLOTS", 1),
+            notify_private_hosts=tuple(
+                h.strip().lower() for h in env.get("NOTIFY_PRIVATE_HOSTS", "").split(",") if h.strip()
+            ),
+            notify_proxy=_address(env, "NOTIFY_PROXY"),
+            public_url=_address(env, "PUBLIC_URL"),
         )
+
+
+def _address(env: Mapping[str, str], name: str) -> str:
+    text = env.get(name, "").rstrip("/")
+    if text and (urlsplit(text).scheme not in ("http", "https") or not urlsplit(text).hostname):
+        raise SettingError(name, f"expected http://... or https://..., was {text!r}")
+    return text
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

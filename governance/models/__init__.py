@@ -1,4 +1,20 @@
 from governance.models.capital import Allocation, AllocationRun, CapitalState
+from governance.models.notifications import (
+    EventCursor,
+    NotificationChannel,
+    NotificationDelivery,
+    NotificationRoute,
+)
+from governance.models.playbooks import (
+    ComplianceReport,
+    Incident,
+    IncidentEntry,
+    Playbook,
+    PlaybookAction,
+    PlaybookRun,
+    PlaybookWatch,
+    Rehearsal,
+)
 from governance.models.policies import Policy, PolicyActivation, PolicyVersion
 from governance.models.routing import RoutingDecision
 
@@ -6,8 +22,20 @@ __all__ = [
     "Allocation",
     "AllocationRun",
     "CapitalState",
+    "ComplianceReport",
+    "EventCursor",
+    "Incident",
+    "IncidentEntry",
+    "NotificationChannel",
+    "NotificationDelivery",
+    "NotificationRoute",
+    "Playbook",
+    "PlaybookAction",
+    "PlaybookRun",
+    "PlaybookWatch",
     "Policy",
     "PolicyActivation",
     "PolicyVersion",
+    "Rehearsal",
     "RoutingDecision",
 ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from governance.domain.policies.capital import CAPITAL_POLICY, capital_values
 from governance.domain.policies.schema import Raises
 from governance.domain.policies.weights import weight_values
-from governance.services import capital, policies, routing
+from governance.selectors.notifications import notification_gauges
+from governance.services import capital, notifications, playbooks, policies, routing
 from governance.services.policy_kinds import CAPITAL, WEIGHTS, PolicyKind, Values, register_policy_kind
+from nautilus_site.common.collectors import register_collector
 from nautilus_site.common.models import Role
 from nautilus_site.common.services.change_requests import Applier, register_applier
 
@@ -61,6 +63,45 @@ def register() -> None:
         "capital.reset",
         Applier(capital.reset_snapshot, capital.apply_reset, approver_roles=_RISK, requester_roles=_ASK),
     )
+    register_applier(
+        "notification.channel",
+        Applier(
+            notifications.channel_snapshot,
+            notifications.apply_channel,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
+        ),
+    )
+    register_applier(
+        "notification.channel_off",
+        Applier(
+            notifications.channel_off_snapshot,
+            notifications.apply_channel_off,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
+        ),
+    )
+    register_applier(
+        "notification.route",
+        Applier(
+            notifications.route_snapshot,
+            notifications.apply_route,
+            clean=notifications.route_clean,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
+        ),
+    )
+    register_applier(
+        "playbook.change",
+        Applier(
+            playbooks.change_snapshot,
+            playbooks.apply_change,
+            clean=playbooks.change_clean,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
+        ),
+    )
+    register_collector(notification_gauges, name="notifications")
 
 
 def _capital_loosened(before: Values, after: Values) -> list[str]:

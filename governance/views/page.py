@@ -30,6 +30,8 @@ PAGES = (
     ("reconcile", "Reconcile"),
     ("research", "Research"),
     ("approvals", "Approvals"),
+    ("playbooks", "Playbooks"),
+    ("notifications", "Notifications"),
     ("ops", "Operations"),
     ("about", "About"),
 )

@@ -23,6 +23,8 @@ PERMISSIONS: dict[str, str] = {
     "change.decide": "approve or reject the request of somebody else",
     "strategies.define": "define strategies, change what they decide by",
     "strategies.disable": "disable a strategy or lower its weight",
+    "playbooks.operate": "rehearse playbooks, ask for an undo, close incidents",
+    "incidents.review": "review a hard stop, which comes before any undo",
     "signals.write": "post an external signal",
     "reconcile.run": "start a reconciliation",
     "backtests.run": "run backtests",
@@ -50,6 +52,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "reconcile.run",
             "backtests.run",
             "models.infer",
+            "playbooks.operate",
             "universe.propose",
         }
     ),
@@ -66,6 +69,8 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "change.decide",
             "strategies.disable",
             "reconcile.run",
+            "playbooks.operate",
+            "incidents.review",
             "universe.propose",
         }
     ),
@@ -90,6 +95,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "change.request",
             "strategies.disable",
             "reconcile.run",
+            "playbooks.operate",
             "users.manage",
             "keys.propose",
         }

@@ -21,6 +21,9 @@ WALL_TIME_RAILS = ENV.wall_time_rails
 CRASH_POINTS = ENV.crash_points
 REPLAY = ENV.replay
 TRAINING_SLOTS = ENV.training_slots
+NOTIFY_PRIVATE_HOSTS = ENV.notify_private_hosts
+NOTIFY_PROXY = ENV.notify_proxy
+PUBLIC_URL = ENV.public_url or f"http://{ENV.bind}:{ENV.port}"
 
 SECRET_KEY = ENV.secret_key
 DEBUG = False
@@ -200,6 +203,11 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ModelStageEnum": "mlregistry.serializers.STAGES",
         "TradingStageEnum": "mlregistry.serializers.TRADING_STAGES",
+        "ChannelKindEnum": "governance.serializers.notifications.CHANNEL_KINDS",
+        "DeliveryStateEnum": "governance.serializers.notifications.DELIVERY_STATES",
+        "SeverityEnum": "governance.domain.notices.SEVERITIES",
+        "IncidentStateEnum": "governance.serializers.playbooks.INCIDENT_STATES",
+        "RehearsalStateEnum": "governance.serializers.playbooks.REHEARSAL_STATES",
         "IdleStageEnum": "mlregistry.serializers.IDLE_STAGES",
         "AskedStageEnum": "mlregistry.serializers.ASKED_STAGES",
         "CanaryStateEnum": "mlregistry.serializers.CANARY_STATES",

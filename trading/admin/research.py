@@ -33,9 +33,10 @@ def carried_out(
     name: str,
     title: str,
     effect: str,
+    may: Callable[[HttpRequest], bool] | None = None,
 ) -> HttpResponse | None:
     """Ask for confirmation, then call the service once for each object; its error becomes the message."""
-    if not may_run(request) or not isinstance(request.user, User):
+    if not (may or may_run)(request) or not isinstance(request.user, User):
         raise PermissionDenied
     if request.POST.get("confirmed") != "yes":
         context = {

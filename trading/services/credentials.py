@@ -39,18 +39,38 @@ def sealing_keys_install() -> None:
         sealing.write_bytes(private.public_key.encode(Base64Encoder))
 
 
+def secret_seal(text: str) -> bytes:
+    """Close a secret with the public key of this home; only a worker can open it again."""
+    box = SealedBox(PublicKey((_keys_folder() / SEALING_KEY).read_bytes(), Base64Encoder))
+    return bytes(box.encrypt(text.encode()))
+
+
+def secret_open(sealed: bytes) -> str:
+    """Open what was sealed in this home. Refused in the web process, whatever files it can read.
+
+    Raises
+    ------
+    ApplicationError : NO_CREDENTIAL, the web process asks, or it was sealed with another home's key.
+    """
+    if process_kind() == "web":
+        raise ApplicationError("NO_CREDENTIAL", "the web process may not open secrets", status=403)
+    try:
+        return SealedBox(_opening_key(str(_keys_folder() / OPENING_KEY))).decrypt(sealed).decode()
+    except CryptoError:
+        raise ApplicationError("NO_CREDENTIAL", "it was sealed with another key") from None
+
+
 @transaction.atomic
 def credential_store(
     *, account: Account, purpose: str, api_key: str, api_secret: str, actor: User | str
 ) -> Credential:
     """Seal and store a key, replacing the one for the same purpose."""
-    box = SealedBox(PublicKey((_keys_folder() / SEALING_KEY).read_bytes(), Base64Encoder))
     credential, _ = Credential.objects.update_or_create(
         account=account,
         purpose=purpose,
         defaults={
             "api_key": api_key,
-            "sealed_secret": box.encrypt(api_secret.encode()),
+            "sealed_secret": secret_seal(api_secret),
             "last_four": api_key[-4:],
             "created_at": now(),
         },

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.errors import ApplicationError, NotFound
+from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
@@ -288,6 +288,27 @@ def limit_change(
         requester=actor,
         expires_in_s=expires_in_s,
     )
+
+
+def limit_tighten(*, name: str, scope: str, value: Decimal, reason: str, actor: User | str) -> RiskLimit:
+    """Tighten at once; what would loosen the limit in force for the scope is refused, whoever asks.
+
+    Raises
+    ------
+    NotFound : UNKNOWN_LIMIT.  ApplicationError : INVALID_VALUE, REASON_REQUIRED.  Conflict : NOT_TIGHTER.
+    """
+    scope = parse_scope(scope)
+    kind = LIMITS.get(name)
+    if kind is None:
+        raise NotFound("UNKNOWN_LIMIT", f"no limit is called {name!r}")
+    if not value.is_finite() or value < 0:
+        raise ApplicationError("INVALID_VALUE", f"expected a value of zero or more, was {value}")
+    if not reason.strip():
+        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    in_force = limits_in_force({GLOBAL, scope}).values[name]
+    if value == in_force or _loosens(kind, in_force, value):
+        raise Conflict("NOT_TIGHTER", f"{name} is {decimal_text(in_force)} in force for {scope}")
+    return _limit_set(kind, scope, value, actor=actor, reason=reason)
 
 
 def _loosens(kind: LimitKind, before: Decimal, after: Decimal) -> bool:

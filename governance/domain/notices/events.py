@@ -1,0 +1,141 @@
+"""From an event of the outbox to a notice, or to nothing: most events are for screens only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from governance.domain.notices.notice import Notice, Severity
+
+Data = Mapping[str, Any]
+_LEVELS = {
+    "ACTIVE": (Severity.success, "trading goes on"),
+    "REDUCING": (Severity.warning, "only orders that reduce"),
+    "HALT_NEW": (Severity.warning, "no new orders"),
+    "CANCEL": (Severity.critical, "every working order is cancelled"),
+    "FLATTEN": (Severity.critical, "everything is cancelled and closed"),
+}
+_WORDS = {"page": Severity.critical, "error": Severity.critical}
+
+
+def notice_of(topic: str, data: Data) -> Notice | None:
+    """What people should hear because of an event. None for what only screens show."""
+    reader = _READERS.get(topic)
+    return reader(data) if reader is not None else None
+
+
+def _trading_state(data: Data) -> Notice | None:
+    level, scope = data.get("level_name"), data.get("scope")
+    if level not in _LEVELS or not scope:
+        return None
+    severity, meaning = _LEVELS[level]
+    return Notice(
+        kind=f"kill.{str(level).lower()}",
+        severity=severity,
+        title=f"{scope} is at {level}: {meaning}",
+        text=f"{data.get('reason') or 'no reason given'} (by {data.get('changed_by') or 'unknown'})",
+        link="/risk/",
+        subject=f"kill:{scope}",
+        news=str(level),
+    )
+
+
+def _breaker(data: Data) -> Notice | None:
+    name, scope, state = data.get("name"), data.get("scope"), data.get("state")
+    if not name or state not in ("open", "closed"):
+        return None
+    opened = state == "open"
+    return Notice(
+        kind=f"breaker.{name}",
+        severity=Severity.warning if opened else Severity.success,
+        title=f"breaker {name} of {scope} {'opened' if opened else 'closed'}",
+        text=str(data.get("reason") or ""),
+        link="/risk/",
+        subject=f"breaker:{name}:{scope}:{state}",
+    )
+
+
+def _incident(data: Data) -> Notice:
+    kind = str(data.get("kind") or "unknown")
+    told = str(data.get("severity") or "critical")
+    severity = _WORDS.get(told) or (Severity(told) if told in Severity.__members__ else Severity.critical)
+    subject = ", ".join(str(data[name]) for name in ("account", "symbol", "scope") if data.get(name))
+    text = data.get("detail") or data.get("text") or data.get("reason") or data.get("note") or ""
+    return Notice(
+        kind=f"incident.{kind}",
+        severity=severity,
+        title=str(data.get("title") or f"{kind.replace('_', ' ')}{f' on {subject}' if subject else ''}"),
+        text=str(text),
+        link=f"/playbooks/#incident-{data['id']}" if data.get("id") else "/playbooks/",
+        subject=f"incident:{kind}:{data.get('subject') or subject}",
+        news=str(data.get("state") or ""),
+    )
+
+
+def _approval(data: Data) -> Notice | None:
+    state, kind, target = data.get("state"), data.get("kind"), data.get("target")
+    if state not in ("pending", "applied", "rejected", "expired", "void"):
+        return None
+    words = {"pending": "waits for a second person", "applied": "was approved and applied"}
+    return Notice(
+        kind=f"approval.{state}",
+        severity=Severity.info,
+        title=f"{kind} of {target} {words.get(state, f'is {state}')}",
+        text="",
+        link=f"/approvals/#{data.get('id')}",
+        subject=f"approval:{data.get('id')}:{state}",
+    )
+
+
+def _order(data: Data) -> Notice | None:
+    if data.get("status") != "DENIED":
+        return None
+    code = str(data.get("code") or "unknown")
+    who = data.get("strategy") or "people"
+    return Notice(
+        kind=f"rail.{code.lower()}",
+        severity=Severity.warning,
+        title=f"an order of {who} in {data.get('symbol')} was denied: {code}",
+        text=str(data.get("message") or data.get("reason") or ""),
+        link="/orders/",
+        subject=f"rail:{code}:{who}:{data.get('symbol')}",
+    )
+
+
+def _model(data: Data) -> Notice | None:
+    stage, family = data.get("stage"), data.get("family")
+    if stage not in ("champion", "canary", "retired") or not family:
+        return None
+    return Notice(
+        kind=f"model.{stage}",
+        severity=Severity.info,
+        title=f"model {family} version {data.get('version')} is {stage}",
+        text="",
+        link="/models/",
+        subject=f"model:{family}:{data.get('version')}:{stage}",
+    )
+
+
+def _reconcile(data: Data) -> Notice | None:
+    outcome = data.get("outcome")
+    if outcome not in ("divergent", "failed"):
+        return None
+    return Notice(
+        kind=f"reconcile.{outcome}",
+        severity=Severity.warning,
+        title=f"reconciliation {data.get('sweep')} of {data.get('account')} ended {outcome}",
+        text="",
+        link="/reconcile/",
+        subject=f"reconcile:{data.get('account')}:{outcome}",
+    )
+
+
+_READERS: dict[str, Callable[[Data], Notice | None]] = {
+    "trading_state": _trading_state,
+    "breakers": _breaker,
+    "incidents": _incident,
+    "approvals": _approval,
+    "orders": _order,
+    "models": _model,
+    "reconcile": _reconcile,
+}

@@ -1,0 +1,26 @@
+"""What the machine may do by itself: when, what, how far, and how it is marked. Pure."""
+
+from governance.domain.playbooks.actions import Action, InvalidAction, Verb, actions_parse
+from governance.domain.playbooks.catalogue import PLAYBOOKS, PlaybookSpec
+from governance.domain.playbooks.machine import Rule, Verdict, Watch, judge
+from governance.domain.playbooks.scoring import Facts, Mark, score
+from governance.domain.playbooks.signals import entropy_bits, mean_correlation, peg_deviation
+
+__all__ = [
+    "PLAYBOOKS",
+    "Action",
+    "Facts",
+    "InvalidAction",
+    "Mark",
+    "PlaybookSpec",
+    "Rule",
+    "Verb",
+    "Verdict",
+    "Watch",
+    "actions_parse",
+    "entropy_bits",
+    "judge",
+    "mean_correlation",
+    "peg_deviation",
+    "score",
+]

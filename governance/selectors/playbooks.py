@@ -1,0 +1,260 @@
+"""Playbooks, incidents, rehearsals and compliance reports, as the API and the page show them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Prefetch, QuerySet
+
+from governance.domain.playbooks import PLAYBOOKS
+from governance.models import (
+    ComplianceReport,
+    Incident,
+    Playbook,
+    PlaybookAction,
+    PlaybookRun,
+    PlaybookWatch,
+    Rehearsal,
+)
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import NotFound
+from trading.selectors.notation import age_s, utc_text
+
+
+def playbook_queryset() -> QuerySet[Playbook]:
+    """Playbooks with what they last saw, in the order of their names."""
+    return Playbook.objects.prefetch_related(
+        Prefetch("watches", PlaybookWatch.objects.order_by("scope"))
+    ).order_by("family", "name")
+
+
+def playbook_members(row: Playbook) -> dict[str, Any]:
+    """One playbook: its rule, its steps, and every scope it watches."""
+    moment, spec = now(), PLAYBOOKS.get(row.name)
+    watches = list(row.watches.all())
+    cooling = max(
+        (
+            row.cooldown_s - (moment - watch.ran_at).total_seconds()
+            for watch in watches
+            if watch.ran_at is not None
+        ),
+        default=0.0,
+    )
+    return {
+        "id": row.pk,
+        "name": row.name,
+        "family": row.family,
+        "title": spec.title if spec is not None else row.name,
+        "is_armed": row.is_armed,
+        "threshold": row.threshold,
+        "unit": row.unit,
+        "window_s": row.window_s,
+        "confirm": row.confirm,
+        "min_samples": row.min_samples,
+        "cooldown_s": row.cooldown_s,
+        "cooling_s": round(max(0.0, cooling), 1),
+        "max_scopes": row.max_scopes,
+        "severity": row.severity,
+        "actions": row.actions,
+        "rehearsable": spec is not None and spec.rehearsable,
+        "needs_review": spec is not None and spec.needs_review,
+        "changed_by": row.changed_by,
+        "changed_at": utc_text(row.changed_at),
+        "watches": [
+            {
+                "scope": watch.scope,
+                "value": watch.value,
+                "samples": watch.samples,
+                "detail": watch.detail,
+                "verdict": watch.verdict,
+                "sightings": watch.sightings,
+                "read_at": utc_text(watch.read_at),
+                "ran_at": utc_text(watch.ran_at),
+            }
+            for watch in watches
+        ],
+    }
+
+
+def playbook_get(name: str) -> Playbook:
+    """One with its watches. Raises NotFound : UNKNOWN_PLAYBOOK."""
+    row = playbook_queryset().filter(name=name).first()
+    if row is None:
+        raise NotFound("UNKNOWN_PLAYBOOK", f"no playbook is called {name!r}")
+    return row
+
+
+def incident_queryset() -> QuerySet[Incident]:
+    return Incident.objects.select_related("playbook").order_by("-pk")
+
+
+def incident_members(row: Incident) -> dict[str, Any]:
+    """One incident as a line of a list."""
+    return {
+        "id": row.pk,
+        "kind": row.kind,
+        "scope": row.scope,
+        "severity": row.severity,
+        "title": row.title,
+        "state": row.state,
+        "is_rehearsal": row.is_rehearsal,
+        "needs_review": row.needs_review and row.reviewed_at is None,
+        "playbook": row.playbook.name if row.playbook is not None else None,
+        "opened_at": utc_text(row.opened_at),
+        "calm_at": utc_text(row.calm_at),
+        "closed_at": utc_text(row.closed_at),
+        "review": row.review,
+        "reviewed_by": row.reviewed_by,
+    }
+
+
+def incident_detail(incident_id: int) -> dict[str, Any]:
+    """One incident with its evidence, timeline, and every step taken because of it.
+
+    Raises
+    ------
+    NotFound : UNKNOWN_INCIDENT.
+    """
+    row = (
+        incident_queryset()
+        .prefetch_related(
+            "entries",
+            Prefetch("runs", PlaybookRun.objects.order_by("pk").prefetch_related("actions")),
+        )
+        .filter(pk=incident_id)
+        .first()
+    )
+    if row is None:
+        raise NotFound("UNKNOWN_INCIDENT", "no such incident")
+    actions = [action_members(action) for run in row.runs.all() for action in run.actions.all()]
+    return {
+        **incident_members(row),
+        "evidence": row.evidence,
+        "timeline": [
+            {"at": utc_text(entry.at), "actor": entry.actor, "what": entry.what, "detail": entry.detail}
+            for entry in row.entries.all()
+        ],
+        "actions": actions,
+        "undo_offered": any(action["undoable"] for action in actions),
+    }
+
+
+def action_members(row: PlaybookAction) -> dict[str, Any]:
+    """One step: what it did, whether its effect was seen, and what takes it back."""
+    return {
+        "id": row.pk,
+        "verb": row.verb,
+        "scope": row.scope,
+        "parameters": row.parameters,
+        "before": row.before,
+        "after": row.after,
+        "state": row.state,
+        "at": utc_text(row.at),
+        "verified_at": utc_text(row.verified_at),
+        "error": row.error,
+        "undo_request": row.undo_request or None,
+        "undoable": row.state in (PlaybookAction.State.DONE, PlaybookAction.State.VERIFIED)
+        and not row.undo_request,
+    }
+
+
+def rehearsal_queryset() -> QuerySet[Rehearsal]:
+    return Rehearsal.objects.select_related("playbook", "requested_by").order_by("-pk")
+
+
+def rehearsal_members(row: Rehearsal) -> dict[str, Any]:
+    """One rehearsal and its marks."""
+    return {
+        "id": row.pk,
+        "playbook": row.playbook.name,
+        "requested_by": row.requested_by.username,
+        "state": row.state,
+        "scope": row.scope,
+        "injected_at": utc_text(row.injected_at),
+        "deadline_at": utc_text(row.deadline_at),
+        "finished_at": utc_text(row.finished_at),
+        "incident": row.incident_id,
+        "score": row.score,
+        "findings": row.findings,
+        "error": row.error,
+    }
+
+
+def report_queryset() -> QuerySet[ComplianceReport]:
+    return ComplianceReport.objects.order_by("-day")
+
+
+def report_members(row: ComplianceReport) -> dict[str, Any]:
+    """One day's report."""
+    return {
+        "id": row.pk,
+        "day": row.day.isoformat(),
+        "created_at": utc_text(row.created_at),
+        "violations": row.violations,
+        "sha256": row.digest,
+        "path": row.path,
+        "content": row.content,
+    }
+
+
+def playbooks_state() -> dict[str, Any]:
+    """The state of the page."""
+    from governance.selectors.shell import shell_state
+
+    moment = now()
+    books = [playbook_members(row) for row in playbook_queryset()]
+    return {
+        **shell_state(),
+        "playbooks": [{**row, **_nearest(row)} for row in books],
+        "incidents": [
+            {**incident_members(row), "age_s": age_s(row.opened_at, moment)}
+            for row in incident_queryset()[:100]
+        ],
+        "rehearsals": [
+            {
+                **rehearsal_members(row),
+                "marks": "; ".join(f"{m['name']} {m['points']}/{m['of']}" for m in row.findings),
+            }
+            for row in rehearsal_queryset()[:30]
+        ],
+        "reports": [
+            {**{k: v for k, v in report_members(row).items() if k != "content"}}
+            for row in report_queryset()[:31]
+        ],
+    }
+
+
+def _nearest(row: dict[str, Any]) -> dict[str, Any]:
+    """The watched scope that is nearest to the threshold, and a lamp."""
+    known = [watch for watch in row["watches"] if watch["value"] is not None and watch["samples"]]
+    worst = max(known, key=lambda watch: watch["value"], default=None)
+    share = worst["value"] / row["threshold"] if worst is not None else None
+    hot = [watch for watch in row["watches"] if watch["sightings"]]
+    if not row["is_armed"]:
+        lamp = {"tone": "warn", "text": "not armed"}
+    elif hot:
+        lamp = {"tone": "bad", "text": f"reached on {hot[0]['scope']}"}
+    elif row["cooling_s"]:
+        lamp = {"tone": "warn", "text": "cooling down"}
+    else:
+        lamp = {"tone": "good", "text": "armed"}
+    return {
+        "lamp": lamp,
+        "nearest": f"{worst['value']:.4g} {row['unit']} on {worst['scope']}" if worst is not None else "",
+        "share": max(0.0, share) if share is not None else None,
+        "at": f"{row['threshold']:g} {row['unit']}",
+        "does": ", ".join(_words(action) for action in row["actions"]),
+    }
+
+
+def _words(action: dict[str, Any]) -> str:
+    where = " everywhere" if action.get("on") == "global" else ""
+    match action["do"]:
+        case "kill":
+            return f"level {action['level']}{where}"
+        case "blackout":
+            return f"no new risk for {action['minutes']} min{where}"
+        case "tighten":
+            return f"{action['limit']} × {action['factor']:g}{where}"
+        case _:
+            return "disable the strategy"

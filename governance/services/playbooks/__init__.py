@@ -1,0 +1,34 @@
+"""What the machine does by itself: it watches, lowers risk, checks that it worked, and calls people."""
+
+from governance.services.playbooks.changing import (
+    apply_change,
+    change_clean,
+    change_snapshot,
+    playbook_change,
+)
+from governance.services.playbooks.compliance import compliance_generate, compliance_if_due
+from governance.services.playbooks.evaluating import playbooks_evaluate
+from governance.services.playbooks.incidents import incident_close, incident_review, incidents_consume
+from governance.services.playbooks.installing import playbooks_ensure, playbooks_install
+from governance.services.playbooks.rehearsing import rehearsal_start, rehearsals_step
+from governance.services.playbooks.undoing import incident_undo
+from governance.services.playbooks.verifying import actions_verify
+
+__all__ = [
+    "actions_verify",
+    "apply_change",
+    "change_clean",
+    "change_snapshot",
+    "compliance_generate",
+    "compliance_if_due",
+    "incident_close",
+    "incident_review",
+    "incident_undo",
+    "incidents_consume",
+    "playbook_change",
+    "playbooks_ensure",
+    "playbooks_evaluate",
+    "playbooks_install",
+    "rehearsal_start",
+    "rehearsals_step",
+]

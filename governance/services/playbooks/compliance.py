@@ -1,0 +1,196 @@
+"""The daily report: what the machine and the people did to trading, from the rows themselves; kept, and on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count
+
+from governance.domain.playbooks import PLAYBOOKS
+from governance.models import ComplianceReport, Incident, NotificationDelivery, PlaybookAction, PlaybookRun
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.models import AuditEntry, ChangeRequest
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.audit_chain import audit_verify_tail
+from trading.domain.orders import OrderStatus
+from trading.models import EquitySnapshot, Fill, Order, Statement
+
+FOLDER = Path("compliance")
+AFTER = timedelta(minutes=10)
+"""The day's last sweeps and statements are in by then."""
+_CONTROLS = (
+    "kill.",
+    "limit.",
+    "breaker.",
+    "strategy.",
+    "blackout.",
+    "change_request.",
+    "notification.",
+    "playbook.",
+)
+
+
+def compliance_if_due() -> ComplianceReport | None:
+    """Generate yesterday's report once the day has been over for ten minutes; None where there is nothing to do."""
+    moment = now()
+    day = (moment - AFTER).date() - timedelta(days=1)
+    if ComplianceReport.objects.filter(day=day).exists():
+        return None
+    return compliance_generate(day=day)
+
+
+@transaction.atomic
+def compliance_generate(*, day: date) -> ComplianceReport:
+    """Generate the report of a day, in place of an earlier one of the same day.
+
+    Raises
+    ------
+    ApplicationError : DAY_NOT_OVER.
+    """
+    if day >= now().date():
+        raise ApplicationError("DAY_NOT_OVER", f"{day} is not over yet (UTC)")
+    start = datetime.combine(day, time.min, tzinfo=UTC)
+    span = (start, start + timedelta(days=1))
+    violations = _violations(span)
+    content = {
+        "day": day.isoformat(),
+        "environment": settings.BINANCE_ENV,
+        "violations": violations,
+        "incidents": _incidents(span),
+        "playbook_actions": _actions(span),
+        "controls": _controls(span),
+        "approvals": _approvals(span),
+        "orders": _orders(span),
+        "equity": _equity(span),
+        "statements": {
+            row.account.name: row.agrees
+            for row in Statement.objects.filter(day=day).select_related("account")
+        },
+        "notifications": dict(
+            NotificationDelivery.objects.filter(created_at__gte=span[0], created_at__lt=span[1])
+            .order_by()
+            .values_list("state")
+            .annotate(Count("pk"))
+        ),
+        "audit_chain_intact": audit_verify_tail(),
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    path = FOLDER / f"compliance-{day.isoformat()}.json"
+    _write(Path(settings.NAUTILUS_HOME) / path, {"report": json.loads(text), "sha256": digest})
+    row, _ = ComplianceReport.objects.update_or_create(
+        day=day,
+        defaults={
+            "created_at": now(),
+            "violations": len(violations),
+            "content": json.loads(text),
+            "digest": digest,
+            "path": str(path),
+        },
+    )
+    audit_record(
+        action="compliance.reported",
+        target=f"compliance:{day.isoformat()}",
+        actor="governor",
+        after={"sha256": digest, "violations": len(violations)},
+    )
+    return row
+
+
+def _violations(span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
+    runs = PlaybookRun.objects.filter(at__gte=span[0], at__lt=span[1], playbook__family="governor")
+    return [
+        {
+            "code": PLAYBOOKS[run.playbook.name].code
+            if run.playbook.name in PLAYBOOKS
+            else run.playbook.name,
+            "at": run.at.isoformat(),
+            "measured": run.measured,
+            "limit": run.threshold,
+            "incident": run.incident_id,
+            "rehearsal": run.incident.is_rehearsal,
+            "reviewed_by": run.incident.reviewed_by,
+        }
+        for run in runs.select_related("playbook", "incident").order_by("pk")
+    ]
+
+
+def _incidents(span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
+    rows = Incident.objects.filter(opened_at__gte=span[0], opened_at__lt=span[1]).order_by("pk")
+    return [
+        {
+            "id": row.pk,
+            "kind": row.kind,
+            "scope": row.scope,
+            "severity": row.severity,
+            "state": row.state,
+            "opened_at": row.opened_at.isoformat(),
+            "review": row.review,
+        }
+        for row in rows
+    ]
+
+
+def _actions(span: tuple[datetime, datetime]) -> dict[str, int]:
+    rows = PlaybookAction.objects.filter(at__gte=span[0], at__lt=span[1])
+    return dict(Counter(f"{verb} {state}" for verb, state in rows.values_list("verb", "state")))
+
+
+def _controls(span: tuple[datetime, datetime]) -> dict[str, int]:
+    actions = AuditEntry.objects.filter(at__gte=span[0], at__lt=span[1]).values_list("action", flat=True)
+    return dict(Counter(action for action in actions.iterator() if action.startswith(_CONTROLS)))
+
+
+def _approvals(span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
+    rows = ChangeRequest.objects.filter(decided_at__gte=span[0], decided_at__lt=span[1])
+    return [
+        {
+            "kind": row.kind,
+            "target": row.target,
+            "state": row.state,
+            "requester": row.requester.username,
+            "approver": row.approver.username if row.approver else None,
+            "reason": row.reason,
+        }
+        for row in rows.select_related("requester", "approver").order_by("decided_at")
+    ]
+
+
+def _orders(span: tuple[datetime, datetime]) -> dict[str, Any]:
+    orders = Order.objects.filter(created_at__gte=span[0], created_at__lt=span[1])
+    denied = orders.filter(status=OrderStatus.DENIED).order_by().values_list("code").annotate(Count("pk"))
+    return {
+        "by_status": dict(orders.order_by().values_list("status").annotate(Count("pk"))),
+        "denied_by_code": dict(denied),
+        "fills": Fill.objects.filter(recorded_at__gte=span[0], recorded_at__lt=span[1]).count(),
+    }
+
+
+def _equity(span: tuple[datetime, datetime]) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    rows = EquitySnapshot.objects.filter(at__gte=span[0], at__lt=span[1]).select_related("account")
+    for account, name in rows.order_by().values_list("account_id", "account__name").distinct():
+        own = rows.filter(account_id=account)
+        first, last = own.order_by("at").first(), own.order_by("-at").first()
+        if first is not None and last is not None:
+            told[name] = {
+                "first": str(first.equity),
+                "last": str(last.equity),
+                "change": str(last.equity - first.equity),
+            }
+    return told
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    draft.replace(path)

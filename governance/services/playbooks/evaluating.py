@@ -1,0 +1,164 @@
+"""Judging every armed playbook on every scope it is measured of, and acting."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import DatabaseError, InterfaceError, transaction
+
+from governance.domain.playbooks import PLAYBOOKS, Rule, Verdict, Watch, actions_parse, judge
+from governance.models import Incident, Playbook, PlaybookRun, PlaybookWatch, Rehearsal
+from governance.services.playbooks.acting import action_carry_out
+from governance.services.playbooks.evidence import evidence_snapshot
+from governance.services.playbooks.incidents import (
+    incident_calm,
+    incident_note,
+    incident_open,
+    incident_publish,
+)
+from governance.services.playbooks.measures import MEASURES, scopes_of_kind
+from nautilus_site.common.clock import now
+from trading.domain.breakers import Reading
+
+log = structlog.get_logger(__name__)
+BLAST_WINDOW = timedelta(hours=1)
+
+
+def playbooks_evaluate() -> int:
+    """Judge them all. Returns how many times one acted. One that cannot be judged holds up no other."""
+    acted = 0
+    for playbook in Playbook.objects.filter(is_armed=True).order_by("-family", "name"):
+        spec = PLAYBOOKS.get(playbook.name)
+        if spec is None:
+            continue
+        for scope in scopes_of_kind(spec.of):
+            try:
+                acted += _evaluate(playbook, scope)
+            except (DatabaseError, InterfaceError):
+                raise
+            except Exception as error:
+                # The one broad catch: a defect in one playbook leaves the others at work, and is told.
+                log.error(
+                    "playbook_broken", playbook=playbook.name, scope=scope, error=repr(error), exc_info=True
+                )
+    return acted
+
+
+@transaction.atomic
+def _evaluate(playbook: Playbook, scope: str) -> bool:
+    moment = now()
+    PlaybookWatch.objects.bulk_create(
+        [PlaybookWatch(playbook=playbook, scope=scope, read_at=moment)], ignore_conflicts=True
+    )
+    row = (
+        PlaybookWatch.objects.select_for_update(skip_locked=True)
+        .filter(playbook=playbook, scope=scope)
+        .first()
+    )
+    if row is None:
+        return False  # another worker is at it
+    reading = _measured(playbook, scope, moment)
+    if reading is None and playbook.family != Playbook.Family.GOVERNOR:
+        row.verdict, row.detail, row.read_at = "unknown", "it could not be measured", moment
+        row.save(update_fields=["verdict", "detail", "read_at"])
+        incident_open(
+            kind="unmeasured",
+            scope=f"{playbook.name}:{scope}",
+            severity="warning",
+            title=f"playbook {playbook.name} cannot measure {scope}",
+            actor="guardian",
+            evidence={},
+        )
+        return False
+    # A hard limit that cannot be measured is not known to be kept.
+    value, samples = (reading.value, reading.samples) if reading is not None else (math.nan, 1_000_000)
+    watch, verdict = judge(
+        Watch(row.sightings, row.ran_at.timestamp() if row.ran_at else None),
+        Rule(playbook.threshold, playbook.confirm, playbook.min_samples, playbook.cooldown_s),
+        moment.timestamp(),
+        value=value,
+        samples=samples,
+    )
+    row.sightings, row.verdict, row.read_at = watch.sightings, verdict.value, moment
+    row.value = value if math.isfinite(value) else None
+    row.samples = reading.samples if reading is not None else 0
+    row.detail = (reading.detail if reading is not None else "it could not be measured")[:300]
+    if verdict is Verdict.trigger:
+        row.ran_at = moment
+    row.save()
+    if verdict is Verdict.trigger:
+        _run(playbook, scope, reading)
+        return True
+    if verdict is Verdict.calm:
+        _calm(playbook, scope, row.detail)
+    return False
+
+
+def _measured(playbook: Playbook, scope: str, moment: datetime) -> Reading | None:
+    try:
+        with transaction.atomic():
+            return MEASURES[playbook.name](scope, moment - timedelta(seconds=playbook.window_s), moment)
+    except Exception as error:
+        # Whatever goes wrong inside a measure is told; what follows from not knowing is decided by the caller.
+        log.exception("playbook_not_measured", playbook=playbook.name, scope=scope, error=repr(error)[:300])
+        return None
+
+
+def _run(playbook: Playbook, scope: str, reading: Reading | None) -> None:
+    spec = PLAYBOOKS[playbook.name]
+    detail = reading.detail if reading is not None else "it could not be measured"
+    title = f"{spec.title}: {detail}"
+    rehearsal = Rehearsal.objects.filter(playbook=playbook, state=Rehearsal.State.WATCHING).first()
+    incident, _ = incident_open(
+        kind=playbook.name,
+        scope=scope,
+        severity=playbook.severity,
+        title=title,
+        actor=playbook.family,
+        evidence=evidence_snapshot(playbook, scope, reading),
+        playbook=playbook,
+        needs_review=spec.needs_review,
+        is_rehearsal=rehearsal is not None,
+    )
+    run = PlaybookRun.objects.create(
+        playbook=playbook,
+        incident=incident,
+        scope=scope,
+        measured=reading.value if reading is not None and math.isfinite(reading.value) else None,
+        threshold=playbook.threshold,
+        at=now(),
+    )
+    if _blast_radius_reached(playbook, scope):
+        run.held_back = True
+        run.save(update_fields=["held_back"])
+        incident_note(
+            incident,
+            actor=playbook.family,
+            what=f"held back: {playbook.max_scopes} scopes were acted on within an hour; people are called instead",
+        )
+        Incident.objects.filter(pk=incident.pk).update(severity="critical")
+        incident_publish(incident, severity="critical")
+        return
+    for number, action in enumerate(actions_parse(playbook.actions)):
+        done = action_carry_out(run, number, action, reason=detail)
+        incident_note(
+            incident,
+            actor=playbook.family,
+            what=f"{done.verb} {done.scope}: {done.get_state_display()}{f': {done.error}' if done.error else ''}",
+            detail={"parameters": done.parameters, "before": done.before, "after": done.after},
+        )
+    log.warning("playbook_ran", playbook=playbook.name, scope=scope, incident=incident.pk, detail=detail)
+
+
+def _blast_radius_reached(playbook: Playbook, scope: str) -> bool:
+    recent = PlaybookRun.objects.filter(playbook=playbook, held_back=False, at__gt=now() - BLAST_WINDOW)
+    others = set(recent.exclude(scope=scope).values_list("scope", flat=True))
+    return len(others) >= playbook.max_scopes
+
+
+def _calm(playbook: Playbook, scope: str, detail: str) -> None:
+    found = Incident.objects.filter(kind=playbook.name, scope=scope, state=Incident.State.OPEN)
+    for pk in found.values_list("pk", flat=True):
+        incident_calm(pk, actor=playbook.family, detail=detail)

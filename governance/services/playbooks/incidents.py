@@ -1,0 +1,203 @@
+"""Incidents: opened once per kind and scope, told on a timeline, closed by people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+
+from governance.domain.notices import Severity, notice_of
+from governance.models import EventCursor, Incident, IncidentEntry, Playbook
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
+from nautilus_site.common.models import OutboxEvent, User
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.outbox import publish
+from trading import metrics
+
+CURSOR = "incidents"
+BATCH = 200
+_RANK = {"success": 0, "info": 0, "warning": 1, "critical": 2}
+
+
+@transaction.atomic
+def incident_open(
+    *,
+    kind: str,
+    scope: str,
+    severity: str,
+    title: str,
+    actor: str,
+    evidence: Mapping[str, Any],
+    playbook: Playbook | None = None,
+    needs_review: bool = False,
+    is_rehearsal: bool = False,
+    announce: bool = True,
+) -> tuple[Incident, bool]:
+    """The open incident of a kind and scope, made where there is none. Tells whether it is new."""
+    moment = now()
+    row = (
+        Incident.objects.select_for_update()
+        .filter(kind=kind, scope=scope)
+        .exclude(state=Incident.State.CLOSED)
+        .first()
+    )
+    if row is not None:
+        again = row.state == Incident.State.CALM
+        row.state, row.calm_at = Incident.State.OPEN, None
+        graver = _RANK[severity] > _RANK[row.severity]
+        row.severity = severity if graver else row.severity
+        row.save(update_fields=["state", "calm_at", "severity"])
+        incident_note(row, actor=actor, what="it came back" if again else "seen again", detail=evidence)
+        return row, False
+    row = Incident.objects.create(
+        kind=kind,
+        scope=scope,
+        severity=severity,
+        title=title[:200],
+        playbook=playbook,
+        needs_review=needs_review,
+        is_rehearsal=is_rehearsal,
+        evidence=dict(evidence),
+        opened_at=moment,
+    )
+    incident_note(row, actor=actor, what=f"opened: {title}", detail=evidence)
+    audit_record(
+        action="incident.opened",
+        target=f"incident:{row.pk}",
+        actor=actor,
+        reason=title,
+        after={"scope": scope},
+    )
+    if announce:
+        metrics.INCIDENTS.labels(kind=kind).inc()
+        incident_publish(row)
+    return row, True
+
+
+def incident_note(row: Incident, *, actor: str, what: str, detail: Mapping[str, Any] | None = None) -> None:
+    """Add a line to the timeline."""
+    IncidentEntry.objects.create(
+        incident=row, at=now(), actor=actor, what=what[:300], detail=dict(detail or {})
+    )
+
+
+def incident_publish(row: Incident, *, severity: str = "") -> None:
+    """Tell screens and channels where an incident stands."""
+    over = row.state != Incident.State.OPEN
+    publish(
+        "incidents",
+        {
+            "id": row.pk,
+            "kind": row.kind,
+            "scope": row.scope,
+            "severity": "info" if over else severity or row.severity,
+            "title": f"{'REHEARSAL: ' if row.is_rehearsal else ''}{row.title}{f' ({row.state})' if over else ''}",
+            "state": row.state,
+            "subject": row.scope,
+        },
+    )
+
+
+@transaction.atomic
+def incident_calm(row_id: int, *, actor: str, detail: str) -> None:
+    """Note that what it was opened for is over. What was done because of it stays in force."""
+    row = Incident.objects.select_for_update().filter(pk=row_id, state=Incident.State.OPEN).first()
+    if row is None:
+        return
+    row.state, row.calm_at = Incident.State.CALM, now()
+    row.save(update_fields=["state", "calm_at"])
+    incident_note(row, actor=actor, what=f"the cause is over: {detail}")
+    incident_publish(row)
+
+
+@transaction.atomic
+def incident_review(*, incident_id: int, reviewer: User, text: str) -> Incident:
+    """Write down the cause and why it is over, which a hard stop needs before anything is undone.
+
+    Raises
+    ------
+    ApplicationError : REASON_REQUIRED; Conflict : INCIDENT_CLOSED.
+    """
+    row = incident_locked(incident_id)
+    if row.state == Incident.State.CLOSED:
+        raise Conflict("INCIDENT_CLOSED", "the incident is closed already")
+    if len(text.strip()) < 20:
+        raise ApplicationError("REASON_REQUIRED", "say in a sentence what the cause was and why it is over")
+    row.review, row.reviewed_by, row.reviewed_at = text.strip(), reviewer.username, now()
+    row.save(update_fields=["review", "reviewed_by", "reviewed_at"])
+    incident_note(row, actor=reviewer.username, what="reviewed", detail={"review": row.review})
+    audit_record(
+        action="incident.reviewed", target=f"incident:{row.pk}", actor=reviewer, reason=row.review[:2000]
+    )
+    return row
+
+
+@transaction.atomic
+def incident_close(*, incident_id: int, actor: User, reason: str) -> Incident:
+    """Close an incident whose cause is over. Closing undoes nothing.
+
+    Raises
+    ------
+    Conflict : INCIDENT_CLOSED, STILL_OPEN, REVIEW_REQUIRED; ApplicationError : REASON_REQUIRED.
+    """
+    row = incident_locked(incident_id)
+    if not reason.strip():
+        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    if row.state == Incident.State.CLOSED:
+        raise Conflict("INCIDENT_CLOSED", "the incident is closed already")
+    if row.state == Incident.State.OPEN and row.playbook_id is not None:
+        raise Conflict("STILL_OPEN", "what it was opened for is still measured; it closes when that is over")
+    if row.needs_review and row.reviewed_at is None:
+        raise Conflict("REVIEW_REQUIRED", "a hard stop is reviewed before its incident is closed")
+    row.state, row.closed_at = Incident.State.CLOSED, now()
+    row.save(update_fields=["state", "closed_at"])
+    incident_note(row, actor=actor.username, what=f"closed: {reason.strip()}")
+    audit_record(action="incident.closed", target=f"incident:{row.pk}", actor=actor, reason=reason)
+    incident_publish(row)
+    return row
+
+
+@transaction.atomic
+def incidents_consume() -> int:
+    """Open incidents for what trading calls people to: its events have no number of an incident. By cursor."""
+    cursor = EventCursor.objects.select_for_update(skip_locked=True).filter(name=CURSOR).first()
+    if cursor is None:
+        newest = OutboxEvent.objects.aggregate(newest=Max("event_id"))["newest"] or 0
+        EventCursor.objects.get_or_create(name=CURSOR, defaults={"event_id": newest, "moved_at": now()})
+        return 0
+    events = list(
+        OutboxEvent.objects.filter(topic="incidents", event_id__gt=cursor.event_id).order_by("event_id")[
+            :BATCH
+        ]
+    )
+    made = 0
+    for event in events:
+        data = event.data if isinstance(event.data, dict) else {}
+        notice = None if data.get("id") else notice_of("incidents", data)
+        if notice is not None:
+            subject = notice.subject.split(":", 2)[-1].strip(":") or "global"
+            _, new = incident_open(
+                kind=notice.kind.removeprefix("incident.")[:48],
+                scope=subject[:160],
+                severity=notice.severity.value if notice.severity is not Severity.success else "info",
+                title=notice.title,
+                actor="trading",
+                evidence=data,
+                announce=False,  # the event that told of it has told everybody
+            )
+            made += new
+    if events:
+        cursor.event_id, cursor.moved_at = events[-1].event_id or cursor.event_id, now()
+        cursor.save(update_fields=["event_id", "moved_at"])
+    return made
+
+
+def incident_locked(incident_id: int) -> Incident:
+    """The row, locked. Raises NotFound : UNKNOWN_INCIDENT."""
+    row = Incident.objects.select_for_update().filter(pk=incident_id).first()
+    if row is None:
+        raise NotFound("UNKNOWN_INCIDENT", "no such incident")
+    return row

@@ -1,0 +1,167 @@
+"""Rehearsals: a fault is put into the paper exchange, the playbook acts for real, and the response is marked.
+
+Nothing is acted out: levels, windows and limits are set as they would be, because only that shows whether they work.
+So afterwards they are in force, and the rehearsal files the requests that take them back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from governance.adapters.testnet_control import ControlError
+from governance.domain.playbooks import PLAYBOOKS, Facts, score
+from governance.models import Incident, PlaybookAction, PlaybookRun, Rehearsal
+from governance.services.playbooks.changing import playbook_get
+from governance.services.playbooks.faults import fault_inject, fault_withdraw
+from governance.services.playbooks.incidents import incident_note, incident_review
+from governance.services.playbooks.undoing import incident_undo
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, Conflict
+from nautilus_site.common.models import User
+from nautilus_site.common.services.audit import audit_record
+from trading.models import Order
+
+log = structlog.get_logger(__name__)
+PATIENCE = 3
+"""A rehearsal waits so many times the target for the incident."""
+SETTLE = timedelta(seconds=75)
+"""How long it looks at actions that are not verified yet, and at orders that should not come any more."""
+
+
+def rehearsal_start(*, name: str, actor: User, reason: str) -> Rehearsal:
+    """Put the fault in. A later tick sees what came of it.
+
+    Raises
+    ------
+    Conflict : NOT_LOCAL, NOT_ARMED, INCIDENT_OPEN, REHEARSAL_UNDER_WAY, NOT_REHEARSABLE, EXCHANGE_UNREACHABLE.
+    NotFound : UNKNOWN_PLAYBOOK.  ApplicationError : REASON_REQUIRED.
+    """
+    playbook = playbook_get(name)
+    if not reason.strip():
+        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    if settings.BINANCE_ENV != "local":
+        raise Conflict("NOT_LOCAL", "rehearsals put faults into the paper exchange only")
+    if not playbook.is_armed:
+        raise Conflict("NOT_ARMED", f"{name} is not armed")
+    if Incident.objects.filter(kind=name).exclude(state=Incident.State.CLOSED).exists():
+        raise Conflict("INCIDENT_OPEN", f"an incident of {name} is open already; close it first")
+    if Rehearsal.objects.filter(state=Rehearsal.State.WATCHING).exists():
+        raise Conflict("REHEARSAL_UNDER_WAY", "one fault at a time")
+    moment, spec = now(), PLAYBOOKS[name]
+    try:
+        with transaction.atomic():
+            row = Rehearsal.objects.create(
+                playbook=playbook,
+                requested_by=actor,
+                scope="",
+                injected_at=moment,
+                deadline_at=moment + timedelta(seconds=PATIENCE * spec.target_s),
+            )
+            audit_record(action="playbook.rehearsed", target=f"playbook:{name}", actor=actor, reason=reason)
+            fault = fault_inject(playbook)
+            row.scope, row.fault = fault.scope, asdict(fault)
+            row.save(update_fields=["scope", "fault"])
+    except IntegrityError:
+        raise Conflict("REHEARSAL_UNDER_WAY", "one fault at a time") from None
+    except ControlError as error:
+        raise Conflict("EXCHANGE_UNREACHABLE", str(error)) from None
+    return row
+
+
+def rehearsals_step() -> int:
+    """Look at the rehearsal under way, and end it when all is seen or its time is over. Returns how many ended."""
+    running = Rehearsal.objects.filter(state=Rehearsal.State.WATCHING).values_list("pk", flat=True)
+    return sum(_step(pk) for pk in running)
+
+
+@transaction.atomic
+def _step(pk: int) -> bool:
+    row = (
+        Rehearsal.objects.select_for_update(of=("self",), skip_locked=True)
+        .select_related("playbook", "requested_by")
+        .filter(pk=pk, state=Rehearsal.State.WATCHING)
+        .first()
+    )
+    if row is None:
+        return False
+    moment = now()
+    run = PlaybookRun.objects.filter(playbook=row.playbook, at__gte=row.injected_at).order_by("pk").first()
+    if run is None and moment < row.deadline_at:
+        return False
+    if run is not None:
+        pending = run.actions.filter(state=PlaybookAction.State.DONE, verified_at=None).exists()
+        if pending and moment < run.at + SETTLE:
+            return False
+    _finish(row, run, moment)
+    return True
+
+
+def _finish(row: Rehearsal, run: PlaybookRun | None, moment: datetime) -> None:
+    withdrawn = True
+    try:
+        fault_withdraw(row.fault)
+    except ControlError as error:
+        withdrawn, row.error = False, str(error)[:300]
+    undo = _undo(row, run) if run is not None else False
+    actions = list(run.actions.all()) if run is not None else []
+    good = (PlaybookAction.State.DONE, PlaybookAction.State.VERIFIED, PlaybookAction.State.STANDING)
+    seen = (PlaybookAction.State.VERIFIED, PlaybookAction.State.STANDING)
+    facts = Facts(
+        target_s=PLAYBOOKS[row.playbook.name].target_s,
+        detected_s=(run.at - row.injected_at).total_seconds() if run is not None else None,
+        actions=len(actions) or len(row.playbook.actions),
+        carried_out=sum(action.state in good for action in actions),
+        verified=sum(action.state in seen for action in actions),
+        risk_added_after=_risk_added(run, moment) if run is not None else 0,
+        withdrawn=withdrawn,
+        undo_offered=undo,
+    )
+    points, marks = score(facts)
+    row.state, row.score, row.finished_at = Rehearsal.State.SCORED, points, moment
+    row.incident = run.incident if run is not None else None
+    row.findings = [asdict(mark) for mark in marks]
+    row.save()
+    if run is not None:
+        incident_note(
+            run.incident,
+            actor="rehearsal",
+            what=f"scored {points} of 100",
+            detail={mark.name: f"{mark.points}/{mark.of}: {mark.said}" for mark in marks},
+        )
+    log.info("rehearsal_scored", playbook=row.playbook.name, score=points)
+
+
+def _undo(row: Rehearsal, run: PlaybookRun) -> bool:
+    """File what takes the steps back, in the name of who asked for the rehearsal."""
+    try:
+        with transaction.atomic():
+            if run.incident.needs_review:
+                incident_review(
+                    incident_id=run.incident_id,
+                    reviewer=row.requested_by,
+                    text=f"A rehearsal: the fault of rehearsal {row.pk} was put in on purpose and is out again.",
+                )
+            incident_undo(
+                incident_id=run.incident_id, requester=row.requested_by, reason="end of the rehearsal"
+            )
+    except ApplicationError as error:
+        log.warning("rehearsal_undo_refused", rehearsal=row.pk, error=error.message)
+        return False
+    return True
+
+
+def _risk_added(run: PlaybookRun, until: datetime) -> int:
+    """Orders of the scope sent after its steps were in force, five seconds later, that do not reduce."""
+    kind, _, name = run.scope.partition(":")
+    lookups = {"account": "account__name", "venue": "account__venue__name", "symbol": "instrument__symbol"}
+    mine = Q(**{lookups[kind]: name}) if kind in lookups else Q()
+    sent = Order.objects.filter(
+        mine, sent_at__gt=run.at + timedelta(seconds=5), sent_at__lte=until, reduce_only=False, side="BUY"
+    )
+    return sent.exclude(origin__in=(Order.Origin.EXTERNAL, "protection")).count()

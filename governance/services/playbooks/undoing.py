@@ -1,0 +1,105 @@
+"""Taking back what a playbook did. All of it raises risk, so each step becomes a request for a second person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from django.db import transaction
+
+from governance.domain.playbooks import Verb
+from governance.models import Incident, PlaybookAction
+from governance.services.playbooks.incidents import incident_locked, incident_note
+from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
+from nautilus_site.common.models import ChangeRequest, User
+from trading.domain.values import Level
+from trading.services.controls import limit_change, resume_request
+from trading.services.controls.blackouts import blackout_end_request
+from trading.services.strategies import strategy_enable_request
+
+State = PlaybookAction.State
+
+
+@transaction.atomic
+def incident_undo(*, incident_id: int, requester: User, reason: str) -> list[ChangeRequest]:
+    """Ask for everything that was done because of an incident to be taken back. Nothing changes until approved.
+
+    A step that is over by itself, or was taken back in another way, is marked so and needs no request.
+
+    Raises
+    ------
+    Conflict : REVIEW_REQUIRED, a hard stop nobody has reviewed; NOTHING_TO_UNDO.
+    ApplicationError : REASON_REQUIRED.
+    """
+    incident = incident_locked(incident_id)
+    if not reason.strip():
+        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    if incident.needs_review and incident.reviewed_at is None:
+        raise Conflict("REVIEW_REQUIRED", "a hard stop is reviewed before anything is undone")
+    rows = PlaybookAction.objects.select_for_update(of=("self",)).filter(
+        run__incident=incident, state__in=(State.DONE, State.VERIFIED), undo_request=""
+    )
+    made: list[ChangeRequest] = []
+    for row in rows.select_related("run__playbook").order_by("pk"):
+        request = _undo(row, requester, f"undo of incident {incident.pk}: {reason.strip()}")
+        if request is not None:
+            made.append(request)
+    if not made:
+        raise Conflict("NOTHING_TO_UNDO", "nothing that was done because of it is in force any more")
+    incident_note(
+        incident,
+        actor=requester.username,
+        what=f"undo asked for: {len(made)} request{'' if len(made) == 1 else 's'}",
+        detail={"requests": [str(request.pk) for request in made]},
+    )
+    return made
+
+
+def _undo(row: PlaybookAction, requester: User, reason: str) -> ChangeRequest | None:
+    try:
+        with transaction.atomic():
+            outcome = _UNDO[Verb(row.verb)](row, requester, reason)
+    except (Conflict, NotFound):
+        outcome = None  # it is not in force any more
+    if isinstance(outcome, ChangeRequest):
+        row.undo_request = str(outcome.pk)
+        row.save(update_fields=["undo_request"])
+        return outcome
+    row.state = State.UNDONE
+    row.save(update_fields=["state"])
+    return None
+
+
+def _kill(row: PlaybookAction, requester: User, reason: str) -> ChangeRequest:
+    before = Level[(row.before or {}).get("level", "ACTIVE")]
+    return resume_request(scope=row.scope, to_level=before, reason=reason, requester=requester)
+
+
+def _blackout(row: PlaybookAction, requester: User, reason: str) -> ChangeRequest:
+    return blackout_end_request(blackout_id=(row.after or {})["blackout"], requester=requester, reason=reason)
+
+
+def _tighten(row: PlaybookAction, requester: User, reason: str) -> ChangeRequest | object:
+    told = row.before or {}
+    return limit_change(
+        name=told["limit"], scope=row.scope, value=Decimal(told["value"]), reason=reason, actor=requester
+    )
+
+
+def _disable(row: PlaybookAction, requester: User, reason: str) -> ChangeRequest:
+    return strategy_enable_request(name=row.scope.partition(":")[2], requester=requester, reason=reason)
+
+
+_UNDO: dict[Verb, Callable[[PlaybookAction, User, str], object]] = {
+    Verb.kill: _kill,
+    Verb.blackout: _blackout,
+    Verb.tighten: _tighten,
+    Verb.disable: _disable,
+}
+
+
+def undo_offered(incident: Incident) -> bool:
+    """Whether something is in force that a request could take back."""
+    return PlaybookAction.objects.filter(
+        run__incident=incident, state__in=(State.DONE, State.VERIFIED)
+    ).exists()

@@ -1,0 +1,128 @@
+"""Seeing each step's effect, in a later transaction, by what the rails themselves read. One that is not seen is told
+and answered with a level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+import structlog
+from django.db import transaction
+
+from governance.domain.playbooks import Verb
+from governance.models import PlaybookAction
+from governance.services.playbooks.incidents import incident_note, incident_publish
+from nautilus_site.common.clock import now
+from trading.domain.values import Level
+from trading.models import Account, KillEnforcement, Strategy
+from trading.selectors.blackouts import blackout_queryset, blackout_state
+from trading.services.controls import effective_level, kill_raise
+from trading.services.controls.limits import LIMITS, limits_in_force
+
+log = structlog.get_logger(__name__)
+WITHIN = timedelta(seconds=60)
+GLOBAL = "global"
+State = PlaybookAction.State
+
+
+def actions_verify() -> int:
+    """Look at every step that is done and not seen to work yet. Returns how many were seen."""
+    waiting = PlaybookAction.objects.filter(
+        state__in=(State.DONE, State.FAILED), verified_at=None, undo_request=""
+    )
+    return sum(_verify(pk) for pk in waiting.order_by("pk").values_list("pk", flat=True))
+
+
+@transaction.atomic
+def _verify(pk: int) -> bool:
+    row = (
+        PlaybookAction.objects.select_for_update(of=("self",), skip_locked=True)
+        .select_related("run__incident", "run__playbook")
+        .filter(pk=pk, state__in=(State.DONE, State.FAILED), verified_at=None)
+        .first()
+    )
+    if row is None:
+        return False
+    if row.state == State.DONE:
+        missing = _EFFECTS[Verb(row.verb)](row)
+        if not missing:
+            row.state, row.verified_at, row.error = State.VERIFIED, now(), ""
+            row.save(update_fields=["state", "verified_at", "error"])
+            incident_note(row.run.incident, actor="guardian", what=f"{row.verb} {row.scope} is in force")
+            return True
+        if now() - row.at < WITHIN:
+            return False
+        row.state, row.error = State.FAILED, missing[:300]
+    # Failed, or not in force after a minute: what it should have stopped is stopped the hard way.
+    row.verified_at = now()
+    row.save(update_fields=["state", "error", "verified_at"])
+    incident = row.run.incident
+    scope = row.scope
+    kill_raise(
+        scope=scope,
+        level=Level.HALT_NEW,
+        reason=f"{row.verb} of playbook {row.run.playbook.name} had no effect: {row.error}",
+        actor="guardian",
+    )
+    incident_note(
+        incident,
+        actor="guardian",
+        what=f"{row.verb} {row.scope} had no effect ({row.error}); {scope} is at HALT_NEW instead",
+    )
+    incident_publish(incident, severity="critical")
+    log.error(
+        "playbook_action_without_effect", action=row.pk, verb=row.verb, scope=row.scope, error=row.error
+    )
+    return False
+
+
+def _scopes(scope: str) -> list[str]:
+    return [GLOBAL] if scope == GLOBAL else [GLOBAL, scope]
+
+
+def _kill(row: PlaybookAction) -> str:
+    wanted = Level[row.parameters["level"]]
+    level, _ = effective_level(_scopes(row.scope))
+    if level < wanted:
+        return f"the level is {level.name}"
+    if wanted < Level.CANCEL:
+        return ""
+    version = (row.after or {}).get("version", 0)
+    for account in Account.objects.filter(is_active=True):
+        confirmed = KillEnforcement.objects.filter(
+            scope=row.scope, account=account, state_version__gte=version, confirmed_at__isnull=False
+        )
+        if not confirmed.exists():
+            return f"the cancels of {account.name} are not confirmed"
+    return ""
+
+
+def _blackout(row: PlaybookAction) -> str:
+    window = blackout_queryset().filter(pk=(row.after or {}).get("blackout", 0)).first()
+    if window is None:
+        return "the window is gone"
+    state = blackout_state(window)
+    return "" if state in ("in_force", "over", "ended") else f"the window is {state}"
+
+
+def _tighten(row: PlaybookAction) -> str:
+    told = row.after or {}
+    value = limits_in_force(_scopes(row.scope)).values[told["limit"]]
+    wanted = Decimal(told["value"])
+    kept = value <= wanted if LIMITS[told["limit"]].tighter == "lower" else value >= wanted
+    return "" if kept else f"{told['limit']} is {value:f}"
+
+
+def _disable(row: PlaybookAction) -> str:
+    enabled = Strategy.objects.filter(name=row.scope.partition(":")[2], is_enabled=True).exists()
+    return "it is enabled" if enabled else ""
+
+
+_EFFECTS: dict[Verb, Callable[[PlaybookAction], str]] = {
+    Verb.kill: _kill,
+    Verb.blackout: _blackout,
+    Verb.tighten: _tighten,
+    Verb.disable: _disable,
+}

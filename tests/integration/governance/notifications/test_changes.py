@@ -1,0 +1,228 @@
+"""Who may change who is told: more at once by one person, less by two; each way in does the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from governance.models import NotificationChannel, NotificationDelivery, NotificationRoute
+from nautilus_site.common.models import AuditEntry, ChangeRequest
+from nautilus_site.common.services.change_requests import change_request_approve
+
+CHANNELS, ROUTES = "/api/v1/notifications/channels", "/api/v1/notifications/routes"
+WEBHOOK = {
+    "name": "ops",
+    "kind": "webhook",
+    "members": {"url": "https://hooks.example.com/x?key=k3y"},
+    "reason": "r",
+}
+
+
+@pytest.fixture
+def api(token_client: Any, risk_officer: Any) -> Any:
+    return token_client(risk_officer)
+
+
+@pytest.fixture
+def ops(add_channel: Any) -> NotificationChannel:
+    channel: NotificationChannel = add_channel("ops", "webhook", url="https://hooks.example.com/x")
+    return channel
+
+
+def put(api: Any, **values: Any) -> Any:
+    return api.put(ROUTES, {"channel": "ops", "kind": "*", "reason": "r", **values}, format="json")
+
+
+def test_a_new_channel_waits_for_a_second_person_and_starts_with_every_warning(
+    api: Any, second_risk_officer: Any
+) -> None:
+    answer = api.post(CHANNELS, WEBHOOK, format="json")
+    assert answer.status_code == 202
+    assert answer.json()["diff"]["host"] == [None, "hooks.example.com"]
+    assert NotificationChannel.objects.count() == 0
+    change_request_approve(request_id=answer.json()["id"], approver=second_risk_officer)
+    route = NotificationRoute.objects.get()
+    assert (route.channel.name, route.kind, route.severity) == ("ops", "*", "warning")
+
+
+def test_another_address_is_a_request_and_the_old_one_stays_until_then(
+    api: Any, ops: NotificationChannel, second_risk_officer: Any
+) -> None:
+    sealed = bytes(ops.sealed)
+    answer = api.post(CHANNELS, {**WEBHOOK, "members": {"url": "https://other.example.com/"}}, format="json")
+    assert answer.json()["diff"]["host"] == ["hooks.example.com", "other.example.com"]
+    ops.refresh_from_db()
+    assert bytes(ops.sealed) == sealed
+    change_request_approve(request_id=answer.json()["id"], approver=second_risk_officer)
+    ops.refresh_from_db()
+    assert ops.host == "other.example.com"
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"url": "https://127.0.0.2/"}, "not the public name"),
+        ({"url": "http://hooks.example.com/"}, "expected https"),
+        ({}, "needs it"),
+        ({"url": "https://hooks.example.com/", "verify": "no"}, "no such member"),
+    ],
+)
+def test_a_channel_that_may_not_be_is_refused_at_once(api: Any, members: dict[str, Any], said: str) -> None:
+    answer = api.post(CHANNELS, {**WEBHOOK, "members": members}, format="json")
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "INVALID_CHANNEL"
+    assert said in answer.json()["detail"]
+
+
+def test_telling_more_applies_at_once_and_is_audited(api: Any, ops: NotificationChannel) -> None:
+    assert put(api, severity="info").status_code == 200
+    assert put(api, kind="breaker.*", severity="info", digest_s=0).status_code == 200
+    assert NotificationRoute.objects.get(kind="*").severity == "info"
+    entry = AuditEntry.objects.filter(action="notification.route_changed").earliest("pk")
+    assert (entry.before["severity"], entry.after["severity"]) == ("warning", "info")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"severity": "critical"},
+        {"digest_s": 600},
+        {"dedupe_s": 3600},
+        {"is_enabled": False},
+        {"kind": "kill.*", "severity": "critical"},
+        {"kind": "breaker.drawdown", "is_enabled": False},
+    ],
+)
+def test_telling_less_is_a_request(
+    api: Any, ops: NotificationChannel, second_risk_officer: Any, values: dict[str, Any]
+) -> None:
+    answer = put(api, **values)
+    assert answer.status_code == 202
+    row = NotificationRoute.objects.get()
+    assert (row.kind, row.severity, row.digest_s, row.is_enabled) == ("*", "warning", 0, True)
+    change_request_approve(request_id=answer.json()["id"], approver=second_risk_officer)
+    row = NotificationRoute.objects.get(kind=values.get("kind", "*"))
+    for name, value in values.items():
+        assert getattr(row, name) == value
+
+
+def test_a_request_is_void_once_the_routes_have_changed(
+    api: Any, ops: NotificationChannel, second_risk_officer: Any
+) -> None:
+    from nautilus_site.common.errors import Conflict
+
+    asked = put(api, severity="critical").json()["id"]
+    put(api, severity="info")
+    with pytest.raises(Conflict, match="changed after"):
+        change_request_approve(request_id=asked, approver=second_risk_officer)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"kind": "Breaker"},
+        {"kind": "a.b.c.d"},
+        {"severity": "loud"},
+        {"digest_s": -1},
+        {"dedupe_s": 10**9},
+        {"volume": 11},
+        {"channel": "nobody"},
+        {"reason": " "},
+    ],
+)
+def test_a_bad_route_is_refused(api: Any, ops: NotificationChannel, values: dict[str, Any]) -> None:
+    assert put(api, **values).status_code in (400, 404)
+    assert NotificationRoute.objects.get().severity == "warning"
+
+
+def test_disabling_takes_two_and_enabling_one(
+    api: Any, ops: NotificationChannel, second_risk_officer: Any
+) -> None:
+    answer = api.post(f"{CHANNELS}/ops/disable", {"reason": "r"}, format="json")
+    assert answer.status_code == 202
+    ops.refresh_from_db()
+    assert ops.is_enabled
+    change_request_approve(request_id=answer.json()["id"], approver=second_risk_officer)
+    ops.refresh_from_db()
+    assert not ops.is_enabled
+    assert api.post(f"{CHANNELS}/ops/test", {}, format="json").status_code == 409
+    assert api.post(f"{CHANNELS}/ops/enable", {"reason": "r"}, format="json").json()["is_enabled"] is True
+
+
+def test_a_channel_is_muted_for_a_day_at_most(api: Any, ops: NotificationChannel) -> None:
+    mute = f"{CHANNELS}/ops/mute"
+    assert api.post(mute, {"minutes": 1441, "reason": "r"}, format="json").json()["code"] == "INVALID_MUTE"
+    assert api.post(mute, {"minutes": 1440, "reason": "r"}, format="json").json()["muted_until"] is not None
+    assert api.post(mute, {"minutes": 0, "reason": "r"}, format="json").json()["muted_until"] is None
+
+
+def test_a_test_is_sent_from_the_api(api: Any, hook: NotificationChannel, receiver: Any, tell: Any) -> None:
+    answer = api.post(f"{CHANNELS}/hook/test", {}, format="json")
+    assert answer.status_code == 202
+    tell()
+    told = api.get(f"/api/v1/notifications/deliveries/{answer.json()['id']}").json()
+    assert (told["state"], told["kind"]) == ("sent", "test")
+    assert "a test asked for by risk" in receiver.texts()[0]
+
+
+def test_a_test_is_sent_from_the_admin(
+    session_client: Any, risk_officer: Any, hook: NotificationChannel, receiver: Any, tell: Any, client: Any
+) -> None:
+    client.force_login(risk_officer, backend="django.contrib.auth.backends.ModelBackend")
+    page = "/admin/governance/notificationchannel/"
+    asked = {"action": "test_selected", "_selected_action": [str(hook.pk)]}
+    assert "says it is a test" in client.post(page, asked).content.decode()
+    assert NotificationDelivery.objects.count() == 0, "asked for, not yet confirmed"
+    client.post(page, {**asked, "confirmed": "yes"})
+    tell()
+    assert NotificationDelivery.objects.get().state == "sent"
+    assert len(receiver.requests) == 1
+
+
+def test_the_admin_saves_no_channel_or_route_directly(
+    client: Any, risk_officer: Any, ops: NotificationChannel
+) -> None:
+    client.force_login(risk_officer, backend="django.contrib.auth.backends.ModelBackend")
+    client.post(f"/admin/governance/notificationchannel/{ops.pk}/change/", {"reason": "quiet"})
+    route = NotificationRoute.objects.get()
+    form = {"severity": "critical", "digest_s": 0, "dedupe_s": 300, "is_enabled": "on", "reason": "quiet"}
+    client.post(f"/admin/governance/notificationroute/{route.pk}/change/", form)
+    ops.refresh_from_db()
+    route.refresh_from_db()
+    assert (ops.is_enabled, route.severity) == (True, "warning")
+    kinds = set(ChangeRequest.objects.filter(state="pending").values_list("kind", flat=True))
+    assert kinds == {"notification.channel_off", "notification.route"}
+
+
+def test_a_viewer_looks_and_changes_nothing(token_client: Any, viewer: Any, ops: NotificationChannel) -> None:
+    api = token_client(viewer)
+    assert [row["name"] for row in api.get(CHANNELS).json()["results"]] == ["ops"]
+    assert put(api, severity="info").status_code == 403
+    assert api.post(f"{CHANNELS}/ops/test", {}, format="json").status_code == 403
+    assert api.post(CHANNELS, WEBHOOK, format="json").status_code == 403
+
+
+def test_a_person_tells_something_by_command(hook: NotificationChannel, receiver: Any, tell: Any) -> None:
+    from django.core.management import CommandError, call_command
+
+    call_command(
+        "notify", "--message", "venue maintenance at 03:00", "--severity", "warning", "--source", "ops"
+    )
+    tell()
+    assert "venue maintenance at 03:00" in receiver.texts()[0]
+    NotificationRoute.objects.update(is_enabled=False)
+    with pytest.raises(CommandError, match="no channel"):
+        call_command("notify", "--message", "nobody hears this")
+
+
+def test_the_page_shows_channels_routes_and_the_log(
+    client: Any, viewer: Any, ops: NotificationChannel
+) -> None:
+    client.force_login(viewer, backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get("/notifications/")
+    assert page.status_code == 200
+    assert "hooks.example.com" in page.content.decode()
+    state = client.get("/state/notifications/").json()
+    assert state["channels"][0]["lamp"]["text"] == "not used yet"
+    assert state["summary"]["waiting"] == 0
