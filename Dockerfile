@@ -28,5 +28,5 @@ USER nautilus
 VOLUME ["/nautilus"]
 EXPOSE 8000 9100 9200
 CMD ["python", "-X", "nautilus-web", "-m", "uvicorn", "nautilus_site.asgi:application", \
-     "--host", "0.0.0.0", "--port", "8000", "--ws", "websockets-sansio", "--no-access-log", \
-     "--no-server-header", "--timeout-graceful-shutdown", "5"]
+     "--host", "0.0.0.0", "--port", "8000", "--ws", "websockets-sansio", \
+     "--ws-per-message-deflate", "false", "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5"]

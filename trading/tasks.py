@@ -44,8 +44,8 @@ from trading.services.planning import plans_due
 from trading.services.quoting import makers_watched
 from trading.services.reconcile import account_reconcile as reconcile
 from trading.services.reconcile import account_resolve, reconcile_runs_prune, sweep_if_due
-from trading.services.strategies.results import results_prune
 from trading.services.strategies import book_step, books_due, instances_due, strategy_step
+from trading.services.strategies.results import results_prune
 from trading.services.venue_clock import venue_clock_note
 from trading.services.venue_events import venue_events_settle as settle_events
 from trading.services.venues import execution_venue, futures_venue

@@ -92,7 +92,16 @@ def _web(configuration: Configuration) -> tuple[str, ...]:
     return (
         *("-m", "uvicorn", "nautilus_site.asgi:application"),
         *("--host", configuration.bind, "--port", str(configuration.port)),
-        *("--ws", "websockets-sansio", "--no-access-log", "--log-level", "warning"),
+        # Events are small and go to many: compressing each for everybody costs more than it saves.
+        *(
+            "--ws",
+            "websockets-sansio",
+            "--ws-per-message-deflate",
+            "false",
+            "--no-access-log",
+            "--log-level",
+            "warning",
+        ),
         *("--no-proxy-headers", "--no-server-header", "--timeout-graceful-shutdown", "5"),
     )
 

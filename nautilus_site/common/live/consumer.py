@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from contextlib import suppress
 from typing import Any
@@ -13,9 +12,9 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import DatabaseError, InterfaceError
 
 from nautilus_site.common.clock import now_ms
-from nautilus_site.common.live.credentials import Credentials, Watcher, watcher_of
-from nautilus_site.common.live.events import in_database
+from nautilus_site.common.live.credentials import Credentials, Watcher, watcher_now
 from nautilus_site.common.live.feed import EventFeed
+from nautilus_site.common.live.packets import compact
 from nautilus_site.common.live.protocol import (
     NOT_PERMITTED,
     SLOW,
@@ -40,9 +39,8 @@ _open_sockets: Counter[int] = Counter()
 class LiveConsumer(AsyncWebsocketConsumer):
     """Reads one subscription, then writes events; the feed behind it guarantees order and completeness.
 
-    Nothing is buffered per socket beyond the channel layer's bounded queue: a slow reader makes the feed fall
-    behind, and the feed fetches what it dropped from Postgres. A reader that takes nothing for ten seconds is
-    closed.
+    Nothing is buffered per socket: a slow reader makes its feed fall behind, and what the hub no longer holds by
+    then is fetched from Postgres. A reader that takes nothing for ten seconds is closed.
     """
 
     watcher: Watcher
@@ -93,9 +91,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 answer: dict[str, Any] = {"subscribed": list(wanted.topics), "last_id": feed.newest}
                 if feed.missed:
                     answer["missed"] = True
-                await self._write(answer)
-                async for event in feed.events():
-                    await self._write(event)
+                await self._write(compact(answer))
+                async for packet in feed.packets():
+                    await self._write(packet.text)
         except (DatabaseError, InterfaceError) as error:
             log.warning("live_feed_failed", error=type(error).__name__)
             await self._finish(UNAVAILABLE, "try again")
@@ -107,7 +105,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await asyncio.sleep(RECHECK_S)
             since_ping += RECHECK_S
             try:
-                watcher = await in_database(watcher_of, self.credentials)
+                watcher = await watcher_now(self.credentials)
             except (DatabaseError, InterfaceError) as error:
                 # Not an answer about the person; events cannot be read either until Postgres is back.
                 log.warning("live_recheck_failed", error=type(error).__name__)
@@ -118,12 +116,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self.watcher = watcher
             if since_ping >= HEARTBEAT_S:
                 since_ping = 0.0
-                await self._write({"ping": now_ms()})
+                await self._write(compact({"ping": now_ms()}))
 
-    async def _write(self, message: dict[str, Any]) -> None:
+    async def _write(self, text: str) -> None:
         try:
             async with self._sending, asyncio.timeout(SLOW_READER_S):
-                await self.send(text_data=json.dumps(message, separators=(",", ":"), default=str))
+                await self.send(text_data=text)
         except TimeoutError:
             await self._finish(SLOW, "the reader is too slow")
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from importlib import import_module
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 
 from nautilus_site.common.api.authentication import MAXIMUM_TOKEN_LENGTH, bearer_token
+from nautilus_site.common.live.database import Gathered
 from nautilus_site.common.models import User
 from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.outbox import TOPICS
@@ -69,3 +72,19 @@ def watcher_of(credentials: Credentials) -> Watcher | None:
         return None
     watcher = Watcher(user.pk, user.username, permissions_of(user.role, scopes))
     return watcher if any(watcher.may_watch(topic) for topic in TOPICS) else None
+
+
+def watchers_of(asked: Sequence[Credentials]) -> list[Watcher | None]:
+    """The readers of many credentials; the same ones are looked up once."""
+    found = {credentials: watcher_of(credentials) for credentials in dict.fromkeys(asked)}
+    return [found[credentials] for credentials in asked]
+
+
+_reads: WeakKeyDictionary[asyncio.AbstractEventLoop, Gathered[Credentials, Watcher | None]] = (
+    WeakKeyDictionary()
+)
+
+
+async def watcher_now(credentials: Credentials) -> Watcher | None:
+    """`watcher_of` for a stream: what many ask at the same time is answered over one connection."""
+    return await _reads.setdefault(asyncio.get_running_loop(), Gathered(watchers_of)).ask(credentials)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Collection
 from weakref import WeakKeyDictionary
 
-from asgiref.sync import sync_to_async
-from django.db import connection
 from django.db.models import Max, Min
 
+from nautilus_site.common.live.database import Gathered
 from nautilus_site.common.live.groups import Event
 from nautilus_site.common.models import OutboxEvent
 
@@ -49,17 +47,15 @@ class Head:
     """The newest id, asked of Postgres at most once a second however many streams want to know."""
 
     def __init__(self) -> None:
-        self._lock = asyncio.Lock()
+        self._reads: Gathered[None, int] = Gathered(lambda asked: [newest_id()] * len(asked))
         self._value = 0
         self._read_at = 0.0
 
     async def newest(self, *, max_age_s: float = HEAD_AGE_S) -> int:
-        if time.monotonic() - self._read_at < max_age_s:
-            return self._value
-        async with self._lock:
-            if time.monotonic() - self._read_at >= max_age_s:
-                self._value = await in_database(newest_id)
-                self._read_at = time.monotonic()
+        """An answer of 0 seconds' age was read after it was asked for."""
+        if time.monotonic() - self._read_at >= max_age_s:
+            self._value = await self._reads.ask(None)
+            self._read_at = time.monotonic()
         return self._value
 
 
@@ -69,16 +65,3 @@ _heads: WeakKeyDictionary[asyncio.AbstractEventLoop, Head] = WeakKeyDictionary()
 def head() -> Head:
     """The running loop's Head."""
     return _heads.setdefault(asyncio.get_running_loop(), Head())
-
-
-async def in_database(work: Callable[..., Any], *args: Any) -> Any:
-    """Run a read in a thread and give its connection back: a stream lives far longer than it reads."""
-
-    def run() -> Any:
-        try:
-            return work(*args)
-        finally:
-            if not connection.in_atomic_block:
-                connection.close()
-
-    return await sync_to_async(run)()

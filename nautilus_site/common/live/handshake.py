@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http.request import validate_host
 
-from nautilus_site.common.live.credentials import credentials_from, watcher_of
-from nautilus_site.common.live.events import in_database
+from nautilus_site.common.live.credentials import credentials_from, watcher_now
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 REFUSED = 4403
@@ -36,7 +35,7 @@ class LiveHandshake:
         if origin_allowed(
             headers.get("origin"), headers.get("host", ""), may_be_missing=credentials.token is not None
         ):
-            watcher = await in_database(watcher_of, credentials)
+            watcher = await watcher_now(credentials)
         if watcher is None:
             await receive()
             await send({"type": "websocket.close", "code": REFUSED, "reason": "not permitted"})

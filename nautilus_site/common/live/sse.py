@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
 
@@ -14,10 +13,9 @@ from django.http.response import HttpResponseBase
 
 from nautilus_site.common.api.problems import plain_problem
 from nautilus_site.common.clock import now_ms
-from nautilus_site.common.live.credentials import Credentials, credentials_from, watcher_of
-from nautilus_site.common.live.events import in_database
+from nautilus_site.common.live.credentials import Credentials, credentials_from, watcher_now
 from nautilus_site.common.live.feed import EventFeed
-from nautilus_site.common.live.groups import Event
+from nautilus_site.common.live.packets import Packet
 from nautilus_site.common.live.protocol import ProtocolError, parse_resume, parse_topics
 
 HEARTBEAT_S = 10.0
@@ -34,7 +32,7 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
         request.headers.get("Authorization", ""),
         f"{settings.SESSION_COOKIE_NAME}={request.COOKIES.get(settings.SESSION_COOKIE_NAME, '')}",
     )
-    watcher = await in_database(watcher_of, credentials)
+    watcher = await watcher_now(credentials)
     if watcher is None:
         refused = plain_problem(request, "NOT_AUTHENTICATED", "log in or send a bearer token", 401)
         refused["WWW-Authenticate"] = 'Bearer realm="api"'
@@ -64,17 +62,17 @@ async def _lines(topics: tuple[str, ...], resume: int | None, credentials: Crede
         yield f": subscribed, newest id {feed.newest}\n\n"
         if feed.missed:
             yield f'event: missed\ndata: {{"last_id": {feed.newest}}}\n\n'
-        events = feed.events()
-        waiting: asyncio.Task[Event] | None = None
+        packets = feed.packets()
+        waiting: asyncio.Task[Packet] | None = None
         checked_at = pinged_at = time.monotonic()
         try:
             while True:
                 # The pending step is kept across heartbeats: cancelling it would end the feed.
-                waiting = waiting or asyncio.ensure_future(anext(events))
+                waiting = waiting or asyncio.ensure_future(anext(packets))
                 done, _ = await asyncio.wait({waiting}, timeout=RECHECK_S)
                 if done:
-                    event, waiting = waiting.result(), None
-                    yield sse_text(event)
+                    packet, waiting = waiting.result(), None
+                    yield sse_text(packet)
                 moment = time.monotonic()
                 if moment - checked_at >= RECHECK_S:
                     checked_at = moment
@@ -88,21 +86,21 @@ async def _lines(topics: tuple[str, ...], resume: int | None, credentials: Crede
             if waiting is not None:
                 waiting.cancel()
                 await asyncio.wait({waiting})
-            await events.aclose()  # type: ignore[attr-defined]
+            await packets.aclose()  # type: ignore[attr-defined]
 
 
 async def _may_still_watch(credentials: Credentials) -> bool:
     try:
-        return await in_database(watcher_of, credentials) is not None
+        return await watcher_now(credentials) is not None
     except (DatabaseError, InterfaceError):
         # Not an answer about the person; no event can be read either until Postgres is back.
         return True
 
 
-def sse_text(event: Event) -> str:
+def sse_text(packet: Packet) -> str:
     """One event in the wire format, as a plain message; no id where the event is outside the promise."""
-    identity = "" if event["id"] is None else f"id: {event['id']}\n"
-    return f"{identity}data: {json.dumps(event, separators=(',', ':'), default=str)}\n\n"
+    identity = "" if packet.id is None else f"id: {packet.id}\n"
+    return f"{identity}data: {packet.text}\n\n"
 
 
 def _number(text: str | None) -> int | None:
