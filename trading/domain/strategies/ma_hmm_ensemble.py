@@ -19,9 +19,16 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from trading.domain.strategies.base import Desired, Observation, Strategy
+from trading.domain.strategies.compiled import CompiledStep
 from trading.domain.strategies.ensemble_members import average_gap, calibrated, rise_log_odds
 from trading.domain.strategies.exposure import banded_target, next_side
 from trading.domain.strategies.hmm_policy import regime_features
+from trading.domain.strategies.hmm_vector import (
+    ENSEMBLE_REASONS,
+    ensemble_state_size,
+    ensemble_vector,
+    hmm_unable,
+)
 from trading.domain.strategies.moving_average import MovingAverage, MovingAverageParams
 from trading.domain.strategies.parameters import ParameterError, parameter
 from trading.domain.strategies.regime_gate import closed_because, predicted, return_moments
@@ -87,6 +94,13 @@ class MaHmmEnsemble(Strategy):
 
     name: ClassVar[str] = "ma_hmm_ensemble"
     Params: ClassVar[type] = EnsembleParams
+    compiled: ClassVar[CompiledStep | None] = CompiledStep(
+        "trading.domain.strategies.ensemble_step:ensemble_step",
+        ensemble_vector,
+        ensemble_state_size,
+        ENSEMBLE_REASONS,
+        unable=hmm_unable,
+    )
 
     def warmup(self, params: EnsembleParams) -> int:
         """Return the bars until both members can speak; of the averages alone while no model is named."""

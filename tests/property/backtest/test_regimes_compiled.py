@@ -1,4 +1,4 @@
-"""The compiled step of `hmm_policy` decides what its Python step decides: through gaps, bad bars and shut gates."""
+"""The compiled steps of regime strategies decide what their Python steps decide: through gaps, bad bars, shut gates."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from trading.domain.backtest.compiled import run_compiled, why_not
 from trading.domain.strategies import Bar, Observation, parse_params, registry
 
 HmmPolicy = registry()["hmm_policy"]
+Ensemble = registry()["ma_hmm_ensemble"]
 Said = tuple[str, float]
 DAY_NS = 24 * HOUR_NS
 
@@ -42,13 +43,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
 
 
 @st.composite
-def choices(draw: st.DrawFn) -> dict[str, Any]:
+def gates(draw: st.DrawFn) -> dict[str, Any]:
     return {
-        "method": draw(st.sampled_from(["policy", "kelly"])),
-        "horizon": draw(st.integers(1, 4)),
-        "kelly_fraction": draw(st.sampled_from([0.05, 0.25])),
         "prior_bars": draw(st.sampled_from([0.0, 1_000.0])),
-        "enter": draw(st.sampled_from([0.5, 0.65, 0.9])),
         "leave": draw(st.sampled_from([0.3, 0.5])),
         "band": draw(st.sampled_from([0.0, 0.1])),
         "confidence_floor": draw(st.sampled_from([0.0, 0.2, 0.6])),
@@ -57,7 +54,35 @@ def choices(draw: st.DrawFn) -> dict[str, Any]:
         "refit_days": draw(st.sampled_from([0.0, 2.0, 90.0])),
         "embargo": draw(st.integers(0, 30)),
         "allow_short": draw(st.booleans()),
+    }
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> dict[str, Any]:
+    return draw(gates()) | {
+        "method": draw(st.sampled_from(["policy", "kelly"])),
+        "horizon": draw(st.integers(1, 4)),
+        "kelly_fraction": draw(st.sampled_from([0.05, 0.25])),
+        "enter": draw(st.sampled_from([0.5, 0.65, 0.9])),
         "positions": "calm:1, trend:0.5, turbulent:-1",
+    }
+
+
+@st.composite
+def ensembles(draw: st.DrawFn) -> dict[str, Any]:
+    fast = draw(st.integers(1, 8))
+    return draw(gates()) | {
+        "members": draw(st.sampled_from(["both", "ma", "hmm"])),
+        "fast": fast,
+        "slow": fast + draw(st.integers(1, 12)),
+        "ma_slope": draw(st.sampled_from([-1.0, 1.0, 4.0])),
+        "ma_offset": draw(st.sampled_from([0.0, 0.3])),
+        "ma_weight": draw(st.sampled_from([0.5, 1.3])),
+        "hmm_slope": draw(st.sampled_from([1.0, 20.0])),
+        "bias": draw(st.sampled_from([0.0, -0.2])),
+        "enter": draw(st.sampled_from([0.5, 0.55, 0.6])),
+        "full_edge": draw(st.sampled_from([0.05, 0.2, 1.0])),
+        "ma_alone": draw(st.booleans()),
     }
 
 
@@ -78,8 +103,8 @@ def market(seed: int, count: int) -> list[Bar]:
     return bars
 
 
-def decisions(bars: list[Bar], params: Any) -> list[Said]:
-    strategy = HmmPolicy()
+def decisions(bars: list[Bar], params: Any, kind: Any = HmmPolicy) -> list[Said]:
+    strategy = kind()
     state, said = strategy.initial(params), []
     for bar in bars:
         state, desired = strategy.step(params, state, Observation("BTCUSDT", "1h", bar, bar.close_ns))
@@ -87,10 +112,12 @@ def decisions(bars: list[Bar], params: Any) -> list[Said]:
     return said
 
 
-def compiled_decisions(bars: list[Bar], params: Any, *, machine_code: bool) -> list[Said]:
+def compiled_decisions(
+    bars: list[Bar], params: Any, *, machine_code: bool, kind: Any = HmmPolicy
+) -> list[Said]:
     from trading.domain.backtest.machine import compiled_step
 
-    declared = HmmPolicy.compiled
+    declared = kind.compiled
     assert declared is not None
     step: Any = compiled_step(declared.function) if machine_code else declared.function
     vector, state = np.array(declared.numbers(params, "1h")), np.zeros(declared.state_size(params))
@@ -103,19 +130,33 @@ def compiled_decisions(bars: list[Bar], params: Any, *, machine_code: bool) -> l
     return said
 
 
-@given(st.integers(0, 10_000), st.integers(1, 250), st.sampled_from(["two", "three"]), choices())
-@settings(max_examples=60, deadline=None)
-def test_both_steps_say_the_same_at_every_bar(
+@given(st.integers(0, 10_000), st.integers(1, 250), st.sampled_from(["two", "three"]), policies())
+@settings(max_examples=40, deadline=None)
+def test_the_policy_says_the_same_at_every_bar_to_the_last_digit(
     models: dict[str, str], seed: int, count: int, model: str, chosen: dict[str, Any]
 ) -> None:
     pytest.importorskip("numba", reason="the compiled engine needs numba")
-    params = parse_params(HmmPolicy.Params, {"model": models[model], **chosen})
-    bars = market(seed, count)
-    expected = decisions(bars, params)
-    told = compiled_decisions(bars, params, machine_code=True)
-    assert [reason for reason, _ in told] == [reason for reason, _ in expected]
-    # Machine code may contract nothing here: the targets are the same numbers.
-    assert [target for _, target in told] == [target for _, target in expected]
+    params, bars = parse_params(HmmPolicy.Params, {"model": models[model], **chosen}), market(seed, count)
+    assert compiled_decisions(bars, params, machine_code=True) == decisions(bars, params)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 250), st.sampled_from(["two", "three"]), ensembles())
+@settings(max_examples=40, deadline=None)
+def test_the_ensemble_says_the_same_at_every_bar_to_the_last_digit(
+    models: dict[str, str], seed: int, count: int, model: str, chosen: dict[str, Any]
+) -> None:
+    pytest.importorskip("numba", reason="the compiled engine needs numba")
+    params, bars = parse_params(Ensemble.Params, {"model": models[model], **chosen}), market(seed, count)
+    told = compiled_decisions(bars, params, machine_code=True, kind=Ensemble)
+    assert told == decisions(bars, params, Ensemble)
+
+
+def test_the_ensemble_takes_sides_and_lets_the_averages_decide_alone(models: dict[str, str]) -> None:
+    values = {"model": models["two"], "allow_short": True, "slow": 9, "fast": 3, "ma_slope": 2.0}
+    params = parse_params(Ensemble.Params, values)
+    said = compiled_decisions(market(1, 900), params, machine_code=False, kind=Ensemble)
+    assert said == decisions(market(1, 900), params, Ensemble)
+    assert {"ENSEMBLE_LONG", "ENSEMBLE_SHORT", "NO_EDGE"} <= {reason for reason, _ in said}
 
 
 def test_the_markets_above_shut_every_gate_and_open_it(models: dict[str, str]) -> None:
@@ -154,16 +195,15 @@ def hours(seed: int, count: int) -> BarSeries:
 
 
 @pytest.mark.parametrize("interpreted", [True, False])
-def test_both_engines_end_with_the_same_bytes(models: dict[str, str], interpreted: bool) -> None:
+@pytest.mark.parametrize("kind", [HmmPolicy, Ensemble])
+def test_both_engines_end_with_the_same_bytes(models: dict[str, str], kind: Any, interpreted: bool) -> None:
     pytest.importorskip("numba", reason="the compiled engine needs numba")
-    values = {
-        "model": models["three"],
-        "positions": "calm:1, trend:0.5, turbulent:0",
-        "confidence_floor": 0.0,
-    }
-    params = parse_params(HmmPolicy.Params, values)
+    values: dict[str, Any] = {"model": models["three"], "confidence_floor": 0.0}
+    if kind is HmmPolicy:
+        values["positions"] = "calm:1, trend:0.5, turbulent:0"
+    params = parse_params(kind.Params, values)
     for seed in (1, 2):
-        inputs = Inputs([hours(seed, 700)], [Assignment("BTCUSDT", HmmPolicy(), params)], Settings())
+        inputs = Inputs([hours(seed, 700)], [Assignment("BTCUSDT", kind(), params)], Settings())
         compiled = run_compiled(inputs, interpreted=interpreted)
         same(run(inputs), compiled)
         assert len(compiled.ledger.fills) > 5
