@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from trading.domain.backtest import Assignment, BacktestRun, BarSeries, Costs, Inputs, Settings, SizeRule  # noqa: E402
-from trading.domain.strategies import Desired, Observation, Strategy, parameter  # noqa: E402
+from trading.domain.strategies import Desired, Observation, Strategy, parameter, parse_params, registry  # noqa: E402
 from trading.domain.strategies.moving_average import MovingAverage, MovingAverageParams  # noqa: E402
 from trading.domain.values import Instrument, Market  # noqa: E402
 
@@ -290,7 +290,70 @@ def compiled_engine(report: Report, series: BarSeries) -> tuple[float, float] | 
     first = float(done.stdout)
     report.say("compiled_first_call_fresh_process", first, "s", "imports and stored machine code included")
     sweep(report, series.first(min(len(series), 100_000)))
+    built_in(report, series)
     return ours, first
+
+
+def built_in(report: Report, series: BarSeries) -> None:
+    """The built-in strategies with longer steps: machine code against their Python steps, on the same bars."""
+    from trading.domain.backtest.compiled import run_compiled
+    from trading.domain.strategies.trend_follow import TrendFollow, TrendFollowParams
+
+    piece = series.first(min(len(series), 20_000))
+    with tempfile.TemporaryDirectory(prefix="nautilus-bench-") as home:
+        os.environ["NAUTILUS_HOME"] = home
+        policy, ensemble = registry()["hmm_policy"](), registry()["ma_hmm_ensemble"]()
+        model = regime_model(Path(home) / "models")
+        values = {"model": model, "refit_days": 0.0}
+        for strategy, params in (
+            (TrendFollow(), TrendFollowParams()),
+            (policy, parse_params(policy.Params, values)),
+            (ensemble, parse_params(ensemble.Params, values)),
+        ):
+
+            def whole(strategy: Strategy = strategy, params: Any = params) -> Any:
+                run = BacktestRun(inputs(piece, strategy, params))
+                run.advance()
+                return run.result()
+
+            run_compiled(inputs(piece, strategy, params))  # compiles
+            slow, told = cpu(whole, 1)
+            fast, result = cpu(
+                lambda strategy=strategy, params=params: run_compiled(inputs(piece, strategy, params))
+            )
+            report.say(
+                f"{strategy.name}_compiled_over_python",
+                slow / fast,
+                "x",
+                f"{len(piece) / fast / 1e6:.2f} M bars/s",
+            )
+            report.say(
+                f"{strategy.name}_engines_agree", float(told.sha256 == result.sha256), "bool",
+                f"{len(result.ledger.fills):,} fills",
+            )  # fmt: skip
+
+
+def regime_model(folder: Path) -> str:
+    """Write a model of one-minute returns, calm and turbulent, as `manage.py train` would; return its digest."""
+    from trading.domain.regime.artefact import Artefact, encode
+    from trading.domain.regime.drift import ScoreReference
+    from trading.domain.regime.features import FeatureSpec
+    from trading.domain.regime.gaussian import GaussianEmission
+    from trading.domain.regime.model import GaussianHmm, RegimeModel
+    from trading.domain.regime.scaler import Scaler
+
+    emission = GaussianEmission("diag", np.array([[0.05], [-0.05]]), np.array([[[0.5]], [[2.0]]]))
+    hmm = GaussianHmm(np.array([0.5, 0.5]), np.array([[0.98, 0.02], [0.05, 0.95]]), emission)
+    scaler = Scaler(np.zeros(1), np.array([0.0005]), 8.0)
+    spec = FeatureSpec(("log_return",), 5, 10)
+    model = RegimeModel(hmm, scaler, spec, ("calm", "turbulent"), MINUTE_NS)
+    lineage = {"train_end_ns": 1_600_000_019_999_000_000, "visits": [5_000.0, 2_000.0]}
+    encoded = encode(Artefact(model, ScoreReference(0.0, 1.0, -40.0, 0.5, 10.0), {}, lineage))
+    target = folder / encoded.digest
+    target.mkdir(parents=True)
+    (target / "model.json").write_bytes(encoded.document)
+    (target / "arrays.npz").write_bytes(encoded.arrays)
+    return str(encoded.digest)
 
 
 def sweep(report: Report, series: BarSeries) -> None:

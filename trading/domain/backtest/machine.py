@@ -199,8 +199,18 @@ def compiled_proof() -> Any:
     return _compiled(loop.first_lie, PROOF_SIGNATURE, kernel_digest())
 
 
-def _numeric_digest() -> str:
-    sources = sorted(inspect.getsource(function) for function in NUMERIC)
+def _numeric_digest(function: Callable[..., Any]) -> str:
+    """Of the source of every `numeric` function that a step calls, itself or through others."""
+    reached: set[Any] = set()
+    waiting: list[Any] = [function]
+    while waiting:
+        caller = waiting.pop()
+        for name in caller.__code__.co_names:
+            called = caller.__globals__.get(name)
+            if inspect.isfunction(called) and called in NUMERIC and called not in reached:
+                reached.add(called)
+                waiting.append(called)
+    sources = sorted(inspect.getsource(called) for called in reached)
     return hashlib.sha256("".join(sources).encode()).hexdigest()
 
 
@@ -231,6 +241,6 @@ def _subset(function: Callable[..., Any], signature: Any) -> Any:
         register_jitable(called)
         _registered.add(called)
     try:
-        return _compiled(function, signature, _numeric_digest())
+        return _compiled(function, signature, _numeric_digest(function))
     except numba.core.errors.NumbaError as error:
         raise TypeError(f"{function.__qualname__} cannot be compiled: {error}") from error

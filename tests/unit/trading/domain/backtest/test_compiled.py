@@ -101,3 +101,25 @@ def test_more_fills_than_the_tables_have_room_for_are_all_kept(monkeypatch):
     task = Inputs([prices], [Assignment("BTCUSDT", Answer(), Params())], split)
     assert len(run_compiled(task, interpreted=True).ledger.fills) > 1
     assert run_compiled(task, interpreted=True).sha256 == run(task).sha256
+
+
+def test_stored_machine_code_hangs_on_what_a_step_calls_and_on_nothing_else():
+    machine = pytest.importorskip("trading.domain.backtest.machine", reason="the compiled engine needs numba")
+    from trading.domain.strategies.compiled import NUMERIC, numeric
+    from trading.domain.strategies.moving_average import crossing_step
+    from trading.domain.strategies.trend_step import trend_step
+
+    alone, calling = machine._numeric_digest(crossing_step), machine._numeric_digest(trend_step)
+    assert alone != calling
+
+    @numeric
+    def unrelated(value: float) -> float:
+        return value + 1.0
+
+    assert machine._numeric_digest(trend_step) == calling
+    trend_step.__globals__["sign"], kept = unrelated, trend_step.__globals__["sign"]
+    try:
+        assert machine._numeric_digest(trend_step) != calling
+    finally:
+        trend_step.__globals__["sign"] = kept
+        NUMERIC.discard(unrelated)
