@@ -230,6 +230,39 @@ class DriftSerializer(serializers.Serializer[Any]):
     measured_at = serializers.DateTimeField()
 
 
+class PosteriorRowSerializer(serializers.Serializer[Any]):
+    """One closed bar, and what was known when it closed."""
+
+    at = serializers.DateTimeField()
+    close = serializers.FloatField()
+    probabilities = serializers.ListField(child=serializers.FloatField())
+    log_score = serializers.FloatField()
+
+
+class PosteriorSerializer(serializers.Serializer[Any]):
+    """Filtered probabilities over price."""
+
+    model = serializers.CharField()
+    version = serializers.IntegerField()
+    symbol = serializers.CharField()
+    interval = serializers.CharField()
+    labels = serializers.ListField(child=serializers.CharField())
+    rows = PosteriorRowSerializer(many=True)
+
+
+class ModelComparisonSerializer(serializers.Serializer[Any]):
+    """Two versions side by side."""
+
+    versions = ModelVersionSerializer(many=True)
+    portraits = serializers.JSONField()
+    same_data = serializers.BooleanField()
+    recipe = serializers.JSONField(help_text="what differs: [one, other] by name")
+    figures = serializers.JSONField()
+    states = serializers.JSONField(allow_null=True, help_text="matched pairs with their divergence in nats")
+    states_unmatched = serializers.CharField(help_text="why they are not matched")
+    verdicts = VerdictSerializer(many=True)
+
+
 class EnvelopeSerializer(serializers.Serializer[Any]):
     """What may happen to a family by itself."""
 
@@ -253,7 +286,10 @@ class ModelDetailSerializer(ModelVersionSerializer):
         help_text="decisions without orders beside the champion's, and both results"
     )
 
-    portrait = serializers.JSONField(help_text="states, transition matrix, dwell times, features per state")
+    portrait = serializers.JSONField(
+        allow_null=True, help_text="states, transition matrix, dwell times, features per state; null: pruned"
+    )
+    pruned_at = serializers.DateTimeField(allow_null=True, help_text="when its bytes were let go")
     lineage = serializers.JSONField()
     stages = StageChangeSerializer(many=True)
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mlregistry.api import canaries, envelopes, verdicts, views
+from mlregistry.api import canaries, envelopes, looking, verdicts, views
 
 api_urlpatterns = [
     path("canaries", canaries.CanaryListView.as_view(), name="api-canaries"),
@@ -21,6 +21,8 @@ api_urlpatterns = [
         envelopes.EnvelopeCloseView.as_view(),
         name="api-envelope-close",
     ),
+    path("models/compare", looking.ComparisonView.as_view(), name="api-models-compare"),
+    path("models/<int:pk>/posterior", looking.PosteriorView.as_view(), name="api-model-posterior"),
     path("models/<int:pk>", views.ModelDetailView.as_view(), name="api-model"),
     path("models/<int:pk>/judge", verdicts.JudgeView.as_view(), name="api-model-judge"),
     path("models/<int:pk>/promote", views.PromoteView.as_view(), name="api-model-promote"),

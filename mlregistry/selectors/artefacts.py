@@ -24,6 +24,8 @@ def artefact_recorded(digest: str) -> EncodedArtefact:
     row = ModelArtefact.objects.filter(digest=digest).first()
     if row is None:
         raise ArtefactRefused(f"no model {digest[:12]} is registered")
+    if row.pruned_at is not None:
+        raise ArtefactRefused(f"the bytes of model {digest[:12]} were pruned on {row.pruned_at:%Y-%m-%d}")
     return EncodedArtefact(bytes(row.document), bytes(row.arrays), digest)
 
 

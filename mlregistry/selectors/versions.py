@@ -72,7 +72,8 @@ def version_detail(version: ModelVersion) -> dict[str, Any]:
     """A version with its lineage, its verdicts and every change of its stage."""
     return {
         **version_members(version),
-        "portrait": portrait(artefact_loaded(version.digest)),
+        "portrait": None if version.artefact.pruned_at else portrait(artefact_loaded(version.digest)),
+        "pruned_at": utc_text(version.artefact.pruned_at),
         "lineage": version.lineage,
         "verdicts": [
             verdict_members(row) for row in verdict_queryset().filter(version=version)[:VERDICTS_SHOWN]

@@ -37,6 +37,10 @@ def artefact_keep(encoded: EncodedArtefact) -> ModelArtefact:
         digest=encoded.digest,
         defaults={"document": encoded.document, "arrays": encoded.arrays, "stored_at": now()},
     )
+    if row.pruned_at is not None:
+        # The digest says that they are the very bytes that were let go.
+        row.document, row.arrays, row.pruned_at = encoded.document, encoded.arrays, None
+        row.save(update_fields=["document", "arrays", "pruned_at"])
     artefact_store().write(encoded)
     return row
 

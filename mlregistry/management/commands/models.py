@@ -7,18 +7,22 @@ import json
 import os
 import resource
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from mlregistry.domain.stages import Stage
 from mlregistry.models import GateVerdict, ModelFamily, ModelVersion
+from mlregistry.selectors.comparison import comparison
 from mlregistry.selectors.verdicts import verdict_get, verdict_members
 from mlregistry.selectors.versions import version_detail, version_members, version_queryset
 from mlregistry.services.artefacts import artefact_verify
 from mlregistry.services.autopromotion import autopromote
 from mlregistry.services.envelopes import envelope_close, envelope_request, family_get
+from mlregistry.services.exchange import version_export, version_import
 from mlregistry.services.judging import judge_claim, judge_execute, judge_request
+from mlregistry.services.retention import artefacts_prune
 from mlregistry.services.stages import promotion_request, rollback
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import User
@@ -35,11 +39,16 @@ EXAMPLES = """examples:
   manage.py models envelope hmm-btcusdt-spot-1h --set canary=true --set most_capital=500 \\
     --set until=2027-01-01T00:00:00Z --requester model_owner --reason "small canaries by themselves"
   manage.py models autopromote --json
+  manage.py models compare hmm-btcusdt-spot-1h@3 hmm-btcusdt-spot-1h@4
+  manage.py models export hmm-btcusdt-spot-1h@3 model.zip --requester model_owner
+  manage.py models import model.zip --requester model_owner --reason "trained on the big machine"
+  manage.py models prune --older-than 90 --keep 20 --dry-run
   manage.py models verify
 
 judge walks a version and its family's champion over the stored bars and writes the gate's verdict; promote files a
 request that somebody else approves, and needs a fresh passing verdict or --override; rollback acts at once.
 envelope asks for what may happen by itself, and closes it at once; autopromote takes each family's next step inside it.
+import registers a candidate, whatever it was elsewhere; prune lets go of the bytes of versions that never traded.
 exit codes: 0 done or passed, 1 refused, not passed or a model that was altered, 2 usage"""
 
 
@@ -91,6 +100,23 @@ class Command(BaseCommand):
         auto = actions.add_parser("autopromote", help="the next step of each family inside its envelope")
         auto.add_argument("--family", metavar="FAMILY")
         auto.add_argument("--json", action="store_true")
+        compare = actions.add_parser("compare", help="two versions: recipe, states, figures, verdicts")
+        for name in ("one", "other"):
+            compare.add_argument(name, type=_version, metavar="FAMILY@N")
+        compare.add_argument("--json", action="store_true")
+        out = actions.add_parser("export", help="a version's bytes and record in one file")
+        out.add_argument("model", type=_version, metavar="FAMILY@N")
+        out.add_argument("file", type=Path)
+        out.add_argument("--requester", required=True, metavar="USER")
+        into = actions.add_parser("import", help="register the model in a file as a candidate")
+        into.add_argument("file", type=Path)
+        into.add_argument("--requester", required=True, metavar="USER")
+        into.add_argument("--reason", required=True)
+        prune = actions.add_parser("prune", help="let go of the bytes of versions that never traded")
+        prune.add_argument("--older-than", type=int, default=90, metavar="DAYS")
+        prune.add_argument("--keep", type=int, default=20, help="of each family, the newest so many")
+        prune.add_argument("--dry-run", action="store_true")
+        prune.add_argument("--json", action="store_true")
         verify = actions.add_parser("verify", help="check the bytes of every version")
         verify.add_argument("--json", action="store_true")
 
@@ -191,6 +217,46 @@ class Command(BaseCommand):
         if not taken:
             self.stdout.write("no family has an envelope")
 
+    def _compare(self, options: dict[str, Any]) -> None:
+        told = comparison(_get(options["one"]), _get(options["other"]))
+        if options["json"]:
+            self.stdout.write(json.dumps(told))
+            return
+        for name, pair in {**told["recipe"], **told["figures"]}.items():
+            self.stdout.write(f"{name:32} {pair[0]!s:>24} {pair[1]!s:>24}")
+        for state in told["states"] or ():
+            word = "the same regime" if state["same"] else "another regime"
+            self.stdout.write(f"{state['state']} is {state['other_state']}: {state['nats']:.3f} nats, {word}")
+        if told["states"] is None:
+            self.stdout.write(f"states are not matched: {told['states_unmatched']}")
+
+    def _export(self, options: dict[str, Any]) -> None:
+        version = _get(options["model"])
+        path = version_export(version=version, path=options["file"], actor=_person(options["requester"]))
+        self.stdout.write(f"{version} {version.digest[:12]} is in {path}")
+
+    def _import(self, options: dict[str, Any]) -> None:
+        version = version_import(
+            path=options["file"], actor=_person(options["requester"]), reason=options["reason"]
+        )
+        self.stdout.write(f"{version} {version.digest[:12]} is a {version.stage}")
+
+    def _prune(self, options: dict[str, Any]) -> None:
+        pruned = artefacts_prune(
+            older_than_days=options["older_than"],
+            keep=options["keep"],
+            actor="manage.py models prune",
+            dry_run=options["dry_run"],
+        )
+        if options["json"]:
+            self.stdout.write(json.dumps([one.members() for one in pruned]))
+            return
+        word = "would go" if options["dry_run"] else "went"
+        for one in pruned:
+            self.stdout.write(f"{one.version:40} {one.digest[:12]} {one.size} bytes {word}")
+        if not pruned:
+            self.stdout.write("nothing to let go")
+
     def _rollback(self, options: dict[str, Any]) -> None:
         family = ModelFamily.objects.filter(name=options["family"]).first()
         if family is None:
@@ -200,7 +266,8 @@ class Command(BaseCommand):
 
     def _verify(self, options: dict[str, Any]) -> None:
         results = []
-        for version in ModelVersion.objects.select_related("family").order_by("pk"):
+        kept = ModelVersion.objects.filter(artefact__pruned_at=None)
+        for version in kept.select_related("family").order_by("pk"):
             try:
                 artefact_verify(version.digest)
                 results.append({"model": str(version), "digest": version.digest, "ok": True, "error": None})

@@ -169,6 +169,12 @@ def test_drift_and_envelope_over_the_api(
     owner = token_client(people[0])
     detail = owner.get(f"/api/v1/models/{champion.pk}").json()
     assert [row["day"] for row in detail["drift"]] == ["2023-04-12", "2023-04-11"]
+    posterior = owner.get(f"/api/v1/models/{champion.pk}/posterior", {"bars": 5}).json()
+    assert posterior["labels"] == ["calm", "turbulent"]
+    assert [row["at"] for row in posterior["rows"]][-1].startswith("2023-04-12T23:59:59")
+    last_five = Bar.objects.order_by("-open_time").values_list("close", flat=True)[:5]
+    assert [row["close"] for row in posterior["rows"]] == [float(close) for close in reversed(last_five)]
+    assert all(sum(row["probabilities"]) == pytest.approx(1.0, abs=1e-5) for row in posterior["rows"])
     path = f"/api/v1/models/families/{champion.family.name}/envelope"
     assert owner.get(path).json() == {"model": champion.family.name, "envelope": {}}
     wrong = owner.put(path, {"envelope": {"canary": True}, "reason": "try"}, format="json")

@@ -109,6 +109,36 @@ function shadowPart(shadow) {
   return part;
 }
 
+/** `told`: what `/models/compare` answers. */
+export function drawComparison(told) {
+  const part = node("div");
+  const [one, other] = told.versions;
+  const table = node("table");
+  const head = node("tr");
+  head.append(...["", `version ${one.version}`, `version ${other.version}`].map((title) => node("th", title)));
+  const top = node("thead");
+  top.append(head);
+  const body = node("tbody");
+  const row = (name, pair) => {
+    const line = node("tr");
+    const text = (value) => (typeof value === "number" ? number(value, 7) : value === null || value === undefined ? "–" : String(value));
+    line.append(node("td", name), ...pair.map((value) => node("td", text(value), typeof value === "number" ? "number" : "")));
+    body.append(line);
+  };
+  row("Stage", [one.stage, other.stage]);
+  row("States", [one.states, other.states]);
+  row("Trained to", told.versions.map((version) => fullTime(version.dataset.end_at)));
+  for (const [name, pair] of Object.entries(told.figures)) row(name.replaceAll("_", " "), pair);
+  for (const [name, pair] of Object.entries(told.recipe)) row(name.replaceAll("_", " "), pair);
+  for (const state of told.states ?? []) row(`${state.state} lasts, bars (${state.same ? "the same regime" : "another regime"}, ${number(state.nats, 3)} nats)`, state.lasts);
+  table.append(top, body);
+  const scroll = node("div", "", "scroll");
+  scroll.append(table);
+  part.append(scroll);
+  if (told.states === null) part.append(node("p", `States are not matched: ${told.states_unmatched}.`));
+  return part;
+}
+
 export function drawModel(body, model) {
   const { portrait, metrics } = model;
   const history = node("ul", "", "timeline");
@@ -132,10 +162,9 @@ export function drawModel(body, model) {
       ["BIC by states", choice || "–"],
       ["Code", model.build],
     ]),
-    node("h2", "States"),
-    states(portrait),
-    node("h2", "How they follow one another"),
-    matrix(portrait.labels, portrait.transition, "Probability of the next bar's state"),
+    ...(portrait
+      ? [node("h2", "States"), states(portrait), node("h2", "How they follow one another"), matrix(portrait.labels, portrait.transition, "Probability of the next bar's state")]
+      : [node("p", `Its bytes were let go ${fullTime(model.pruned_at)}: it never traded.`)]),
     node("h2", "Gate verdicts"),
     verdicts(model.verdicts),
     ...(model.shadow.decisions || model.shadow.refused.length ? [node("h2", "In the shadow"), shadowPart(model.shadow)] : []),

@@ -1,6 +1,8 @@
 import { call } from "./api.js";
+import { node } from "./explain-parts.js";
 import { confirm } from "./freshness.js";
-import { drawModel } from "./model-portrait.js";
+import { drawComparison, drawModel } from "./model-portrait.js";
+import { drawPosterior } from "./model-posterior.js";
 import { button } from "./order-actions.js";
 import { can, config, onEvent, onState, refetch, refetchSoon, start } from "./shell.js";
 import { LiveTable } from "./table.js";
@@ -12,6 +14,7 @@ const modelBody = document.getElementById("model-body");
 const trainDialog = document.getElementById("train-dialog");
 const stageDialog = document.getElementById("stage-dialog");
 let move = null;
+let latest = null;
 
 const tables = {
   versions: new LiveTable("versions", config.tables.versions, { actions: versionActions }),
@@ -94,10 +97,28 @@ async function look(row) {
   try {
     const { body } = await call("GET", `/api/v1/models/${row.id}`);
     drawModel(modelBody, body);
+    if (!body.pruned_at) await lookFurther(body);
   } catch (error) {
     modelDialog.close();
     complain(error);
   }
+}
+
+function headed(title, part) {
+  modelBody.append(node("h2", title), part);
+}
+
+async function lookFurther(model) {
+  const champion = latest?.versions.find((row) => row.model === model.model && row.stage === "champion" && row.id !== model.id);
+  try {
+    const { body } = await call("GET", `/api/v1/models/${model.id}/posterior?bars=300`);
+    headed("What it says of the newest bars", drawPosterior(body));
+  } catch (error) {
+    headed("What it says of the newest bars", node("p", error.message));
+  }
+  if (!champion) return;
+  const { body } = await call("GET", `/api/v1/models/compare?one=${model.id}&other=${champion.id}`);
+  headed("Beside the champion", drawComparison(body));
 }
 
 function openMove(row, action) {
@@ -158,6 +179,7 @@ trainDialog.querySelector("form").addEventListener("submit", async (event) => {
 });
 
 onState((state) => {
+  latest = state;
   for (const name of Object.keys(tables)) tables[name].set(state[name]);
   confirm("page", 0, 20);
 });
