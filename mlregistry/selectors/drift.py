@@ -36,5 +36,7 @@ def drift_of(version: ModelVersion) -> list[dict[str, Any]]:
 
 def drift_newest(versions: list[int]) -> dict[int, DriftReport]:
     """The newest report of each version that has one."""
-    rows = DriftReport.objects.filter(version__in=versions).order_by("version", "-day").distinct("version")
+    rows = (
+        DriftReport.objects.filter(version__in=versions).order_by("version_id", "-day").distinct("version_id")
+    )
     return {row.version_id: row for row in rows}
