@@ -13,6 +13,7 @@ SCHEDULES = (
     ("notifications tick", "governance.tasks.notifications_tick", "governance", 2, 4),
     ("guardian tick", "governance.tasks.guardian_tick", "control", 5, 5),
     ("compliance tick", "governance.tasks.compliance_tick", "governance", 300, 120),
+    ("rules tick", "governance.tasks.rules_tick", "governance", 5, 5),
     ("governance housekeeping", "governance.tasks.housekeeping", "governance", 3600, 600),
 )
 

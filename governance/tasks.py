@@ -20,6 +20,7 @@ from governance.services.playbooks import (
     rehearsals_step,
 )
 from governance.services.routing import routing_run
+from governance.services.rules import rules_run
 
 
 @shared_task
@@ -59,6 +60,12 @@ def guardian_tick() -> None:
 def compliance_tick() -> None:
     """Every five minutes: the report of the day that is over, once."""
     compliance_if_due()
+
+
+@shared_task
+def rules_tick() -> None:
+    """Every five seconds: judge the rules over what has happened since."""
+    rules_run()
 
 
 @shared_task

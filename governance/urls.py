@@ -44,6 +44,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("policies", policies.PolicyListView.as_view(), name="api-policies"),
+    path("policies/firings", policies.FiringListView.as_view(), name="api-policy-firings"),
+    path("policies/<slug:name>/check", policies.PolicyCheckView.as_view(), name="api-policy-check"),
     path("policies/<slug:name>", policies.PolicyDetailView.as_view(), name="api-policy"),
     path("policies/<slug:name>/revert", policies.PolicyRevertView.as_view(), name="api-policy-revert"),
     path("allocations", capital.AllocationListView.as_view(), name="api-allocations"),

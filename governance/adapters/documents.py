@@ -87,7 +87,7 @@ class _Json:
             return self.items(at, place, depth)
         if start == '"':
             text, end = self.string(at)
-            return Node(text, *place), end
+            return Node(text, *place, quoted=True), end
         for word, value in _WORDS:
             if self.text.startswith(word, at):
                 return Node(value, *place), at + len(word)
@@ -178,7 +178,7 @@ def _yaml_node(node: yaml.Node, depth: int) -> Node:
         return Node(str(node.value).lower() in ("true", "yes", "on"), *place)
     if node.tag in _YAML_NUMBERS and _NUMBER.fullmatch(node.value):
         return Node(Decimal(node.value), *place)
-    return Node(str(node.value), *place)
+    return Node(str(node.value), *place, quoted=getattr(node, "style", None) in ("'", '"'))
 
 
 def _yaml_problem(mark: Any, message: str) -> DocumentError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from governance.models import Allocation, AllocationRun, CapitalState, RoutingDecision
+from governance.models import Allocation, AllocationRun, CapitalState, RoutingDecision, RuleFiring
 from nautilus_site.common.admin.read_only import ReadOnlyAdmin
 
 
@@ -34,4 +34,11 @@ class RoutingDecisionAdmin(ReadOnlyAdmin):
     list_display = ("at", "strategy", "account", "symbol", "base", "before", "weight", "rule")
     list_filter = ("rule",)
     search_fields = ("=strategy", "=symbol")
+    ordering = ("-id",)
+
+
+@admin.register(RuleFiring)
+class RuleFiringAdmin(ReadOnlyAdmin):
+    list_display = ("at", "rule", "trigger", "action", "outcome", "detail")
+    list_filter = ("outcome", "rule")
     ordering = ("-id",)

@@ -9,15 +9,33 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from governance.adapters.documents import read_document
 from governance.domain.policies.located import DocumentError, Node, node_of
-from governance.models import PolicyVersion
-from governance.selectors.policies import version_get, version_in_force, version_members, version_queryset
+from governance.models import PolicyVersion, RuleFiring
+from governance.selectors.policies import (
+    firing_members,
+    firing_queryset,
+    version_get,
+    version_in_force,
+    version_members,
+    version_queryset,
+)
 from governance.serializers.policies import (
     PolicyChangeSerializer,
+    PolicyCheckSerializer,
     PolicyRevertSerializer,
+    PolicyVerdictSerializer,
     PolicyVersionSerializer,
+    RuleFiringSerializer,
 )
-from governance.services.policies import invalid, policy_change, policy_loosened, policy_read
+from governance.services.policies import (
+    invalid,
+    policy_change,
+    policy_loosened,
+    policy_read,
+    policy_verdict,
+    problem_members,
+)
 from governance.services.policy_kinds import policy_kind
 from nautilus_site.common.api.approvals import ApprovalSerializer, approval_response
 from nautilus_site.common.api.idempotency import idempotent
@@ -79,6 +97,46 @@ class PolicyDetailView(APIView):
         except DocumentError as error:
             raise invalid(error) from None
         return _changed(request, name, node, values)
+
+
+class PolicyCheckView(APIView):
+    """What a file would be, to the line and column of every mistake. It changes nothing."""
+
+    required = {"POST": "read"}
+
+    @extend_schema(
+        operation_id="policy_check", request=PolicyCheckSerializer, responses=PolicyVerdictSerializer
+    )
+    def post(self, request: Request, name: str) -> Response:
+        check_parameters(request, ())
+        values = validated(PolicyCheckSerializer, request)
+        kind = policy_kind(name)
+        try:
+            node = read_document(values["text"], suffix=f".{values['format']}")
+        except DocumentError as error:
+            nothing: dict[str, Any] = {"document": None, "changed": {}, "allows_more": [], "effect": {}}
+            return Response({"problems": problem_members(error), **nothing})
+        return Response(policy_verdict(kind.name, node))
+
+
+class FiringFilter(StrictFilterSet):
+    class Meta:
+        model = RuleFiring
+        fields = ("rule", "trigger", "outcome", "action")
+
+
+class FiringListView(MembersListView):
+    """What rules saw and did, newest first."""
+
+    serializer_class = RuleFiringSerializer
+    filterset_class = FiringFilter
+    ordering_fields = ("id",)
+
+    def get_queryset(self) -> Any:
+        return firing_queryset()
+
+    def members(self, rows: list[Any]) -> list[dict[str, Any]]:
+        return [firing_members(row) for row in rows]
 
 
 class PolicyRevertView(APIView):

@@ -17,6 +17,7 @@ from governance.models.playbooks import (
 )
 from governance.models.policies import Policy, PolicyActivation, PolicyVersion
 from governance.models.routing import RoutingDecision
+from governance.models.rules import RuleCursor, RuleFiring
 
 __all__ = [
     "Allocation",
@@ -38,4 +39,6 @@ __all__ = [
     "PolicyVersion",
     "Rehearsal",
     "RoutingDecision",
+    "RuleCursor",
+    "RuleFiring",
 ]

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import F, Max, QuerySet, Sum
+from django.db.models import F, Max, Q, QuerySet, Sum
 
 from governance.domain.allocation.decision import Standing, units
 from governance.models import Allocation, AllocationRun, Policy
+from nautilus_site.common.models import AuditEntry
 from trading.domain.values import Level
 from trading.models import EquityAnchor, Strategy, StrategyInstance, TradingState
 from trading.selectors.notation import amount_text, utc_text
@@ -91,6 +92,24 @@ def grants_now(names: list[str]) -> dict[str, Decimal]:
         .annotate(total=Sum("allocation"))
     )
     return {name: total or Decimal(0) for name, total in rows}
+
+
+def quotas_changed_at(strategy: str) -> datetime | None:
+    """When what a strategy has over all its symbols last changed, whoever did it."""
+    return (
+        AuditEntry.objects.filter(
+            Q(action="strategy.allocation_changed", target=f"strategy:{strategy}")
+            | Q(action="strategy.grant_changed", target__in=_instances(strategy))
+        )
+        .order_by("-id")
+        .values_list("at", flat=True)
+        .first()
+    )
+
+
+def _instances(strategy: str) -> list[str]:
+    ids = StrategyInstance.objects.filter(strategy__name=strategy).values_list("pk", flat=True)
+    return [f"instance:{pk}" for pk in ids]
 
 
 def run_queryset() -> QuerySet[AllocationRun]:

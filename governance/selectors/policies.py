@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from governance.models import Policy, PolicyVersion
+from governance.models import Policy, PolicyVersion, RuleFiring
 from nautilus_site.common.errors import NotFound
 from trading.selectors.notation import utc_text
 
@@ -44,4 +44,24 @@ def version_members(version: PolicyVersion) -> dict[str, Any]:
         "reason": version.reason,
         "created_by": version.created_by.username if version.created_by else None,
         "created_at": utc_text(version.created_at),
+    }
+
+
+def firing_queryset() -> QuerySet[RuleFiring]:
+    return RuleFiring.objects.select_related("version").order_by("-id")
+
+
+def firing_members(row: RuleFiring) -> dict[str, Any]:
+    """One rule that was met, for API and pages."""
+    return {
+        "id": row.pk,
+        "at": utc_text(row.at),
+        "rule": row.rule,
+        "trigger": row.trigger,
+        "event_id": row.event_id,
+        "evidence": row.evidence,
+        "action": row.action,
+        "outcome": row.outcome,
+        "detail": row.detail,
+        "policy_version": row.version.number,
     }

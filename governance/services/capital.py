@@ -273,12 +273,7 @@ def apply_allocation(request: ChangeRequest, approver: User) -> None:
         raise Conflict("ABOVE_POOL", f"the pool is not known: {known}")
     decision, evidence = known
     amounts = {name: Decimal(text) for name, text in request.payload["amounts"].items()}
-    total = sum(units(amounts[c.strategy]) if c.strategy in amounts else c.before for c in decision.choices)
-    if total > decision.pool:
-        raise Conflict(
-            "ABOVE_POOL",
-            f"all together would have {from_units(total):,.2f} of a pool of {from_units(decision.pool):,.2f}",
-        )
+    _check_pool(decision, amounts)
     reason = f"granted by {request.requester} and {approver}: {request.reason}"
     until = moment + timedelta(seconds=policy.expires_sec)
     granted = [
@@ -296,6 +291,31 @@ def apply_allocation(request: ChangeRequest, approver: User) -> None:
         decision.explanation,
     )
     _recorded(version, f"request {request.pk}", moment, until, whole, evidence, in_force)
+
+
+def pool_check(amounts: Mapping[str, Decimal]) -> None:
+    """Refuse amounts by which all strategies together would have more than the pool of the policy in force.
+
+    Raises
+    ------
+    Conflict : ABOVE_POOL, also while the pool is not known or no policy is in force.
+    """
+    version = version_in_force(CAPITAL)
+    if version is None:
+        raise Conflict("ABOVE_POOL", "no capital policy is in force: there is no pool")
+    known = _decided(capital_policy(policy_values(version)), CapitalState.objects.filter(pk=1).first(), now())
+    if isinstance(known, str):
+        raise Conflict("ABOVE_POOL", f"the pool is not known: {known}")
+    _check_pool(known[0], amounts)
+
+
+def _check_pool(decision: CapitalDecision, amounts: Mapping[str, Decimal]) -> None:
+    total = sum(units(amounts[c.strategy]) if c.strategy in amounts else c.before for c in decision.choices)
+    if total > decision.pool:
+        raise Conflict(
+            "ABOVE_POOL",
+            f"all together would have {from_units(total):,.2f} of a pool of {from_units(decision.pool):,.2f}",
+        )
 
 
 def reset_request(*, requester: User, reason: str) -> ChangeRequest:

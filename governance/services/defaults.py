@@ -11,14 +11,39 @@ from governance.domain.policies.located import node_of
 from governance.domain.policies.schema import canonical
 from governance.selectors.policies import version_in_force
 from governance.services.policies import policy_activate, policy_read
-from governance.services.policy_kinds import CAPITAL, WEIGHTS, policy_names
+from governance.services.policy_kinds import CAPITAL, RULES, WEIGHTS, policy_names
 
 ACTOR = "install"
 CAREFUL: Mapping[str, Mapping[str, Any]] = {
     CAPITAL: {"allocation_mode": "manual"},
     WEIGHTS: {"weights": {}},
+    RULES: {"rules": []},
 }
+_TOLD = {"action": "notify", "cooldown_seconds": 900}
 DEMO: Mapping[str, Mapping[str, Any]] = {
+    RULES: {
+        "rules": [
+            {
+                "name": "drawdown",
+                "trigger": "tick",
+                "condition": "drawdown > 0.1",
+                "action": "reduce_exposure",
+                "priority": 9,
+                "cooldown_seconds": 3600,
+                "description": "Less exposure after a fall of a tenth from the peak.",
+            },
+            {
+                "name": "denied for exposure",
+                "trigger": "order.denied",
+                "condition": "code in ('EXPOSURE_GLOBAL', 'EXPOSURE_ACCOUNT') and denied_5m >= 20",
+                "action": "reduce_max_order_size",
+                "cooldown_seconds": 900,
+                "description": "Smaller orders while many of them do not fit.",
+            },
+            {"name": "unknown orders", "trigger": "tick", "condition": "unknown_orders >= 3", **_TOLD},
+            {"name": "venue refuses", "trigger": "order.rejected", "condition": "rejected_5m >= 5", **_TOLD},
+        ]
+    },
     WEIGHTS: {"weights": {"moving_average": 1, "trend_follow": 1}},
     CAPITAL: {
         "enabled": ["moving_average", "trend_follow"],

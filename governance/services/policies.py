@@ -35,10 +35,7 @@ def policy_read(name: str, node: Node) -> dict[str, Any]:
 
 def invalid(error: DocumentError) -> ApplicationError:
     """The same problems for API, admin and command."""
-    problems = [
-        {"line": p.line, "column": p.column, "path": p.path, "message": p.message} for p in error.problems
-    ]
-    return ApplicationError("INVALID_POLICY", str(error), extra={"problems": problems})
+    return ApplicationError("INVALID_POLICY", str(error), extra={"problems": problem_members(error)})
 
 
 def policy_values(version: PolicyVersion) -> dict[str, Any]:
@@ -79,6 +76,33 @@ def policy_change(
         requester=actor,
         expires_in_s=expires_in_s,
     )
+
+
+def policy_verdict(name: str, node: Node) -> dict[str, Any]:
+    """What a document would be: its problems, or what it changes, allows more and would do. Nothing is changed."""
+    kind = policy_kind(name)
+    nothing: dict[str, Any] = {"document": None, "changed": {}, "allows_more": [], "effect": {}}
+    try:
+        values = kind.read(node)
+        kind.check(values)
+    except DocumentError as error:
+        return {"problems": problem_members(error), **nothing}
+    except ApplicationError as error:
+        return {"problems": [{"line": 0, "column": 0, "path": "", "message": error.message}], **nothing}
+    document, current = canonical(values), version_in_force(name)
+    return {
+        "problems": [],
+        "document": document,
+        "changed": differences(current.document if current else {}, document),
+        "allows_more": policy_loosened(current, values) if current else sorted(values),
+        "effect": dict(kind.effect(values)),
+    }
+
+
+def problem_members(error: DocumentError) -> list[dict[str, Any]]:
+    return [
+        {"line": p.line, "column": p.column, "path": p.path, "message": p.message} for p in error.problems
+    ]
 
 
 def policy_loosened(current: PolicyVersion, values: Mapping[str, Any]) -> list[str]:

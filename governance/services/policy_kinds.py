@@ -65,4 +65,4 @@ def kind_of_file(file_name: str) -> PolicyKind:
     return policy_kind(file_name.partition(".")[0])
 
 
-CAPITAL, WEIGHTS = "capital_policy", "strategy_weights"
+CAPITAL, WEIGHTS, RULES = "capital_policy", "strategy_weights", "policies"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from governance.domain.policies.capital import CAPITAL_POLICY, capital_values
+from governance.domain.policies.located import Node
+from governance.domain.policies.rulebook import rulebook_loosened, rulebook_values
 from governance.domain.policies.schema import Raises
 from governance.domain.policies.weights import weight_values
 from governance.selectors.notifications import notification_gauges
-from governance.services import capital, notifications, playbooks, policies, routing
-from governance.services.policy_kinds import CAPITAL, WEIGHTS, PolicyKind, Values, register_policy_kind
+from governance.services import capital, notifications, playbooks, policies, quotas, routing, rules
+from governance.services.policy_kinds import CAPITAL, RULES, WEIGHTS, PolicyKind, Values, register_policy_kind
 from nautilus_site.common.collectors import register_collector
 from nautilus_site.common.models import Role
 from nautilus_site.common.services.change_requests import Applier, register_applier
@@ -38,6 +42,9 @@ def register() -> None:
             activated=routing.weights_activated,
         )
     )
+    register_policy_kind(
+        PolicyKind(RULES, "policies.yaml", _rulebook_values, rulebook_loosened, effect=rules.rules_effect)
+    )
     register_applier(
         "policy.activate",
         Applier(
@@ -58,6 +65,10 @@ def register() -> None:
             approver_roles=_RISK,
             requester_roles=_ASK,
         ),
+    )
+    register_applier(
+        "capital.quotas",
+        Applier(quotas.quotas_snapshot, quotas.apply_quotas, approver_roles=_RISK, requester_roles=_ASK),
     )
     register_applier(
         "capital.reset",
@@ -102,6 +113,10 @@ def register() -> None:
         ),
     )
     register_collector(notification_gauges, name="notifications")
+
+
+def _rulebook_values(node: Node) -> dict[str, Any]:
+    return rulebook_values(node, rules.VOCABULARY)
 
 
 def _capital_loosened(before: Values, after: Values) -> list[str]:

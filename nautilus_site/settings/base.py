@@ -214,6 +214,7 @@ SPECTACULAR_SETTINGS = {
         "DriftVerdictEnum": "mlregistry.serializers.DRIFT_VERDICTS",
         "JobStateEnum": "mlregistry.serializers.JOB_STATES",
         "AllocationOutcomeEnum": "governance.serializers.capital.OUTCOMES",
+        "FiringOutcomeEnum": "governance.serializers.policies.FIRING_OUTCOMES",
     },
     "TITLE": "Nautilus HMM",
     "DESCRIPTION": "Orders, portfolio, controls and governance. Errors are RFC 9457 problem documents.",

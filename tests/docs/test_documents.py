@@ -12,6 +12,7 @@ from django.core.management import get_commands, load_command_class
 from django.urls import Resolver404, resolve
 
 from governance.domain.policies.capital import CAPITAL_POLICY, ENVELOPE
+from governance.services.rules import VOCABULARY
 from tests.docs.documents import ROOT, Document, document, documents, quoted, rows
 from trading.services.breakers import KINDS
 from trading.services.controls.limits import LIMITS
@@ -166,6 +167,7 @@ def test_every_metric_is_declared(page: Document) -> None:
         assert len(watched) > 15
         mentioned |= watched
     policy = CAPITAL_POLICY.fields.keys() | ENVELOPE.fields.keys()
+    policy |= {name for action in VOCABULARY.actions.values() for name in action.parameters}
     assert mentioned - declared - set(KINDS) - set(LIMITS) - policy == set()
 
 

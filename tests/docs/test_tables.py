@@ -8,8 +8,10 @@ from configparser import ConfigParser
 import pytest
 
 from governance.domain.policies.capital import CAPITAL_POLICY, ENVELOPE, GROUP
+from governance.domain.policies.rulebook import POLICIES, RULE
 from governance.domain.policies.schema import Record
 from governance.domain.policies.weights import REGIME, STRATEGY_WEIGHTS
+from governance.services.rules import VOCABULARY
 from nautilus_site.common.models import ChangeRequest
 from nautilus_site.common.roles import PERMISSIONS, ROLE_PERMISSIONS, permits
 from nautilus_site.common.services import change_requests
@@ -71,6 +73,22 @@ def test_every_member_of_a_policy_is_explained_as_the_schema_says(
         for name, field in record.fields.items()
     }
     assert written == schema
+
+
+def test_everything_rules_may_speak_of_is_listed_and_nothing_else() -> None:
+    text = document("docs/POLICIES.md").text
+
+    def listed(mark: str) -> dict[str, tuple[str, ...]]:
+        table = text[text.index(f"<!-- {mark}: begin -->") : text.index(f"<!-- {mark}: end -->")]
+        return {quoted(row[0])[0]: tuple(quoted(row[1])) for row in rows(table)}
+
+    assert listed("triggers") == {name: tuple(sorted(facts)) for name, facts in VOCABULARY.triggers.items()}
+    assert listed("metrics").keys() == VOCABULARY.metrics.keys()
+    assert listed("actions") == {
+        name: tuple(action.parameters) for name, action in VOCABULARY.actions.items()
+    }
+    members = {*POLICIES.fields, *(f"rules[].{name}" for name in RULE.fields)}
+    assert listed("rules").keys() == members
 
 
 def test_every_state_a_request_can_have_is_explained() -> None:

@@ -16,11 +16,13 @@ class Node:
     ----------
     value : a scalar, a tuple of nodes, or a dict of text to `Member`.
     line, column : counted from 1; 0 where it never was in a file.
+    quoted : a text that begins with a quotation mark there.
     """
 
     value: Scalar | tuple[Node, ...] | dict[str, Member]
     line: int = 0
     column: int = 0
+    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,11 +52,12 @@ class Action:
 
     Attributes
     ----------
-    lowers_risk : it stops, cuts or tightens; only such actions and pure messages exist for machines.
+    needs : a fact the trigger must carry, "" for none: what it acts on.
+    text : what it does, for people. Whatever it does lowers risk or tells somebody; machines do nothing else.
     """
 
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    lowers_risk: bool = True
+    needs: str = ""
     text: str = ""
 
 

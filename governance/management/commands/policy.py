@@ -9,13 +9,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from governance.adapters.documents import read_document, write_document
-from governance.domain.policies.located import DocumentError
+from governance.domain.policies.located import DocumentError, Node
+from governance.domain.policies.quotas import quota_values
 from governance.domain.policies.schema import canonical
 from governance.models import PolicyVersion
 from governance.selectors.policies import version_get, version_in_force, version_queryset
 from governance.services.defaults import policies_install
 from governance.services.policies import policy_change, policy_values
 from governance.services.policy_kinds import PolicyKind, kind_of_file, policy_kind, policy_names
+from governance.services.quotas import FILE, quotas_change, quotas_document
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.roles import permissions_of, permits
@@ -90,12 +92,20 @@ class Command(BaseCommand):
         self.stdout.write(f"installed {', '.join(installed)}" if installed else "nothing was missing")
 
     def _check(self, options: dict[str, Any]) -> None:
+        if _is_quotas(options["file"]):
+            quota_values(read_document(_text(options["file"]), suffix=options["file"].suffix))
+            self.stdout.write(f"{options['file']} is as it should be")
+            return
         kind = kind_of_file(options["file"].name)
         kind.read(read_document(_text(options["file"]), suffix=options["file"].suffix))
         self.stdout.write(f"{options['file']} is a {kind.name} as it should be")
 
     def _export(self, options: dict[str, Any]) -> None:
         path: Path = options["file"]
+        if _is_quotas(path):
+            path.write_text(write_document(quotas_document(), suffix=path.suffix), encoding="utf-8")
+            self.stdout.write(f"wrote what every strategy has to {path}")
+            return
         kind = _kind(options)
         version = _version(kind, options["number"])
         suffix = Path(kind.file).suffix if str(path) == "-" else path.suffix
@@ -115,6 +125,9 @@ class Command(BaseCommand):
         if not permits(permissions_of(person.role), "change.request"):
             raise CommandError(f"{person.username} may not ask for changes: role {person.role}")
         node = read_document(_text(options["file"]), suffix=options["file"].suffix)
+        if _is_quotas(options["file"]):
+            self._import_quotas(node, person, options)
+            return
         outcome = policy_change(name=_kind(options).name, node=node, actor=person, reason=options["reason"])
         if isinstance(outcome, ChangeRequest):
             members = {"state": "pending", "approval": str(outcome.pk), "diff": outcome.diff}
@@ -123,6 +136,21 @@ class Command(BaseCommand):
             members = {"state": "in_force", "version": outcome.number, "digest": outcome.digest}
             words = f"{outcome} is in force"
         self.stdout.write(json.dumps(canonical(members)) if options["json"] else words)
+
+    def _import_quotas(self, node: Node, person: User, options: dict[str, Any]) -> None:
+        lowered, request = quotas_change(node=node, actor=person, reason=options["reason"])
+        if options["json"]:
+            members = {"lowered": lowered, "approval": str(request.pk) if request else None}
+            self.stdout.write(json.dumps(members))
+            return
+        if lowered:
+            self.stdout.write(f"lowered {', '.join(lowered)}")
+        if request is not None:
+            self.stdout.write(f"request {request.pk} waits for somebody else: {', '.join(request.diff)}")
+
+
+def _is_quotas(path: Path) -> bool:
+    return path.name.partition(".")[0] == FILE and path.suffix in (".json", ".yaml", ".yml")
 
 
 def _kind(options: dict[str, Any]) -> PolicyKind:

@@ -31,9 +31,9 @@ class Amount:
 
 @transaction.atomic
 def allocations_apply(
-    *, amounts: Mapping[str, Amount], until: datetime, actor: str, reasons: Mapping[str, str]
+    *, amounts: Mapping[str, Amount], until: datetime | None, actor: str, reasons: Mapping[str, str]
 ) -> dict[str, Decimal]:
-    """Put amounts into force by strategy name, all or none, and say until when they hold.
+    """Put amounts into force by strategy name, all or none, and say until when they hold (None: until changed).
 
     A strategy's amount is split over its symbols as before, evenly while it has none, in whole cents. Only what
     changes is audited; renewing an amount moves its expiry. Returns what each strategy has now.
@@ -42,7 +42,7 @@ def allocations_apply(
     ------
     ApplicationError : GRANT_MOVED, somebody else changed an amount after it was read; INVALID_VALUE; nothing changed.
     """
-    if until <= now():
+    if until is not None and until <= now():
         raise ApplicationError("INVALID_VALUE", "an allocation is granted until a moment to come")
     rows = list(
         StrategyInstance.objects.select_for_update(of=("self",))

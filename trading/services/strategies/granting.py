@@ -85,7 +85,11 @@ def grant_snapshot(target: str) -> dict[str, Any]:
 
 
 def apply_grant(request: ChangeRequest, approver: User) -> None:
-    """Set weight and allocation as approved; runs inside the approving transaction."""
+    """Set weight and allocation as approved; runs inside the approving transaction.
+
+    They hold until somebody changes them; what the allocator decides about it puts an end to again with its next run.
+    """
+    StrategyInstance.objects.filter(pk=int(request.target.partition(":")[2])).update(in_force_until=None)
     _grant_set(
         int(request.target.partition(":")[2]),
         Decimal(request.payload["weight"]),

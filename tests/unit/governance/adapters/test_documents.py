@@ -1,0 +1,141 @@
+"""Files of policies: errors with line and column by hand, and round trips of anything."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from governance.adapters.documents import DEEPEST, LARGEST, read_document, write_document
+from governance.domain.policies.capital import capital_values
+from governance.domain.policies.located import DocumentError, Node, node_of
+
+
+def plain(node: Node) -> Any:
+    if isinstance(node.value, dict):
+        return {name: plain(member.node) for name, member in node.value.items()}
+    if isinstance(node.value, tuple):
+        return [plain(item) for item in node.value]
+    return node.value
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ('{"a": 1,\n "a": 2}', 2, 2, "'a' is given twice"),
+        ('{"a": 1,\n  "b": }', 2, 8, "expected a value"),
+        ('{"a": 1\n "b": 2}', 2, 2, "expected ','"),
+        ('{"a": 1,}', 1, 9, "expected a name in double quotes"),
+        ("[1, 2", 1, 6, "expected ','"),
+        ('["a\nb"]', 1, 4, "invalid control character at"),
+        ("{a: 1}", 1, 2, "expected a name in double quotes"),
+        ('{"a" 1}', 1, 6, "expected ':'"),
+        ("{} x", 1, 4, "expected the end of the document"),
+        ("", 1, 1, "expected a value"),
+        ("01", 1, 2, "expected the end of the document"),
+        ("NaN", 1, 1, "expected a value"),
+        ("[" * (DEEPEST + 2), 1, DEEPEST + 2, f"nested deeper than {DEEPEST}"),
+    ],
+)
+def test_json_error_says_where(text: str, line: int, column: int, message: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        read_document(text, suffix=".json")
+    problem = caught.value.problems[0]
+    assert (problem.line, problem.column, problem.message) == (line, column, message)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "part"),
+    [
+        ("a: 1\na: 2\n", 2, 1, "'a' is given twice"),
+        ("a: [1, 2\nb: 3\n", 2, 2, "expected ',' or ']'"),
+        ("a: 1\n  b: 2\n", 2, 4, "mapping values are not allowed here"),
+        ("a: &x 1\nb: *x\n", 1, 4, "anchors and aliases"),
+        ("? [a]\n: 1\n", 1, 3, "expected a name"),
+        ("", 1, 1, "the document is empty"),
+        ("a: \x07", 0, 0, "this is not YAML"),
+    ],
+)
+def test_yaml_error_says_where(text: str, line: int, column: int, part: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        read_document(text, suffix=".yaml")
+    problem = caught.value.problems[0]
+    assert part in problem.message
+    assert (problem.line, problem.column) == (line, column)
+
+
+def test_yaml_tags_name_nothing() -> None:
+    node = read_document("a: !!python/object/apply:os.system ['true']\n", suffix=".yaml")
+    assert plain(node) == {"a": ["true"]}
+
+
+def test_a_file_that_is_too_large_or_of_no_known_kind_is_refused() -> None:
+    with pytest.raises(DocumentError, match=f"at most {LARGEST} bytes"):
+        read_document('"' + "a" * LARGEST + '"', suffix=".json")
+    with pytest.raises(DocumentError, match=r"ends in \.json, \.yaml or \.yml"):
+        read_document("{}", suffix=".toml")
+
+
+def test_every_problem_of_a_policy_is_named_with_its_place() -> None:
+    text = """{
+  "method": "luck",
+  "enabled": ["a", "a"],
+  "reserve_equity_usd": -1,
+  "refresh_sec": 10.5,
+  "max_quota_us": 1,
+  "envelope": {"until": "tomorrow", "max_total_usd": true},
+  "drawdown_soft_pct": 0.3
+}"""
+    with pytest.raises(DocumentError) as caught:
+        capital_values(read_document(text, suffix=".json"))
+    found = [(p.line, p.column, p.path) for p in caught.value.problems]
+    assert found == [
+        (2, 13, "method"),
+        (3, 20, "enabled[1]"),
+        (4, 25, "reserve_equity_usd"),
+        (5, 18, "refresh_sec"),
+        (6, 3, ""),
+        (7, 25, "envelope.until"),
+        (7, 54, "envelope.max_total_usd"),
+    ]
+    assert "line 2, column 13: method: expected one of equal, inverse_volatility" in str(caught.value)
+
+
+def test_members_that_contradict_each_other_are_named_at_their_place() -> None:
+    text = '{"drawdown_soft_pct": 0.3,\n "drawdown_hard_pct": 0.2}'
+    with pytest.raises(DocumentError) as caught:
+        capital_values(read_document(text, suffix=".json"))
+    assert [(p.line, p.column, p.path) for p in caught.value.problems] == [(1, 23, "drawdown_soft_pct")]
+
+
+LETTERS = "aZ09äß€😀 \"'\\:#-{}[]&*!|>%@,.?~=_/"
+LOOKALIKES = ["null", "true", "yes", "1e5", "0x1", "1_0", "~", "2026-01-01", "1:20", "1.", ".5"]
+WORDS = st.text(LETTERS, max_size=12) | st.sampled_from(LOOKALIKES)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.decimals(-(10**15), 10**15, places=4).map(lambda d: d.normalize() if d else Decimal(0)),
+    WORDS,
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS.filter(bool), inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@given(VALUES, st.sampled_from([".json", ".yaml"]))
+def test_what_is_written_reads_as_the_same(value: Any, suffix: str) -> None:
+    wrapped = {"value": value}
+    assert plain(read_document(write_document(wrapped, suffix=suffix), suffix=suffix)) == wrapped
+
+
+def test_a_policy_reads_as_the_same_from_either_format() -> None:
+    values = capital_values(node_of({"enabled": ["a"], "caps": {"a": 5}, "step_up_pct": "0.25"}))
+    for suffix in (".json", ".yaml"):
+        text = write_document(values, suffix=suffix)
+        assert capital_values(read_document(text, suffix=suffix)) == values
+    assert '"step_up_pct": 0.25' in write_document(values, suffix=".json")
