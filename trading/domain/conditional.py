@@ -35,7 +35,11 @@ _WORDS: Final = MappingProxyType(
             }
         ),
         Market.usdm: MappingProxyType(
-            {OrderType.STOP_LIMIT: "STOP", OrderType.TAKE_PROFIT_LIMIT: "TAKE_PROFIT"},
+            {
+                OrderType.STOP_LIMIT: "STOP",
+                OrderType.TAKE_PROFIT_LIMIT: "TAKE_PROFIT",
+                OrderType.LIMIT_MAKER: "LIMIT",  # there a limit with the time in force GTX
+            },
         ),
     }
 )

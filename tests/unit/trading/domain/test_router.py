@@ -284,3 +284,11 @@ def test_a_market_quantity_on_the_market_step_stays():
 def test_a_post_only_order_cannot_take_from_an_empty_side(empty):
     an_intent = intent(type=OrderType.LIMIT_MAKER, price=2_100_000)
     assert isinstance(routed(an_intent, best_ask=empty), Routed)
+
+
+def test_post_only_on_usdm_is_a_limit_and_so_allowed_where_limits_are():
+    made = intent(type=OrderType.LIMIT_MAKER, price=1_999_999)
+    assert isinstance(routed(made, usdm(orderTypes=["LIMIT", "MARKET"])), Routed)
+    refused = routed(made, usdm(orderTypes=["MARKET"]))
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.measured) == (DenyReason.ORDER_TYPE_NOT_ALLOWED, "LIMIT")
