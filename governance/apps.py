@@ -1,3 +1,4 @@
+from celery.signals import task_postrun, task_prerun
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
@@ -15,4 +16,6 @@ class GovernanceConfig(AppConfig):
         from governance.services import registrations
 
         registrations.register()
+        task_prerun.connect(receivers.note_start, weak=False)
+        task_postrun.connect(receivers.note_end, weak=False)
         post_migrate.connect(receivers.install_schedules, sender=self)

@@ -21,6 +21,7 @@ from governance.services.playbooks import (
 )
 from governance.services.routing import routing_run
 from governance.services.rules import rules_run
+from governance.services.schedules import schedules_watch
 
 
 @shared_task
@@ -54,6 +55,7 @@ def guardian_tick() -> None:
     playbooks_evaluate()
     incidents_consume()
     rehearsals_step()
+    schedules_watch()
 
 
 @shared_task

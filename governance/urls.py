@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from governance.api import capital, notifications, playbooks, policies, weights
+from governance.api import capital, notifications, playbooks, policies, schedules, weights
 from governance.views.about import About
 from governance.views.approvals import Approvals
 from governance.views.blotter import Blotter
@@ -18,6 +18,7 @@ from governance.views.playbooks import IncidentState, Playbooks
 from governance.views.reconcile import Reconcile
 from governance.views.research import Research, ResearchReport
 from governance.views.risk import Risk
+from governance.views.schedules import Schedules
 from governance.views.strategies import Strategies
 
 _PAGES: tuple[tuple[str, type[Page]], ...] = (
@@ -32,6 +33,7 @@ _PAGES: tuple[tuple[str, type[Page]], ...] = (
     ("approvals/", Approvals),
     ("playbooks/", Playbooks),
     ("notifications/", Notifications),
+    ("schedules/", Schedules),
     ("ops/", Ops),
     ("about/", About),
 )
@@ -100,5 +102,7 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("incidents/<int:pk>/review", playbooks.IncidentReviewView.as_view(), name="api-incident-review"),
     path("incidents/<int:pk>/undo", playbooks.IncidentUndoView.as_view(), name="api-incident-undo"),
     path("incidents/<int:pk>/close", playbooks.IncidentCloseView.as_view(), name="api-incident-close"),
+    path("schedules", schedules.ScheduleListView.as_view(), name="api-schedules"),
+    path("schedules/<int:pk>", schedules.ScheduleDetailView.as_view(), name="api-schedule"),
     path("compliance", playbooks.ComplianceListView.as_view(), name="api-compliance"),
 ]

@@ -1,5 +1,5 @@
 """Governance in the admin."""
 
-from governance.admin import capital, notifications, playbooks, policies
+from governance.admin import capital, notifications, playbooks, policies, schedules
 
-__all__ = ["capital", "notifications", "playbooks", "policies"]
+__all__ = ["capital", "notifications", "playbooks", "policies", "schedules"]

@@ -18,6 +18,7 @@ from governance.models.playbooks import (
 from governance.models.policies import Policy, PolicyActivation, PolicyVersion
 from governance.models.routing import RoutingDecision
 from governance.models.rules import RuleCursor, RuleFiring
+from governance.models.schedules import ScheduleState
 
 __all__ = [
     "Allocation",
@@ -41,4 +42,5 @@ __all__ = [
     "RoutingDecision",
     "RuleCursor",
     "RuleFiring",
+    "ScheduleState",
 ]

@@ -10,10 +10,12 @@ from governance.domain.policies.rulebook import rulebook_loosened, rulebook_valu
 from governance.domain.policies.schema import Raises
 from governance.domain.policies.weights import weight_values
 from governance.selectors.notifications import notification_gauges
-from governance.services import capital, notifications, playbooks, policies, quotas, routing, rules
+from governance.selectors.schedules import schedule_gauges
+from governance.services import capital, notifications, playbooks, policies, quotas, routing, rules, schedules
 from governance.services.policy_kinds import CAPITAL, RULES, WEIGHTS, PolicyKind, Values, register_policy_kind
 from nautilus_site.common.collectors import register_collector
 from nautilus_site.common.models import Role
+from nautilus_site.common.probes import register_readiness
 from nautilus_site.common.services.change_requests import Applier, register_applier
 
 _RISK = frozenset({Role.RISK_OFFICER})
@@ -112,6 +114,18 @@ def register() -> None:
             requester_roles=_ASK,
         ),
     )
+    register_applier(
+        "schedule.change",
+        Applier(
+            schedules.change_snapshot,
+            schedules.apply_change,
+            clean=schedules.change_clean,
+            approver_roles=_RISK,
+            requester_roles=_ASK,
+        ),
+    )
+    register_readiness("schedules", schedules.schedules_unready)
+    register_collector(schedule_gauges, name="schedules")
     register_collector(notification_gauges, name="notifications")
 
 

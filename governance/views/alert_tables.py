@@ -131,3 +131,27 @@ REPORTS = Table(
     "No day is over yet.",
     "Ten minutes after midnight UTC the day's report is generated.",
 )
+SCHEDULES = Table(
+    "schedules",
+    "Periodic jobs",
+    (
+        Column("lamp", "State", "lamp"),
+        Column("name", "Job"),
+        Column("queue", "Queue"),
+        Column("every_s", "Every", "age"),
+        Column("last_run_at", "Last run", "time"),
+        Column("duration_s", "Took", "age"),
+        Column("result", "Result", "status"),
+        Column("next_at", "Next", "time"),
+        Column("late_s", "Late by", "age"),
+        Column("runs", "Runs", "count"),
+        Column("failures", "Failed", "count"),
+        Column("refused", "Sent twice: refused", "count"),
+        Column("error", "Error", wrap=True),
+        Column("action", "", "action"),
+    ),
+    "/api/v1/schedules",
+    "No job is scheduled.",
+    "Jobs are made by the migrations.",
+    tall=False,
+)

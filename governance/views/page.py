@@ -32,6 +32,7 @@ PAGES = (
     ("approvals", "Approvals"),
     ("playbooks", "Playbooks"),
     ("notifications", "Notifications"),
+    ("schedules", "Schedules"),
     ("ops", "Operations"),
     ("about", "About"),
 )

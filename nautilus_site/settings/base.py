@@ -150,7 +150,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TASK_DEFAULT_QUEUE = "governance"
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "governance.daemons.beat:ClaimingScheduler"
 
 AUTH_USER_MODEL = "common.User"
 AUTHENTICATION_BACKENDS = [

@@ -120,5 +120,5 @@ def _worker(queues: str, name: str, concurrency: int) -> tuple[str, ...]:
 def _beat() -> tuple[str, ...]:
     return (
         *("-m", "celery", "-A", "nautilus_site.celery:app", "--quiet", "--skip-checks", "beat"),
-        *("-S", "django_celery_beat.schedulers:DatabaseScheduler", "-l", "WARNING", "--pidfile="),
+        *("-S", "governance.daemons.beat:ClaimingScheduler", "-l", "WARNING", "--pidfile="),
     )

@@ -53,13 +53,16 @@ def evidence_snapshot(playbook: Playbook, scope: str, reading: Reading | None) -
             for row in CircuitBreaker.objects.exclude(state=CircuitBreaker.State.CLOSED).order_by("name")
         ],
         "denials_1h": {row["code"]: row["count"] for row in denials_by_code(hours=1)},
-        "equity": _equity(),
+        "equity": _equity(scope),
     }
 
 
-def _equity() -> list[list[Any]]:
-    """[time, equity] of the account with the most of it, oldest first: what the incident's chart shows."""
-    anchor = EquityAnchor.objects.filter(scope__startswith="account:").order_by("-equity").first()
+def _equity(scope: str) -> list[list[Any]]:
+    """[time, equity] of the scope's account, else of the one furthest below its peak, oldest first: the chart."""
+    anchors = EquityAnchor.objects.filter(scope__startswith="account:")
+    anchor = anchors.filter(scope=scope).first() or min(
+        anchors, key=lambda row: row.equity - row.peak_equity, default=None
+    )
     if anchor is None:
         return []
     rows = EquitySnapshot.objects.filter(account__name=anchor.scope.partition(":")[2]).order_by("-id")

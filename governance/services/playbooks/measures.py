@@ -35,13 +35,20 @@ from trading.services.breakers.measures import MEASURES as BREAKER_MEASURES
 from universe.models import Bar, Quote
 
 Measure = Callable[[str, datetime, datetime], Reading]
+_CROSSED = Q(type="LIMIT_MAKER") | Q(venue_type="LIMIT_MAKER") | Q(time_in_force="GTX")
+_WOULD_TAKE = ("-2010", "-5022", "VENUE_FILTER")
 STABLE_COINS = ("USDC", "FDUSD", "TUSD", "DAI", "USDP")
 _MINUTE = "1m"
 
 
 def rejects(scope: str, since: datetime, moment: datetime) -> Reading:
-    """Orders of the account that our rails denied or the venue refused in the window."""
-    orders = Order.objects.filter(account__name=_name(scope), created_at__gt=since)
+    """Orders of the account that our rails denied or the venue refused in the window.
+
+    A post-only order that came too late to rest is a quote's daily life, and not counted.
+    """
+    orders = Order.objects.filter(account__name=_name(scope), created_at__gt=since).exclude(
+        _CROSSED, code__in=_WOULD_TAKE
+    )
     told = orders.aggregate(
         denied=Count("pk", filter=Q(status=OrderStatus.DENIED)),
         refused=Count("pk", filter=Q(status=OrderStatus.REJECTED)),

@@ -53,7 +53,7 @@ function chart(points) {
   svg.append(line);
   const caption = document.createElement("p");
   caption.className = "muted";
-  caption.textContent = `Equity of the largest account: ${points[0][1]} at ${clock(points[0][0])}, ${points.at(-1)[1]} at ${clock(points.at(-1)[0])}.`;
+  caption.textContent = `Equity before it: ${points[0][1]} at ${clock(points[0][0])}, ${points.at(-1)[1]} at ${clock(points.at(-1)[0])}.`;
   return [svg, caption];
 }
 

@@ -166,6 +166,19 @@ def test_a_test_is_sent_from_the_api(api: Any, hook: NotificationChannel, receiv
     assert "a test asked for by risk" in receiver.texts()[0]
 
 
+def test_w86_a_message_is_called_sent_only_once_its_receiver_took_it(
+    api: Any, hook: NotificationChannel, receiver: Any, tell: Any
+) -> None:
+    """In the earlier system routes answered ok for what nobody had done."""
+    receiver.status = 500
+    asked = api.post(f"{CHANNELS}/hook/test", {}, format="json").json()
+    assert asked["state"] == "waiting"
+    tell()
+    told = api.get(f"/api/v1/notifications/deliveries/{asked['id']}").json()
+    assert (told["state"], told["sent_at"]) == ("waiting", None)
+    assert "500" in told["error"]
+
+
 def test_a_test_is_sent_from_the_admin(
     session_client: Any, risk_officer: Any, hook: NotificationChannel, receiver: Any, tell: Any, client: Any
 ) -> None:

@@ -114,6 +114,18 @@ def test_w26_nothing_in_governance_runs_text_as_code(name: str) -> None:
             assert not called, f"{path}:{getattr(node, 'lineno', 0)} calls {name}"
 
 
+def test_w27_after_a_hard_stop_a_position_can_still_be_closed(desk: Desk, arm: Arm, watch: Watch) -> None:
+    """There flattening needed trading to be enabled."""
+    desk.limit(near_duplicate_window=0)
+    assert desk.send(desk.submit("BUY", "0.01", type="MARKET")).status == OrderStatus.FILLED
+    arm("daily_loss")
+    daily_loss(desk, True)
+    watch()
+    with pytest.raises(OrderDenied):
+        desk.submit("BUY", "0.01", type="MARKET")
+    assert desk.send(desk.submit("SELL", "0.009", type="MARKET")).status == OrderStatus.FILLED
+
+
 def test_w28_a_restart_lowers_no_level_and_forgets_no_loss(desk: Desk, arm: Arm, watch: Watch) -> None:
     """There the guardian's first tick switched trading on and began the day's loss at zero."""
     arm("daily_loss")

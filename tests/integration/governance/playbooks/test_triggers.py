@@ -228,3 +228,12 @@ def test_entropy_halves_what_the_strategy_may_send(desk: Desk, arm: Arm, watch: 
     watch(2)
     assert RiskLimit.objects.get(name="max_notional", scope="strategy:trend").value == before / 2
     assert RiskLimit.objects.get(name="max_notional", scope="global").value == before
+
+
+def test_a_quote_that_came_too_late_to_rest_is_no_reject(desk: Desk, arm: Arm, watch: Watch) -> None:
+    arm("reject_spike")
+    reject_spike(desk, True)
+    Order.objects.update(type="LIMIT_MAKER", venue_type="LIMIT_MAKER", code="-2010")
+    assert watch() is None
+    Order.objects.update(code="-1013")
+    assert watch() is not None

@@ -1,0 +1,29 @@
+"""What became of each periodic job: when it was last sent, by which beat, how long it took, how it ended."""
+
+from django.db import models
+
+
+class ScheduleState(models.Model):
+    """One row per periodic task. `sent_at` is the claim: whoever moves it sends the message, and nobody else does."""
+
+    class Result(models.TextChoices):
+        OK = "ok"
+        FAILED = "failed"
+
+    name = models.CharField(max_length=200, primary_key=True, help_text="of the periodic task")
+    since = models.DateTimeField(help_text="when it was first seen; lateness counts from here at first")
+    sent_at = models.DateTimeField(null=True)
+    sent_by = models.CharField(max_length=80, blank=True)
+    finished_at = models.DateTimeField(null=True)
+    duration_s = models.FloatField(null=True)
+    result = models.CharField(max_length=6, choices=Result.choices, blank=True)
+    error = models.CharField(max_length=300, blank=True)
+    runs = models.BigIntegerField(default=0)
+    failures = models.BigIntegerField(default=0)
+    refused = models.BigIntegerField(default=0, help_text="messages a second beat would have sent")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.result or 'not run yet'}"

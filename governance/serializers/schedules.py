@@ -1,0 +1,40 @@
+"""Periodic jobs on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from trading.serializers.strict import CountField, ExpiryField, FlagField, ReasonField, RequestSerializer
+
+
+class ScheduleSerializer(serializers.Serializer[Any]):
+    """A periodic job."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    task = serializers.CharField()
+    queue = serializers.CharField(allow_null=True)
+    every_s = serializers.FloatField()
+    is_enabled = serializers.BooleanField()
+    last_sent_at = serializers.DateTimeField(allow_null=True)
+    sent_by = serializers.CharField(allow_blank=True, help_text="the beat that sent it")
+    last_run_at = serializers.DateTimeField(allow_null=True, help_text="when the last run ended")
+    duration_s = serializers.FloatField(allow_null=True)
+    result = serializers.CharField(allow_null=True, help_text="ok or failed")
+    error = serializers.CharField(allow_blank=True)
+    runs = serializers.IntegerField()
+    failures = serializers.IntegerField()
+    refused = serializers.IntegerField(help_text="messages a second beat would have sent")
+    next_at = serializers.DateTimeField(allow_null=True)
+    late_s = serializers.FloatField()
+
+
+class ScheduleRequestSerializer(RequestSerializer):
+    """What to change; what is left out stays."""
+
+    every_s = CountField(required=False)
+    is_enabled = FlagField(required=False)
+    reason = ReasonField()
+    expires_in_s = ExpiryField()

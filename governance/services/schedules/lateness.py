@@ -1,0 +1,61 @@
+"""The alarm for jobs that did not run: an incident while ticks run at all, and readiness when none does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Max
+
+from governance.models import Incident, ScheduleState
+from governance.selectors.schedules import schedule_list
+from governance.services.playbooks.incidents import incident_calm, incident_open
+from nautilus_site.common.clock import now
+
+KIND = "missed_run"
+BEAT_SILENT_S = 30.0
+"""The shortest period is a second; a restart of beat takes less."""
+
+
+def schedules_late() -> list[dict[str, Any]]:
+    """Jobs that are late now."""
+    return [row for row in schedule_list() if row["late_s"]]
+
+
+def schedules_watch() -> int:
+    """Open an incident for each job that is late, and calm those that run again. Returns how many are late."""
+    late = {row["name"]: row for row in schedules_late()}
+    known = Incident.objects.filter(kind=KIND, state=Incident.State.OPEN)
+    waiting = set()
+    for incident in known:
+        name = incident.scope.partition(":")[2]
+        if name in late:
+            waiting.add(name)
+        else:
+            incident_calm(incident.pk, actor="schedules", detail=f"{name} runs again")
+    for name, row in late.items():
+        if name not in waiting:
+            last = row["last_run_at"] or "never"
+            incident_open(
+                kind=KIND,
+                scope=f"job:{name}",
+                severity="warning",
+                title=f"the job {name} has not run for {row['late_s'] + row['every_s']:.0f} s (last: {last})",
+                actor="schedules",
+                evidence={
+                    "every_s": row["every_s"],
+                    "late_s": row["late_s"],
+                    "last_run_at": row["last_run_at"],
+                },
+            )
+    return len(late)
+
+
+def schedules_unready() -> str | None:
+    """Whether any beat is at work, for `/readyz`: the web process notices when no tick can say so itself.
+
+    A job that is late while others are sent is a busy worker's: an incident, and no reason to take the pages away.
+    """
+    newest = ScheduleState.objects.aggregate(at=Max("sent_at"))["at"]
+    if newest is None or (silent := (now() - newest).total_seconds()) <= BEAT_SILENT_S:
+        return None
+    return f"no periodic job was sent for {silent:.0f} s: no beat is at work"

@@ -1,0 +1,26 @@
+"""When a periodic job may be sent again, and when it counts as missed."""
+
+from __future__ import annotations
+
+import pytest
+
+from governance.domain.schedules import earliest_gap_s, late_s
+
+
+def test_a_job_is_late_after_three_periods_and_a_minute() -> None:
+    assert late_s(60, 240) == 0
+    assert late_s(60, 240.1) == pytest.approx(180.1)
+    assert late_s(1, 63) == 0
+    assert late_s(1, 63.5) == pytest.approx(62.5)
+
+
+def test_nine_tenths_of_the_period_lie_between_two_messages() -> None:
+    assert earliest_gap_s(10) == pytest.approx(9)
+
+
+@pytest.mark.parametrize("every_s", [0, -1])
+def test_a_period_is_positive(every_s: float) -> None:
+    with pytest.raises(ValueError, match="positive period"):
+        late_s(every_s, 1)
+    with pytest.raises(ValueError, match="positive period"):
+        earliest_gap_s(every_s)
