@@ -15,6 +15,7 @@ from governance.views.notifications import Notifications
 from governance.views.ops import Ops
 from governance.views.page import Page, PageState
 from governance.views.playbooks import IncidentState, Playbooks
+from governance.views.policies import Policies
 from governance.views.reconcile import Reconcile
 from governance.views.research import Research, ResearchReport
 from governance.views.risk import Risk
@@ -27,6 +28,7 @@ _PAGES: tuple[tuple[str, type[Page]], ...] = (
     ("strategies/", Strategies),
     ("risk/", Risk),
     ("capital/", Capital),
+    ("policies/", Policies),
     ("models/", Models),
     ("reconcile/", Reconcile),
     ("research/", Research),

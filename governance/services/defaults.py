@@ -50,7 +50,7 @@ DEMO: Mapping[str, Mapping[str, Any]] = {
         "method": "inverse_volatility",
         "fallback_mode": "equal_split",
         # What the demo's strategies start with: more takes two people.
-        "max_quota_usd": 15_000,
+        "max_quota_usd": 12_500,
         "envelope": {"max_total_usd": 30_000, "max_increase_usd": 1_500},
     },
 }

@@ -26,6 +26,7 @@ PAGES = (
     ("strategies", "Strategies"),
     ("risk", "Risk"),
     ("capital", "Capital"),
+    ("policies", "Policies"),
     ("models", "Models"),
     ("reconcile", "Reconcile"),
     ("research", "Research"),

@@ -338,5 +338,5 @@ def _explained(
             f" The drawdown of {evidence.drawdown * 100:.2f} % leaves {throttle.multiplier * 100:.1f} % "
             f"of it, {money(pool)}."
         )
-    words += f" Method: {weighting.method}."
-    return f"{words} {weighting.note.capitalize()}." if weighting.note else words
+    why = f" ({weighting.note})" if weighting.note else ""
+    return f"{words} Method: {weighting.method}{why}."

@@ -24,6 +24,7 @@ PAGES = (
     "/strategies/",
     "/risk/",
     "/capital/",
+    "/policies/",
     "/models/",
     "/reconcile/",
     "/research/",
