@@ -13,13 +13,22 @@ from hypothesis import strategies as st
 
 from tests.fakes.instruments import spot
 from tests.property.backtest.test_engines_agree import same
-from tests.unit.trading.domain.strategies.regimes import HOUR_NS, T0_NS, artefact, bars_of, flat_model, write
+from tests.unit.trading.domain.strategies.regimes import (
+    HOUR_NS,
+    T0_NS,
+    artefact,
+    bars_of,
+    flat_model,
+    two_clock_model,
+    write,
+)
 from trading.domain.backtest import Assignment, BarSeries, Inputs, Settings, run
 from trading.domain.backtest.compiled import run_compiled, why_not
 from trading.domain.strategies import Bar, Observation, parse_params, registry
 
 HmmPolicy = registry()["hmm_policy"]
 Ensemble = registry()["ma_hmm_ensemble"]
+Hierarchical = registry()["hierarchical_hmm"]
 Said = tuple[str, float]
 DAY_NS = 24 * HOUR_NS
 
@@ -38,6 +47,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         yield {
             "two": write(home / "models", artefact(flat_model(), floor=-8.0)),
             "three": write(home / "models", artefact(three, floor=-20.0)),
+            "clocks": write(home / "models", artefact(two_clock_model(), floor=-8.0, held_out={"gain": 1.0})),
             "flow": write(home / "models", artefact(flat_model(features=("log_return", "imbalance")))),
         }
 
@@ -83,6 +93,21 @@ def ensembles(draw: st.DrawFn) -> dict[str, Any]:
         "enter": draw(st.sampled_from([0.5, 0.55, 0.6])),
         "full_edge": draw(st.sampled_from([0.05, 0.2, 1.0])),
         "ma_alone": draw(st.booleans()),
+    }
+
+
+@st.composite
+def clocks(draw: st.DrawFn) -> dict[str, Any]:
+    chosen = draw(gates())
+    for name in ("prior_bars", "stale_limit"):
+        del chosen[name]
+    return chosen | {
+        "macro_positions": draw(st.sampled_from(["calm:1, turbulent:-1", "calm:1, turbulent:0"])),
+        "micro_scales": "micro_calm:1, micro_turbulent:0.3",
+        "horizon": draw(st.integers(0, 4)),
+        "cap": draw(st.sampled_from([0.4, 1.0])),
+        "enter": draw(st.sampled_from([0.5, 0.65, 0.9])),
+        "least_slow_bars": draw(st.integers(1, 4)),
     }
 
 
@@ -151,6 +176,36 @@ def test_the_ensemble_says_the_same_at_every_bar_to_the_last_digit(
     assert told == decisions(bars, params, Ensemble)
 
 
+@given(st.integers(0, 10_000), st.integers(1, 400), clocks())
+@settings(max_examples=40, deadline=None)
+def test_the_two_clocks_say_the_same_at_every_bar_to_the_last_digit(
+    models: dict[str, str], seed: int, count: int, chosen: dict[str, Any]
+) -> None:
+    pytest.importorskip("numba", reason="the compiled engine needs numba")
+    params = parse_params(Hierarchical.Params, {"model": models["clocks"], **chosen})
+    bars = market(seed, count)
+    told = compiled_decisions(bars, params, machine_code=True, kind=Hierarchical)
+    assert told == decisions(bars, params, Hierarchical)
+
+
+def test_the_two_clocks_say_everything_they_can_say(models: dict[str, str]) -> None:
+    values = {
+        "model": models["clocks"], "refit_days": 30.0, "embargo": 20,
+        "micro_scales": "micro_calm:1, micro_turbulent:0.3", "macro_positions": "calm:1, turbulent:-1", "allow_short": True, "longest_gap": 4,
+    }  # fmt: skip
+    told: set[str] = set()
+    for floor, enter in ((0.05, 0.5), (0.6, 0.9)):
+        params = parse_params(Hierarchical.Params, {**values, "confidence_floor": floor, "enter": enter})
+        for seed in range(4):
+            said = compiled_decisions(market(seed, 900), params, machine_code=False, kind=Hierarchical)
+            assert said == decisions(market(seed, 900), params, Hierarchical)
+            told |= {reason for reason, _ in said}
+    assert told >= {
+        "REGIME_LONG", "REGIME_WARMING", "SLOW_CLOCK_WARMING", "LOW_CONFIDENCE", "UNEXPLAINED_OBSERVATION",
+        "MODEL_EXPIRED",
+    }  # fmt: skip
+
+
 def test_the_ensemble_takes_sides_and_lets_the_averages_decide_alone(models: dict[str, str]) -> None:
     values = {"model": models["two"], "allow_short": True, "slow": 9, "fast": 3, "ma_slope": 2.0}
     params = parse_params(Ensemble.Params, values)
@@ -195,10 +250,16 @@ def hours(seed: int, count: int) -> BarSeries:
 
 
 @pytest.mark.parametrize("interpreted", [True, False])
-@pytest.mark.parametrize("kind", [HmmPolicy, Ensemble])
+@pytest.mark.parametrize("kind", [HmmPolicy, Ensemble, Hierarchical])
 def test_both_engines_end_with_the_same_bytes(models: dict[str, str], kind: Any, interpreted: bool) -> None:
     pytest.importorskip("numba", reason="the compiled engine needs numba")
-    values: dict[str, Any] = {"model": models["three"], "confidence_floor": 0.0}
+    model = models["clocks" if kind is Hierarchical else "three"]
+    values: dict[str, Any] = {"model": model, "confidence_floor": 0.0}
+    if kind is Hierarchical:
+        values |= {
+            "macro_positions": "calm:1, turbulent:0",
+            "micro_scales": "micro_calm:1, micro_turbulent:0.3",
+        }
     if kind is HmmPolicy:
         values["positions"] = "calm:1, trend:0.5, turbulent:0"
     params = parse_params(kind.Params, values)

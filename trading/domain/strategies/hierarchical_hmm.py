@@ -17,12 +17,19 @@ Source: the two-clock filter of `trading.domain.regime.two_clock`; hierarchical 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from trading.domain.strategies.base import Desired, Observation, Strategy
+from trading.domain.strategies.compiled import CompiledStep
 from trading.domain.strategies.exposure import banded_target, next_side
+from trading.domain.strategies.hierarchical_vector import (
+    HIERARCHICAL_REASONS,
+    hierarchical_state_size,
+    hierarchical_unable,
+    hierarchical_vector,
+)
+from trading.domain.strategies.macro_mixture import mixed_transition
 from trading.domain.strategies.parameters import ParameterError, parameter
 from trading.domain.strategies.regime_gate import DAY_NS, positions_of
 from trading.domain.strategies.regime_model import ServedModel, served_model
@@ -83,6 +90,13 @@ class HierarchicalHmm(Strategy):
 
     name: ClassVar[str] = "hierarchical_hmm"
     Params: ClassVar[type] = HierarchicalHmmParams
+    compiled: ClassVar[CompiledStep | None] = CompiledStep(
+        "trading.domain.strategies.hierarchical_step:hierarchical_step",
+        hierarchical_vector,
+        hierarchical_state_size,
+        HIERARCHICAL_REASONS,
+        unable=hierarchical_unable,
+    )
 
     def warmup(self, params: HierarchicalHmmParams) -> int:
         """Return the bars until both clocks have spoken; 1 while no model is named."""
@@ -124,12 +138,12 @@ class HierarchicalHmm(Strategy):
         if reason:
             return {"filter": stored, "side": 0, "target": 0.0}, Desired(0.0, 0.0, reason, features=features)
         positions, scales = _tables(served, params)
-        up = math.fsum(p for p, position in zip(view.macro, positions, strict=True) if position > 0)
-        down = math.fsum(p for p, position in zip(view.macro, positions, strict=True) if position < 0)
+        up = sum(p for p, position in zip(view.macro, positions, strict=True) if position > 0)
+        down = sum(p for p, position in zip(view.macro, positions, strict=True) if position < 0)
         side = next_side(int(state["side"]), up, down, params.enter, params.leave)
         micro = _micro_ahead(served, view, params.horizon)
-        scale = math.fsum(p * factor for p, factor in zip(micro, scales, strict=True))
-        gross = math.fsum(p * position for p, position in zip(view.macro, positions, strict=True))
+        scale = sum(p * factor for p, factor in zip(micro, scales, strict=True))
+        gross = sum(p * position for p, position in zip(view.macro, positions, strict=True))
         wanted = max(-params.cap, min(params.cap, gross * scale))
         if wanted * side <= 0.0 or (side < 0 and not params.allow_short):
             wanted = 0.0
@@ -177,9 +191,10 @@ def _micro_ahead(served: ServedModel, view: TwoClockView, bars: int) -> tuple[fl
     from trading.domain.regime.posterior import predict
 
     chain = served.two_clock().hmm.chain
-    transition = np.ascontiguousarray(np.einsum("k,kmn->mn", np.array(view.macro), chain.micro_transition))
+    transition = np.empty(chain.micros * chain.micros)
+    mixed_transition(np.array(view.macro), chain.micro_transition.ravel(), transition)
     ahead, scratch = np.empty(chain.micros), np.empty(chain.micros)
-    predict(np.array(view.micro), transition.ravel(), bars, ahead, scratch)
+    predict(np.array(view.micro), transition, bars, ahead, scratch)
     return tuple(float(p) for p in ahead)
 
 
