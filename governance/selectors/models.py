@@ -107,7 +107,7 @@ def _verdict(row: Any) -> dict[str, Any]:
             one["name"].replace("_", " ") for one in members["criteria"] if not one["passed"]
         ),
         "progress": members["progress"],
-        "doing": members["error"] or members["stage"],
+        "doing": members["error"] or ("" if members["finished_at"] else members["stage"]),
         "at": members["created_at"],
     }
 

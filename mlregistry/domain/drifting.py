@@ -42,6 +42,10 @@ class Scored:
     states: FloatArray
     scores: FloatArray
 
+    def first(self, rows: int) -> Scored:
+        """Return the first so many rows: what was known then."""
+        return Scored(self.close_ns[:rows], self.features[:rows], self.states[:rows], self.scores[:rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:

@@ -18,7 +18,7 @@ from trading.domain.clock import NS_PER_MS, datetime_to_ns, ns_to_datetime
 from trading.domain.errors import DomainError
 
 if TYPE_CHECKING:
-    from mlregistry.domain.drifting import Scored, Shape
+    from mlregistry.domain.drifting import Scored
     from trading.domain.regime.artefact import Artefact
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ def drift_measure(*, version: ModelVersion) -> list[DriftReport]:
     ------
     FeaturesRefused, DegenerateFilter, ArtefactRefused : bars or bytes that cannot be used.
     """
-    from mlregistry.domain.drifting import scored, shape_of
+    from mlregistry.domain.drifting import scored
     from mlregistry.selectors.artefacts import artefact_loaded
     from mlregistry.selectors.live_bars import live_columns
 
@@ -55,12 +55,12 @@ def drift_measure(*, version: ModelVersion) -> list[DriftReport]:
         return []
     artefact = artefact_loaded(version.digest)
     rows = scored(artefact, columns)
-    return _write(version, artefact, rows, shape_of(artefact, rows))
+    return _write(version, artefact, rows)
 
 
 @transaction.atomic
-def _write(version: ModelVersion, artefact: Artefact, rows: Scored, shape: Shape) -> list[DriftReport]:
-    from mlregistry.domain.drifting import control
+def _write(version: ModelVersion, artefact: Artefact, rows: Scored) -> list[DriftReport]:
+    from mlregistry.domain.drifting import control, shape_of
     from trading.domain.regime.drift import Drift
 
     locked = ModelVersion.objects.select_for_update(of=("self",)).select_related("family").get(pk=version.pk)
@@ -79,6 +79,8 @@ def _write(version: ModelVersion, artefact: Artefact, rows: Scored, shape: Shape
         scores = [float(rows.scores[at]) for at in places]
         watched = control(artefact.reference, scores, level)
         level = watched.level
+        # A day that is made up for is judged by what was known at its end.
+        shape = shape_of(artefact, rows.first(places[-1] + 1))
         report = DriftReport.objects.filter(version=version, day=day).first() or DriftReport(
             version=version, day=day, bars=0, cusum_peak=0.0, verdict=Drift.STABLE
         )

@@ -49,10 +49,11 @@ def paying_bars(closes: np.ndarray) -> BarColumns:
 def store_bars(closes: np.ndarray, folder: Path, symbol: str = "BTCUSDT") -> None:
     """Bring the closes in as hourly spot bars."""
     lines, before = ["date,open,high,low,close,volume"], 20_000.0
+    volumes = np.exp(np.random.default_rng(1).normal(3.0, 0.4, len(closes)))
     for n, close in enumerate(closes.tolist()):
         high, low = max(before, close) * 1.0005, min(before, close) * 0.9995
         at = ns_to_datetime(T0_NS + n * HOUR_NS)
-        lines.append(f"{at:%Y-%m-%d %H:%M:%S},{before:.2f},{high:.2f},{low:.2f},{close:.2f},25.0000")
+        lines.append(f"{at:%Y-%m-%d %H:%M:%S},{before:.2f},{high:.2f},{low:.2f},{close:.2f},{volumes[n]:.4f}")
         before = close
     path = folder / f"{symbol}.csv"
     path.write_text("\n".join(lines) + "\n")

@@ -81,6 +81,12 @@ def test_each_day_has_one_report_and_bars_are_scored_once(champion: ModelVersion
     # The first bar has no return before it.
     assert [report.bars for report in reports] == [23, *[24] * 24]
     assert "alarm" not in {report.verdict for report in reports}
+    # Each day by the rows up to its end, 500 at most and 200 at least.
+    assert [(report.window, bool(report.psi)) for report in reports[7:10]] == [
+        (191, False),
+        (215, True),
+        (239, True),
+    ]
     assert reports[-1].window == 500
     assert set(reports[-1].psi) == {"log_return"}
     assert drift_measure(version=champion) == []
