@@ -183,7 +183,7 @@ def test_a_verdict_speaks_while_it_is_fresh_newest_and_of_the_same_champion_and_
 def test_a_promotion_asked_for_with_a_pass_is_refused_when_a_later_verdict_failed(
     passing: ModelVersion, people: tuple[User, User]
 ) -> None:
-    asked = promotion_request(version=passing, stage=Stage.CANARY, reason="better", requester=people[0])
+    asked = promotion_request(version=passing, stage=Stage.CHAMPION, reason="better", requester=people[0])
     GateVerdict.objects.create(
         version=passing,
         asked={},
@@ -276,5 +276,6 @@ def test_owners_ask_for_a_judgement_and_everybody_reads_it(
     assert [row["version"] for row in listed] == [passing.number]
     assert len(viewer.get(path).json()["verdicts"]) == 2
     assert owner.delete(f"/api/v1/models/verdicts/{told['id']}").status_code == 202
-    refused = owner.post(f"{path}/promote", {"reason": "again", "stage": "canary"}, format="json")
-    assert refused.status_code == 202
+    asked = owner.post(f"{path}/promote", {"reason": "it passed", "stage": "champion"}, format="json")
+    assert asked.status_code == 202
+    assert asked.json()["diff"]["gate"] == [None, "passed"]
