@@ -21,7 +21,7 @@ from nautilus_site.common.services.outbox import publish
 from trading.domain.clock import datetime_to_ns, interval_ns
 from trading.domain.orders import OrderStatus
 from trading.models import Fill, Order, Strategy, StrategyInstance
-from trading.services.canaries import canary_close, canary_open, canary_retire, results_of
+from trading.services.canaries import canary_close, canary_follow, canary_open, canary_retire, results_of
 
 if TYPE_CHECKING:
     from mlregistry.domain.canary import CanaryRules, Measured, Tested
@@ -145,6 +145,18 @@ def canary_check(*, canary_id: int, moment: datetime | None = None) -> Canary | 
         told = ", ".join(f"{rail.name} {rail.measured:.6g} above {rail.limit:.6g}" for rail in breached)
         canary.save()
         return canary_end(canary, Canary.State.BREACHED, actor="guard rails", reason=told, moment=moment)
+    present = canary_follow(follower=canary.follower, canary=canary.strategy)
+    if present <= 0:
+        canary.save()
+        return canary_end(
+            canary,
+            Canary.State.ENDED,
+            actor="guard rails",
+            reason=f"{canary.follower.name} is off, or has no capital in force",
+            moment=moment,
+        )
+    # The allocator may have moved it; each interval is measured against what was there at its end.
+    canary.champion_capital = present
     if own is not None and other is not None:
         _observe(canary, rules, own, other, moment)
     found = _tested(canary, rules, moment)

@@ -141,6 +141,31 @@ def canary_close(*, follower: Strategy, canary: Strategy, actor: User | str, rea
 
 
 @transaction.atomic
+def canary_follow(*, follower: Strategy, canary: Strategy) -> Decimal:
+    """Let a canary's capital hold as long as the champion's does, instance by instance.
+
+    Returns what the champion's strategy has now, quote currency; 0 where it is off, or nothing of it may add risk.
+    """
+    left = Decimal(0)
+    moment = now()
+    for own in StrategyInstance.objects.filter(strategy=canary, is_enabled=True).order_by("pk"):
+        place = StrategyInstance.objects.filter(
+            strategy=follower, account=own.account_id, instrument=own.instrument_id
+        ).first()
+        until = place.in_force_until if place is not None else moment
+        if place is None or not place.is_enabled or place.allocation <= 0:
+            # What the champion may not do here the canary may not either: from now on it only reduces.
+            until = (
+                moment if own.in_force_until is None or own.in_force_until > moment else own.in_force_until
+            )
+        elif until is None or until > moment:
+            left += place.allocation
+        if until != own.in_force_until:
+            StrategyInstance.objects.filter(pk=own.pk).update(in_force_until=until)
+    return left if Strategy.objects.filter(pk=follower.pk, is_enabled=True).exists() else Decimal(0)
+
+
+@transaction.atomic
 def canary_retire(*, canary: Strategy) -> bool:
     """Switch a closed canary off once it holds nothing that can be sold. Returns whether it is off."""
     parts = SubPosition.objects.filter(owner=canary.name).exclude(quantity=0)

@@ -348,6 +348,30 @@ def test_a_rollback_of_the_champion_ends_the_canary_paired_with_it(
     assert not Canary.objects.filter(ended_at=None).exists()
 
 
+def test_a_canary_ends_when_the_strategy_it_is_paired_with_is_switched_off(canary: Canary) -> None:
+    canaries_check()
+    assert Canary.objects.get().state == Canary.State.RUNNING
+    Strategy.objects.filter(name="trend").update(is_enabled=False)
+    canaries_check()
+    ended = Canary.objects.get()
+    assert (ended.state, ended.reason) == (Canary.State.ENDED, "trend is off, or has no capital in force")
+    assert instance("trend").allocation == Decimal(3000)
+
+
+def test_a_canary_s_capital_holds_no_longer_than_the_champion_s_and_follows_its_amount(
+    canary: Canary,
+) -> None:
+    until = timezone.now() + timedelta(hours=1)
+    StrategyInstance.objects.filter(strategy__name="trend").update(in_force_until=until, allocation=1250)
+    canaries_check()
+    assert instance("trend-canary").in_force_until == until
+    assert Canary.objects.get().champion_capital == 1250
+    past = timezone.now() - timedelta(seconds=1)
+    StrategyInstance.objects.filter(strategy__name="trend").update(in_force_until=past)
+    canaries_check()
+    assert Canary.objects.get().state == Canary.State.ENDED
+
+
 def test_a_canary_needs_somebody_who_trades_the_champion(
     desk: Desk, challenger: ModelVersion, people: tuple[User, User]
 ) -> None:
