@@ -24,7 +24,9 @@ def places_now(chosen: WeightSet, version: PolicyVersion | None, moment: datetim
     last = (
         {
             (row.strategy, row.account, row.symbol): row.weight
-            for row in RoutingDecision.objects.filter(version=version).order_by("id")
+            for row in RoutingDecision.objects.filter(version=version)
+            .order_by("strategy", "account", "symbol", "-id")
+            .distinct("strategy", "account", "symbol")
         }
         if version is not None
         else {}

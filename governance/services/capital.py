@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import structlog
 from django.db import transaction
+from django.db.models import Exists, F, OuterRef
 
 from governance.domain.allocation import AllocationError, ThrottleState, throttle_reset
 from governance.domain.allocation.decision import (
@@ -360,8 +361,7 @@ def apply_reset(request: ChangeRequest, approver: User) -> None:
 
 
 def runs_prune() -> int:
-    """Forget runs older than a week that changed nothing. Returns how many."""
-    old = AllocationRun.objects.filter(
-        at__lt=now() - KEEP_HELD, outcome__in=[AllocationRun.Outcome.HELD, AllocationRun.Outcome.REFUSED]
-    )
-    return old.delete()[0]
+    """Forget runs older than a week in which no amount changed. Returns how many."""
+    changed = Allocation.objects.filter(run=OuterRef("pk")).exclude(amount=F("before"))
+    old = AllocationRun.objects.filter(~Exists(changed), at__lt=now() - KEEP_HELD)
+    return old.delete()[1].get("governance.AllocationRun", 0)

@@ -280,3 +280,30 @@ def test_routes_show_runs_and_file_requests(
     state = browser(viewer).get("/state/capital/").json()
     assert [r["strategy"] for r in state["allocations"]] == ["swing", "trend"]
     assert state["summary"]["request_waits"] is True
+
+
+def test_what_a_person_lowered_stays_down_until_another_policy(desk: Desk) -> None:
+    in_force("capital_policy", **{**POLICY, "max_quota_usd": 12_000, "cooldown_sec": 0})
+    run()
+    StrategyInstance.objects.filter(strategy__name="trend").update(allocation=1000)
+    for _ in range(3):
+        made = run()
+        assert (row(made, "trend").rule, grants_now(["trend"])) == ("lowered_by_hand", {"trend": 3000})
+    in_force("capital_policy", **{**POLICY, "max_quota_usd": 12_001, "cooldown_sec": 0})
+    run()
+    assert grants_now(["trend"]) == {"trend": 12_001}
+
+
+def test_old_runs_that_changed_nothing_are_forgotten(desk: Desk) -> None:
+    version = in_force("capital_policy", **{**POLICY, "max_quota_usd": 12_000})
+    changed, held = run(), run()
+    old = now() - timedelta(days=8)
+    kept = [AllocationRun.objects.create(**_fields(made, at=old)) for made in (changed, held)]
+    Allocation.objects.create(
+        run=kept[0], strategy="trend", before=1, desired=2, amount=2, rule="method", reason="x"
+    )
+    Allocation.objects.create(
+        run=kept[1], strategy="trend", before=2, desired=2, amount=2, rule="unchanged", reason="x"
+    )
+    assert capital.runs_prune() == 1
+    assert set(version.runs.values_list("pk", flat=True)) == {changed.pk, held.pk, kept[0].pk}
