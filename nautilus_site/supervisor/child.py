@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -78,7 +79,10 @@ class Child:
                 break
             if step.number is signal.SIGKILL:
                 self._log.say(f"{self.kind} does not stop by itself: killed")
-            self.process.send_signal(step.number)
+            # Not Popen.send_signal: that collects the exit of a process that has just ended, and the reaper, who
+            # would then never hear of it, is waited for here.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, step.number)
             last = step.number is signal.SIGKILL
             patience = step.patience_s if last else max(0.0, min(step.patience_s, deadline - loop.time()))
             hurried = loop.create_task(hurry.wait())
