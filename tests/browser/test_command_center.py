@@ -21,7 +21,10 @@ from trading.selectors.fills import fill_members
 from trading.selectors.orders import order_members
 
 OpenSite = Callable[..., Site]
-PATHS = ("/", "/orders/", "/strategies/", "/risk/", "/models/", "/approvals/", "/ops/", "/about/")
+PATHS = (
+    *("/", "/orders/", "/strategies/", "/risk/", "/models/", "/approvals/"),
+    *("/playbooks/", "/notifications/", "/schedules/", "/ops/", "/about/"),
+)
 
 
 def announce(topic: str, data: dict[str, Any]) -> None:

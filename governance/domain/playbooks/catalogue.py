@@ -31,6 +31,8 @@ class PlaybookSpec:
     rehearsable: bool = False
     target_s: float = 30.0
     """How soon a rehearsal expects the incident."""
+    period_s: float = 0.0
+    """It is measured no more often: what reads many rows need not be read every few seconds."""
     code: str = ""
     """The governor's violation, for the compliance log."""
 
@@ -96,6 +98,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             1800,
             (_tighten("max_notional"),),
             max_scopes=3,
+            period_s=30.0,
         ),
         PlaybookSpec(
             "corr_spike",
@@ -106,6 +109,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             Rule(0.7, confirm=3, min_samples=30, cooldown_s=3600),
             3600,
             (_tighten("exposure_group", on="global"),),
+            period_s=30.0,
         ),
         PlaybookSpec(
             "stale_data",
@@ -130,6 +134,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             300,
             ({"do": "blackout", "minutes": 120, "on": "global"},),
             severity="critical",
+            period_s=20.0,
         ),
         PlaybookSpec(
             "funding_spike",

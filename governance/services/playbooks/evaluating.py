@@ -49,16 +49,11 @@ def playbooks_evaluate() -> int:
 @transaction.atomic
 def _evaluate(playbook: Playbook, scope: str) -> bool:
     moment = now()
-    PlaybookWatch.objects.bulk_create(
-        [PlaybookWatch(playbook=playbook, scope=scope, read_at=moment)], ignore_conflicts=True
-    )
-    row = (
-        PlaybookWatch.objects.select_for_update(skip_locked=True)
-        .filter(playbook=playbook, scope=scope)
-        .first()
-    )
+    row = _watch_locked(playbook, scope)
     if row is None:
         return False  # another worker is at it
+    if row.verdict and moment - row.read_at < timedelta(seconds=PLAYBOOKS[playbook.name].period_s):
+        return False
     reading = _measured(playbook, scope, moment)
     if reading is None and playbook.family != Playbook.Family.GOVERNOR:
         row.verdict, row.detail, row.read_at = "unknown", "it could not be measured", moment
@@ -94,6 +89,16 @@ def _evaluate(playbook: Playbook, scope: str) -> bool:
     if verdict is Verdict.calm:
         _calm(playbook, scope, row.detail)
     return False
+
+
+def _watch_locked(playbook: Playbook, scope: str) -> PlaybookWatch | None:
+    rows = PlaybookWatch.objects.filter(playbook=playbook, scope=scope)
+    row = rows.select_for_update(skip_locked=True).first()
+    if row is not None or rows.exists():
+        return row
+    new = PlaybookWatch(playbook=playbook, scope=scope, read_at=now())
+    PlaybookWatch.objects.bulk_create([new], ignore_conflicts=True)
+    return rows.select_for_update(skip_locked=True).first()
 
 
 def _measured(playbook: Playbook, scope: str, moment: datetime) -> Reading | None:

@@ -29,6 +29,9 @@ PAGES = (
     "/reconcile/",
     "/research/",
     "/approvals/",
+    "/playbooks/",
+    "/notifications/",
+    "/schedules/",
     "/ops/",
     "/about/",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,11 +49,14 @@ def arm(desk: Desk) -> Callable[..., Playbook]:
 @pytest.fixture
 def watch() -> Callable[..., Incident | None]:
     """`watch(2)` judges twice; the newest incident, None where there is none."""
-    from governance.models import Incident
+    from governance.models import Incident, PlaybookWatch
     from governance.services.playbooks import playbooks_evaluate
+    from nautilus_site.common.clock import now
 
     def watch(times: int = 1) -> Incident | None:
         for _ in range(times):
+            # However seldom one is measured: time enough has passed.
+            PlaybookWatch.objects.update(read_at=now() - timedelta(minutes=1))
             playbooks_evaluate()
         return Incident.objects.order_by("-pk").first()
 

@@ -360,6 +360,24 @@ def test_installing_again_keeps_what_people_have_changed(desk: Desk, risk_office
     assert Playbook.objects.get(name="drawdown").threshold == 2.0
 
 
+def test_what_reads_many_rows_is_read_seldom(desk: Desk, arm: Arm, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    plain = measures_module.MEASURES["corr_spike"]
+
+    def counted(scope: str, since: Any, moment: Any) -> Any:
+        read.append(scope)
+        return plain(scope, since, moment)
+
+    monkeypatch.setitem(measures_module.MEASURES, "corr_spike", counted)
+    arm("corr_spike")
+    for _ in range(5):
+        playbooks_evaluate()
+    assert len(read) == 1
+    PlaybookWatch.objects.update(read_at=now() - timedelta(seconds=31))
+    playbooks_evaluate()
+    assert len(read) == 2
+
+
 def test_two_workers_judge_a_scope_once(shared_desk_guarded: Desk) -> None:
     import threading
 
