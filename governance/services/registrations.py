@@ -90,6 +90,7 @@ def register() -> None:
         Applier(
             notifications.channel_off_snapshot,
             notifications.apply_channel_off,
+            effect=notifications.channel_off_effect,
             approver_roles=_RISK,
             requester_roles=_ASK,
         ),
@@ -99,6 +100,7 @@ def register() -> None:
         Applier(
             notifications.route_snapshot,
             notifications.apply_route,
+            effect=notifications.route_effect,
             clean=notifications.route_clean,
             approver_roles=_RISK,
             requester_roles=_ASK,
@@ -109,6 +111,7 @@ def register() -> None:
         Applier(
             playbooks.change_snapshot,
             playbooks.apply_change,
+            effect=playbooks.change_effect,
             clean=playbooks.change_clean,
             approver_roles=_RISK,
             requester_roles=_ASK,
@@ -119,6 +122,7 @@ def register() -> None:
         Applier(
             schedules.change_snapshot,
             schedules.apply_change,
+            effect=schedules.change_effect,
             clean=schedules.change_clean,
             approver_roles=_RISK,
             requester_roles=_ASK,

@@ -4,7 +4,7 @@ from governance.domain.notices.backoff import GIVE_UP_S, retry_after_s
 from governance.domain.notices.digest import Line, Message, digest_message, single_message
 from governance.domain.notices.events import notice_of
 from governance.domain.notices.notice import SEVERITIES, Notice, Severity, at_least
-from governance.domain.notices.routing import Rule, route_for
+from governance.domain.notices.routing import Rule, matches, route_for
 
 __all__ = [
     "GIVE_UP_S",
@@ -16,6 +16,7 @@ __all__ = [
     "Severity",
     "at_least",
     "digest_message",
+    "matches",
     "notice_of",
     "retry_after_s",
     "route_for",

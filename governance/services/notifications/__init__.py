@@ -6,6 +6,7 @@ from governance.services.notifications.channels import (
     channel_disable_request,
     channel_enable,
     channel_mute,
+    channel_off_effect,
     channel_off_snapshot,
     channel_propose,
     channel_snapshot,
@@ -15,6 +16,7 @@ from governance.services.notifications.consuming import events_consume, notice_d
 from governance.services.notifications.routes import (
     apply_route,
     route_clean,
+    route_effect,
     route_set,
     route_snapshot,
 )
@@ -27,6 +29,7 @@ __all__ = [
     "channel_disable_request",
     "channel_enable",
     "channel_mute",
+    "channel_off_effect",
     "channel_off_snapshot",
     "channel_propose",
     "channel_snapshot",
@@ -38,6 +41,7 @@ __all__ = [
     "notice_deliver",
     "notice_raise",
     "route_clean",
+    "route_effect",
     "route_set",
     "route_snapshot",
 ]

@@ -135,6 +135,18 @@ def channel_off_snapshot(target: str) -> dict[str, Any]:
     return {"is_enabled": _channel(target.partition(":")[2]).is_enabled}
 
 
+def channel_off_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What the channel was told in the last week, and which other channels are left."""
+    row = _channel(target.partition(":")[2])
+    told = row.deliveries.filter(created_at__gt=now() - timedelta(days=7), state="sent").exclude(kind="test")
+    others = NotificationChannel.objects.filter(is_enabled=True).exclude(pk=row.pk).order_by("name")
+    return {
+        "told_last_7_days": told.count(),
+        "of_them_critical": told.filter(severity="critical").count(),
+        "channels_left": list(others.values_list("name", flat=True)) or "none: nobody would be told",
+    }
+
+
 def apply_channel_off(request: ChangeRequest, approver: User) -> None:
     """Disable as approved; what waits for it is given up. Inside the approving transaction."""
     row = _locked(request.target.partition(":")[2])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 
-from governance.domain.notices import SEVERITIES, Rule, at_least, route_for
-from governance.models import NotificationChannel, NotificationRoute
+from governance.domain.notices import SEVERITIES, Rule, at_least, matches, route_for
+from governance.models import NotificationChannel, NotificationDelivery, NotificationRoute
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
@@ -87,6 +88,25 @@ def route_snapshot(target: str) -> dict[str, Any]:
     """What must not change between the request of a route and its approval: the channel's routes."""
     rows = NotificationRoute.objects.filter(channel__name=_names(target)[0]).order_by("kind")
     return {row.kind: [getattr(row, name) for name in FIELDS] for row in rows}
+
+
+def route_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what the channel was told in the last week under this route, how much it would not have been."""
+    channel, kind = _names(target)
+    told = NotificationDelivery.objects.filter(
+        channel__name=channel, created_at__gt=now() - timedelta(days=7)
+    ).exclude(kind="test")
+    covered = [row for row in told.values_list("kind", "severity") if matches(kind, row[0])]
+    untold = [
+        severity
+        for _, severity in covered
+        if not payload["is_enabled"] or not at_least(severity, payload["severity"])
+    ]
+    return {
+        "told_last_7_days": len(covered),
+        "it_would_not_have_told": len(untold),
+        "of_them_critical": untold.count("critical"),
+    }
 
 
 def apply_route(request: ChangeRequest, approver: User) -> None:

@@ -3,6 +3,7 @@
 from governance.services.playbooks.changing import (
     apply_change,
     change_clean,
+    change_effect,
     change_snapshot,
     playbook_change,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "actions_verify",
     "apply_change",
     "change_clean",
+    "change_effect",
     "change_snapshot",
     "compliance_generate",
     "compliance_if_due",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -64,6 +65,18 @@ def change_snapshot(target: str) -> dict[str, Any]:
     """What must not change between a request and its approval."""
     row = playbook_get(target.partition(":")[2])
     return {field: getattr(row, field) for field in FIELDS}
+
+
+def change_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the last week's runs, how many there would not have been under the proposed rule."""
+    row = playbook_get(target.partition(":")[2])
+    runs = row.runs.filter(at__gt=now() - timedelta(days=7), held_back=False)
+    total = runs.count()
+    if not payload.get("is_armed", row.is_armed):
+        missed = total
+    else:
+        missed = runs.filter(measured__lt=payload.get("threshold", row.threshold)).count()
+    return {"runs_last_7_days": total, "it_would_not_have_acted": missed}
 
 
 def apply_change(request: ChangeRequest, approver: User) -> None:

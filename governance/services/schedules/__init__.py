@@ -3,6 +3,7 @@
 from governance.services.schedules.changing import (
     apply_change,
     change_clean,
+    change_effect,
     change_snapshot,
     schedule_change,
 )
@@ -12,6 +13,7 @@ from governance.services.schedules.running import schedule_claim, schedule_finis
 __all__ = [
     "apply_change",
     "change_clean",
+    "change_effect",
     "change_snapshot",
     "schedule_change",
     "schedule_claim",

@@ -78,6 +78,18 @@ def change_snapshot(target: str) -> dict[str, Any]:
     return {"every_s": every_s(task), "is_enabled": task.enabled}
 
 
+def change_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """how often the job runs in a day, now and then."""
+    task = _task(target)
+    period = float(payload.get("every_s", every_s(task)))
+    enabled = payload.get("is_enabled", task.enabled)
+    return {
+        "job": task.name,
+        "runs_a_day_now": round(86_400 / every_s(task)) if task.enabled else 0,
+        "runs_a_day_then": round(86_400 / period) if enabled else 0,
+    }
+
+
 def apply_change(request: ChangeRequest, approver: User) -> None:
     """Put the approved schedule in force; runs inside the approving transaction."""
     _store(_task(request.target).pk, request.payload, actor=approver, reason=request.reason)

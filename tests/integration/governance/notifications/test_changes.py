@@ -107,6 +107,27 @@ def test_telling_less_is_a_request(
         assert getattr(row, name) == value
 
 
+def test_a_request_says_what_would_not_have_been_told(
+    api: Any, hook: NotificationChannel, receiver: Any, tell: Any
+) -> None:
+    from nautilus_site.common.services.outbox import publish
+
+    publish("breakers", {"name": "spread", "scope": "symbol:BTCUSDT", "state": "open", "reason": "r"})
+    publish("trading_state", {"scope": "global", "level_name": "CANCEL", "reason": "r", "changed_by": "risk"})
+    tell()
+    asked = {"channel": "hook", "reason": "r"}
+    quieter = api.put(ROUTES, {**asked, "kind": "*", "severity": "critical"}, format="json").json()["effect"]
+    silent = api.put(ROUTES, {**asked, "kind": "kill.*", "is_enabled": False}, format="json").json()["effect"]
+    gone = api.post(f"{CHANNELS}/hook/disable", {"reason": "r"}, format="json").json()["effect"]
+    assert quieter == {"told_last_7_days": 2, "it_would_not_have_told": 1, "of_them_critical": 0}
+    assert silent == {"told_last_7_days": 1, "it_would_not_have_told": 1, "of_them_critical": 1}
+    assert gone == {
+        "told_last_7_days": 2,
+        "of_them_critical": 1,
+        "channels_left": "none: nobody would be told",
+    }
+
+
 def test_a_request_is_void_once_the_routes_have_changed(
     api: Any, ops: NotificationChannel, second_risk_officer: Any
 ) -> None:

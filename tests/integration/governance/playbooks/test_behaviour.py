@@ -322,6 +322,20 @@ def test_acting_later_or_doing_less_takes_two(
     assert all(name == "actions" or getattr(row, name) == value for name, value in values.items())
 
 
+def test_a_request_says_what_the_playbook_would_not_have_done(
+    desk: Desk, arm: Arm, watch: Watch, trader: Any
+) -> None:
+    arm("drawdown")
+    drawdown(desk, True)  # 5.01 %
+    watch(2)
+    effects = []
+    for values in ({"threshold": 6.0}, {"is_armed": False}, {"cooldown_s": 7200.0}):
+        asked = playbook_change(name="drawdown", values=values, actor=trader, reason="calmer")
+        assert isinstance(asked, ChangeRequest)
+        effects.append((asked.effect["runs_last_7_days"], asked.effect["it_would_not_have_acted"]))
+    assert effects == [(1, 1), (1, 1), (1, 0)]
+
+
 @pytest.mark.parametrize(
     "values",
     [

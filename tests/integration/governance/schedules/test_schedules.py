@@ -239,6 +239,7 @@ def test_a_request_is_void_once_the_schedule_has_changed(
 
     asked = schedule_change(schedule_id=job.pk, values={"every_s": 60}, actor=trader, reason="r")
     assert isinstance(asked, ChangeRequest)
+    assert asked.effect == {"job": "test job", "runs_a_day_now": 8640, "runs_a_day_then": 1440}
     schedule_change(schedule_id=job.pk, values={"every_s": 5}, actor=trader, reason="r")
     with pytest.raises(Conflict, match="changed after"):
         change_request_approve(request_id=asked.pk, approver=risk_officer)
