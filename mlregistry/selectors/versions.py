@@ -12,6 +12,7 @@ from mlregistry.models import ModelFamily, ModelVersion, StageChange, TrainingRu
 from mlregistry.selectors.artefacts import artefact_loaded, portrait
 from mlregistry.selectors.canaries import canary_members, canary_queryset
 from mlregistry.selectors.drift import drift_of
+from mlregistry.selectors.lineage import lineage_graph
 from mlregistry.selectors.shadows import shadow_members
 from mlregistry.selectors.verdicts import verdict_members, verdict_queryset
 from nautilus_site.common.clock import now
@@ -83,6 +84,7 @@ def version_detail(version: ModelVersion) -> dict[str, Any]:
         ],
         "shadow": shadow_members(version),
         "drift": drift_of(version),
+        "graph": lineage_graph(version),
         "envelope": version.family.envelope,
         "stages": [stage_members(change) for change in version.stage_changes.order_by("id")],
     }

@@ -96,6 +96,7 @@ def test_an_owner_judges_a_version_looks_at_it_and_asks_for_a_canary_that_is_rol
     expect(dialog).to_contain_text("probability of skill after 2 trials")
     expect(dialog).to_contain_text("columns that knew the future")
     expect(dialog.locator("svg[role=img] polygon")).to_have_count(2)
+    expect(dialog.locator(".lineage rect.this")).to_have_count(1)
     expect(dialog).to_contain_text("Beside the champion")
     expect(dialog).to_contain_text("they have different numbers of states")
     expect(dialog.get_by_role("heading", name="Drift")).to_be_visible()

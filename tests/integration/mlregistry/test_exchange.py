@@ -236,3 +236,24 @@ def test_comparison_and_a_pruned_version_over_the_api(
     artefacts_prune(older_than_days=90, keep=0, actor="t")
     detail = viewer.get(f"/api/v1/models/{one.pk}").json()
     assert (detail["portrait"], detail["pruned_at"] is not None) == (None, True)
+
+
+def test_the_lineage_of_a_version_has_its_bars_its_champions_and_what_was_trained_beside_it(
+    artefacts: list[EncodedArtefact], people: tuple[User, User], token_client: Callable[..., APIClient]
+) -> None:
+    first = champion(registered(artefacts[0]), people)
+    second = registered(artefacts[1])
+    third = registered(artefacts[2])
+    assert (second.parent, third.parent) == (first, first)
+    graph = token_client(people[0]).get(f"/api/v1/models/{first.pk}").json()["graph"]
+    versions = [one for one in graph["nodes"] if one["kind"] == "version"]
+    assert [(one["version"], one["stage"], one["this"]) for one in versions] == [
+        (1, "champion", True),
+        (2, "candidate", False),
+        (3, "candidate", False),
+    ]
+    assert [f"version:{first.pk}", f"version:{third.pk}"] in graph["edges"]
+    assert sum(edge[0].startswith("data:") for edge in graph["edges"]) == 3
+    # Its sister is neither what it came from nor what it led to.
+    graph = token_client(people[0]).get(f"/api/v1/models/{second.pk}").json()["graph"]
+    assert [one["version"] for one in graph["nodes"] if one["kind"] == "version"] == [1, 2]

@@ -1,6 +1,7 @@
 // What a model looks like: its states, how they follow one another, how long they last, and where it comes from.
 import { facts, node } from "./explain-parts.js";
 import { clock, fullTime } from "./format.js";
+import { drawLineage } from "./model-lineage.js";
 
 const number = (value, digits = 4) => (value === null || value === undefined ? "–" : Number(value).toPrecision(digits).replace(/\.?0+(e|$)/, "$1"));
 
@@ -165,6 +166,8 @@ export function drawModel(body, model) {
     ...(portrait
       ? [node("h2", "States"), states(portrait), node("h2", "How they follow one another"), matrix(portrait.labels, portrait.transition, "Probability of the next bar's state")]
       : [node("p", `Its bytes were let go ${fullTime(model.pruned_at)}: it never traded.`)]),
+    node("h2", "Lineage"),
+    drawLineage(model.graph),
     node("h2", "Gate verdicts"),
     verdicts(model.verdicts),
     ...(model.shadow.decisions || model.shadow.refused.length ? [node("h2", "In the shadow"), shadowPart(model.shadow)] : []),
