@@ -101,6 +101,8 @@ def test_an_owner_judges_a_version_looks_at_it_and_asks_for_a_canary_that_is_rol
     expect(dialog).to_contain_text("they have different numbers of states")
     expect(dialog.get_by_role("heading", name="Drift")).to_be_visible()
     photographed(site, "models-look")
+    dialog.locator(".posterior").scroll_into_view_if_needed()
+    photographed(site, "models-posterior")
     dialog.get_by_role("button", name="Close").first.click()
     page.get_by_role("button", name="Ask to promote hmm-btcusdt-spot-1h version 2").click()
     stage = page.locator("#stage-dialog")

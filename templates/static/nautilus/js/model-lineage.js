@@ -2,7 +2,7 @@
 import { node } from "./explain-parts.js";
 
 const SPACE = "http://www.w3.org/2000/svg";
-const [BOX, HIGH, STEP, DROP] = [128, 40, 152, 92];
+const [BOX, HIGH, STEP, DROP] = [168, 40, 192, 92];
 
 function shape(name, attributes, className, text) {
   const element = document.createElementNS(SPACE, name);

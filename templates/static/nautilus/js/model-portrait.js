@@ -73,6 +73,8 @@ function verdicts(list) {
   return part;
 }
 
+const DAYS_SHOWN = 14; // the API has sixty
+
 function driftPart(reports) {
   const table = node("table");
   const head = node("tr");
@@ -81,7 +83,7 @@ function driftPart(reports) {
   top.append(head);
   const body = node("tbody");
   const tones = { stable: "good", watch: "warn", alarm: "bad" };
-  for (const report of reports) {
+  for (const report of reports.slice(0, DAYS_SHOWN)) {
     const line = node("tr");
     const psi = Object.entries(report.psi).map(([name, value]) => `${name} ${value.toFixed(3)}`).join(", ");
     const share = (value) => `${(value * 100).toFixed(0)} %`;
