@@ -44,7 +44,8 @@ def schedule_members(task: PeriodicTask, state: ScheduleState | None) -> dict[st
     moment, period = now(), every_s(task)
     finished = state.finished_at if state is not None else None
     sent = state.sent_at if state is not None else None
-    anchor = finished or (state.since if state is not None else task.date_changed)
+    # One nobody has watched yet cannot be late: an upgrade would otherwise begin with false alarms.
+    anchor = finished or (state.since if state is not None else None)
     late = late_s(period, (moment - anchor).total_seconds()) if task.enabled and anchor is not None else 0.0
     return {
         "id": task.pk,

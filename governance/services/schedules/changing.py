@@ -79,7 +79,7 @@ def change_snapshot(target: str) -> dict[str, Any]:
 
 
 def change_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """how often the job runs in a day, now and then."""
+    """How often the job runs in a day, now and under the proposal."""
     task = _task(target)
     period = float(payload.get("every_s", every_s(task)))
     enabled = payload.get("is_enabled", task.enabled)

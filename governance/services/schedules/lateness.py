@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Max
 
 from governance.models import Incident, ScheduleState
-from governance.selectors.schedules import schedule_list
+from governance.selectors.schedules import schedule_list, schedule_queryset
 from governance.services.playbooks.incidents import incident_calm, incident_open
 from nautilus_site.common.clock import now
 
@@ -23,6 +23,11 @@ def schedules_late() -> list[dict[str, Any]]:
 
 def schedules_watch() -> int:
     """Open an incident for each job that is late, and calm those that run again. Returns how many are late."""
+    seen = set(ScheduleState.objects.values_list("name", flat=True))
+    new = [name for name in schedule_queryset().values_list("name", flat=True) if name not in seen]
+    ScheduleState.objects.bulk_create(
+        [ScheduleState(name=name, since=now()) for name in new], ignore_conflicts=True
+    )
     late = {row["name"]: row for row in schedules_late()}
     known = Incident.objects.filter(kind=KIND, state=Incident.State.OPEN)
     waiting = set()

@@ -178,6 +178,15 @@ def test_a_missed_run_is_an_incident_until_it_runs_again(job: PeriodicTask) -> N
     assert incident.state == "calm"
 
 
+def test_a_job_nobody_has_watched_yet_is_late_only_after_it_was_watched_for_a_while(
+    job: PeriodicTask,
+) -> None:
+    PeriodicTask.objects.update(date_changed=now() - timedelta(days=30))
+    assert schedules_watch() == 0, "an upgrade begins without alarms"
+    ScheduleState.objects.update(since=now() - timedelta(seconds=91))
+    assert schedules_watch() == 1
+
+
 def test_a_job_that_is_off_is_not_late(job: PeriodicTask) -> None:
     silent_for(job, 4000)
     PeriodicTask.objects.update(enabled=False)
