@@ -191,7 +191,8 @@ def test_the_two_clocks_say_the_same_at_every_bar_to_the_last_digit(
 def test_the_two_clocks_say_everything_they_can_say(models: dict[str, str]) -> None:
     values = {
         "model": models["clocks"], "refit_days": 30.0, "embargo": 20,
-        "micro_scales": "micro_calm:1, micro_turbulent:0.3", "macro_positions": "calm:1, turbulent:-1", "allow_short": True, "longest_gap": 4,
+        "micro_scales": "micro_calm:1, micro_turbulent:0.3", "macro_positions": "calm:1, turbulent:-1",
+        "allow_short": True, "longest_gap": 4,
     }  # fmt: skip
     told: set[str] = set()
     for floor, enter in ((0.05, 0.5), (0.6, 0.9)):
