@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from mlregistry.domain.stages import Stage
 from mlregistry.models import Canary, CanaryObservation, ModelVersion
@@ -108,9 +108,19 @@ def canary_begin(*, version: ModelVersion, rules: CanaryRules, actor: User | str
 
 
 def canaries_check() -> None:
-    """Look at every canary once. Each in a transaction of its own: one that cannot be read stops no other."""
+    """Look at every canary once, each in a transaction of its own: one that cannot be checked stops no other.
+
+    What cannot be checked cannot be guarded: it is ended at once. A database that is busy is asked again.
+    """
     for pk in Canary.objects.filter(state__in=OPEN).order_by("pk").values_list("pk", flat=True):
-        canary_check(canary_id=pk)
+        try:
+            canary_check(canary_id=pk)
+        except OperationalError as error:
+            log.warning("canary_not_checked", canary=pk, error=str(error)[:300])
+        except Exception as error:
+            log.exception("canary_check_failed", canary=pk)
+            told = f"it cannot be checked: {type(error).__name__}: {error}"[:500]
+            canary_rollback(canary=Canary.objects.get(pk=pk), actor="guard rails", reason=told)
     for canary in Canary.objects.exclude(state__in=OPEN).filter(closed_at=None).select_related("strategy"):
         again = Canary.objects.filter(strategy=canary.strategy_id, state__in=OPEN).exists()
         if again or canary_retire(canary=canary.strategy):

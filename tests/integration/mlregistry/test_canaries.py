@@ -299,6 +299,15 @@ def test_worth_that_cannot_be_told_is_a_breach_after_45_seconds(desk: Desk, cana
     assert (ended.state, "unmeasured_s" in ended.reason) == (Canary.State.BREACHED, True)
 
 
+def test_a_canary_that_cannot_be_checked_is_ended(canary: Canary) -> None:
+    Canary.objects.update(rules={**canary.rules, "no such rule": 1})
+    canaries_check()
+    canary.refresh_from_db()
+    assert canary.state == Canary.State.ENDED
+    assert canary.reason.startswith("it cannot be checked: ValueError: no rule is called no such rule")
+    assert instance("trend").allocation == Decimal(3000)
+
+
 def test_the_position_is_left_and_then_the_strategy_is_off(desk: Desk, canary: Canary) -> None:
     live_bars(desk, 60)
     Quote.objects.update(bid="60000", ask="60010")
