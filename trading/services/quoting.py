@@ -33,6 +33,7 @@ from trading.domain.subaccounts import PEOPLE
 from trading.domain.values import Instrument as DomainInstrument
 from trading.domain.values import Level, OrderType, Side
 from trading.models import (
+    Blackout,
     CircuitBreaker,
     Decision,
     Order,
@@ -78,6 +79,7 @@ class Withdrawn(StrEnum):
     SILENT = "the strategy is silent"
     HALTED = "trading is halted or may only reduce"
     BREAKER = "a circuit breaker is open"
+    BLACKOUT = "a blackout is in force"
     EXPIRED = "its grant is past its time"
     GRANTED_NOTHING = "its grant is gone"
     NO_PRICE = "the book has no two sides"
@@ -219,6 +221,10 @@ def _why_not(maker: StrategyInstance, market: Market) -> str:
         return Withdrawn.HALTED
     if CircuitBreaker.objects.filter(scope__in=scopes, state=CircuitBreaker.State.OPEN).exists():
         return Withdrawn.BREAKER
+    if Blackout.objects.filter(
+        scope__in=scopes, starts_at__lte=now(), ends_at__gt=now(), ended_at=None
+    ).exists():
+        return Withdrawn.BLACKOUT
     if maker.in_force_until is not None and maker.in_force_until <= now():
         return Withdrawn.EXPIRED
     if account.hedge_mode and len(position_sides(instrument.to_domain().market, hedge=True)) > 1:

@@ -11,7 +11,7 @@ import pytest
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import Conflict
 from trading.domain.values import Level
-from trading.models import CircuitBreaker, Decision, Order, Plan, StrategyInstance
+from trading.models import Blackout, CircuitBreaker, Decision, Order, Plan, StrategyInstance
 from trading.services import quoting
 from trading.services.planning import plan_refresh
 from trading.services.strategies import Place, book_step, instance_add, strategy_disable, strategy_step
@@ -177,6 +177,13 @@ def _breaker(maker: Maker) -> None:
     CircuitBreaker.objects.filter(scope=f"venue:{maker.desk.venue_row.name}").update(state="open")
 
 
+def _blackout(maker: Maker) -> None:
+    Blackout.objects.create(
+        scope="symbol:BTCUSDT", starts_at=now(), ends_at=now() + timedelta(minutes=5), reason="maintenance",
+        created_by="test", created_at=now(),
+    )  # fmt: skip
+
+
 def _expired(maker: Maker) -> None:
     StrategyInstance.objects.filter(pk=maker.instance.pk).update(in_force_until=now())
 
@@ -191,7 +198,7 @@ def _joined(maker: Maker) -> None:
     )
 
 
-@pytest.mark.parametrize("trouble", [_halted, _breaker, _expired, _no_book, _joined])
+@pytest.mark.parametrize("trouble", [_halted, _breaker, _blackout, _expired, _no_book, _joined])
 def test_whatever_is_not_in_order_takes_the_quotes_back_and_keeps_the_position(
     maker: Maker, trouble: Any
 ) -> None:
