@@ -55,6 +55,7 @@ from trading.services.plan_sending import plan_send
 from trading.services.scopes import scopes_of
 from trading.services.strategies.deciding import decide_at_book
 from trading.services.strategies.observing import quotes_working
+from universe.models import StreamState
 from universe.selectors import bar_latest_open_time
 
 log = structlog.get_logger(__name__)
@@ -82,6 +83,7 @@ class Withdrawn(StrEnum):
     BLACKOUT = "a blackout is in force"
     EXPIRED = "its grant is past its time"
     GRANTED_NOTHING = "its grant is gone"
+    UNHEARD = "the market's stream is silent"
     NO_PRICE = "the book has no two sides"
     LEAVING = "protection is closing the position"
     HEDGED = "an account in hedge mode has no one position to quote around"
@@ -233,6 +235,8 @@ def _why_not(maker: StrategyInstance, market: Market) -> str:
         return Withdrawn.LEAVING
     if _is_silent(maker):
         return Withdrawn.SILENT
+    if _is_unheard(maker):
+        return Withdrawn.UNHEARD
     return "" if market.mid is not None else Withdrawn.NO_PRICE
 
 
@@ -260,6 +264,17 @@ def _is_silent(maker: StrategyInstance) -> bool:
     return (
         latest is not None and datetime_to_ns(latest) + length_ns - maker.seen_ns >= SILENT_BARS * length_ns
     )
+
+
+def _is_unheard(maker: StrategyInstance) -> bool:
+    """Whether nothing has come from the market for longer than an account may go without its own stream."""
+    values, _ = limit_values(["global", f"account:{maker.account.name}"])
+    heard = StreamState.objects.filter(
+        name=f"market:{maker.account.venue.name}",
+        connected_at__isnull=False,
+        last_message_at__gt=now() - timedelta(seconds=float(values["stream_max_age"])),
+    )
+    return not heard.exists()
 
 
 def _silence(maker: StrategyInstance) -> None:

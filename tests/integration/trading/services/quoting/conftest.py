@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.db.models import Q
 
+from nautilus_site.common.clock import now
 from tests.factories.exchange import Exchange, running_exchange
 from trading.domain.orders import OPEN
 from trading.domain.ports import KlineRecord
 from trading.models import Order, Strategy, StrategyInstance
 from trading.services import quoting
-from universe.models import Bar, Instrument, Quote
+from universe.models import Bar, Instrument, Quote, StreamState
 from universe.services import bars_store, instruments_sync
 
 if TYPE_CHECKING:
@@ -67,7 +68,6 @@ class Maker:
 
     def look(self, bid: str | None = None, ask: str | None = None, *, after_s: float = 1.0) -> None:
         """Hear of the book as it is, some market time later; of the exchange's own where there is one."""
-        from nautilus_site.common.clock import now
         from trading.domain.clock import ns_to_datetime
 
         self.passed += after_s
@@ -162,6 +162,9 @@ def maker_on(desk: Desk, exchange: Exchange | None = None, **params: Any) -> Mak
         strategy=strategy, account=desk.account, instrument=desk.btc, allocation=Decimal(2000)
     )
     desk.limit(near_duplicate_window=0)
+    StreamState.objects.create(
+        name=f"market:{desk.venue_row.name}", connected_at=now(), last_message_at=now() + timedelta(hours=1)
+    )
     maker = Maker(desk, strategy, exchange)
     maker.look(after_s=0.0)
     maker.close_bar(float(Quote.objects.get(instrument=desk.btc).bid or 0))

@@ -15,6 +15,7 @@ from trading.models import Blackout, CircuitBreaker, Decision, Order, Plan, Stra
 from trading.services import quoting
 from trading.services.planning import plan_refresh
 from trading.services.strategies import Place, book_step, instance_add, strategy_disable, strategy_step
+from universe.models import StreamState
 
 if TYPE_CHECKING:
     from tests.factories.trading import Desk
@@ -188,6 +189,16 @@ def _expired(maker: Maker) -> None:
     StrategyInstance.objects.filter(pk=maker.instance.pk).update(in_force_until=now())
 
 
+def _unheard(maker: Maker) -> None:
+    StreamState.objects.filter(name="market:binance-spot").update(
+        last_message_at=now() - timedelta(seconds=31)
+    )
+
+
+def _disconnected(maker: Maker) -> None:
+    StreamState.objects.filter(name="market:binance-spot").update(connected_at=None)
+
+
 def _no_book(maker: Maker) -> None:
     maker.desk.quote("BTCUSDT", None, "60010")
 
@@ -198,7 +209,9 @@ def _joined(maker: Maker) -> None:
     )
 
 
-@pytest.mark.parametrize("trouble", [_halted, _breaker, _blackout, _expired, _no_book, _joined])
+@pytest.mark.parametrize(
+    "trouble", [_halted, _breaker, _blackout, _unheard, _disconnected, _expired, _no_book, _joined]
+)
 def test_whatever_is_not_in_order_takes_the_quotes_back_and_keeps_the_position(
     maker: Maker, trouble: Any
 ) -> None:
