@@ -159,7 +159,7 @@ def _market_maker(account: Account, instrument: Instrument) -> None:
                 "inventory_base": 6.0,
                 "gamma": 0.05,
                 "sigma_bps": 1.5,
-                "decay": 0.25,
+                "decay": 0.12,
                 "maker_fee_bps": 0.0,
                 "requote_ticks": 3,
                 "stale_s": 120.0,

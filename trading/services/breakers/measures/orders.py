@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from django.db.models import Avg, Count, F, Q
 
 from trading.domain.breakers import Reading
 from trading.domain.orders import OrderStatus
-from trading.domain.values import Side
+from trading.domain.values import OrderType, Side
 from trading.models import Fill, Order, OrderEvent
+
+WOULD_TAKE: Final = "immediately match and take"
+"""What the venue says of a post-only order that is too late; its code, -2010, means other things as well."""
 
 
 def unknown(scope: str, since: datetime, moment: datetime) -> Reading:
@@ -22,10 +26,14 @@ def unknown(scope: str, since: datetime, moment: datetime) -> Reading:
 
 
 def reject_rate(scope: str, since: datetime, moment: datetime) -> Reading:
-    """Orders the venue refused, per cent of those sent in the window."""
-    sent = _sent(scope, since).aggregate(
-        total=Count("pk"), refused=Count("pk", filter=Q(status=OrderStatus.REJECTED))
+    """Orders the venue refused, per cent of those sent in the window.
+
+    A post-only order that would have taken was refused as it asked to be: the market moved, nothing is wrong.
+    """
+    refusals = Q(status=OrderStatus.REJECTED) & ~(
+        Q(type=OrderType.LIMIT_MAKER) & Q(message__icontains=WOULD_TAKE)
     )
+    sent = _sent(scope, since).aggregate(total=Count("pk"), refused=Count("pk", filter=refusals))
     total, refused = sent["total"], sent["refused"]
     return Reading(
         100 * refused / total if total else 0.0, total, f"the venue refused {refused} of {total} orders"
