@@ -60,19 +60,17 @@ class TradeCursorAdmin(FactAdmin):
 @admin.register(Statement)
 class StatementAdmin(FactAdmin):
     list_display = ("day", "account", "agrees", "digest", "created_at")
-    list_filter = ("agrees", "account")
+    list_filter = ("agrees", "account", "day")
     list_select_related = ("account",)
     search_fields = ("=digest",)
-    date_hierarchy = "day"
 
 
 @admin.register(BookSnapshot)
 class BookSnapshotAdmin(FactAdmin):
     list_display = ("at", "account", "last_fill_id", "last_ledger_id", "digest")
-    list_filter = ("account",)
+    list_filter = ("account", "at")
     list_select_related = ("account",)
     search_fields = ("=digest",)
-    date_hierarchy = "at"
 
 
 @admin.register(SubPosition)
@@ -95,10 +93,9 @@ class SubBalanceAdmin(FactAdmin):
 @admin.register(PositionTransfer)
 class PositionTransferAdmin(FactAdmin):
     list_display = ("at", "position", "kind", "side", "giver", "taker", "quantity", "price", "quote")
-    list_filter = ("kind", "position__account")
+    list_filter = ("kind", "position__account", "at")
     list_select_related = ("position__account", "position__instrument")
     search_fields = ("=position__instrument__symbol",)
-    date_hierarchy = "at"
 
 
 @admin.register(MarginTerms)

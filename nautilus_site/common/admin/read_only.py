@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from nautilus_site.common.admin.filters import bounded
 from nautilus_site.common.admin.site import may_open_admin
 from nautilus_site.common.roles import permissions_of, permits
 
@@ -17,6 +18,9 @@ class ReadOnlyAdmin(ModelAdmin):
     view_permission = "read"
     list_per_page = 50
     show_full_result_count = False  # no COUNT(*) over millions of rows
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        return bounded(self.model, super().get_list_filter(request))
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         role = getattr(request.user, "role", "")
