@@ -16,6 +16,7 @@ from django.db.models import Avg, Count, F, Q
 from governance.domain.playbooks import entropy_bits, mean_correlation, peg_deviation
 from trading.domain.breakers import Reading
 from trading.domain.orders import OrderStatus
+from trading.domain.risk.reasons import WAITING
 from trading.models import (
     Account,
     Balance,
@@ -44,10 +45,13 @@ _MINUTE = "1m"
 def rejects(scope: str, since: datetime, moment: datetime) -> Reading:
     """Orders of the account that our rails denied or the venue refused in the window.
 
-    A post-only order that came too late to rest is a quote's daily life, and not counted.
+    A post-only order that came too late to rest is a quote's daily life, and not counted. Neither is what was
+    denied because trading is stopped or waits for prices, clock or books: a stop would be its own reason to go on.
     """
-    orders = Order.objects.filter(account__name=_name(scope), created_at__gt=since).exclude(
-        _CROSSED, code__in=_WOULD_TAKE
+    orders = (
+        Order.objects.filter(account__name=_name(scope), created_at__gt=since)
+        .exclude(_CROSSED, code__in=_WOULD_TAKE)
+        .exclude(status=OrderStatus.DENIED, code__in=WAITING)
     )
     told = orders.aggregate(
         denied=Count("pk", filter=Q(status=OrderStatus.DENIED)),

@@ -47,3 +47,19 @@ class DenyReason(StrEnum):
     PARENT_QUANTITY = "PARENT_QUANTITY"
     OVERRIDE_REQUIRED = "OVERRIDE_REQUIRED"
     BREAKER_OPEN = "BREAKER_OPEN"
+
+
+WAITING = frozenset(
+    {
+        DenyReason.TRADING_HALTED,
+        DenyReason.LEASE_LOST,
+        DenyReason.PRICE_UNAVAILABLE,
+        DenyReason.PRICE_STALE,
+        DenyReason.CLOCK_OFFSET,
+        DenyReason.DECISION_EXPIRED,
+        DenyReason.NOT_RECONCILED,
+        DenyReason.BLACKOUT,
+        DenyReason.BREAKER_OPEN,
+    }
+)
+"""Denials that say nothing of the order: somebody stopped it, or we know too little for any order just now."""

@@ -85,7 +85,10 @@ def reject_spike(desk: Desk, over: bool) -> None:
     desk.limit(
         orders_per_minute=1000, repeated_executions=1000, near_duplicate_window=0, max_open_orders=1000
     )
-    orders = [desk.submit("BUY", "0.001", price="50000") for _ in range(20 if over else 19)]
+    orders = [desk.submit("BUY", "0.001", price="50000") for _ in range(25 if over else 24)]
+    # What trading waits for is not the orders' fault.
+    for code in ("CLOCK_OFFSET", "PRICE_STALE", "BLACKOUT", "TRADING_HALTED", "NOT_RECONCILED"):
+        Order.objects.filter(pk=orders.pop().pk).update(status=OrderStatus.DENIED, code=code)
     for number, order in enumerate(orders):
         status = OrderStatus.REJECTED if number % 2 else OrderStatus.DENIED
         Order.objects.filter(pk=order.pk).update(status=status)
