@@ -114,12 +114,24 @@ def test_fills_missed_by_a_dropped_user_stream_are_booked_from_the_exchanges_lis
     agree(platform, within_s=45)
 
 
-def test_a_disabled_strategy_sends_nothing_more_and_keeps_its_position(platform: Platform) -> None:
-    answer = platform.request(
-        "POST", "/api/v1/strategy/moving_average/disable", {"reason": "room for the next tests"}
+def test_disabled_strategies_send_nothing_more_take_their_quotes_back_and_keep_their_positions(
+    platform: Platform,
+) -> None:
+    enabled = [row["name"] for row in platform.get("/api/v1/strategy/").body["results"] if row["enabled"]]
+    assert {"moving_average", "market_maker"} <= set(enabled)
+    for name in enabled:
+        answer = platform.request(
+            "POST", f"/api/v1/strategy/{name}/disable", {"reason": "room for the next tests"}
+        )
+        assert answer.status == 200
+    time.sleep(3)  # what was under way when they were disabled
+    eventually(
+        lambda: (
+            not [o for o in platform.venue_ledger()["orders"] if o["status"] in ("NEW", "PARTIALLY_FILLED")]
+        ),
+        within_s=30,
+        what="no quote rests",
     )
-    assert answer.status == 200
-    time.sleep(3)  # what was under way when it was disabled
     agree(platform)
     count = len(platform.venue_ledger()["orders"])
     held = platform.get("/api/v1/positions").body["results"]
