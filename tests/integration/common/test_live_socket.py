@@ -274,12 +274,13 @@ async def test_a_heartbeat_tells_the_page_that_the_stream_is_alive(
 
 async def test_a_reader_that_takes_nothing_is_closed(token: Header, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumer, "SLOW_READER_S", 0.2)
+    monkeypatch.setattr(consumer, "RECHECK_S", 0.1)
     sent: list[dict[str, Any]] = []
 
-    async def stuck(self: LiveConsumer, text_data: str | None = None, **_: Any) -> None:
+    async def stuck(self: LiveConsumer, text: str) -> None:
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(LiveConsumer, "send", stuck)
+    monkeypatch.setattr(LiveConsumer, "_send", stuck)
     async with closing(token) as opened:
         await opened.send_json({"subscribe": ["fills"]})
         sent.append(await opened.next_close())
