@@ -12,6 +12,8 @@ SCHEDULES = (
     ("autopromote", "mlregistry.tasks.autopromote_tick", "governance", 60, 60),
     ("canary tick", "mlregistry.tasks.canary_tick", "governance", 10, 10),
     ("drift tick", "mlregistry.tasks.drift_tick", "training", 300, 120),
+    ("prune models", "mlregistry.tasks.prune_tick", "training", 86_400, 3_600),
+    ("refit tick", "mlregistry.tasks.refit_tick", "training", 300, 120),
     ("shadow tick", "mlregistry.tasks.shadow_tick", "governance", 5, 5),
 )
 

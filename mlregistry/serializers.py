@@ -182,6 +182,8 @@ class CanarySerializer(serializers.Serializer[Any]):
     rules = serializers.JSONField()
     capital = serializers.CharField()
     champion_capital = serializers.CharField()
+    step = serializers.IntegerField(help_text="1: the first share; 2: the ramp's")
+    step_at = serializers.DateTimeField()
     intervals = serializers.IntegerField(help_text="paired observations so far")
     log_e = serializers.FloatField(allow_null=True)
     best_log_e = serializers.FloatField()

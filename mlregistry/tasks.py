@@ -16,6 +16,8 @@ from mlregistry.services.autopromotion import autopromote
 from mlregistry.services.canaries import canaries_check
 from mlregistry.services.drift import drift_measure_all
 from mlregistry.services.judging import judge_claim
+from mlregistry.services.refitting import refits_request
+from mlregistry.services.retention import KEEP, OLDER_THAN_DAYS, artefacts_prune
 from mlregistry.services.shadowing import shadows_step
 from mlregistry.services.training import training_claim
 
@@ -66,3 +68,15 @@ def drift_tick() -> None:
 def autopromote_tick() -> None:
     """Take the next step of every family inside its approved envelope."""
     autopromote()
+
+
+@shared_task(name="mlregistry.tasks.refit_tick", queue="training", ignore_result=True)
+def refit_tick() -> None:
+    """Queue the training runs that are due by an approved schedule."""
+    refits_request()
+
+
+@shared_task(name="mlregistry.tasks.prune_tick", queue="training", ignore_result=True)
+def prune_tick() -> None:
+    """Let go of the bytes of old versions that never traded, as `models prune` does."""
+    artefacts_prune(older_than_days=OLDER_THAN_DAYS, keep=KEEP, actor="prune schedule")

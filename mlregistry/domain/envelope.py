@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, Final
 
 LONGEST_DAYS: Final = 90
+SOONEST_REFIT_DAYS: Final = 0.25
+"""Every version is one more trial of its family, and raises the gate's bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,7 @@ class Envelope:
     canary, champion : whether a version past the gate becomes canary, and a canary that has won becomes champion.
     rules : of the canaries begun that way, as `CanaryRules`.
     most_capital : a canary may have, quote currency.  every_days : at least between two champions.
+    refit_days : a version is trained anew once the newest is so old, as a candidate; 0: never by itself.
     demote_on_drift : a champion whose drift raises an alarm steps back to shadow; it lowers risk and does not expire.
     approval : the change request it was approved by.
     """
@@ -28,6 +31,7 @@ class Envelope:
     rules: Mapping[str, Any] | None = None
     most_capital: float = 0.0
     every_days: float = 7.0
+    refit_days: float = 0.0
     demote_on_drift: bool = False
     approval: str = ""
 
@@ -35,14 +39,18 @@ class Envelope:
         for name in ("canary", "champion", "demote_on_drift"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name}: expected true or false, was {getattr(self, name)!r}")
-        for name in ("most_capital", "every_days"):
+        for name in ("most_capital", "every_days", "refit_days"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
                 raise ValueError(f"{name}: expected a number of zero or more, was {value!r}")
         if self.until and self.until_at is None:
             raise ValueError(f"until: expected ISO 8601 with a time zone, was {self.until!r}")
-        if (self.canary or self.champion) and not self.until:
-            raise ValueError("until: what promotes by itself needs an end")
+        if (self.canary or self.champion or self.refit_days) and not self.until:
+            raise ValueError("until: what happens by itself needs an end")
+        if 0 < self.refit_days < SOONEST_REFIT_DAYS:
+            raise ValueError(
+                f"refit_days: expected 0, or {SOONEST_REFIT_DAYS:g} or more, was {self.refit_days:g}"
+            )
         if self.canary and self.most_capital <= 0:
             raise ValueError("most_capital: a canary begun by itself needs a bound")
 
@@ -56,7 +64,7 @@ class Envelope:
         return at if at.tzinfo is not None else None
 
     def allows(self, what: str, at: datetime) -> bool:
-        """Tell whether `canary` or `champion` may happen by itself at a moment."""
+        """Tell whether `canary`, `champion` or `refit_days` may happen by itself at a moment."""
         end = self.until_at
         return bool(getattr(self, what)) and end is not None and at < end
 

@@ -68,6 +68,7 @@ class Walked:
     ----------
     periods : (P,) returns over common periods.  folds : Sharpe ratio of each test, per bar; 0 without trades.
     trades : round trips.  total_return, max_drawdown : fractions over all tests.
+    drawdown_99 : fraction it was under 99 % of the bars.
     """
 
     periods: FloatArray
@@ -75,6 +76,7 @@ class Walked:
     trades: int
     total_return: float
     max_drawdown: float
+    drawdown_99: float = 0.0
 
     def members(self) -> dict[str, Any]:
         """Return its figures as JSON members."""
@@ -83,6 +85,7 @@ class Walked:
             "sharpe_per_period": ratio,
             "total_return": self.total_return,
             "max_drawdown": self.max_drawdown,
+            "drawdown_99": self.drawdown_99,
             "trades": self.trades,
             "folds": list(self.folds),
         }

@@ -30,6 +30,11 @@ class Canary(models.Model):
     rules = models.JSONField(help_text="share, cap, alpha, interval, guard rails: as approved")
     capital = money(help_text="granted to the canary")
     champion_capital = money(help_text="left to the champion")
+    step = models.PositiveSmallIntegerField(default=1, help_text="1: the first size; 2: the ramp's")
+    step_at = models.DateTimeField(null=True, help_text="when the present step began; null: with the canary")
+    backtest_drawdown = models.FloatField(
+        null=True, help_text="what its backtest was under 99 % of the time; null without a verdict"
+    )
     mark_at = models.DateTimeField(null=True, help_text="end of the last interval; null before both decided")
     mark_canary = ledger_amount(default=0, help_text="the canary's result at that moment")
     mark_champion = ledger_amount(default=0)

@@ -47,6 +47,8 @@ def canary_members(canary: Canary) -> dict[str, Any]:
         "rules": canary.rules,
         "capital": decimal_text(canary.capital),
         "champion_capital": decimal_text(canary.champion_capital),
+        "step": canary.step,
+        "step_at": utc_text(canary.step_at or canary.started_at),
         "intervals": canary.n,
         "log_e": canary.log_e,
         "best_log_e": canary.best_log_e,

@@ -10,21 +10,27 @@ import structlog
 from django.db import OperationalError, transaction
 
 from mlregistry.domain.stages import Stage
-from mlregistry.models import Canary, CanaryObservation, ModelVersion
+from mlregistry.models import Canary, CanaryObservation, DriftReport, GateVerdict, ModelVersion
 from mlregistry.selectors.verdicts import champion_followers
-from mlregistry.services.drift import drift_alarmed
+from mlregistry.services.canary_measures import canary_fills, canary_measured
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.outbox import publish
-from trading.domain.clock import datetime_to_ns, interval_ns
-from trading.domain.orders import OrderStatus
-from trading.models import Fill, Order, Strategy, StrategyInstance
-from trading.services.canaries import canary_close, canary_follow, canary_open, canary_retire, results_of
+from trading.domain.values import decimal_text
+from trading.models import Strategy, StrategyInstance
+from trading.services.canaries import (
+    canary_close,
+    canary_follow,
+    canary_grow,
+    canary_open,
+    canary_retire,
+    results_of,
+)
 
 if TYPE_CHECKING:
-    from mlregistry.domain.canary import CanaryRules, Measured, Tested
+    from mlregistry.domain.canary import CanaryRules, Tested
 
 log = structlog.get_logger(__name__)
 ZERO = Decimal(0)
@@ -52,7 +58,7 @@ def canary_follower(version: ModelVersion, rules: CanaryRules) -> Strategy:
     Raises
     ------
     Conflict : NO_CHAMPION, nothing trades the family's champion; COOLING_DOWN, it ended badly not long ago;
-        CANARY_RUNNING, another one is.
+        CANARY_RUNNING, another one is; DRIFTED, its newest drift report is an alarm.
     """
     follower = (
         champion_followers(version.family.name).exclude(model_digest="").filter(is_enabled=True).first()
@@ -66,6 +72,9 @@ def canary_follower(version: ModelVersion, rules: CanaryRules) -> Strategy:
         )
     if Canary.objects.filter(follower=follower, state__in=OPEN).exists():
         raise Conflict("CANARY_RUNNING", f"{follower.name} has a canary already")
+    drifted = DriftReport.objects.filter(version=version).first()
+    if drifted is not None and drifted.verdict == "alarm":
+        raise Conflict("DRIFTED", f"{version} drifted on {drifted.day}; as a canary it would end at once")
     return follower
 
 
@@ -101,10 +110,17 @@ def canary_begin(*, version: ModelVersion, rules: CanaryRules, actor: User | str
         peak_canary=worth,
         day_canary=worth,
         day=now().date(),
+        backtest_drawdown=_backtest_drawdown(version),
         started_at=now(),
     )
     _tell(canary)
     return canary
+
+
+def _backtest_drawdown(version: ModelVersion) -> float | None:
+    """What the version's newest verdict measured; None without one, or where it never fell."""
+    verdict = GateVerdict.objects.filter(version=version, state=GateVerdict.State.DONE).first()
+    return None if verdict is None else verdict.figures.get("challenger", {}).get("drawdown_99") or None
 
 
 def canaries_check() -> None:
@@ -147,8 +163,7 @@ def canary_check(*, canary_id: int, moment: datetime | None = None) -> Canary | 
     moment = moment or now()
     rules = rules_read(canary.rules)
     own, other = results_of(canary.strategy, canary.follower)
-    measured = _measured(canary, rules, own, moment)
-    rails = guard(rules, measured)
+    rails = guard(rules, canary_measured(canary, own, moment))
     canary.rails, canary.checked_at = [rail.members() for rail in rails], moment
     breached = [rail for rail in rails if rail.breached]
     if breached:
@@ -167,8 +182,7 @@ def canary_check(*, canary_id: int, moment: datetime | None = None) -> Canary | 
         )
     # The allocator may have moved it; each interval is measured against what was there at its end.
     canary.champion_capital = present
-    if own is not None and other is not None:
-        _observe(canary, rules, own, other, moment)
+    observed = own is not None and other is not None and _observe(canary, rules, own, other, moment)
     found = _tested(canary, rules, moment)
     canary.n, canary.log_e = found.better.n, found.better.log_e
     canary.best_log_e, canary.harm_log_e = found.better.best, found.worse.best
@@ -183,6 +197,9 @@ def canary_check(*, canary_id: int, moment: datetime | None = None) -> Canary | 
         )
         _tell(canary)
     canary.save()
+    # Only between two intervals: each is earned on one capital.
+    if found.grows and observed and not found.harmed:
+        _grow(canary, rules, moment)
     if found.harmed:
         return canary_end(
             canary,
@@ -249,60 +266,43 @@ def canary_end(
     return canary
 
 
-def _measured(canary: Canary, rules: CanaryRules, own: Decimal | None, moment: datetime) -> Measured:
-    from mlregistry.domain.canary import Measured
-
-    if own is None:
-        canary.unmeasured_since = canary.unmeasured_since or moment
-    else:
-        canary.unmeasured_since = None
-        if canary.day != moment.date():
-            canary.day, canary.day_canary = moment.date(), own
-        canary.peak_canary = max(canary.peak_canary, own)
-    orders = Order.objects.filter(strategy=canary.strategy, created_at__gte=canary.started_at)
-    since = canary.unmeasured_since
-    return Measured(
-        capital=float(canary.capital),
-        result=None if own is None else float(own),
-        peak=float(canary.peak_canary),
-        day_start=float(canary.day_canary),
-        orders=orders.count(),
-        rejected=orders.filter(status=OrderStatus.REJECTED).count(),
-        bars_behind=_bars_behind(canary),
-        unmeasured_s=0.0 if since is None else (moment - since).total_seconds(),
-        drifted=drift_alarmed(canary.version, since=canary.started_at),
+def _grow(canary: Canary, rules: CanaryRules, moment: datetime) -> None:
+    """Take the ramp's step, as its rules were approved: more capital from the champion, at most the cap in all."""
+    before = canary.capital
+    grant = canary_grow(
+        follower=canary.follower,
+        canary=canary.strategy,
+        share=Decimal(str(rules.ramp)),
+        cap=Decimal(str(rules.cap)),
+        actor="sequential test",
+        reason=f"log e {canary.log_e:.4g} after {canary.n} intervals and {rules.dwell_s:g} s at {rules.share:g}",
     )
+    canary.capital, canary.champion_capital = grant.capital, grant.champion_capital
+    canary.step, canary.step_at = canary.step + 1, moment
+    canary.save(update_fields=["capital", "champion_capital", "step", "step_at"])
+    audit_record(
+        action="model.canary_grown",
+        target=f"model:{canary.version}",
+        actor="sequential test",
+        before={"capital": decimal_text(before)},
+        after={"capital": decimal_text(grant.capital), "n": canary.n, "log_e": canary.log_e},
+    )
+    _tell(canary)
 
 
-def _bars_behind(canary: Canary) -> int:
-    """How many bars the canary's newest decisions lag the champion's, at worst; before its first: none."""
-    step_ns = interval_ns(canary.follower.interval)
-    others = {
-        (row.account_id, row.instrument_id): row
-        for row in StrategyInstance.objects.filter(strategy=canary.follower, is_enabled=True)
-    }
-    worst = 0
-    for own in StrategyInstance.objects.filter(strategy=canary.strategy, is_enabled=True):
-        other = others.get((own.account_id, own.instrument_id))
-        if other is None or other.last_bar_at is None or own.last_bar_at is None:
-            continue
-        worst = max(worst, (datetime_to_ns(other.last_bar_at) - datetime_to_ns(own.last_bar_at)) // step_ns)
-    return worst
-
-
-def _observe(canary: Canary, rules: CanaryRules, own: Decimal, other: Decimal, moment: datetime) -> None:
-    """Take one paired difference when an interval is over; the first begins once both decide."""
+def _observe(canary: Canary, rules: CanaryRules, own: Decimal, other: Decimal, moment: datetime) -> bool:
+    """Take one paired difference when an interval is over, and say so; the first begins once both decide."""
     if canary.mark_at is None:
         deciding = [
             StrategyInstance.objects.filter(strategy=strategy, last_bar_at__isnull=False).exists()
             for strategy in (canary.strategy, canary.follower)
         ]
         if not all(deciding):
-            return
+            return False
         canary.mark_at, canary.mark_canary, canary.mark_champion = moment, own, other
-        return
+        return False
     if (moment - canary.mark_at).total_seconds() < rules.interval_s:
-        return
+        return False
     CanaryObservation.objects.create(
         canary=canary,
         number=canary.observations.count() + 1,
@@ -312,20 +312,21 @@ def _observe(canary: Canary, rules: CanaryRules, own: Decimal, other: Decimal, m
         champion_return=float((other - canary.mark_champion) / canary.champion_capital),
     )
     canary.mark_at, canary.mark_canary, canary.mark_champion = moment, own, other
+    return True
 
 
 def _tested(canary: Canary, rules: CanaryRules, moment: datetime) -> Tested:
     from mlregistry.domain.canary import weigh
 
+    since = canary.step_at or canary.started_at
     pairs = canary.observations.order_by("number").values_list("canary_return", "champion_return")
     return weigh(
         [own - other for own, other in pairs],
         rules,
         alpha=alpha_of(canary, rules),
-        age_s=(moment - canary.started_at).total_seconds(),
-        fills=Fill.objects.filter(
-            order__strategy=canary.strategy, order__created_at__gte=canary.started_at
-        ).count(),
+        age_s=(moment - since).total_seconds(),
+        fills=canary_fills(canary, since=since),
+        step=canary.step,
     )
 
 

@@ -152,6 +152,6 @@ def _alarm(version: ModelVersion, report: DriftReport) -> None:
 
 
 def drift_alarmed(version: ModelVersion, *, since: datetime | None = None) -> bool:
-    """Whether a version's log score raised an alarm, in a report written since a moment where one is given."""
-    alarms = DriftReport.objects.filter(version=version, alarms__gt=0)
+    """Whether a version's log score or a feature raised an alarm, in a report written since a moment if given."""
+    alarms = DriftReport.objects.filter(version=version, verdict="alarm")
     return (alarms if since is None else alarms.filter(measured_at__gte=since)).exists()

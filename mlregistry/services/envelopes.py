@@ -71,7 +71,7 @@ def envelope_request(
 
 @transaction.atomic
 def envelope_close(*, family: ModelFamily, actor: User | str, reason: str) -> ModelFamily:
-    """Let nothing be promoted by itself any more, at once; what is in force stays.
+    """Let nothing be promoted or trained by itself any more, at once; what is in force stays.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def envelope_close(*, family: ModelFamily, actor: User | str, reason: str) -> Mo
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     locked = ModelFamily.objects.select_for_update().get(pk=family.pk)
     before = envelope_read(locked.envelope)
-    after = replace(before, canary=False, champion=False, until="")
+    after = replace(before, canary=False, champion=False, refit_days=0.0, until="")
     _write(locked, after, actor=actor, reason=reason)
     return locked
 

@@ -192,4 +192,5 @@ def _nothing(like: Walked) -> Walked:
         trades=0,
         total_return=0.0,
         max_drawdown=0.0,
+        drawdown_99=0.0,
     )

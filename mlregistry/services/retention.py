@@ -18,6 +18,8 @@ from nautilus_site.common.models import User
 from nautilus_site.common.services.audit import audit_record
 
 SERVED = (Stage.CANARY, Stage.CHAMPION)
+OLDER_THAN_DAYS, KEEP = 90, 20
+"""What is pruned unless told otherwise, and once a day."""
 
 
 @dataclass(frozen=True, slots=True)

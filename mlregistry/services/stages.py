@@ -9,7 +9,7 @@ from django.db import transaction
 
 from mlregistry.domain.stages import Stage, check_move, raises_risk
 from mlregistry.models import Canary, ModelFamily, ModelVersion, StageChange
-from mlregistry.selectors.verdicts import verdict_in_force
+from mlregistry.selectors.verdicts import champion_followers, verdict_in_force
 from mlregistry.services.artefacts import artefact_place
 from mlregistry.services.canaries import canary_begin, canary_end, canary_follower, canary_rules
 from nautilus_site.common.clock import now
@@ -19,6 +19,9 @@ from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
 from trading.services.models import model_in_force_set
+
+RAMP = 0.25
+"""The share an asked-for canary grows to; rules that were approved without one keep its size."""
 
 
 def promotion_request(
@@ -35,14 +38,16 @@ def promotion_request(
 
     Parameters
     ----------
-    canary : rules of a canary that differ from the defaults, as `CanaryRules`.
-    override : promote without a fresh passing verdict; who approves sees that, and what the gate said. A version that
-        did not pass becomes shadow this way, too.
+    canary : rules of a canary that differ from the defaults, as `CanaryRules`; it grows to a quarter unless they say
+        otherwise.
+    override : promote without a fresh passing verdict, or past the canary; who approves sees that, and what is
+        missing. A version that did not pass becomes shadow this way, too.
 
     Raises
     ------
     IllegalTransition : it cannot go there from where it is.
-    Conflict : GATE_NOT_PASSED, with what is missing; for a canary, what `canary_follower` raises.
+    Conflict : GATE_NOT_PASSED, with what is missing; CANARY_NOT_WON, for a champion that was not tried beside the
+        present one; for a canary, what `canary_follower` raises.
     """
     if not raises_risk(stage) and not (override and stage is Stage.SHADOW):
         raise ApplicationError("NO_APPROVAL_NEEDED", f"{stage} does not trade; move the version directly")
@@ -56,9 +61,11 @@ def promotion_request(
         "gate": evidence["gate"],
     }
     if stage is Stage.CANARY:
-        rules = canary_rules(dict(canary or {}))
+        rules = canary_rules({"ramp": RAMP, **(canary or {})})
         canary_follower(version, rules)
         payload["canary"] = rules.members()
+    if stage is Stage.CHAMPION:
+        payload["trial"] = trial_evidence(version, override=override)["trial"]
     return change_request_create(
         kind="model.promote",
         target=f"model:{version.pk}",
@@ -84,6 +91,26 @@ def gate_evidence(version: ModelVersion, *, override: bool = False) -> dict[str,
         "gate": "passed" if verdict else f"overridden: {missing}",
         "criteria": verdict.criteria if verdict else [],
     }
+
+
+def trial_evidence(version: ModelVersion, *, override: bool = False) -> dict[str, Any]:
+    """What a canary says of a version that is to be champion: "won", why none was possible, or what is missing.
+
+    Raises
+    ------
+    Conflict : CANARY_NOT_WON, a strategy that is on trades the champion, and this is no override.
+    """
+    won = Canary.objects.filter(version=version, state=Canary.State.WON).order_by("-id").first()
+    if won is not None:
+        return {"trial": "won", "canary": str(won.uid), "n": won.n, "log_e": won.best_log_e, "low": won.low}
+    champion = ModelVersion.objects.filter(family=version.family_id, stage=Stage.CHAMPION).first()
+    traded = champion_followers(version.family.name).filter(is_enabled=True).exclude(model_digest="")
+    if champion is None or not traded.exists():
+        return {"trial": "nobody trades a champion to try it beside", "canary": None}
+    missing = f"no canary of {version} has won beside {champion}"
+    if not override:
+        raise Conflict("CANARY_NOT_WON", f"{missing}; make it canary, or ask for an override with a reason")
+    return {"trial": f"overridden: {missing}", "canary": None}
 
 
 @transaction.atomic
@@ -180,6 +207,7 @@ def apply_promotion(request: ChangeRequest, approver: User) -> None:
     artefact_place(version.digest)
     actor = f"{request.requester} and {approver}"
     if stage is Stage.CHAMPION:
+        evidence |= trial_evidence(version, override=bool(request.payload.get("override")))
         promote_champion(
             version, actor=actor, reason=request.reason, approval=str(request.pk), evidence=evidence
         )

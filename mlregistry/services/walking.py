@@ -26,7 +26,7 @@ from trading.domain.research.model_subject import bar_columns
 from trading.domain.research.outcomes import period_returns, period_rows
 from trading.domain.research.splits import Window
 from trading.domain.research.windowed import run_window
-from trading.domain.statistics import max_drawdown, sharpe_ratio
+from trading.domain.statistics import drawdowns, max_drawdown, sharpe_ratio
 from trading.domain.statistics.figures import FloatArray, IntArray
 from trading.services.research.study import Study
 
@@ -156,4 +156,5 @@ def _walked(pieces: Sequence[FloatArray], rows: IntArray, trades: int) -> Walked
         trades=trades,
         total_return=float(equity[-1]) - 1.0,
         max_drawdown=max_drawdown(equity),
+        drawdown_99=float(np.quantile(drawdowns(equity), 0.99)),
     )

@@ -24,6 +24,7 @@ from trading.selectors.portfolio import strategy_results
 from trading.services.models import CANARY, CHAMPION
 
 CENT = Decimal("0.01")
+MOST_SHARE = Decimal("0.25")
 ROOM = Decimal("1.02")
 """What the price may move between a decision and its order without the canary's cap refusing it."""
 
@@ -59,7 +60,7 @@ def canary_open(
     ApplicationError : INVALID_VALUE.
     Conflict : NOTHING_TO_SHARE, the strategy is off or has no capital.
     """
-    if not 0 < share <= Decimal("0.25") or cap <= 0:
+    if not 0 < share <= MOST_SHARE or cap <= 0:
         raise ApplicationError(
             "INVALID_VALUE", "expected a share above 0 and at most 0.25, and a cap above zero"
         )
@@ -106,6 +107,63 @@ def canary_open(
         after={"of": locked.name, "digest": digest, "capital": decimal_text(capital)},
     )
     publish("trading_state", {"strategy": canary.name, "enabled": True})
+    return Grant(canary, capital, total - capital)
+
+
+@transaction.atomic
+def canary_grow(
+    *, follower: Strategy, canary: Strategy, share: Decimal, cap: Decimal, actor: User | str, reason: str
+) -> Grant:
+    """Let an open canary have a larger share of what it and the champion's strategy have together.
+
+    No symbol's capital is lowered: where the share or the cap is less than it has, it keeps that.
+
+    Raises
+    ------
+    ApplicationError : INVALID_VALUE.
+    Conflict : NOTHING_TO_SHARE, the canary has no capital.
+    """
+    if not 0 < share <= MOST_SHARE or cap <= 0:
+        raise ApplicationError(
+            "INVALID_VALUE", "expected a share above 0 and at most 0.25, and a cap above zero"
+        )
+    Strategy.objects.select_for_update().get(pk=follower.pk)
+    owns = list(
+        StrategyInstance.objects.select_for_update(of=("self",))
+        .filter(strategy=canary, is_enabled=True, allocation__gt=0)
+        .order_by("pk")
+    )
+    places = {
+        (place.account_id, place.instrument_id): place
+        for place in StrategyInstance.objects.select_for_update(of=("self",))
+        .filter(strategy=follower, is_enabled=True)
+        .order_by("pk")
+    }
+    pairs = [(own, places.get((own.account_id, own.instrument_id))) for own in owns]
+    total = sum((own.allocation + (place.allocation if place else 0) for own, place in pairs), Decimal(0))
+    if total <= 0:
+        raise Conflict("NOTHING_TO_SHARE", f"{canary.name} has no capital")
+    part, capital = min(share, cap / total), Decimal(0)
+    for own, place in pairs:
+        if place is not None:
+            both = own.allocation + place.allocation
+            more = (both * part).quantize(CENT, rounding=ROUND_DOWN) - own.allocation
+            if more > 0:
+                own.allocation, place.allocation = own.allocation + more, place.allocation - more
+                own.save(update_fields=["allocation"])
+                place.save(update_fields=["allocation"])
+                _replan(own)
+        capital += own.allocation
+    Strategy.objects.filter(pk=canary.pk).update(
+        canary_cap=(capital * ROOM).quantize(CENT, rounding=ROUND_DOWN), updated_at=now()
+    )
+    audit_record(
+        action="strategy.canary_grown",
+        target=f"strategy:{canary.name}",
+        actor=actor,
+        reason=reason,
+        after={"of": follower.name, "capital": decimal_text(capital)},
+    )
     return Grant(canary, capital, total - capital)
 
 

@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from mlregistry.domain.stages import Stage
 from mlregistry.models import GateVerdict, ModelFamily, ModelVersion
 from mlregistry.selectors.comparison import comparison
+from mlregistry.selectors.truth import MOST, truth_accuracy
 from mlregistry.selectors.verdicts import verdict_get, verdict_members
 from mlregistry.selectors.versions import version_detail, version_members, version_queryset
 from mlregistry.services.artefacts import artefact_verify
@@ -22,8 +23,8 @@ from mlregistry.services.autopromotion import autopromote
 from mlregistry.services.envelopes import envelope_close, envelope_request, family_get
 from mlregistry.services.exchange import version_export, version_import
 from mlregistry.services.judging import judge_claim, judge_execute, judge_request
-from mlregistry.services.retention import artefacts_prune
-from mlregistry.services.stages import promotion_request, rollback
+from mlregistry.services.retention import KEEP, OLDER_THAN_DAYS, artefacts_prune
+from mlregistry.services.stages import promotion_request, rollback, version_move
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import User
 from trading.domain.errors import DomainError
@@ -34,7 +35,8 @@ EXAMPLES = """examples:
   manage.py models list --stage champion
   manage.py models show hmm-btcusdt-spot-1h@3 --json
   manage.py models judge hmm-btcusdt-spot-1h@3 --folds 5
-  manage.py models promote hmm-btcusdt-spot-1h@3 --requester model_owner --reason "better held-out score"
+  manage.py models promote hmm-btcusdt-spot-1h@3 --stage shadow --requester model_owner --reason "it passed the gate"
+  manage.py models promote hmm-btcusdt-spot-1h@3 --stage canary --requester model_owner --reason "better held-out score"
   manage.py models rollback hmm-btcusdt-spot-1h --requester risk --reason "losing since the release"
   manage.py models envelope hmm-btcusdt-spot-1h --set canary=true --set most_capital=500 \\
     --set until=2027-01-01T00:00:00Z --requester model_owner --reason "small canaries by themselves"
@@ -43,10 +45,12 @@ EXAMPLES = """examples:
   manage.py models export hmm-btcusdt-spot-1h@3 model.zip --requester model_owner
   manage.py models import model.zip --requester model_owner --reason "trained on the big machine"
   manage.py models prune --older-than 90 --keep 20 --dry-run
+  manage.py models truth hmm-btcusdt-spot-1m@3 --bars 2000
   manage.py models verify
 
-judge walks a version and its family's champion over the stored bars and writes the gate's verdict; promote files a
-request that somebody else approves, and needs a fresh passing verdict or --override; rollback acts at once.
+judge walks a version and its family's champion over the stored bars and writes the gate's verdict; promote makes
+a version past the gate a shadow at once; for canary and champion it files a request that somebody else approves, and
+needs a fresh passing verdict, for champion a canary that won, or --override; rollback acts at once.
 envelope asks for what may happen by itself, and closes it at once; autopromote takes each family's next step inside it.
 import registers a candidate, whatever it was elsewhere; prune lets go of the bytes of versions that never traded.
 exit codes: 0 done or passed, 1 refused, not passed or a model that was altered, 2 usage"""
@@ -67,15 +71,19 @@ class Command(BaseCommand):
         show = actions.add_parser("show", help="one version with lineage and history")
         show.add_argument("model", type=_version, metavar="FAMILY@N")
         show.add_argument("--json", action="store_true")
-        promote = actions.add_parser("promote", help="ask for a version to trade")
+        promote = actions.add_parser("promote", help="ask for a version to trade; shadow is at once")
         promote.add_argument("model", type=_version, metavar="FAMILY@N")
         promote.add_argument(
-            "--stage", choices=[Stage.CANARY.value, Stage.CHAMPION.value], default="champion"
+            "--stage",
+            choices=[Stage.SHADOW.value, Stage.CANARY.value, Stage.CHAMPION.value],
+            default="champion",
         )
         back = actions.add_parser("rollback", help="put the previous champion back, at once")
         back.add_argument("family", metavar="FAMILY")
         promote.add_argument(
-            "--override", action="store_true", help="without a passing verdict; who approves is told"
+            "--override",
+            action="store_true",
+            help="without a passing verdict or a canary that won; who approves is told",
         )
         promote.add_argument(
             "--rule", action="append", default=[], type=_rule, metavar="NAME=NUMBER", help="of a canary"
@@ -113,10 +121,16 @@ class Command(BaseCommand):
         into.add_argument("--requester", required=True, metavar="USER")
         into.add_argument("--reason", required=True)
         prune = actions.add_parser("prune", help="let go of the bytes of versions that never traded")
-        prune.add_argument("--older-than", type=int, default=90, metavar="DAYS")
-        prune.add_argument("--keep", type=int, default=20, help="of each family, the newest so many")
+        prune.add_argument("--older-than", type=int, default=OLDER_THAN_DAYS, metavar="DAYS")
+        prune.add_argument("--keep", type=int, default=KEEP, help="of each family, the newest so many")
         prune.add_argument("--dry-run", action="store_true")
         prune.add_argument("--json", action="store_true")
+        truth = actions.add_parser(
+            "truth", help="how often its filter names the paper exchange's true regime"
+        )
+        truth.add_argument("model", type=_version, metavar="FAMILY@N")
+        truth.add_argument("--bars", type=int, default=MOST, help=f"the newest so many (default {MOST})")
+        truth.add_argument("--json", action="store_true")
         verify = actions.add_parser("verify", help="check the bytes of every version")
         verify.add_argument("--json", action="store_true")
 
@@ -153,9 +167,19 @@ class Command(BaseCommand):
             self.stdout.write(f"  {change['at']}  {change['to']:10} {change['actor']}: {change['reason']}")
 
     def _promote(self, options: dict[str, Any]) -> None:
+        version, stage = _get(options["model"]), Stage(options["stage"])
+        if stage is Stage.SHADOW and not options["override"]:
+            moved = version_move(
+                version_id=version.pk,
+                stage=stage,
+                actor=_person(options["requester"]),
+                reason=options["reason"],
+            )
+            self.stdout.write(f"{moved} is a shadow now")
+            return
         request = promotion_request(
-            version=_get(options["model"]),
-            stage=Stage(options["stage"]),
+            version=version,
+            stage=stage,
             reason=options["reason"],
             requester=_person(options["requester"]),
             override=options["override"],
@@ -256,6 +280,24 @@ class Command(BaseCommand):
             self.stdout.write(f"{one.version:40} {one.digest[:12]} {one.size} bytes {word}")
         if not pruned:
             self.stdout.write("nothing to let go")
+
+    def _truth(self, options: dict[str, Any]) -> None:
+        if not 1 <= options["bars"] <= MOST:
+            raise ApplicationError("INVALID_VALUE", f"expected 1 to {MOST} bars, was {options['bars']}")
+        told = truth_accuracy(_get(options["model"]), bars=options["bars"])
+        if options["json"]:
+            self.stdout.write(json.dumps(told))
+            return
+        self.stdout.write(
+            f"{told['model']}@{told['version']}: {told['rows']} bars up to {told['to_at']}\n"
+            f"named rightly {told['accuracy']:.3f}, always the commonest {told['always']:.3f}, "
+            f"mean probability of the right state {told['probability']:.3f}"
+        )
+        for regime, counts in told["confusion"].items():
+            named = "  ".join(f"{label} {count}" for label, count in counts.items())
+            self.stdout.write(
+                f"  {regime:12} is {told['matched'][regime]:10} right {told['recall'][regime]:.3f}   {named}"
+            )
 
     def _rollback(self, options: dict[str, Any]) -> None:
         family = ModelFamily.objects.filter(name=options["family"]).first()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,117 +18,20 @@ from mlregistry.selectors.shadows import shadow_members
 from mlregistry.services.canaries import canaries_check, canary_check, canary_rollback
 from mlregistry.services.register import version_register
 from mlregistry.services.shadowing import shadows_step
-from mlregistry.services.stages import promotion_request, rollback, version_move
+from mlregistry.services.stages import rollback, version_move
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import Role, User
-from nautilus_site.common.services.change_requests import change_request_approve
+from tests.factories.canaries import FAMILY, FAST, both_decided, earned, instance, live_bars, promote, run
 from tests.factories.markets import paying_bars, paying_closes, trained_on
-from tests.factories.trading import Desk, trading_desk
-from trading.domain.ports import KlineRecord
-from trading.models import Decision, Order, Position, Strategy, StrategyInstance, SubPosition
+from tests.factories.trading import Desk
+from trading.models import Decision, Order, Strategy, StrategyInstance, SubPosition
 from trading.services.models import model_name
 from trading.services.planning import plan_refresh
 from trading.services.strategies import strategy_step
-from universe.models import Bar, Quote
-from universe.services import bars_store
+from universe.models import Quote
 
 pytestmark = pytest.mark.django_db
 Clients = Callable[..., APIClient]
-HOUR_MS = 3_600_000
-LIVE_MS = 1_700_006_400_000
-FAMILY = "hmm-btcusdt-spot-1h"
-FAST = {"dwell_s": 0, "fills": 0, "interval_s": 10, "share": 0.2, "cap": 500, "n_opt": 50}
-
-
-@pytest.fixture(scope="module")
-def encoded() -> dict[str, Any]:
-    bars = paying_bars(paying_closes(1400))
-    return {"seeing": trained_on(bars, states=2), "blind": trained_on(bars, states=1)}
-
-
-@pytest.fixture
-def people() -> tuple[User, User]:
-    return tuple(  # type: ignore[return-value]
-        User.objects.create_user(username=role, password="x" * 20, role=role)
-        for role in (Role.MODEL_OWNER, Role.RISK_OFFICER)
-    )
-
-
-def promote(version: ModelVersion, stage: Stage, people: tuple[User, User], **rules: Any) -> ModelVersion:
-    asked = promotion_request(
-        version=version, stage=stage, reason="drill", requester=people[0], override=True, canary=rules
-    )
-    change_request_approve(request_id=asked.pk, approver=people[1])
-    version.refresh_from_db()
-    return version
-
-
-@pytest.fixture
-def desk(
-    settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    encoded: dict[str, Any],
-    people: tuple[User, User],
-) -> Desk:
-    """A desk whose strategy `trend` trades BTCUSDT hourly with the family's champion, which sees one state only."""
-    settings.NAUTILUS_HOME = tmp_path
-    monkeypatch.setenv("NAUTILUS_HOME", str(tmp_path))
-    desk = trading_desk(symbols=("BTCUSDT",))
-    desk.strategies["swing"].delete()
-    Strategy.objects.filter(name="trend").update(
-        kind="hmm_policy", interval="1h", parameters={"refit_days": 0}, model_family=FAMILY
-    )
-    champion = version_register(encoded=encoded["blind"], metrics={}, actor="test")
-    promote(champion, Stage.CHAMPION, people)
-    return desk
-
-
-@pytest.fixture
-def challenger(desk: Desk, encoded: dict[str, Any]) -> ModelVersion:
-    return version_register(encoded=encoded["seeing"], metrics={}, actor="test")
-
-
-@pytest.fixture
-def canary(desk: Desk, challenger: ModelVersion, people: tuple[User, User]) -> Canary:
-    promote(challenger, Stage.CANARY, people, **FAST)
-    return Canary.objects.get()
-
-
-def live_bars(desk: Desk, count: int, *, first: int = 0, last_return: float | None = None) -> None:
-    closes = 60_000 * np.exp(np.cumsum(np.random.default_rng(1).normal(0.0015, 0.004, first + count)))[first:]
-    if last_return is not None:
-        closes[-1] = closes[-2] * (1 + last_return)
-    records = []
-    for n, close in enumerate(closes.tolist()):
-        price = Decimal(f"{close:.2f}")
-        at = LIVE_MS + (first + n) * HOUR_MS
-        records.append(
-            KlineRecord(
-                open_time_ms=at, open=price, high=price, low=price, close=price, volume=Decimal(25),
-                close_time_ms=at + HOUR_MS - 1, quote_volume=price * 25, trades=9, taker_base=Decimal(1),
-                taker_quote=price,
-            )
-        )  # fmt: skip
-    bars_store(desk.instruments["BTCUSDT"], "1h", records, Bar.Source.STREAM)
-
-
-def instance(strategy: str) -> StrategyInstance:
-    return StrategyInstance.objects.get(strategy__name=strategy)
-
-
-def earned(strategy: str, result: float) -> None:
-    position, _ = Position.objects.get_or_create(
-        account=StrategyInstance.objects.first().account,  # type: ignore[union-attr]
-        instrument=StrategyInstance.objects.first().instrument,  # type: ignore[union-attr]
-    )
-    SubPosition.objects.update_or_create(
-        position=position, owner=strategy, defaults={"realized": Decimal(f"{result:.8f}")}
-    )
-
-
-def both_decided() -> None:
-    StrategyInstance.objects.update(last_bar_at=timezone.now())
 
 
 def test_a_shadow_decides_at_every_bar_once_without_any_order_and_beside_the_champion(
@@ -223,23 +125,6 @@ def test_each_interval_is_one_paired_observation_of_net_returns(canary: Canary) 
         (pytest.approx(0.01), pytest.approx(0.004)),
         (pytest.approx(-0.005), pytest.approx(0.01)),
     ]
-
-
-def run(canary: Canary, edge: float, intervals: int) -> Canary:
-    """Let both trade: the canary earns `edge` more per interval, in units of the noise."""
-    rng, own, other, start = np.random.default_rng(3), 0.0, 0.0, timezone.now()
-    both_decided()
-    for n in range(intervals + 1):
-        earned("trend-canary", own)
-        earned("trend", other)
-        canary_check(canary_id=canary.pk, moment=start + timedelta(seconds=10 * n))
-        canary.refresh_from_db()
-        if canary.state != Canary.State.RUNNING:
-            break
-        common = rng.normal(0.0, 0.0002)
-        other += 2500 * common
-        own += 500 * (common + 0.0001 * (edge + rng.normal()))
-    return canary
 
 
 def test_a_canary_that_is_better_wins_and_keeps_trading_until_somebody_decides(canary: Canary) -> None:

@@ -1,0 +1,134 @@
+"""What a canary shows: its worth, orders, slippage and position, read for its guard rails."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from django.db.models import Avg, Count, F, FloatField, Q, QuerySet, StdDev, Sum
+from django.db.models.functions import Cast
+
+from mlregistry.models import Canary
+from mlregistry.services.drift import drift_alarmed
+from trading.domain.clock import datetime_to_ns, interval_ns
+from trading.domain.orders import OrderStatus
+from trading.domain.values import exact_product
+from trading.models import Fill, Order, PlanShare, Strategy, StrategyInstance, SubPosition
+from trading.selectors.marks import marks_read
+
+if TYPE_CHECKING:
+    from mlregistry.domain.canary import Measured, Slippage
+
+ZERO = Decimal(0)
+
+
+def canary_measured(canary: Canary, own: Decimal | None, moment: datetime) -> Measured:
+    """Measure a canary at a moment, and carry its peak and its day on.
+
+    Parameters
+    ----------
+    own : what it has made so far, None where that cannot be told.
+    """
+    from mlregistry.domain.canary import Measured
+
+    if own is None:
+        canary.unmeasured_since = canary.unmeasured_since or moment
+    else:
+        canary.unmeasured_since = None
+        if canary.day != moment.date():
+            canary.day, canary.day_canary = moment.date(), own
+        canary.peak_canary = max(canary.peak_canary, own)
+    orders = canary_orders(canary)
+    since = canary.unmeasured_since
+    return Measured(
+        capital=float(canary.capital),
+        result=None if own is None else float(own),
+        peak=float(canary.peak_canary),
+        day_start=float(canary.day_canary),
+        orders=orders.count(),
+        rejected=orders.filter(status=OrderStatus.REJECTED).count(),
+        bars_behind=_bars_behind(canary),
+        unmeasured_s=0.0 if since is None else (moment - since).total_seconds(),
+        drifted=drift_alarmed(canary.version, since=canary.started_at),
+        backtest_drawdown=canary.backtest_drawdown,
+        slippage=_slippage(orders),
+        divergence=_divergence(canary),
+    )
+
+
+def canary_orders(canary: Canary) -> QuerySet[Order]:
+    """The orders it had a part in since it began.
+
+    Strategies of a symbol are netted: an order names the one with the largest part, its plan has everybody's.
+    """
+    plans = PlanShare.objects.filter(decision__instance__strategy=canary.strategy_id).values("plan")
+    return Order.objects.filter(
+        Q(strategy=canary.strategy_id) | Q(plan__in=plans), created_at__gte=canary.started_at
+    )
+
+
+def canary_fills(canary: Canary, *, since: datetime) -> int:
+    """How many fills it had a part in, of orders made since a moment."""
+    return Fill.objects.filter(order__in=canary_orders(canary).filter(created_at__gte=since)).count()
+
+
+def _slippage(orders: QuerySet[Order]) -> Slippage | None:
+    """Of each executed order its mean over the quantity, so that an order in many pieces counts once."""
+    from mlregistry.domain.canary import Slippage
+
+    size = Cast("quantity", FloatField())
+    by_order = (
+        Fill.objects.filter(order__in=orders, slippage_bps__isnull=False)
+        .order_by()
+        .values("order")
+        .annotate(mean=Sum(F("slippage_bps") * size, output_field=FloatField()) / Sum(size))
+    )
+    found = by_order.aggregate(orders=Count("mean"), average=Avg("mean"), sd=StdDev("mean", sample=True))
+    if not found["orders"]:
+        return None
+    return Slippage(found["orders"], float(found["average"]), float(found["sd"] or 0.0))
+
+
+def _divergence(canary: Canary) -> float | None:
+    """The largest difference of both exposures, each per capital, over their symbols; None without a price."""
+    own, other = _exposures(canary.strategy), _exposures(canary.follower)
+    pairs = [(own[place], other[place]) for place in own.keys() & other.keys()]
+    if any(one is None or two is None for one, two in pairs):
+        return None
+    return max((abs(one - two) for one, two in pairs if one is not None and two is not None), default=0.0)
+
+
+def _exposures(strategy: Strategy) -> dict[tuple[int, int], float | None]:
+    """Signed notional per capital by (account id, instrument id), where a strategy has capital."""
+    held: dict[tuple[int, int], Decimal] = {}
+    for part in SubPosition.objects.filter(owner=strategy.name).select_related("position"):
+        key = (part.position.account_id, part.position.instrument_id)
+        held[key] = held.get(key, ZERO) + part.quantity
+    places = StrategyInstance.objects.filter(strategy=strategy, is_enabled=True, allocation__gt=0)
+    marks = marks_read(instrument for _, instrument in held)
+    found: dict[tuple[int, int], float | None] = {}
+    for place in places:
+        key = (place.account_id, place.instrument_id)
+        quantity, mark = held.get(key, ZERO), marks.of(place.instrument_id)
+        if quantity and mark is None:
+            found[key] = None
+        else:
+            found[key] = float(exact_product(quantity, mark or ZERO) / place.allocation)
+    return found
+
+
+def _bars_behind(canary: Canary) -> int:
+    """How many bars the canary's newest decisions lag the champion's, at worst; before its first: none."""
+    step_ns = interval_ns(canary.follower.interval)
+    others = {
+        (row.account_id, row.instrument_id): row
+        for row in StrategyInstance.objects.filter(strategy=canary.follower, is_enabled=True)
+    }
+    worst = 0
+    for own in StrategyInstance.objects.filter(strategy=canary.strategy, is_enabled=True):
+        other = others.get((own.account_id, own.instrument_id))
+        if other is None or other.last_bar_at is None or own.last_bar_at is None:
+            continue
+        worst = max(worst, (datetime_to_ns(other.last_bar_at) - datetime_to_ns(own.last_bar_at)) // step_ns)
+    return worst
