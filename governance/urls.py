@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, path
 from governance.api import capital, notifications, playbooks, policies, schedules, weights
 from governance.views.about import About
 from governance.views.approvals import Approvals
+from governance.views.audit import Audit
 from governance.views.blotter import Blotter
 from governance.views.capital import Capital
 from governance.views.command_center import CommandCenter
@@ -14,6 +15,7 @@ from governance.views.models import Models
 from governance.views.notifications import Notifications
 from governance.views.ops import Ops
 from governance.views.page import Page, PageState
+from governance.views.people import People
 from governance.views.playbooks import IncidentState, Playbooks
 from governance.views.policies import Policies
 from governance.views.reconcile import Reconcile
@@ -34,6 +36,8 @@ _PAGES: tuple[tuple[str, type[Page]], ...] = (
     ("research/", Research),
     ("approvals/", Approvals),
     ("playbooks/", Playbooks),
+    ("audit/", Audit),
+    ("people/", People),
     ("notifications/", Notifications),
     ("schedules/", Schedules),
     ("ops/", Ops),

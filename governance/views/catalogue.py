@@ -415,6 +415,7 @@ HISTORY = Table(
         Column("reason", "Reason", wrap=True),
         Column("note", "Note", wrap=True),
         Column("decided_at", "Decided", "time"),
+        Column("action", "", "action"),
     ),
     "/api/v1/approvals",
     "Nothing was decided yet.",

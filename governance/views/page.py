@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.mixins import LoginRequiredMixin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
@@ -15,28 +16,12 @@ from django.views import View
 
 from governance.selectors.inbox import require_user
 from governance.selectors.shell import known_scopes, traded_symbols
+from governance.views.navigation import navigation, permission_of, reachable
 from governance.views.tables import Table
-from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.errors import ApplicationError, Forbidden
 from nautilus_site.common.models import User
-from nautilus_site.common.roles import permissions_of
+from nautilus_site.common.roles import PERMISSIONS, permissions_of, permits
 
-PAGES = (
-    ("command-center", "Command Center"),
-    ("orders", "Blotter"),
-    ("strategies", "Strategies"),
-    ("risk", "Risk"),
-    ("capital", "Capital"),
-    ("policies", "Policies"),
-    ("models", "Models"),
-    ("reconcile", "Reconcile"),
-    ("research", "Research"),
-    ("approvals", "Approvals"),
-    ("playbooks", "Playbooks"),
-    ("notifications", "Notifications"),
-    ("schedules", "Schedules"),
-    ("ops", "Operations"),
-    ("about", "About"),
-)
 ENVIRONMENT_WORDS = {
     "local": "paper exchange on this machine · no real money",
     "testnet": "Binance spot test network · no real money",
@@ -80,8 +65,24 @@ class Page(LoginRequiredMixin, View):
         """More configuration for this page's script."""
         return {}
 
-    def get(self, request: HttpRequest) -> HttpResponse:
+    def user_of(self, request: HttpRequest) -> User:
+        """The person who asks, if they may see this page.
+
+        Raises
+        ------
+        Forbidden : PERMISSION_DENIED.
+        """
         user = require_user(request.user)
+        needed = permission_of(self.name)
+        if not permits(permissions_of(user.role), needed):
+            raise Forbidden("PERMISSION_DENIED", f"you lack the permission {needed} ({PERMISSIONS[needed]})")
+        return user
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        try:
+            user = self.user_of(request)
+        except Forbidden as error:
+            raise PermissionDenied(error.message) from None
         status, problem = 200, ""
         try:
             state = self.state(request, user)
@@ -98,7 +99,7 @@ class Page(LoginRequiredMixin, View):
             "problem": problem,
             "environment": settings.BINANCE_ENV,
             "environment_words": ENVIRONMENT_WORDS[settings.BINANCE_ENV],
-            "pages": [{"name": name, "title": title, "href": reverse(name)} for name, title in PAGES],
+            "navigation": navigation(self.name, held),
             "scopes": known_scopes(),
             "levels": LEVELS,
             "can": set(held),
@@ -113,7 +114,7 @@ class Page(LoginRequiredMixin, View):
                 "environment": settings.BINANCE_ENV,
                 "state_url": reverse(f"{self.name}-state") if self.has_state else None,
                 "topics": list(self.topics),
-                "pages": [{"title": title, "href": reverse(name)} for name, title in PAGES],
+                "pages": reachable(held),
                 "symbols": symbols,
                 "tables": {table.name: table.members() for table in self.tables},
                 **self.client(request, state),
@@ -142,7 +143,7 @@ class PageState(LoginRequiredMixin, View):
 
     def get(self, request: HttpRequest) -> JsonResponse:
         try:
-            state = self.page.state(request, require_user(request.user))
+            state = self.page.state(request, self.page.user_of(request))
         except ApplicationError as error:
             return JsonResponse({"code": error.code, "detail": error.message}, status=error.status)
         response = JsonResponse(state)

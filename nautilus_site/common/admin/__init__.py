@@ -3,6 +3,7 @@ follows.
 """
 
 from nautilus_site.common.admin.governed import GovernedAdmin, GovernedForm
+from nautilus_site.common.admin.log_ins import LogInAdmin
 from nautilus_site.common.admin.people import ApiTokenAdmin, UserAdmin
 from nautilus_site.common.admin.read_only import ReadOnlyAdmin
 from nautilus_site.common.admin.records import AuditEntryAdmin, AuditSealAdmin, ChangeRequestAdmin
@@ -15,6 +16,7 @@ __all__ = [
     "ChangeRequestAdmin",
     "GovernedAdmin",
     "GovernedForm",
+    "LogInAdmin",
     "ReadOnlyAdmin",
     "UserAdmin",
     "environment_label",

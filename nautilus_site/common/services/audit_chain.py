@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from nautilus_site.common.clock import now
+from nautilus_site.common.errors import Conflict
 from nautilus_site.common.models import AuditEntry, AuditSeal, UnsealedEntry
 from nautilus_site.common.services.event_numbering import fence_check
 from nautilus_site.common.services.leases import Held
@@ -114,6 +115,21 @@ def audit_verify(heads: Iterable[Head] = ()) -> Verdict:
                     False, 0, first, f"seal {seal_id} is noted in the head file as two different ones"
                 )
         return replace(_verify(noted), lost=lost)
+
+
+def audit_verify_alone(heads: Iterable[Head] = ()) -> Verdict:
+    """`audit_verify`, one at a time in the whole platform: it reads every entry there is.
+
+    Errors: Conflict `VERIFYING` while another one runs.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", ["audit.verify"])
+        if not cursor.fetchone()[0]:
+            raise Conflict("VERIFYING", "the audit trail is being verified already: ask again in a while")
+        try:
+            return audit_verify(heads)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", ["audit.verify"])
 
 
 def acknowledged_losses() -> set[tuple[int, str]]:

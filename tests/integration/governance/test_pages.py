@@ -30,6 +30,7 @@ PAGES = (
     "/research/",
     "/approvals/",
     "/playbooks/",
+    "/people/",
     "/notifications/",
     "/schedules/",
     "/ops/",

@@ -1,4 +1,5 @@
 import { call, stepUp, takeIntent } from "./api.js";
+import { auditLink } from "./audit-link.js";
 import { facts } from "./explain-parts.js";
 import { fullTime, seconds } from "./format.js";
 import { confirm } from "./freshness.js";
@@ -8,7 +9,16 @@ import { config, onState, refetch, start } from "./shell.js";
 import { LiveTable } from "./table.js";
 import { showProblem, toast } from "./toast.js";
 
-const history_ = new LiveTable("history", config.tables.history);
+const history_ = new LiveTable("history", config.tables.history, { actions: (row) => auditLink(`${row.kind}:${row.target}`) });
+const SOON_S = 3600;
+const VIEWS = {
+  all: { keeps: () => true, none: ["Nothing waits for a decision.", "Loosening a limit, resuming after a halt, resetting a breaker or enabling a strategy files a request that appears here."] },
+  decide: { keeps: (entry) => entry.request.may_decide, none: ["Nothing waits for you.", "Requests that your role may approve appear here; your own are decided by somebody else."] },
+  mine: { keeps: (entry) => entry.request.mine, none: ["You have asked for nothing that still waits.", "Your requests stay here until somebody else decides, or you withdraw them."] },
+  soon: { keeps: (entry) => entry.expiresAt - performance.now() < SOON_S * 1000, none: ["Nothing expires within the hour.", "A request that nobody decides in time ends without effect."] },
+};
+const views = document.getElementById("views");
+let view = "all";
 const box = document.getElementById("pending");
 const cards = new Map();
 const KIND_WORDS = {
@@ -60,7 +70,7 @@ function build(request) {
   result.setAttribute("role", "status");
   const buttons = node("footer", "", "row");
   const decide = (action) => async () => {
-    for (const one of buttons.children) one.disabled = true;
+    for (const one of buttons.querySelectorAll("button")) one.disabled = true;
     try {
       const { body } = await call("POST", `/api/v1/approvals/${request.id}/${action}`, { note: note.value });
       toast(`${request.kind} ${request.target}: ${body.state}`);
@@ -68,18 +78,43 @@ function build(request) {
     } catch (error) {
       if (error.code === "STEP_UP_REQUIRED") return stepUp({ do: action, request: request.id, note: note.value });
       showProblem(result, error);
-      for (const one of buttons.children) one.disabled = false;
+      for (const one of buttons.querySelectorAll("button")) one.disabled = false;
       if (error.status === 409) refetch();
     }
   };
   if (request.may_decide) buttons.append(button("Approve and apply", `Approve ${request.kind} ${request.target}`, decide("approve"), "button-primary"), button("Reject", `Reject ${request.kind} ${request.target}`, decide("reject")));
   else if (request.may_withdraw) buttons.append(button("Withdraw", `Withdraw ${request.kind} ${request.target}`, decide("reject")));
   else buttons.append(node("span", "Your role cannot decide this.", "muted"));
+  buttons.append(...[auditLink(`${request.kind}:${request.target}`)].filter(Boolean));
   card.append(head, node("p", request.reason), diffTable(request.diff), effect,
     facts([["asked by", request.requester], ["asked at", fullTime(request.created_at)], ["who may decide", request.deciders]]),
     ...(request.may_decide || request.may_withdraw ? [label] : []), result, buttons);
-  return { card, note, countdown, expiresAt: performance.now() + request.expires_in_s * 1000 };
+  return { request, card, note, countdown, expiresAt: performance.now() + request.expires_in_s * 1000 };
 }
+
+/** Show the requests of the chosen view, say how many each view has, and what it means when it has none. */
+function sift() {
+  const entries = [...cards.values()];
+  for (const pressed of views.querySelectorAll("button")) {
+    const { keeps } = VIEWS[pressed.dataset.view];
+    pressed.setAttribute("aria-pressed", String(pressed.dataset.view === view));
+    pressed.querySelector("span").textContent = String(entries.filter(keeps).length);
+  }
+  const shown = entries.filter(VIEWS[view].keeps);
+  for (const entry of entries) entry.card.hidden = !shown.includes(entry);
+  document.getElementById("pending-count").textContent = String(shown.length);
+  const empty = document.getElementById("pending-empty");
+  empty.hidden = shown.length > 0;
+  const [title, text] = VIEWS[view].none;
+  empty.replaceChildren(node("b", title), text);
+}
+
+views.addEventListener("click", (event) => {
+  const pressed = event.target.closest("button");
+  if (!pressed) return;
+  view = pressed.dataset.view;
+  sift();
+});
 
 function tick() {
   for (const entry of cards.values()) {
@@ -104,9 +139,8 @@ onState((state) => {
       cards.set(request.id, entry);
       box.append(entry.card);
     }
-    document.getElementById("pending-count").textContent = String(cards.size);
-    document.getElementById("pending-empty").hidden = cards.size > 0;
     tick();
+    sift();
     const intent = sessionStorage.getItem("nautilus.intent") ? takeIntent() : null;
     const entry = intent && cards.get(intent.request);
     if (entry) {
@@ -116,5 +150,5 @@ onState((state) => {
     }
   });
 });
-setInterval(tick, 1000);
+setInterval(() => { tick(); sift(); }, 1000);
 start();

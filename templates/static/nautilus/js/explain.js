@@ -1,5 +1,6 @@
 // The explain drawer: why an order exists, what each rail measured, what the exchange said, where the time went.
 import { call } from "./api.js";
+import { auditLink } from "./audit-link.js";
 import { checksTable, facts, node } from "./explain-parts.js";
 import { clock, fullTime } from "./format.js";
 import { showProblem } from "./toast.js";
@@ -82,6 +83,7 @@ function draw(told) {
       ["type", `${order.type} sent as ${request.sent_as} ${request.time_in_force ?? ""}`], ["price", order.price], ["filled", `${order.executed_quantity}${order.average_price ? ` at ${order.average_price}` : ""}`],
       ["asked by", request.requested_by ?? request.origin], ["middle at arrival", request.arrival_mid], ["cancel", request.cancel_reason],
     ]),
+    ...[auditLink(`order:${order.id}`)].filter(Boolean),
     ...section("Why", signal, request.origin === "strategy" ? "Asked for by a strategy; its decision is not linked to this order." : `Asked for by ${request.requested_by ?? request.origin}, not by a strategy's decision.`),
     ...(planned ? [planned] : []),
     ...section("Rails: measured against limit", rails?.length ? checksTable(rails) : null, "No rail was recorded for this order."),

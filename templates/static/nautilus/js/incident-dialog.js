@@ -1,6 +1,7 @@
 // One incident: what was known, what was done, what came of it, and what a person may do now.
 import { call } from "./api.js";
 import { ask } from "./ask.js";
+import { auditLink } from "./audit-link.js";
 import { clock } from "./format.js";
 import { button } from "./order-actions.js";
 import { can } from "./shell.js";
@@ -67,5 +68,5 @@ function verbs(incident) {
   if (incident.needs_review && incident.state !== "closed" && can("incidents.review")) made.push(then("Review…", "Say what the cause was and why it is over. Undo becomes possible then.", "Review", "review", () => "Reviewed.", { do: "review" }));
   if (incident.undo_offered && !incident.needs_review && can("playbooks.operate")) made.push(then("Undo…", "Files one request for every step that is still in force. A second person approves each.", "File the requests", "undo", (_, body) => `${body.length} request${body.length === 1 ? "" : "s"} filed; see Approvals.`));
   if (incident.state !== "closed" && can("playbooks.operate")) made.push(then("Close…", "Closes the incident. Nothing is undone by it.", "Close it", "close", () => "Closed."));
-  return made;
+  return [...made, ...[auditLink(`incident:${incident.id}`)].filter(Boolean)];
 }

@@ -127,13 +127,33 @@ function bindButtons() {
     if (event.target.closest("input, select, textarea, [contenteditable]") || event.ctrlKey || event.metaKey || event.altKey) return;
     const number = Number(event.key);
     const links = document.querySelectorAll(".nav a");
-    if (event.key === "g") document.querySelector(".nav a")?.focus();
+    if (event.key === "g") document.querySelector(".nav summary")?.focus();
     else if (number >= 1 && number <= links.length && event.target === document.body) links[number - 1].click();
+  });
+}
+
+// The groups of pages are <details> of one name, so that opening one closes the others; the rest is ours.
+function bindNavigation() {
+  const opened = () => document.querySelector(".nav details[open]");
+  document.addEventListener("click", (event) => {
+    const group = opened();
+    if (group && !group.contains(event.target)) group.open = false;
+  });
+  document.querySelector(".nav").addEventListener("focusout", (event) => {
+    const group = opened();
+    if (group && event.relatedTarget && !group.contains(event.relatedTarget)) group.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    const group = opened();
+    if (event.key !== "Escape" || !group) return;
+    group.open = false;
+    group.querySelector("summary").focus();
   });
 }
 
 export function start() {
   bindConnection();
+  bindNavigation();
   bindButtons();
   bindHalt({ config, feed, refetch });
   bindPalette({ config });

@@ -1,0 +1,96 @@
+"""People, their tokens, and what each role may do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from governance.selectors.shell import shell_state
+from nautilus_site.common.clock import now
+from nautilus_site.common.models import ApiToken, ChangeRequest, Role, User
+from nautilus_site.common.roles import (
+    PERMISSIONS,
+    PERSON_ONLY,
+    ROLE_PERMISSIONS,
+    permissions_of,
+    permits,
+)
+from trading.selectors.notation import utc_text
+
+_MOST = 500
+
+
+def people_state(user: User) -> dict[str, Any]:
+    """Everybody for those who propose or approve changes of people; oneself for the others."""
+    everybody = sees_everybody(user)
+    people = User.objects.order_by("username")
+    tokens = ApiToken.objects.select_related("user").order_by("user__username", "-id")
+    if not everybody:
+        people, tokens = people.filter(pk=user.pk), tokens.filter(user=user)
+    asked = set(
+        ChangeRequest.objects.filter(
+            kind="user.change", state=ChangeRequest.State.PENDING, expires_at__gt=now()
+        ).values_list("target", flat=True)
+    )
+    return {
+        **shell_state(),
+        "everybody": everybody,
+        "people": [person_row(person, person.username in asked) for person in people[:_MOST]],
+        "tokens": [token_row(token) for token in tokens[:_MOST]],
+        "matrix": matrix_rows(),
+    }
+
+
+def sees_everybody(user: User) -> bool:
+    held = permissions_of(user.role)
+    return permits(held, "users.manage") or permits(held, "change.decide")
+
+
+def person_row(person: User, is_asked: bool) -> dict[str, Any]:
+    """A person. `pending` says that a change of theirs waits for a decision."""
+    return {
+        "id": person.username,
+        "username": person.username,
+        "role": person.role,
+        "role_name": person.get_role_display(),
+        "is_active": person.is_active,
+        "state": {"tone": "good", "text": "active"} if person.is_active else {"tone": "off", "text": "off"},
+        "last_login": utc_text(person.last_login),
+        "joined": utc_text(person.date_joined),
+        "pending": "a change waits" if is_asked else "",
+    }
+
+
+def token_row(token: ApiToken) -> dict[str, Any]:
+    """A token by its name; its text was shown once and is kept nowhere."""
+    if token.revoked_at is not None:
+        state = {"tone": "off", "text": "revoked"}
+    elif token.expires_at <= now():
+        state = {"tone": "off", "text": "expired"}
+    elif not token.user.is_active:
+        state = {"tone": "off", "text": "its person is off"}
+    else:
+        state = {"tone": "good", "text": "valid"}
+    return {
+        "id": token.pk,
+        "username": token.user.username,
+        "name": token.name,
+        "scopes": ", ".join(token.scopes) or "all that the role may",
+        "created_at": utc_text(token.created_at),
+        "expires_at": utc_text(token.expires_at),
+        "last_used_at": utc_text(token.last_used_at),
+        "state": state,
+    }
+
+
+def matrix_rows() -> list[dict[str, Any]]:
+    """A row per permission, a member per role: the table that decides, not a copy of it."""
+    return [
+        {
+            "id": permission,
+            "permission": permission,
+            "meaning": meaning,
+            "by": "a person, freshly logged in" if permission in PERSON_ONLY else "a person or a token",
+            **{role: "yes" if permits(ROLE_PERMISSIONS[role], permission) else "–" for role in Role.values},
+        }
+        for permission, meaning in PERMISSIONS.items()
+    ]

@@ -1,0 +1,27 @@
+"""`/people/`: who is here, what their role lets them do, their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest
+
+from governance.selectors.people import people_state
+from governance.views import people_tables
+from governance.views.page import Page
+from nautilus_site.common.models import Role, User
+
+
+class People(Page):
+    name = "people"
+    title = "People"
+    template = "governance/people.html"
+    topics = ("approvals", "trading_state")
+    tables = (people_tables.PEOPLE, people_tables.TOKENS, people_tables.MATRIX)
+
+    def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
+        return people_state(user)
+
+    def client(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
+        return {"roles": list(Role.values)}

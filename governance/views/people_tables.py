@@ -1,0 +1,73 @@
+"""Tables of the pages about people: the audit trail, persons, tokens."""
+
+from __future__ import annotations
+
+from governance.views.tables import Column, Table
+from nautilus_site.common.models import Role
+
+AUDIT = Table(
+    "entries",
+    "Entries, newest first",
+    (
+        Column("at", "Time", "time"),
+        Column("actor", "Who"),
+        Column("action_name", "Did", "mono"),
+        Column("target", "To", "mono"),
+        Column("summary", "What changed", wrap=True),
+        Column("reason", "Reason", wrap=True),
+        Column("sealed", "Chain", "lamp"),
+        Column("action", "", "action"),
+    ),
+    "/api/v1/audit",
+    "No entry matches.",
+    "Every change is written here in its own transaction; clear the search to see all.",
+    tall=False,
+)
+PEOPLE = Table(
+    "people",
+    "People",
+    (
+        Column("state", "State", "lamp"),
+        Column("username", "Name"),
+        Column("role_name", "Role"),
+        Column("last_login", "Last log-in", "time"),
+        Column("joined", "Since", "time"),
+        Column("pending", "Requests"),
+        Column("action", "", "action"),
+    ),
+    "/api/v1/approvals?kind=user.change",
+    "Nobody is here.",
+    "People are made with `manage.py createsuperuser` or by the demo.",
+    tall=False,
+)
+TOKENS = Table(
+    "tokens",
+    "API tokens",
+    (
+        Column("state", "State", "lamp"),
+        Column("username", "Of"),
+        Column("name", "Name"),
+        Column("scopes", "May", wrap=True),
+        Column("created_at", "Made", "time"),
+        Column("expires_at", "Expires", "time"),
+        Column("last_used_at", "Last used", "time"),
+    ),
+    "/api/docs/",
+    "No token was made.",
+    "A token's text is shown once, when it is made; revoke one in the admin.",
+    tall=False,
+)
+MATRIX = Table(
+    "matrix",
+    "What each role may do",
+    (
+        Column("permission", "Permission", "mono"),
+        Column("meaning", "Lets one", wrap=True),
+        *(Column(role.value, str(role.label).capitalize()) for role in Role),
+        Column("by", "Used by"),
+    ),
+    "/api/docs/",
+    "No permission is declared.",
+    "The table of nautilus_site/common/roles.py is the only place that decides.",
+    tall=False,
+)

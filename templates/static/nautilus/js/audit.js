@@ -1,0 +1,103 @@
+// The audit trail: search by the URL, an entry's before and after, the chain's state, a full verification on demand.
+import { call } from "./api.js";
+import { facts, node } from "./explain-parts.js";
+import { confirm } from "./freshness.js";
+import { fullTime } from "./format.js";
+import { button } from "./order-actions.js";
+import { config, onState, start } from "./shell.js";
+import { LiveTable } from "./table.js";
+import { showProblem } from "./toast.js";
+
+const VERIFY_S = 600;
+const dialog = document.getElementById("entry");
+const older = document.getElementById("older");
+const table = new LiveTable("entries", config.tables.entries, {
+  actions: (row) => [button("Details", `Details of entry ${row.id}`, () => open(row), "button-small button-quiet")],
+  onOpen: open,
+});
+
+function changesTable(changes) {
+  const grid = node("table");
+  const head = grid.createTHead().insertRow();
+  for (const title of ["Member", "Before", "After"]) {
+    const cell = node("th", title);
+    cell.scope = "col";
+    head.append(cell);
+  }
+  const body = grid.createTBody();
+  for (const change of changes) {
+    const line = body.insertRow();
+    line.insertCell().textContent = change.path || "value";
+    for (const [name, text] of [["down", change.before], ["up", change.after]]) {
+      const cell = line.insertCell();
+      cell.className = "wrap";
+      const mark = node(name === "down" ? "del" : "ins", text, name);
+      cell.append(text === "–" ? "–" : mark);
+    }
+  }
+  const scroll = node("div", "", "scroll");
+  scroll.append(grid);
+  return scroll;
+}
+
+function link(text, filter) {
+  const element = node("a", text);
+  element.href = `/audit/?${new URLSearchParams(filter)}`;
+  return element;
+}
+
+function open(row) {
+  document.getElementById("entry-title").textContent = `Entry ${row.id}`;
+  const links = node("p", "", "row");
+  links.append(link("All to this target", { target: row.target }), link(`All by ${row.actor}`, { actor: row.actor }), link("All of this kind", { action: row.action_name }));
+  if (row.target.startsWith("order:")) {
+    const order = node("a", "Explain the order");
+    order.href = `/orders/?explain=${row.target.slice("order:".length)}`;
+    links.append(order);
+  }
+  document.getElementById("entry-body").replaceChildren(
+    facts([["at", fullTime(row.at)], ["who", row.actor], ["did", row.action_name], ["to", row.target], ["reason", row.reason], ["request", row.request_id], ["chain", row.sealed.text]]),
+    row.changes.length ? changesTable(row.changes) : node("p", "Before and after are equal, or the entry has none.", "muted"),
+    ...(row.more ? [node("p", `${row.more} more members changed; the API has all of them.`, "muted")] : []),
+    links,
+  );
+  if (!dialog.open) dialog.showModal();
+}
+
+dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
+
+document.getElementById("verify").addEventListener("click", async (event) => {
+  const said = document.getElementById("verdict");
+  const pressed = event.currentTarget;
+  pressed.disabled = true;
+  said.hidden = false;
+  said.dataset.tone = "";
+  said.textContent = "Every entry is being compared with the chain…";
+  try {
+    const { body } = await call("GET", "/api/v1/audit/verify", undefined, { timeoutS: VERIFY_S });
+    said.dataset.tone = body.ok ? "good" : "bad";
+    said.textContent = body.ok ? `Intact: ${body.rows} entries sealed, ${body.unsealed} waiting, ${body.lost} seals known to be lost.` : `BROKEN at entry ${body.first_bad_id}: ${body.problem}.`;
+  } catch (error) {
+    showProblem(said, error);
+  } finally {
+    pressed.disabled = false;
+  }
+});
+
+onState((state) => {
+  table.set(state.entries);
+  older.hidden = !state.older;
+  document.getElementById("stopped").hidden = !state.stopped;
+  const next = new URLSearchParams(Object.entries(state.filter).filter(([name, value]) => value && name !== "before"));
+  next.set("before", state.older ?? "");
+  older.href = `?${next}`;
+  const { chain } = state;
+  const lamp = document.querySelector('[data-chain="lamp"]');
+  lamp.dataset.tone = chain.lamp.tone;
+  lamp.textContent = chain.lamp.text;
+  for (const [name, text] of [["seal", chain.seal ? `${chain.seal} at ${fullTime(chain.sealed_at)}` : "none yet"], ["waiting", chain.waiting], ["lost", String(chain.lost)], ["head", chain.head || "–"]]) {
+    document.querySelector(`[data-chain="${name}"]`).textContent = text;
+  }
+  confirm("page", 0, 45);
+});
+start();

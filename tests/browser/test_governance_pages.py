@@ -1,0 +1,131 @@
+"""The inbox, the audit trail and people in a browser; the navigation on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import expect
+
+from nautilus_site.common.models import AuditEntry, ChangeRequest, User
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.tokens import token_create
+from tests.browser.conftest import PASSWORD
+from tests.browser.pages import Inbox, Site
+from tests.browser.rows import World, make_request
+
+OpenSite = Callable[..., Site]
+PAGES = ("/approvals/", "/audit/", "/people/")
+
+
+def test_an_entry_is_found_read_and_the_trail_verified(
+    world: World, risk_officer: User, open_site: OpenSite
+) -> None:
+    for number in range(3):
+        audit_record(
+            action="limit.changed",
+            target="toy@global",
+            actor=risk_officer,
+            reason=f"step {number}",
+            before={"value": str(number), "rule": {"unit": "USDT"}},
+            after={"value": str(number + 1), "rule": {"unit": "USDT"}},
+        )
+    audit_record(action="kill.raised", target="global", actor="watchdog", reason="<b>no answer</b>")
+    site = open_site()
+    site.log_in(risk_officer.username, PASSWORD, "/audit/")
+    rows = site.table("entries").locator("tr")
+    expect(rows.first).to_contain_text("session.logged_in")
+    site.page.fill('[name="action"]', "limit.*")
+    site.page.fill('[name="text"]', "step")
+    site.page.get_by_role("button", name="Search", exact=True).click()
+    site.ready()
+    expect(rows).to_have_count(3)
+    expect(rows.first).to_contain_text("value: 2 → 3")
+    rows.first.get_by_role("button", name="Details").click()
+    told = site.page.locator("#entry")
+    expect(told.locator("del")).to_have_text("2")
+    expect(told.locator("ins")).to_have_text("3")
+    assert "unit" not in told.inner_text(), "what did not change is left out"
+    told.get_by_role("link", name="All to this target").click()
+    site.ready()
+    expect(site.page.locator('[name="target"]')).to_have_value("toy@global")
+    expect(rows).to_have_count(3)
+    site.page.get_by_role("button", name="Verify all of it").click()
+    expect(site.page.locator("#verdict")).to_contain_text(
+        f"Intact: 0 entries sealed, {AuditEntry.objects.count()} waiting"
+    )
+    assert site.complaints == []
+
+
+def test_the_inbox_sifts_what_waits_and_decides_in_place(
+    world: World, make_user: Callable[..., User], open_site: OpenSite
+) -> None:
+    asker, decider = (make_user("risk_officer", username=name) for name in ("risk", "risk2"))
+    for requester, target in ((asker, "a"), (asker, "b"), (decider, "c")):
+        make_request(requester, kind="limit.loosen", target=target, payload={}, snapshot={})
+    ChangeRequest.objects.filter(target="a").update(expires_at=world.bars_end + timedelta(days=3650))
+    site = open_site()
+    site.log_in(decider.username, PASSWORD, "/approvals/")
+    cards = site.page.locator("#pending article:visible")
+    expect(cards).to_have_count(3)
+    for view, count in (("To approve", 2), ("Mine", 1), ("Expiring soon", 0), ("All", 3)):
+        site.page.get_by_role("button", name=f"{view} {count}", exact=True).click()
+        expect(cards).to_have_count(count)
+    site.page.get_by_role("button", name="Expiring soon").click()
+    expect(site.page.locator("#pending-empty")).to_contain_text("Nothing expires within the hour.")
+    site.page.get_by_role("button", name="To approve").click()
+    request = ChangeRequest.objects.get(target="b")
+    card = Inbox(site).card(str(request.pk))
+    card.locator("textarea").fill("not before the weekend")
+    card.get_by_role("button", name="Reject").click()
+    expect(site.row("history", str(request.pk))).to_contain_text("not before the weekend")
+    expect(cards).to_have_count(1)
+    assert site.complaints == []
+
+
+def test_a_role_is_asked_for_where_people_are_listed(
+    world: World, admin_person: User, viewer: User, open_site: OpenSite
+) -> None:
+    text = token_create(user=viewer, name="script", actor=viewer, scopes=["read:metrics"])
+    site = open_site()
+    site.log_in(admin_person.username, PASSWORD, "/people/")
+    expect(site.table("tokens").locator("tr").first).to_contain_text("read:metrics")
+    assert text not in site.page.content()
+    assert viewer.api_tokens.get().digest not in site.page.content()
+    line = site.row("people", "viewer")
+    line.get_by_role("button", name="Change viewer").click()
+    dialog = site.page.locator("#ask-dialog")
+    dialog.locator('[name="role"]').select_option("trader")
+    dialog.locator('[name="reason"]').fill("joins the desk")
+    dialog.locator("[data-confirm]").click()
+    expect(dialog.locator("[data-result]")).to_contain_text("Request filed.")
+    request = ChangeRequest.objects.get()
+    assert (request.kind, request.target, request.payload) == ("user.change", "viewer", {"role": "trader"})
+    expect(line).to_contain_text("a change waits")
+    viewer.refresh_from_db()
+    assert viewer.role == "viewer"
+    assert site.complaints == []
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (390, "light")])
+def test_the_pages_fit_are_readable_and_reached_from_the_bar(
+    width: int, theme: str, world: World, risk_officer: User, open_site: OpenSite
+) -> None:
+    token_create(user=risk_officer, name="script", actor=risk_officer)
+    make_request(risk_officer, kind="limit.loosen", target="a", payload={}, snapshot={})
+    site = open_site(width=width, height=800, theme=theme)
+    site.log_in(risk_officer.username, PASSWORD)
+    for path in PAGES:
+        site.page.locator(".nav summary", has_text="Govern").click()
+        link = site.page.locator(f'.nav a[href="{path}"]')
+        expect(link).to_be_in_viewport(ratio=1)
+        assert site.scroll_overflow() == 0, path
+        link.click()
+        site.ready()
+        expect(site.page.locator(".nav details[data-current] summary")).to_contain_text("Govern")
+        expect(site.page.locator("[data-open-halt]").first).to_be_in_viewport()
+        assert site.scroll_overflow() == 0, path
+        assert site.low_contrast() == [], path
+        assert site.unlabelled() == [], path
+    assert site.complaints == []
