@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -158,3 +159,13 @@ def test_no_page_counts_or_sorts_the_trail() -> None:
     for query in queries:
         assert "COUNT" not in query["sql"]
         assert "LIMIT" in query["sql"]
+
+
+def test_two_do_not_verify_the_whole_trail_at_once(risk_officer: User, token_client: Clients) -> None:
+    client = token_client(risk_officer)
+    with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}) as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('audit.verify'))")
+        busy = client.get("/api/v1/audit/verify")
+        assert (busy.status_code, busy.json()["code"]) == (409, "VERIFYING")
+    assert client.get("/api/v1/audit/verify").json()["ok"] is True
+    assert client.get("/api/v1/audit/verify").status_code == 200, "the first has let go of it"
