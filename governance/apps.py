@@ -2,7 +2,7 @@ from celery.signals import task_postrun, task_prerun
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
-from nautilus_site.common.processes import is_read_only
+from nautilus_site.common.processes import is_read_only, takes_part
 
 
 class GovernanceConfig(AppConfig):
@@ -13,9 +13,11 @@ class GovernanceConfig(AppConfig):
         if is_read_only():
             return  # nothing is decided there
         from governance import receivers
-        from governance.services import registrations
 
-        registrations.register()
+        if takes_part():
+            from governance.services import registrations
+
+            registrations.register()
         task_prerun.connect(receivers.note_start, weak=False)
         task_postrun.connect(receivers.note_end, weak=False)
         post_migrate.connect(receivers.install_schedules, sender=self)

@@ -21,7 +21,7 @@ from governance.services.playbooks import (
 )
 from governance.services.routing import routing_run
 from governance.services.rules import rules_run
-from governance.services.schedules import schedules_watch
+from governance.services.schedules.lateness import schedules_watch
 
 
 @shared_task

@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
-from nautilus_site.common.processes import is_read_only
+from nautilus_site.common.processes import is_read_only, takes_part
 
 
 class MlRegistryConfig(AppConfig):
@@ -12,7 +12,9 @@ class MlRegistryConfig(AppConfig):
         if is_read_only():
             return  # nothing is trained, promoted or placed from there
         from mlregistry import receivers
-        from mlregistry.services import registrations
 
-        registrations.register()
+        if takes_part():
+            from mlregistry.services import registrations
+
+            registrations.register()
         post_migrate.connect(receivers.install_schedules, sender=self)

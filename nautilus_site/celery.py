@@ -13,11 +13,15 @@ from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, worker_init, worker_process_init
 from kombu.message import Message
 
+from nautilus_site.common.processes import process_kind
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nautilus_site.settings.local")
 
 app = Celery("nautilus")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
+if process_kind() != "beat":
+    # Beat sends names; what stands behind them is the workers' to load.
+    app.autodiscover_tasks()
 
 PR_SET_PDEATHSIG = 1
 

@@ -13,6 +13,8 @@ from nautilus_site.common import probes, views
 from nautilus_site.common.api import urls as common_api
 from nautilus_site.common.api.schema import ApiDocsView, ApiSchemaView
 
+admin.autodiscover()
+
 API_PATTERNS: list[URLPattern | URLResolver] = [
     *common_api.api_urlpatterns,
     # Before trading's: `/strategy/weights` is no strategy called weights.

@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
-from nautilus_site.common.processes import is_read_only
+from nautilus_site.common.processes import is_read_only, takes_part
 
 
 class TradingConfig(AppConfig):
@@ -16,7 +16,9 @@ class TradingConfig(AppConfig):
             register_collector(trading_gauges, name="trading")
             return
         from trading import receivers
-        from trading.services import registrations
 
-        registrations.register()
+        if takes_part():
+            from trading.services import registrations
+
+            registrations.register()
         post_migrate.connect(receivers.install_schedules, sender=self)

@@ -13,6 +13,7 @@ from governance.selectors.notifications import notification_gauges
 from governance.selectors.schedules import schedule_gauges
 from governance.services import capital, notifications, playbooks, policies, quotas, routing, rules, schedules
 from governance.services.policy_kinds import CAPITAL, RULES, WEIGHTS, PolicyKind, Values, register_policy_kind
+from governance.services.schedules.lateness import schedules_unready
 from nautilus_site.common.collectors import register_collector
 from nautilus_site.common.models import Role
 from nautilus_site.common.probes import register_readiness
@@ -128,7 +129,7 @@ def register() -> None:
             requester_roles=_ASK,
         ),
     )
-    register_readiness("schedules", schedules.schedules_unready)
+    register_readiness("schedules", schedules_unready)
     register_collector(schedule_gauges, name="schedules")
     register_collector(notification_gauges, name="notifications")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from mlregistry.domain.recipes import DataSource
 from nautilus_site.common.errors import ApplicationError, NotFound
@@ -13,7 +13,9 @@ from trading.domain.clock import NS_PER_MS, datetime_to_ns, interval_ns
 from trading.domain.regime.arrays import FloatArray
 from trading.domain.regime.features import BarColumns
 from universe.selectors import kline_file_get
-from universe.services.kline_files import klines_read
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def training_bars(
@@ -28,6 +30,8 @@ def training_bars(
     ------
     ApplicationError : code NO_BARS, none are stored or none in that span; KLINE_FILE_CHANGED as `klines_read`.
     """
+    from universe.services.kline_files import klines_read  # Arrow is large
+
     row = kline_file_get(symbol, interval, market)
     if row is None:
         raise NotFound(
@@ -36,7 +40,7 @@ def training_bars(
             "or `klines download`",
         )
     table = klines_read(row)
-    open_ns = np.asarray(table.column("open_time").cast(pa.int64()).to_numpy(), dtype=np.int64) * NS_PER_MS
+    open_ns = np.asarray(table.column("open_time").cast("int64").to_numpy(), dtype=np.int64) * NS_PER_MS
     keep = np.ones(len(open_ns), dtype=np.bool_)
     if start is not None:
         keep &= open_ns >= datetime_to_ns(start)
@@ -58,4 +62,4 @@ def training_bars(
 
 
 def _floats(table: pa.Table, name: str) -> FloatArray:
-    return np.asarray(table.column(name).cast(pa.float64()).to_numpy(), dtype=np.float64)
+    return np.asarray(table.column(name).cast("float64").to_numpy(), dtype=np.float64)

@@ -7,6 +7,9 @@ import sys
 READ_ONLY = frozenset({"exporter", "executor"})
 """Kinds that load nothing with a way to an order: no service that decides, no client that can send."""
 
+BYSTANDERS = frozenset({"beat", "feed", "feed-standby", "relay", "watchdog"})
+"""Kinds that ask for no change of anything governed, carry none out, and answer no probe."""
+
 
 def process_kind() -> str:
     """The kind, such as `web`; empty for a plain interpreter."""
@@ -19,3 +22,8 @@ def process_kind() -> str:
 def is_read_only() -> bool:
     """Whether this process must stay without a way to an order."""
     return process_kind() in READ_ONLY
+
+
+def takes_part() -> bool:
+    """Whether what the apps register (changes, readiness, policies) is ever looked up in this process."""
+    return process_kind() not in BYSTANDERS

@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from nautilus_site.common.processes import is_read_only
 from nautilus_site.env import Environment, RedisUrls, database_config
 
 ENV = Environment.read()
@@ -31,8 +30,8 @@ ALLOWED_HOSTS = list(ENV.allowed_hosts)
 
 INSTALLED_APPS = [
     "unfold",
-    # Finding the admin pages loads every service there is; a read-only process must stay without them.
-    "django.contrib.admin.apps.SimpleAdminConfig" if is_read_only() else "django.contrib.admin",
+    # Finding the admin pages loads every service there is: the URLs do it, for the processes that serve them.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

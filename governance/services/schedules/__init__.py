@@ -1,4 +1,7 @@
-"""Periodic jobs: claimed once, written down, changed by the two-person rule, told when late."""
+"""Periodic jobs: claimed once, written down, changed by the two-person rule.
+
+What tells when they are late is in `lateness`, apart, because it stands on the incidents and beat must stay small.
+"""
 
 from governance.services.schedules.changing import (
     apply_change,
@@ -7,7 +10,6 @@ from governance.services.schedules.changing import (
     change_snapshot,
     schedule_change,
 )
-from governance.services.schedules.lateness import schedules_late, schedules_unready, schedules_watch
 from governance.services.schedules.running import schedule_claim, schedule_finished
 
 __all__ = [
@@ -18,7 +20,4 @@ __all__ = [
     "schedule_change",
     "schedule_claim",
     "schedule_finished",
-    "schedules_late",
-    "schedules_unready",
-    "schedules_watch",
 ]

@@ -11,17 +11,17 @@ import os
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.backtest.series import FloatArray, IntArray
 from trading.domain.clock import NS_PER_MS
 from universe.models import KlineFile
-from universe.services.kline_files import kline_store, klines_read
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SCALE: Final = 10
 """Decimal places of the store's columns."""
@@ -58,6 +58,8 @@ def columns_read(row: KlineFile) -> KlineColumns:
     ------
     ApplicationError : codes KLINE_FILE_CHANGED, PRICE_TOO_LARGE.
     """
+    from universe.services.kline_files import kline_store, klines_read  # Arrow is large
+
     store = kline_store()
     folder = (store.root / row.path).with_suffix(".columns")
     kept = _stamped(store.root / row.path, row.sha256)
@@ -115,14 +117,16 @@ def _keep(folder: Path, name: str, columns: KlineColumns) -> None:
 
 
 def _decoded(table: pa.Table) -> KlineColumns:
+    from pyarrow.compute import fill_null
+
     raw = [_raw(table, name) for name in _PRICES]
-    open_ms = table.column("open_time").cast(pa.int64()).to_numpy()
+    open_ms = table.column("open_time").cast("int64").to_numpy()
     amounts = [_floats(table, name) for name in _AMOUNTS]
     return KlineColumns(
         np.asarray(open_ms, dtype=np.int64) * np.int64(NS_PER_MS),
         (raw[0], raw[1], raw[2], raw[3]),
         (amounts[0], amounts[1], amounts[2]),
-        np.asarray(pc.fill_null(table.column("trades"), 0).to_numpy(), dtype=np.int64),
+        np.asarray(fill_null(table.column("trades"), 0).to_numpy(), dtype=np.int64),
         _places(raw),
     )
 
@@ -142,8 +146,10 @@ def _words(chunk: pa.Array) -> IntArray:
 
 
 def _floats(table: pa.Table, name: str) -> FloatArray:
-    column = pc.fill_null(table.column(name), Decimal(0))
-    return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    from pyarrow.compute import fill_null
+
+    column = fill_null(table.column(name), Decimal(0))
+    return np.asarray(column.cast("float64").to_numpy(), dtype=np.float64)
 
 
 def _places(columns: list[IntArray]) -> int:

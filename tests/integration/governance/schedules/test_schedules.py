@@ -18,9 +18,8 @@ from governance.services.schedules import (
     schedule_change,
     schedule_claim,
     schedule_finished,
-    schedules_unready,
-    schedules_watch,
 )
+from governance.services.schedules.lateness import schedules_unready, schedules_watch
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import AuditEntry, ChangeRequest
 from nautilus_site.common.services.change_requests import change_request_approve

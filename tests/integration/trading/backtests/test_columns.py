@@ -11,6 +11,7 @@ from nautilus_site.common.errors import ApplicationError
 from tests.factories.bars import store_bars
 from trading.services.backtests import columns
 from trading.services.backtests.bars import series_load
+from universe.services import kline_files
 from universe.services.kline_files import kline_store, klines_read
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +34,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         told.append(row.path)
         return klines_read(row)
 
-    monkeypatch.setattr(columns, "klines_read", noting)
+    monkeypatch.setattr(kline_files, "klines_read", noting)
     return told
 
 
