@@ -63,9 +63,9 @@ def agreement(
 ) -> Agreement:
     """Measure filtered probabilities, (N, K), against true regimes, (N,), both in order of time.
 
-    A model may have fewer states than the market regimes, or name them otherwise: in the oldest third of the rows each
-    regime is matched to the state most often named in it, and the other rows are measured. A regime not seen there goes
-    by the state of the nearest one in their order.
+    A regime goes by the state of its name (`trend_up` by `trend`). A model may have fewer states than the market has
+    regimes: one without such a state is matched to the state most often named in it in the oldest third of the rows,
+    and where it is not seen there, to that of the nearest regime in their order. The other rows are measured.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def agreement(
     states, true = filtered[known], truth[known]
     named = states.argmax(axis=1)
     cut = int(len(known) * LEARNED)
-    matched = _matched(named[:cut], true[:cut], len(regimes), len(labels))
+    matched = _matched(named[:cut], true[:cut], regimes, labels)
     named, true, states = named[cut:], true[cut:], states[cut:]
     right = matched[true]
     hits = named == right
@@ -100,12 +100,15 @@ def agreement(
     )
 
 
-def _matched(named: IntArray, true: IntArray, regimes: int, states: int) -> IntArray:
-    counts = np.zeros((regimes, states), dtype=np.int64)
+def _matched(named: IntArray, true: IntArray, regimes: Sequence[str], labels: Sequence[str]) -> IntArray:
+    counts = np.zeros((len(regimes), len(labels)), dtype=np.int64)
     np.add.at(counts, (true, named), 1)
     matched: IntArray = counts.argmax(axis=1).astype(np.int64)
     seen = np.flatnonzero(counts.sum(axis=1))
-    for regime in range(regimes):
-        if regime not in seen:
-            matched[regime] = matched[seen[np.abs(seen - regime).argmin()]]
+    for place, regime in enumerate(regimes):
+        same = [at for at, label in enumerate(labels) if regime == label or regime.startswith(f"{label}_")]
+        if same:
+            matched[place] = same[0]
+        elif place not in seen:
+            matched[place] = matched[seen[np.abs(seen - place).argmin()]]
     return matched

@@ -29,6 +29,7 @@ from universe.models import Instrument, Quote
 
 log = structlog.get_logger(__name__)
 ZERO = Decimal(0)
+SMALLEST = Decimal("1E-8")
 
 
 class SymbolBooks:
@@ -197,7 +198,7 @@ class SymbolBooks:
                     f"order {order.client_order_id}: fills exceed the ordered {order.quantity}"
                 )
             order.quantity = order.executed_quantity + trade.quantity
-        self._caps_follow(order, owned.fill, to_units(trade.quantity))
+        self._caps_follow(order, owned.fill, to_units(trade.quantity), owned.shares)
         hold_shrinks(order, trade.quantity, self.changes)
         row = Fill(
             account=self.account,
@@ -236,7 +237,7 @@ class SymbolBooks:
         if book is not None:
             book.close_order(order.pk)
 
-    def _caps_follow(self, order: Order, fill: DomainFill, filled: int) -> None:
+    def _caps_follow(self, order: Order, fill: DomainFill, filled: int, weights: Mapping[str, int]) -> None:
         """Move the fill's part of the caps from the order to the position, or out when it reduces."""
         position = self._positions[order.position_side]
         side = Side(order.side)
@@ -259,7 +260,7 @@ class SymbolBooks:
         position.carried_notional = from_units(settlement.carried.notional)
         self.changes.caps(order, -moved)
         name = order.strategy.name if order.strategy else ""
-        shares = carried_split(position.carried_by, name, carried_delta)
+        shares = carried_split(position.carried_by, weights or {name: 0}, carried_delta)
         for owner, change in shares.items():
             if owner:
                 for scope in owner_buckets(owner, self.instrument.symbol):
@@ -302,18 +303,42 @@ class SymbolBooks:
             action()
 
 
-def carried_split(carried_by: dict[str, str], owner: str, delta: Decimal) -> dict[str, Decimal]:
-    """Whose carried notional changes: what is added belongs to the buyer, what is released to all pro rata."""
+def carried_split(
+    carried_by: dict[str, str], weights: Mapping[str, int], delta: Decimal
+) -> dict[str, Decimal]:
+    """Whose carried notional changes: those the order is for, by their weights, as its fills are split.
+
+    Nobody releases more than it carries; what is left over, and what nobody asked for by name (a weight of zero), is
+    released by all pro rata.
+    """
+    parts = _weighted(weights, delta)
     if delta >= 0:
-        return {owner: delta} if delta else {}
+        return parts if delta else {}
     held = {name: Decimal(text) for name, text in carried_by.items()}
-    total = sum(held.values(), ZERO)
-    if total <= 0:
-        return {owner: delta}
-    shares = {name: (delta * amount / total).quantize(Decimal("1E-8")) for name, amount in held.items()}
-    largest = max(held, key=lambda name: held[name])
-    shares[largest] += delta - sum(shares.values(), ZERO)
-    return shares
+    if not any(weights.values()):
+        parts = {}
+    changes = {name: max(part, -max(held.get(name, ZERO), ZERO)) for name, part in parts.items()}
+    left = delta - sum(changes.values(), ZERO)
+    after = {name: amount + changes.get(name, ZERO) for name, amount in held.items()}
+    total = sum(after.values(), ZERO)
+    if left and total > 0:
+        for name, amount in after.items():
+            changes[name] = changes.get(name, ZERO) + (left * amount / total).quantize(SMALLEST)
+    rest = delta - sum(changes.values(), ZERO)
+    if rest:
+        last = max(held or weights, key=lambda name: after.get(name, ZERO))
+        changes[last] = changes.get(last, ZERO) + rest
+    return {name: change for name, change in changes.items() if change}
+
+
+def _weighted(weights: Mapping[str, int], delta: Decimal) -> dict[str, Decimal]:
+    """An amount by weights, equally where all are zero; the largest takes what rounding leaves."""
+    counted = dict(weights) if any(weights.values()) else dict.fromkeys(weights, 1)
+    total = sum(counted.values())
+    parts = {name: (delta * weight / total).quantize(SMALLEST) for name, weight in counted.items()}
+    largest = max(counted, key=lambda name: counted[name])
+    parts[largest] += delta - sum(parts.values(), ZERO)
+    return parts
 
 
 def _after(carried_by: dict[str, str], changes: dict[str, Decimal]) -> dict[str, str]:

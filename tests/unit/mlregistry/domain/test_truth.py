@@ -45,6 +45,18 @@ def test_a_filter_that_knows_nothing_is_no_better_than_always_naming_the_commone
     assert set(found.matched.values()) == {"calm"}
 
 
+def test_a_regime_goes_by_the_state_of_its_name_however_often_another_one_was_named_at_first() -> None:
+    truth = np.tile([0, 1, 2], 100)
+    named = np.where(truth == 2, 2, np.where(truth == 0, 0, 1))
+    named[:100] = 0  # the oldest third sees calm only
+    filtered = np.where(named[:, None] == [0, 1, 2], 0.8, 0.1)
+    found = agreement(
+        filtered, truth, regimes=("calm", "trend_up", "other"), labels=("calm", "trend", "turbulent")
+    )
+    assert found.matched == {"calm": "calm", "trend_up": "trend", "other": "calm"}
+    assert found.recall == {"calm": 1.0, "trend_up": 1.0, "other": 0.0}
+
+
 def test_rows_whose_regime_is_not_told_are_left_out_and_too_few_are_refused() -> None:
     truth = np.tile([0, 2, UNKNOWN], 75)
     filtered = np.where((truth == 2)[:, None] == [False, True], 0.9, 0.1)
