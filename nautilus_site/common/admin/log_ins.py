@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import axes.admin  # noqa: F401
+import django.contrib.auth.admin  # noqa: F401  both register theirs when imported: before this, whoever comes first
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
 from django.contrib.auth.models import Group
