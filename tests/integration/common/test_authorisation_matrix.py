@@ -113,6 +113,7 @@ def test_every_route_of_api_and_pages_answers_each_role_as_the_table_says(askers
 def test_every_list_of_the_admin_gives_each_role_what_the_table_says(
     make_user: Callable[..., User], rf: RequestFactory
 ) -> None:
+    assert reverse("admin:index") == "/admin/", "the URLs find the admin pages"
     seen = {}
     people = {role: make_user(role, username=role, is_superuser=True) for role in Role.values}
     for model, options in admin.site._registry.items():
