@@ -76,6 +76,7 @@ class Chaos:
         token = (platform.home / "testnet" / "control_token").read_text().strip()
         self._exchange = Exchange(f"http://127.0.0.1:{platform.testnet_port}", token)
         self._loosen()
+        self._disarm()
         markets = self._markets()
         self.say(f"trading {', '.join(f'{m.symbol} on {m.account}' for m in markets)}")
         watcher = Watcher(platform)
@@ -128,6 +129,25 @@ class Chaos:
                 done = second.post(f"/api/v1/approvals/{asked.body['id']}/approve", {"note": "a chaos run"})
                 assert done.status == 200, done.body
         del first
+
+    def _disarm(self) -> None:
+        """Keep the playbooks out: they would stop, as they should, what is to be struck."""
+        second = self._platform.session("risk2")
+        armed = eventually(
+            lambda: self._database.rows("SELECT name FROM governance_playbook WHERE is_armed"),
+            within_s=60,
+            what="the playbooks are there",
+        )
+        for row in armed:
+            asked = self._platform.request(
+                "PUT",
+                f"/api/v1/playbooks/{row['name']}",
+                {"is_armed": False, "reason": "a chaos run"},
+                token="risk",
+            )
+            assert asked.status == 202, asked.body
+            done = second.post(f"/api/v1/approvals/{asked.body['id']}/approve", {"note": "a chaos run"})
+            assert done.status == 200, done.body
 
     def _markets(self) -> list[Market]:
         """Every symbol an account may trade."""
