@@ -66,6 +66,7 @@ UPDATE trading_exposurebucket AS bucket
        cap_target = CASE WHEN <cap> > bucket.cap_target THEN bucket.cap_target END
   FROM held JOIN change ON change.scope = held.scope
  WHERE bucket.scope = held.scope
+RETURNING bucket.scope
 """.replace(
     # A cap that was lowered below its use follows the use down. Only the row that is updated may be asked: another
     # reading of it in the same statement would be from before the wait for its lock.
@@ -184,13 +185,25 @@ def buckets_reserve(scopes: list[str], amount: Decimal) -> bool:
 
 
 def buckets_move(deltas: Mapping[str, Decimal]) -> None:
-    """Apply changes that must happen whatever the cap: releases, and real fills. Locks narrow to wide."""
+    """Apply changes that must happen whatever the cap: releases, and real fills. Locks narrow to wide.
+
+    A bucket is made on first use: a strategy may come to carry something by an order in another one's name.
+    """
     scopes = [scope for scope in sorted(deltas, key=_width) if deltas[scope]]
     if not scopes:
         return
+    moved = _moved(scopes, deltas)
+    missing = [scope for scope in scopes if scope not in moved]
+    if missing:
+        buckets_locked(missing)
+        _moved(missing, deltas)
+
+
+def _moved(scopes: list[str], deltas: Mapping[str, Decimal]) -> set[str]:
     with connection.cursor() as cursor:
         parameters: dict[str, Any] = {"scopes": scopes, "deltas": [deltas[scope] for scope in scopes]}
         cursor.execute(_MOVE, parameters)
+        return {row[0] for row in cursor.fetchall()}
 
 
 def _width(scope: str) -> tuple[int, str]:

@@ -6,7 +6,10 @@ from decimal import Decimal
 
 import pytest
 
+from trading.models import ExposureBucket
+from trading.services.controls import limits_install
 from trading.services.execution.booking import carried_split
+from trading.services.exposure import buckets_locked, buckets_move
 
 BOTH = {"trend": "2250", "canary": "750"}
 
@@ -42,3 +45,13 @@ def test_what_rounding_leaves_is_somebody_s() -> None:
         found = carried_split({"a": "1", "b": "1", "c": "1"}, weights, Decimal("-1"))
         assert sum(found.values()) == -1
         assert all(Decimal("-0.33333334") <= change <= Decimal("-0.33333333") for change in found.values())
+
+
+@pytest.mark.django_db
+def test_a_strategy_that_carries_by_an_order_in_another_ones_name_gets_its_bucket() -> None:
+    limits_install(actor="test")
+    buckets_locked(["strategy:trend"])
+    buckets_move({"strategy:trend": Decimal(30), "strategy:canary": Decimal(10)})
+    buckets_move({"strategy:canary": Decimal(-4)})
+    used = dict(ExposureBucket.objects.values_list("scope", "used"))
+    assert used == {"strategy:trend": Decimal(30), "strategy:canary": Decimal(6)}
