@@ -104,6 +104,8 @@ def page(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"nonce={request.csp_nonce}")  # type: ignore[attr-defined]
 
 
+admin.autodiscover()  # as the product's own routes do, before they are asked for the admin's
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/login/", views.LoginView.as_view(), name="login"),
