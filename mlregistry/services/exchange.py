@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -125,6 +126,7 @@ def _parts(path: Path) -> dict[str, bytes]:
                     parts[name] = file.read(MOST_BYTES + 1)
                 if len(parts[name]) > MOST_BYTES:
                     raise ApplicationError("NO_MODEL_FILE", f"{path.name}: over {MOST_BYTES >> 20} MiB")
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    # An unknown compression is NotImplementedError, a member with a password RuntimeError.
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise ApplicationError("NO_MODEL_FILE", f"{path}: {error}") from None
     return parts

@@ -125,7 +125,13 @@ def test_a_file_that_was_tampered_with_or_is_something_else_is_refused(
         with pytest.raises(ApplicationError, match=says):
             version_import(path=rewritten(path, home / f"{name}.zip", change), actor="x", reason="x")
     (home / "text.zip").write_text("no zip")
-    for wrong in (home / "text.zip", home / "none.zip"):
+    with zipfile.ZipFile(home / "damaged.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("arrays.npz", "model.json", "version.json"):
+            archive.writestr(name, b"abcdefgh" * 500)
+    damaged = bytearray((home / "damaged.zip").read_bytes())
+    damaged[40:44] = b"\xff" * 4  # the first bytes of the first stream: 30 of a header, 10 of its name
+    (home / "damaged.zip").write_bytes(damaged)
+    for wrong in (home / "text.zip", home / "none.zip", home / "damaged.zip"):
         with pytest.raises(ApplicationError) as refused:
             version_import(path=wrong, actor="x", reason="x")
         assert refused.value.code == "NO_MODEL_FILE"
