@@ -112,7 +112,7 @@ def test_another_market_is_an_alarm_that_is_told_and_moves_nothing_by_itself(cha
     champion.refresh_from_db()
     assert champion.stage == Stage.CHAMPION
     assert drift_alarmed(champion)
-    events = OutboxEvent.objects.filter(topic="models", data__drift="alarm")
+    events = OutboxEvent.objects.filter(topic="models", data__drift="alarm").order_by("pk")
     assert events.exists()
     assert "log score" in events[0].data["reason"]
     assert AuditEntry.objects.filter(action="model.drift_alarm").count() == events.count()
