@@ -63,9 +63,10 @@ WATCH = """
     constructor(...given) {
       super(...given);
       this.addEventListener("message", (message) => {
-        const event = JSON.parse(message.data);
-        if (event.data && event.data.client_order_id === "MARK") {
-          requestAnimationFrame(() => setTimeout(() => window.seen.push(Date.now() - event.data.sent_ms)));
+        for (const event of JSON.parse(message.data).events ?? []) {
+          if (event.data.client_order_id === "MARK") {
+            requestAnimationFrame(() => setTimeout(() => window.seen.push(Date.now() - event.data.sent_ms)));
+          }
         }
       });
     }
@@ -92,18 +93,20 @@ class Watcher:
                 async with session.ws_connect(
                     self.url, headers={"Authorization": f"Bearer {self.token}"}
                 ) as self.connection:
-                    await self.connection.send_json({"subscribe": ["fills"], "resume": self.last})
+                    await self.connection.send_json(
+                        {"subscribe": ["fills"], "resume": self.last, "batch": True}
+                    )
                     async for message in self.connection:
                         await self._heard(message.json(loads=json.loads), ready)
             await asyncio.sleep(0.1)
 
-    async def _heard(self, event: dict[str, Any], ready: asyncio.Semaphore) -> None:
-        if "subscribed" in event:
+    async def _heard(self, message: dict[str, Any], ready: asyncio.Semaphore) -> None:
+        if "subscribed" in message:
             ready.release()
-        elif "ping" in event:
+        elif "ping" in message:
             assert self.connection is not None
-            await self.connection.send_json({"pong": event["ping"]})
-        elif "id" in event:
+            await self.connection.send_json({"pong": message["ping"]})
+        for event in message.get("events", ()):
             self.last = event["id"]
             if event["data"].get("client_order_id") == MARK:
                 self.delays_ms.append(time.time() * 1000 - event["data"]["sent_ms"])

@@ -15,7 +15,7 @@ from django.db import DatabaseError, InterfaceError
 from nautilus_site.common.clock import now_ms
 from nautilus_site.common.live.credentials import Credentials, Watcher, watcher_now
 from nautilus_site.common.live.feed import EventFeed
-from nautilus_site.common.live.packets import compact
+from nautilus_site.common.live.packets import batch_text, compact
 from nautilus_site.common.live.protocol import (
     NOT_PERMITTED,
     SLOW,
@@ -94,8 +94,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 if feed.missed:
                     answer["missed"] = True
                 await self._write(compact(answer))
-                async for packet in feed.packets():
-                    await self._write(packet.text)
+                async for packets in feed.batches():
+                    if wanted.batched:
+                        await self._write(batch_text(packets))
+                        continue
+                    for packet in packets:
+                        await self._write(packet.text)
         except (DatabaseError, InterfaceError) as error:
             log.warning("live_feed_failed", error=type(error).__name__)
             await self._finish(UNAVAILABLE, "try again")

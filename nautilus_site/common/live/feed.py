@@ -24,7 +24,7 @@ POLL_S = 2.0
 
 
 class EventFeed:
-    """Use as `async with EventFeed(topics, resume=id) as feed: async for packet in feed.packets(): ...`.
+    """Use as `async with EventFeed(topics, resume=id) as feed: async for packets in feed.batches(): ...`.
 
     `cursor` is the id up to which everything has been delivered or does not concern the topics. `missed` says
     that the id to resume from is no longer kept (or never existed): the client must read state afresh.
@@ -63,29 +63,42 @@ class EventFeed:
         LIVE_CONNECTIONS.dec()
         await self._hub.leave(self._moved)
 
-    async def packets(self) -> AsyncIterator[Packet]:
-        """Yield events for ever. Ends only by cancellation or a closed consumer."""
-        async for packet in self._catch_up(self.newest):
-            yield packet
+    async def batches(self) -> AsyncIterator[list[Packet]]:
+        """Yield what there is, at least one and at most a page, for ever: who is behind gets more at once.
+
+        Ends only by cancellation or a closed consumer.
+        """
+        async for page in self._catch_up(self.newest):
+            yield page
         while True:
             self._moved.clear()
             held = self._hub.after(self.cursor)
             if held is None:
-                async for packet in self._catch_up(self._hub.last):
-                    yield packet
+                async for page in self._catch_up(self._hub.last):
+                    yield page
                 continue
-            for packet in held:
-                self.cursor = packet.event["id"]
-                if packet.topic in self.topics:
-                    yield _unnumbered(packet) if packet.topic == OUTSIDE_THE_PROMISE else packet
-            if "prices" in self.topics:
-                prices = self._hub.prices_after(self._prices_version)
-                self._prices_version = self._hub.prices_version
-                if prices is not None:
-                    yield prices
+            fresh = [*self._of_topics(held), *self._prices()]
+            for start in range(0, len(fresh), PAGE):
+                yield fresh[start : start + PAGE]
             if not await self._has_moved():
-                async for packet in self._poll():
-                    yield packet
+                async for page in self._poll():
+                    yield page
+
+    def _of_topics(self, held: list[Packet]) -> list[Packet]:
+        if held:
+            self.cursor = held[-1].event["id"]
+        return [
+            _unnumbered(packet) if packet.topic == OUTSIDE_THE_PROMISE else packet
+            for packet in held
+            if packet.topic in self.topics
+        ]
+
+    def _prices(self) -> list[Packet]:
+        if "prices" not in self.topics:
+            return []
+        prices = self._hub.prices_after(self._prices_version)
+        self._prices_version = self._hub.prices_version
+        return [] if prices is None else [prices]
 
     async def _has_moved(self) -> bool:
         """Wait until the hub heard something. False after a while of silence."""
@@ -96,24 +109,22 @@ class EventFeed:
             return False
         return True
 
-    async def _poll(self) -> AsyncIterator[Packet]:
+    async def _poll(self) -> AsyncIterator[list[Packet]]:
         """Nothing came for a while: see whether something should have."""
         try:
             newest = await head().newest()
         except (DatabaseError, InterfaceError) as error:
             log.warning("live_poll_failed", error=type(error).__name__)
             return
-        async for packet in self._catch_up(newest):
-            yield packet
+        async for page in self._catch_up(newest):
+            yield page
 
-    async def _catch_up(self, up_to: int) -> AsyncIterator[Packet]:
+    async def _catch_up(self, up_to: int) -> AsyncIterator[list[Packet]]:
         while self.cursor < up_to:
             page = await in_database(events_between, self.cursor, up_to, self.topics)
-            for event in page:
-                self.cursor = event["id"]
-                yield Packet(event)
-            if len(page) < PAGE:
-                self.cursor = up_to
+            self.cursor = page[-1]["id"] if len(page) == PAGE else up_to
+            if page:
+                yield [Packet(event) for event in page]
 
 
 def _unnumbered(packet: Packet) -> Packet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from nautilus_site.common.live.groups import Event
@@ -33,6 +34,11 @@ class Packet:
         if self._text is None:
             self._text = compact(self.event)
         return self._text
+
+
+def batch_text(packets: Iterable[Packet]) -> str:
+    """Several events in one message: `{"events": [...]}`."""
+    return f'{{"events":[{",".join([packet.text for packet in packets])}]}}'
 
 
 def compact(message: dict[str, Any]) -> str:

@@ -32,8 +32,11 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
+    """`batched`: events come as `{"events": [...]}`, as many in a message as there are; otherwise one a message."""
+
     topics: tuple[str, ...]
     resume: int | None
+    batched: bool = False
 
 
 def parse_frame(text: str | None) -> Subscribe | None:
@@ -55,9 +58,14 @@ def parse_frame(text: str | None) -> Subscribe | None:
         raise ProtocolError(MALFORMED, 'expected {"subscribe": [...], "resume": id or null}')
     if set(message) == {"pong"}:
         return None
-    if "subscribe" not in message or not set(message) <= {"subscribe", "resume"}:
-        raise ProtocolError(MALFORMED, 'expected {"subscribe": [...], "resume": id or null}')
-    return Subscribe(parse_topics(message["subscribe"]), parse_resume(message.get("resume")))
+    if "subscribe" not in message or not set(message) <= {"subscribe", "resume", "batch"}:
+        raise ProtocolError(
+            MALFORMED, 'expected {"subscribe": [...], "resume": id or null, "batch": true or false}'
+        )
+    batched = message.get("batch", False)
+    if not isinstance(batched, bool):
+        raise ProtocolError(MALFORMED, "batch: expected true or false")
+    return Subscribe(parse_topics(message["subscribe"]), parse_resume(message.get("resume")), batched)
 
 
 def parse_topics(value: Any) -> tuple[str, ...]:

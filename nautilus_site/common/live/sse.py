@@ -62,17 +62,17 @@ async def _lines(topics: tuple[str, ...], resume: int | None, credentials: Crede
         yield f": subscribed, newest id {feed.newest}\n\n"
         if feed.missed:
             yield f'event: missed\ndata: {{"last_id": {feed.newest}}}\n\n'
-        packets = feed.packets()
-        waiting: asyncio.Task[Packet] | None = None
+        batches = feed.batches()
+        waiting: asyncio.Task[list[Packet]] | None = None
         checked_at = pinged_at = time.monotonic()
         try:
             while True:
                 # The pending step is kept across heartbeats: cancelling it would end the feed.
-                waiting = waiting or asyncio.ensure_future(anext(packets))
+                waiting = waiting or asyncio.ensure_future(anext(batches))
                 done, _ = await asyncio.wait({waiting}, timeout=RECHECK_S)
                 if done:
-                    packet, waiting = waiting.result(), None
-                    yield sse_text(packet)
+                    packets, waiting = waiting.result(), None
+                    yield "".join(map(sse_text, packets))
                 moment = time.monotonic()
                 if moment - checked_at >= RECHECK_S:
                     checked_at = moment
@@ -86,7 +86,7 @@ async def _lines(topics: tuple[str, ...], resume: int | None, credentials: Crede
             if waiting is not None:
                 waiting.cancel()
                 await asyncio.wait({waiting})
-            await packets.aclose()  # type: ignore[attr-defined]
+            await batches.aclose()  # type: ignore[attr-defined]
 
 
 async def _may_still_watch(credentials: Credentials) -> bool:

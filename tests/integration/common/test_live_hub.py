@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from nautilus_site.common.live import feed as feed_module
 from nautilus_site.common.live import hub as hub_module
 from nautilus_site.common.live.database import Gathered
 from nautilus_site.common.live.feed import EventFeed
@@ -20,6 +21,12 @@ from tests.integration.common.live_client import numbered
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+async def packets_of(feed: EventFeed) -> AsyncIterator[Packet]:
+    async for packets in feed.batches():
+        for packet in packets:
+            yield packet
+
+
 async def soon(packets: AsyncIterator[Packet]) -> Packet:
     return await asyncio.wait_for(anext(packets), timeout=5)
 
@@ -27,7 +34,7 @@ async def soon(packets: AsyncIterator[Packet]) -> Packet:
 async def test_everybody_gets_the_very_same_packet_of_one_subscription() -> None:
     async with AsyncExitStack() as open_feeds:
         feeds = [await open_feeds.enter_async_context(EventFeed(["fills", "prices"])) for _ in range(5)]
-        streams = [feed.packets() for feed in feeds]
+        streams = [packets_of(feed) for feed in feeds]
         waiting = [asyncio.create_task(soon(stream)) for stream in streams]
         await asyncio.sleep(0.05)
         await push_async(await numbered({"n": 1}))
@@ -50,7 +57,7 @@ async def test_a_stream_further_behind_than_the_hub_holds_reads_the_rest_from_po
 ) -> None:
     monkeypatch.setattr(hub_module, "HELD", 3)
     async with EventFeed(["fills"]) as feed:
-        packets = feed.packets()
+        packets = packets_of(feed)
         for batch in ([1, 2], [3, 4, 5], [6, 7, 8, 9]):
             await push_async(await numbered(*({"n": n} for n in batch)))
         async with asyncio.timeout(5):
@@ -59,6 +66,21 @@ async def test_a_stream_further_behind_than_the_hub_holds_reads_the_rest_from_po
         assert hub().after(5) is None
         assert [packet.id for packet in hub().after(6) or ()] == [7, 8, 9]
         assert [(await soon(packets)).event["data"]["n"] for _ in range(9)] == list(range(1, 10))
+
+
+async def test_a_reader_that_fell_behind_gets_all_there_is_at_once_by_the_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feed_module, "PAGE", 4)
+    async with EventFeed(["fills"]) as feed:
+        batches = feed.batches()
+        for _ in range(5):
+            await push_async(await numbered({"n": 1}, {"n": 2}))
+        async with asyncio.timeout(5):
+            while hub().last < 10:
+                await asyncio.sleep(0.01)
+        got = [[packet.id for packet in await asyncio.wait_for(anext(batches), timeout=5)] for _ in range(3)]
+        assert got == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
 
 
 async def test_a_slow_reader_of_prices_gets_the_newest_of_every_symbol_it_missed(
@@ -71,7 +93,7 @@ async def test_a_slow_reader_of_prices_gets_the_newest_of_every_symbol_it_missed
         async with asyncio.timeout(5):
             while hub().prices_version < 3:
                 await asyncio.sleep(0.01)
-        packet = await soon(feed.packets())
+        packet = await soon(packets_of(feed))
         assert packet.event["data"] == {"BTCUSDT": {"mid": "3"}, "ETHUSDT": {"mid": "2"}}
 
 

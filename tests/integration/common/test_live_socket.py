@@ -47,12 +47,12 @@ def socket(*headers: Header) -> SocketClient:
 
 @asynccontextmanager
 async def subscribed(
-    headers: tuple[Header, ...], topics: list[str], resume: int | None = None
+    headers: tuple[Header, ...], topics: list[str], resume: int | None = None, **more: bool
 ) -> AsyncIterator[tuple[SocketClient, dict[str, Any]]]:
     opened = socket(*headers)
     assert (await opened.connect())[0]
     try:
-        await opened.send_json({"subscribe": topics, "resume": resume})
+        await opened.send_json({"subscribe": topics, "resume": resume, **more})
         yield opened, await opened.next_json()
     finally:
         with contextlib.suppress(Exception):
@@ -137,6 +137,7 @@ async def closing(*headers: Header) -> AsyncIterator[SocketClient]:
         ('{"subscribe": ["fills"], "resume": "7"}', 4400),
         ('{"subscribe": ["fills"], "resume": -1}', 4400),
         ('{"subscribe": ["fills"], "order": {}}', 4400),
+        ('{"subscribe": ["fills"], "batch": 1}', 4400),
         ("[" * 4000, 4400),
         ('{"subscribe": ["fills"]}' + " " * 4096, 1009),
     ],
@@ -189,6 +190,17 @@ async def test_events_arrive_once_in_order_and_only_of_the_topics(token: Header)
         ]
         assert set(received[0]) == {"id", "topic", "at", "data"}
         assert await opened.receive_nothing(0.3)
+
+
+async def test_who_asks_for_batches_gets_as_many_events_in_a_message_as_there_are(token: Header) -> None:
+    await numbered({"n": 1}, {"n": 2}, {"n": 3})
+    async with subscribed((token,), ["fills"], resume=1, batch=True) as (opened, answer):
+        assert answer == {"subscribed": ["fills"], "last_id": 3}
+        received = await opened.next_json()
+        assert set(received) == {"events"}
+        assert [(event["id"], event["data"]["n"]) for event in received["events"]] == [(2, 2), (3, 3)]
+        await push_async(await numbered({"n": 4}))
+        assert [event["id"] for event in (await opened.next_json())["events"]] == [4]
 
 
 async def test_a_lost_push_is_made_up_from_postgres_before_the_next_event(token: Header) -> None:

@@ -35,7 +35,7 @@ export class LiveFeed extends EventTarget {
     const socket = new this.Socket(this.url);
     this.socket = socket;
     this.openedAt = performance.now();
-    socket.onopen = () => socket.send(JSON.stringify({ subscribe: this.topics, resume: this.lastId }));
+    socket.onopen = () => socket.send(JSON.stringify({ subscribe: this.topics, resume: this.lastId, batch: true }));
     socket.onmessage = (message) => this.socket === socket && this.#receive(message.data);
     socket.onclose = (event) => this.socket === socket && this.#closed(event);
   }
@@ -49,14 +49,18 @@ export class LiveFeed extends EventTarget {
       if (this.lastId === null) this.lastId = message.last_id ?? null;
       this.#become("live");
       this.dispatchEvent(new CustomEvent("subscribed", { detail: { again: this.connections > 1 } }));
-    } else if (message.topic) {
-      if (typeof message.id === "number") {
-        if (this.lastId !== null && message.id <= this.lastId) return; // a repeat after a resume
-        this.lastId = message.id;
-      }
-      this.dispatchEvent(new CustomEvent("event", { detail: message }));
+    } else if (message.events) {
+      for (const event of message.events) this.#tell(event);
     }
     if (this.status === "stale") this.#become("live");
+  }
+
+  #tell(event) {
+    if (typeof event.id === "number") {
+      if (this.lastId !== null && event.id <= this.lastId) return; // a repeat after a resume
+      this.lastId = event.id;
+    }
+    this.dispatchEvent(new CustomEvent("event", { detail: event }));
   }
 
   #closed(event) {
