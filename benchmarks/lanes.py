@@ -35,43 +35,30 @@ def lane(number: int, lanes: int, orders: int) -> None:
     from order_path import Stopwatch, place
 
     from nautilus_site.common.models import User
-    from trading.models import StrategyInstance
 
-    rows = StrategyInstance.objects.select_related("instrument").filter(account__name=ACCOUNT)
-    instruments = [row.instrument for row in rows if _shard(row.instrument.symbol, lanes) == number]
+    instruments = instruments_of(number, lanes)
     user, watch = User.objects.get(username="trader"), Stopwatch()
-    place(watch, instruments, WARM_UP, user, f"warm-up {lanes}-{number}")
+    place(watch, instruments, range(WARM_UP), user, f"warm-up {lanes}-{number}")
     watch.seconds.clear()
     print("ready", flush=True)
     sys.stdin.readline()
     began = time.time()
-    ends = place(watch, instruments, orders, user, f"lane {lanes}-{number}")
+    ends = place(watch, instruments, range(orders), user, f"lane {lanes}-{number}")
     if set(ends) - {"FILLED", "EXPIRED"}:
         raise SystemExit(f"orders ended otherwise than filled or expired: {ends}")
     print(json.dumps({"began": began, "ended": time.time(), "seconds": watch.seconds["total"]}), flush=True)
 
 
-def _shard(symbol: str, lanes: int) -> int:
-    return zlib.crc32(symbol.encode()) % lanes
+def instruments_of(number: int, lanes: int) -> list[Any]:
+    """The symbols of one lane, which nobody else decides about or sends for."""
+    from trading.models import StrategyInstance
+
+    rows = StrategyInstance.objects.select_related("instrument").filter(account__name=ACCOUNT)
+    return [row.instrument for row in rows if zlib.crc32(row.instrument.symbol.encode()) % lanes == number]
 
 
 def measure(lanes: int, orders: int) -> list[Figure]:
-    from trading.models import Account
-
-    Account.objects.filter(name=ACCOUNT).update(shards=lanes)  # nothing is reserved or on its way now
-    processes = [_start(number, lanes, orders) for number in range(lanes)]
-    try:
-        for process in processes:
-            if _line(process) != "ready":
-                raise SystemExit("a lane did not start")
-        for process in processes:
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        told = [json.loads(_line(process)) for process in processes]
-    finally:
-        for process in processes:
-            process.stdin.close()
-            process.wait(60)
+    told = run_lanes(lanes, __file__, "--orders", str(max(orders // lanes, 1)))
     seconds = [second for one in told for second in one["seconds"]]
     elapsed = max(one["ended"] for one in told) - min(one["began"] for one in told)
     return [
@@ -81,15 +68,38 @@ def measure(lanes: int, orders: int) -> list[Figure]:
     ]
 
 
-def _start(number: int, lanes: int, orders: int) -> Any:
-    arguments = ["--lane", str(number), "--lanes", str(lanes), "--orders", str(max(orders // lanes, 1))]
-    return subprocess.Popen(  # noqa: S603  this very script
-        [sys.executable, __file__, *arguments],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def run_lanes(lanes: int, script: str, *arguments: str) -> list[Any]:
+    """Start a script once per lane with `--lane N --lanes LANES`, let all go at once, and return what each told.
+
+    A lane prints `ready`, waits for a line, and prints one JSON object when it is through.
+    """
+    from trading.models import Account
+
+    Account.objects.filter(name=ACCOUNT).update(shards=lanes)  # nothing is reserved or on its way now
+    processes = [
+        subprocess.Popen(  # noqa: S603  our own script
+            [sys.executable, script, "--lane", str(number), "--lanes", str(lanes), *arguments],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(lanes)
+    ]
+    try:
+        for process in processes:
+            if _line(process) != "ready":
+                raise SystemExit("a lane did not start")
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        return [json.loads(_line(process)) for process in processes]
+    finally:
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(60)
 
 
 def _line(process: Any) -> str:

@@ -21,7 +21,7 @@ import re
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -117,8 +117,10 @@ def watch_steps(watch: Stopwatch) -> None:
     spot.BinanceSpot.place = watch.timed("http", spot.BinanceSpot.place)
 
 
-def place(watch: Stopwatch, instruments: list[Any], count: int, user: Any, batch: str) -> dict[str, int]:
-    """Ask for orders one after another, each driven to its end before the next. Returns how they ended."""
+def place(
+    watch: Stopwatch, instruments: list[Any], numbers: Iterable[int], user: Any, batch: str
+) -> dict[str, int]:
+    """Ask for an order at each number, each driven to its end before the next. Returns how they ended."""
     from trading.models import Account, Order
     from trading.services.execution.drain import orders_drain
     from trading.services.orders import order_request
@@ -126,7 +128,7 @@ def place(watch: Stopwatch, instruments: list[Any], count: int, user: Any, batch
     account = Account.objects.get(name=ACCOUNT)
     ends: Counter[str] = Counter()
     bought: dict[str, Decimal] = {}
-    for number in range(count):
+    for number in numbers:
         if number % 40 == 0:
             refresh_quotes(instruments)
         instrument = instruments[(number // 2) % len(instruments)]
@@ -187,14 +189,14 @@ def measure(options: argparse.Namespace) -> None:
     user = User.objects.get(username="trader")
     watch = Stopwatch()
     watch_steps(watch)
-    place(watch, instruments, options.warm_up, user, "warm-up")
+    place(watch, instruments, range(options.warm_up), user, "warm-up")
     watch.seconds.clear()
     watch.cpu.clear()
     profile = cProfile.Profile()
     if options.profile:
         profile.enable()
     began = time.perf_counter()
-    ends = place(watch, instruments, options.orders, user, "measured")
+    ends = place(watch, instruments, range(options.orders), user, "measured")
     elapsed = time.perf_counter() - began
     if options.profile:
         profile.disable()
@@ -206,7 +208,7 @@ def measure(options: argparse.Namespace) -> None:
         watch.statements.clear()
         watch.statement_seconds.clear()
         with watch.traced():
-            place(watch, instruments, options.traced, user, "traced")
+            place(watch, instruments, range(options.traced), user, "traced")
         figures += _statements(watch, options.traced)
     print(f"{options.orders} orders ended {ends}")
     report("order_path", figures, GOALS)
