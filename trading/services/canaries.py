@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
 from django.db import transaction
+from django.db.models import F
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
@@ -179,9 +180,10 @@ def canary_close(*, follower: Strategy, canary: Strategy, actor: User | str, rea
         StrategyInstance.objects.select_for_update(of=("self",)).filter(strategy=canary).order_by("pk")
     ):
         back += own.allocation
-        StrategyInstance.objects.select_for_update(of=("self",)).filter(
+        # Added to what is there when the row is locked: the allocator may be changing it.
+        StrategyInstance.objects.filter(
             strategy=follower, account=own.account, instrument=own.instrument
-        ).update(allocation=_with(follower, own))
+        ).update(allocation=F("allocation") + own.allocation)
         own.allocation, own.weight, own.target = Decimal(0), Decimal(0), 0.0
         own.save(update_fields=["allocation", "weight", "target"])
         _replan(own)
@@ -250,14 +252,6 @@ def results_of(*strategies: Strategy) -> list[Decimal | None]:
         priced = all(marks.of(part.position.instrument_id) for part in held.select_related("position"))
         found.append(results.get(strategy.name, Decimal(0)) if priced else None)
     return found
-
-
-def _with(follower: Strategy, own: StrategyInstance) -> Decimal:
-    present = StrategyInstance.objects.filter(
-        strategy=follower, account=own.account, instrument=own.instrument
-    ).first()
-    total: Decimal = own.allocation + (present.allocation if present else Decimal(0))
-    return total
 
 
 def _canary_strategy(follower: Strategy, digest: str, version: int) -> Strategy:
