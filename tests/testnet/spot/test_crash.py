@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ..test_continuity import Process
+from ..exchange_process import Process
 
 
 def load(process: Process, bid: Decimal, acknowledged: list[dict[str, Any]], stop: threading.Event) -> None:
