@@ -16,7 +16,7 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, fingerprint
+from nautilus_site.common.services.change_requests import change_request_create, fingerprint, one_at_a_time
 from nautilus_site.common.services.outbox import publish
 
 
@@ -48,6 +48,7 @@ def policy_values(version: PolicyVersion) -> dict[str, Any]:
     return policy_read(version.policy_id, node_of(version.document))
 
 
+@one_at_a_time
 def policy_change(
     *, name: str, node: Node, actor: User, reason: str, expires_in_s: int | None = None
 ) -> PolicyVersion | ChangeRequest:

@@ -19,7 +19,7 @@ from governance.services.policy_kinds import CAPITAL
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 from trading.domain.values import decimal_text
 from trading.models import Strategy
 from trading.services.strategies import Amount, allocations_apply
@@ -35,6 +35,7 @@ def quotas_document() -> dict[str, Any]:
 
 
 @transaction.atomic
+@one_at_a_time
 def quotas_change(*, node: Node, actor: User, reason: str) -> tuple[list[str], ChangeRequest | None]:
     """Lower at once what the file has lower, and ask for what it has higher. Returns both.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from governance.domain.policies.capital import CAPITAL_POLICY, capital_values
 from governance.domain.policies.located import Node
@@ -15,12 +16,45 @@ from governance.services import capital, notifications, playbooks, policies, quo
 from governance.services.policy_kinds import CAPITAL, RULES, WEIGHTS, PolicyKind, Values, register_policy_kind
 from governance.services.schedules.lateness import schedules_unready
 from nautilus_site.common.collectors import register_collector
-from nautilus_site.common.models import Role
 from nautilus_site.common.probes import register_readiness
-from nautilus_site.common.services.change_requests import Applier, register_applier
+from nautilus_site.common.services.change_requests import Applier, register_appliers
 
-_RISK = frozenset({Role.RISK_OFFICER})
-_ASK = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.ADMIN})
+# What governance changes only with a second person: how each is looked at, carried out, told and checked.
+APPLIERS: Final[Mapping[str, Applier]] = {
+    "capital.allocate": Applier(
+        capital.allocation_snapshot, capital.apply_allocation, capital.allocation_effect
+    ),
+    "capital.quotas": Applier(quotas.quotas_snapshot, quotas.apply_quotas),
+    "capital.reset": Applier(capital.reset_snapshot, capital.apply_reset),
+    "notification.channel": Applier(notifications.channel_snapshot, notifications.apply_channel),
+    "notification.channel_off": Applier(
+        notifications.channel_off_snapshot, notifications.apply_channel_off, notifications.channel_off_effect
+    ),
+    "notification.route": Applier(
+        notifications.route_snapshot,
+        notifications.apply_route,
+        notifications.route_effect,
+        clean=notifications.route_clean,
+    ),
+    "playbook.change": Applier(
+        playbooks.change_snapshot,
+        playbooks.apply_change,
+        playbooks.change_effect,
+        clean=playbooks.change_clean,
+    ),
+    "policy.activate": Applier(
+        policies.policy_snapshot,
+        policies.apply_policy,
+        policies.policy_effect,
+        clean=policies.policy_clean,
+    ),
+    "schedule.change": Applier(
+        schedules.change_snapshot,
+        schedules.apply_change,
+        schedules.change_effect,
+        clean=schedules.change_clean,
+    ),
+}
 
 
 def register() -> None:
@@ -48,87 +82,7 @@ def register() -> None:
     register_policy_kind(
         PolicyKind(RULES, "policies.yaml", _rulebook_values, rulebook_loosened, effect=rules.rules_effect)
     )
-    register_applier(
-        "policy.activate",
-        Applier(
-            policies.policy_snapshot,
-            policies.apply_policy,
-            effect=policies.policy_effect,
-            clean=policies.policy_clean,
-            approver_roles=_RISK,
-            requester_roles=_ASK,
-        ),
-    )
-    register_applier(
-        "capital.allocate",
-        Applier(
-            capital.allocation_snapshot,
-            capital.apply_allocation,
-            effect=capital.allocation_effect,
-            approver_roles=_RISK,
-            requester_roles=_ASK,
-        ),
-    )
-    register_applier(
-        "capital.quotas",
-        Applier(quotas.quotas_snapshot, quotas.apply_quotas, approver_roles=_RISK, requester_roles=_ASK),
-    )
-    register_applier(
-        "capital.reset",
-        Applier(capital.reset_snapshot, capital.apply_reset, approver_roles=_RISK, requester_roles=_ASK),
-    )
-    register_applier(
-        "notification.channel",
-        Applier(
-            notifications.channel_snapshot,
-            notifications.apply_channel,
-            approver_roles=_RISK,
-            requester_roles=_ASK,
-        ),
-    )
-    register_applier(
-        "notification.channel_off",
-        Applier(
-            notifications.channel_off_snapshot,
-            notifications.apply_channel_off,
-            effect=notifications.channel_off_effect,
-            approver_roles=_RISK,
-            requester_roles=_ASK,
-        ),
-    )
-    register_applier(
-        "notification.route",
-        Applier(
-            notifications.route_snapshot,
-            notifications.apply_route,
-            effect=notifications.route_effect,
-            clean=notifications.route_clean,
-            approver_roles=_RISK,
-            requester_roles=_ASK,
-        ),
-    )
-    register_applier(
-        "playbook.change",
-        Applier(
-            playbooks.change_snapshot,
-            playbooks.apply_change,
-            effect=playbooks.change_effect,
-            clean=playbooks.change_clean,
-            approver_roles=_RISK,
-            requester_roles=_ASK,
-        ),
-    )
-    register_applier(
-        "schedule.change",
-        Applier(
-            schedules.change_snapshot,
-            schedules.apply_change,
-            effect=schedules.change_effect,
-            clean=schedules.change_clean,
-            approver_roles=_RISK,
-            requester_roles=_ASK,
-        ),
-    )
+    register_appliers(APPLIERS)
     register_readiness("schedules", schedules_unready)
     register_collector(schedule_gauges, name="schedules")
     register_collector(notification_gauges, name="notifications")

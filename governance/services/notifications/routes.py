@@ -15,13 +15,14 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 
 _KIND = re.compile(r"\*|[a-z][a-z0-9_]{0,30}(\.[a-z0-9_]{1,40})?(\.\*)?")
 FIELDS = ("severity", "digest_s", "dedupe_s", "is_enabled")
 LONGEST_DIGEST_S, LONGEST_DEDUPE_S = 24 * 3600, 7 * 24 * 3600
 
 
+@one_at_a_time
 def route_set(
     *,
     channel: str,

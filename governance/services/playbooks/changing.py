@@ -16,7 +16,7 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 from trading.domain.values import Level
 from trading.services.controls.limits import LIMITS
 
@@ -28,6 +28,7 @@ FIELDS = (
 _SAFER_LOWER = ("threshold", "confirm", "min_samples", "cooldown_s")
 
 
+@one_at_a_time
 def playbook_change(
     *, name: str, values: Mapping[str, Any], actor: User, reason: str, expires_in_s: int | None = None
 ) -> Playbook | ChangeRequest:

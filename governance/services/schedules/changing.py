@@ -12,11 +12,12 @@ from governance.selectors.schedules import every_s, schedule_queryset
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 
 LONGEST_S = 86_400
 
 
+@one_at_a_time
 def schedule_change(
     *, schedule_id: int, values: Mapping[str, Any], actor: User, reason: str, expires_in_s: int | None = None
 ) -> PeriodicTask | ChangeRequest:

@@ -7,10 +7,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden, NotFound
@@ -18,8 +19,13 @@ from nautilus_site.common.models import ChangeRequest, Role, User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.outbox import publish
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 DEFAULT_LIFE = timedelta(hours=24)
 MINIMUM_LIFE, MAXIMUM_LIFE = timedelta(seconds=1), timedelta(days=7)
+ASKERS = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.ADMIN})
+DECIDERS = frozenset({Role.RISK_OFFICER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +37,8 @@ class Applier:
     apply: Callable[[ChangeRequest, User], None]
     """Carry it out through the owning app's service; runs inside the approving transaction."""
     effect: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda target, payload: {}
-    approver_roles: frozenset[str] = frozenset({Role.RISK_OFFICER})
-    requester_roles: frozenset[str] = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.ADMIN})
+    approver_roles: frozenset[str] = DECIDERS
+    requester_roles: frozenset[str] = ASKERS
     clean: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None
     """Check a payload when it is proposed; raises ApplicationError. What it returns is what is approved."""
 
@@ -44,6 +50,39 @@ def register_applier(kind: str, applier: Applier) -> None:
     if kind in _appliers and _appliers[kind] is not applier:
         raise ValueError(f"an applier for {kind!r} is registered already")
     _appliers[kind] = applier
+
+
+def register_appliers(appliers: Mapping[str, Applier]) -> None:
+    """Register the kinds of one app, by name."""
+    for kind, applier in appliers.items():
+        register_applier(kind, applier)
+
+
+def registered_kinds() -> tuple[str, ...]:
+    """Every kind of change that takes two people, sorted."""
+    return tuple(sorted(_appliers))
+
+
+def one_at_a_time(change: Callable[P, R]) -> Callable[P, R]:
+    """Serialise what people change: a transaction that no other such change, and no approval, runs beside.
+
+    Whether a change raises risk is judged against what is in force. Were that to move between the look and the
+    write, two people who each lower something could together raise it, and an approval could undo a tightening.
+    Levels and machines do not wait here: what they do only ever lowers.
+    """
+
+    @wraps(change)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> R:
+        with transaction.atomic():
+            _wait_for_turn()
+            return change(*args, **kwargs)
+
+    return alone
+
+
+def _wait_for_turn() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", ["governed.change"])
 
 
 def applier_for(kind: str) -> Applier:
@@ -124,6 +163,7 @@ def _approve(*, request_id: Any, approver: User, note: str) -> tuple[Application
     request = _locked_pending(request_id)
     applier = applier_for(request.kind)
     _check_decider(request, approver, applier)
+    _wait_for_turn()
     moment = now()
     if request.expires_at <= moment:
         _close(request, ChangeRequest.State.EXPIRED, "change_request.expired", actor="clock")

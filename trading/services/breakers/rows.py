@@ -13,7 +13,7 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 from nautilus_site.common.services.outbox import publish
 from trading.domain import breakers
 from trading.domain.breakers import BreakerState
@@ -127,6 +127,7 @@ def apply_reset(request: ChangeRequest, approver: User) -> None:
     breaker_store(row, state, breakers.reset(state))
 
 
+@one_at_a_time
 def breaker_rule_change(
     *,
     breaker_id: int,

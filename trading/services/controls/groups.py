@@ -11,13 +11,14 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import normalise_symbol
 from trading.models import CorrelationGroup
 from universe.models import Instrument
 
 
+@one_at_a_time
 def group_change(
     *, name: str, symbols: Sequence[str], reason: str, actor: User
 ) -> CorrelationGroup | ChangeRequest:

@@ -14,7 +14,7 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import Level, decimal_text
 from trading.models import ExposureBucket, RiskLimit
@@ -258,6 +258,7 @@ def limit_values(scopes: Iterable[str]) -> tuple[dict[str, Decimal], datetime | 
     return found.values, found.expires_at
 
 
+@one_at_a_time
 def limit_change(
     *,
     name: str,
@@ -308,7 +309,7 @@ def limit_tighten(*, name: str, scope: str, value: Decimal, reason: str, actor: 
     in_force = limits_in_force({GLOBAL, scope}).values[name]
     if value == in_force or _loosens(kind, in_force, value):
         raise Conflict("NOT_TIGHTER", f"{name} is {decimal_text(in_force)} in force for {scope}")
-    return _limit_set(kind, scope, value, actor=actor, reason=reason)
+    return _limit_set(kind, scope, value, actor=actor, reason=reason, only_tighter=True)
 
 
 def _loosens(kind: LimitKind, before: Decimal, after: Decimal) -> bool:
@@ -316,8 +317,19 @@ def _loosens(kind: LimitKind, before: Decimal, after: Decimal) -> bool:
 
 
 @transaction.atomic
-def _limit_set(kind: LimitKind, scope: str, value: Decimal, *, actor: User | str, reason: str) -> RiskLimit:
+def _limit_set(
+    kind: LimitKind,
+    scope: str,
+    value: Decimal,
+    *,
+    actor: User | str,
+    reason: str,
+    only_tighter: bool = False,
+) -> RiskLimit:
     row = RiskLimit.objects.select_for_update().filter(name=kind.name, scope=scope).first()
+    if only_tighter and row is not None and _loosens(kind, row.value, value):
+        # Somebody tightened it between the look and the lock.
+        raise Conflict("NOT_TIGHTER", f"{kind.name} is {decimal_text(row.value)} by now for {scope}")
     before = decimal_text(row.value) if row else None
     if row is None:
         row = RiskLimit(

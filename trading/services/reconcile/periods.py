@@ -10,7 +10,7 @@ from django.db import transaction
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 from trading.domain.sweeps import PERIODS_S, Sweep
 from trading.models import SweepPeriod
 
@@ -28,6 +28,7 @@ def sweep_periods() -> dict[Sweep, float]:
     return {sweep: float(rows.get(sweep.value, default)) for sweep, default in PERIODS_S.items()}
 
 
+@one_at_a_time
 def sweep_period_change(
     *, sweep: str, every_s: float, actor: User, reason: str
 ) -> SweepPeriod | ChangeRequest:

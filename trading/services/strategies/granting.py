@@ -10,13 +10,14 @@ from django.db import transaction
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import decimal_text
 from trading.models import StrategyInstance
 
 
+@one_at_a_time
 def grant_change(
     *,
     instance: StrategyInstance,
@@ -33,6 +34,7 @@ def grant_change(
         raise ApplicationError(
             "INVALID_VALUE", "expected a weight of 0 to 1 and an allocation of zero or more"
         )
+    instance = StrategyInstance.objects.select_for_update(of=("self",)).get(pk=instance.pk)
     diff = {
         "weight": [decimal_text(instance.weight), decimal_text(weight)],
         "allocation": [decimal_text(instance.allocation), decimal_text(allocation)],
