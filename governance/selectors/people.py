@@ -11,9 +11,10 @@ from nautilus_site.common.roles import (
     PERMISSIONS,
     PERSON_ONLY,
     ROLE_PERMISSIONS,
-    permissions_of,
     permits,
 )
+from nautilus_site.common.services.tokens import answers_for_people
+from trading.selectors.credentials import credential_members, credential_queryset
 from trading.selectors.notation import utc_text
 
 _MOST = 500
@@ -21,28 +22,36 @@ _MOST = 500
 
 def people_state(user: User) -> dict[str, Any]:
     """Everybody for those who propose or approve changes of people; oneself for the others."""
-    everybody = sees_everybody(user)
+    everybody = answers_for_people(user.role)
     people = User.objects.order_by("username")
     tokens = ApiToken.objects.select_related("user").order_by("user__username", "-id")
     if not everybody:
         people, tokens = people.filter(pk=user.pk), tokens.filter(user=user)
-    asked = set(
-        ChangeRequest.objects.filter(
-            kind="user.change", state=ChangeRequest.State.PENDING, expires_at__gt=now()
-        ).values_list("target", flat=True)
-    )
+    asked = _asked("user.change")
     return {
         **shell_state(),
         "everybody": everybody,
         "people": [person_row(person, person.username in asked) for person in people[:_MOST]],
         "tokens": [token_row(token) for token in tokens[:_MOST]],
+        "keys": key_rows(),
         "matrix": matrix_rows(),
     }
 
 
-def sees_everybody(user: User) -> bool:
-    held = permissions_of(user.role)
-    return permits(held, "users.manage") or permits(held, "change.decide")
+def _asked(kind: str) -> set[str]:
+    """Targets for which a change of a kind waits for a decision."""
+    waiting = ChangeRequest.objects.filter(kind=kind, state=ChangeRequest.State.PENDING, expires_at__gt=now())
+    return set(waiting.values_list("target", flat=True))
+
+
+def key_rows() -> list[dict[str, Any]]:
+    """Exchange keys by their last four."""
+    asked = _asked("credential.replace")
+    rows = [credential_members(row) for row in credential_queryset()]
+    return [
+        {**row, "pending": "a change waits" if f"key:{row['account']}:{row['purpose']}" in asked else ""}
+        for row in rows
+    ]
 
 
 def person_row(person: User, is_asked: bool) -> dict[str, Any]:
@@ -73,6 +82,7 @@ def token_row(token: ApiToken) -> dict[str, Any]:
     return {
         "id": token.pk,
         "username": token.user.username,
+        "revocable": state["text"] == "valid",
         "name": token.name,
         "scopes": ", ".join(token.scopes) or "all that the role may",
         "created_at": utc_text(token.created_at),

@@ -26,7 +26,9 @@ APPLIERS: Final[Mapping[str, Applier]] = {
     ),
     "capital.quotas": Applier(quotas.quotas_snapshot, quotas.apply_quotas),
     "capital.reset": Applier(capital.reset_snapshot, capital.apply_reset),
-    "notification.channel": Applier(notifications.channel_snapshot, notifications.apply_channel),
+    "notification.channel": Applier(
+        notifications.channel_snapshot, notifications.apply_channel, sealed=frozenset({"sealed"})
+    ),
     "notification.channel_off": Applier(
         notifications.channel_off_snapshot, notifications.apply_channel_off, notifications.channel_off_effect
     ),

@@ -7,10 +7,12 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from governance.selectors.inbox import require_user
 from governance.selectors.people import people_state
 from governance.views import people_tables
 from governance.views.page import Page
 from nautilus_site.common.models import Role, User
+from nautilus_site.common.services.tokens import MAXIMUM_LIFE, token_scopes
 
 
 class People(Page):
@@ -18,10 +20,15 @@ class People(Page):
     title = "People"
     template = "governance/people.html"
     topics = ("approvals", "trading_state")
-    tables = (people_tables.PEOPLE, people_tables.TOKENS, people_tables.MATRIX)
+    tables = (people_tables.PEOPLE, people_tables.TOKENS, people_tables.KEYS, people_tables.MATRIX)
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return people_state(user)
 
     def client(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
-        return {"roles": list(Role.values)}
+        user = require_user(request.user)
+        return {
+            "roles": list(Role.values),
+            "scopes": token_scopes(user.role),
+            "token_days": MAXIMUM_LIFE.days,
+        }

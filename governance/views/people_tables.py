@@ -51,10 +51,28 @@ TOKENS = Table(
         Column("created_at", "Made", "time"),
         Column("expires_at", "Expires", "time"),
         Column("last_used_at", "Last used", "time"),
+        Column("action", "", "action"),
     ),
-    "/api/docs/",
+    "/api/v1/tokens",
     "No token was made.",
-    "A token's text is shown once, when it is made; revoke one in the admin.",
+    "“New token…” makes one for a script; its text is shown once, and its scopes narrow what your role may.",
+    tall=False,
+)
+KEYS = Table(
+    "keys",
+    "Exchange keys",
+    (
+        Column("account", "Account"),
+        Column("venue", "Venue"),
+        Column("purpose", "For"),
+        Column("last_four", "Ends in", "mono"),
+        Column("age_s", "Age", "age"),
+        Column("pending", "Requests"),
+        Column("action", "", "action"),
+    ),
+    "/api/v1/credentials",
+    "No key is stored.",
+    "An admin proposes one, sealed at once; a risk officer decides.",
     tall=False,
 )
 MATRIX = Table(

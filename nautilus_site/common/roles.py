@@ -33,15 +33,17 @@ PERMISSIONS: dict[str, str] = {
     "models.propose": "propose the promotion of a model, move one that does not trade",
     "models.rollback": "put the previous model back in force",
     "universe.propose": "draft a change of what may be traded",
+    "tokens.own": "make API tokens of one's own, and revoke them",
     "users.manage": "propose people, roles and tokens",
     "keys.propose": "propose exchange keys",
 }
 
 ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
-    Role.VIEWER: frozenset({"read"}),
+    Role.VIEWER: frozenset({"read", "tokens.own"}),
     Role.TRADER: frozenset(
         {
             "read",
+            "tokens.own",
             "orders.place",
             "orders.cancel",
             "kill.raise",
@@ -59,6 +61,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
     Role.RISK_OFFICER: frozenset(
         {
             "read",
+            "tokens.own",
             "audit.read",
             "kill.raise",
             "kill.resume",
@@ -77,6 +80,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
     Role.MODEL_OWNER: frozenset(
         {
             "read",
+            "tokens.own",
             "kill.raise",
             "backtests.run",
             "models.train",
@@ -90,6 +94,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
     Role.ADMIN: frozenset(
         {
             "read",
+            "tokens.own",
             "audit.read",
             "kill.raise",
             "change.request",

@@ -152,7 +152,7 @@ class LimitListView(MembersListView):
 class LimitDetailView(APIView):
     """Change one limit: 200 when it tightens, 202 with a request when it loosens."""
 
-    required = {"GET": "read", "PUT": "change.request"}
+    required = {"GET": "read", "PUT": "read"}  # what it takes to change one depends on the body
 
     @extend_schema(
         operation_id="limits_retrieve",
@@ -179,8 +179,8 @@ class LimitDetailView(APIView):
         values = validated(LimitChangeSerializer, request)
         scope = parse_scope(values["scope"])
         scope_check(scope)
-        if not limit_loosens(name, scope, values["value"]):
-            require_permission(request, "limits.tighten")
+        loosens = limit_loosens(name, scope, values["value"])
+        require_permission(request, "change.request" if loosens else "limits.tighten")
         outcome = limit_change(
             name=name,
             scope=scope,

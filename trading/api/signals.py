@@ -29,7 +29,7 @@ AHEAD = timedelta(seconds=2)
 class SignalView(APIView):
     """Take one signal in: checked, young, once."""
 
-    required = {"POST": "orders.place"}
+    required = {"POST": "signals.write"}
 
     @extend_schema(
         operation_id="strategy_signal",

@@ -13,7 +13,7 @@ from nautilus_site.common.probes import register_readiness
 from nautilus_site.common.services.change_requests import ASKERS, Applier, register_appliers
 from trading.models import Account
 from trading.selectors.gauges import trading_gauges
-from trading.services import breakers
+from trading.services import breakers, credential_changes
 from trading.services.controls import allowances, blackouts, groups, limits, overrides, resume
 from trading.services.reconcile import adopting, periods
 from trading.services.strategies import defining, granting, switching
@@ -27,6 +27,13 @@ APPLIERS: Final[Mapping[str, Applier]] = {
     ),
     "breaker.reset": Applier(breakers.breaker_snapshot, breakers.apply_reset),
     "breaker.rule": Applier(breakers.rule_snapshot, breakers.apply_rule, clean=breakers.rule_request_clean),
+    credential_changes.KIND: Applier(
+        credential_changes.credential_snapshot,
+        credential_changes.apply_credential,
+        credential_changes.credential_effect,
+        requester_roles=frozenset({Role.ADMIN}),
+        sealed=frozenset({"sealed"}),
+    ),
     "group.shrink": Applier(groups.group_snapshot, groups.apply_shrink),
     "limit.loosen": Applier(limits.limit_snapshot, limits.apply_loosen, limits.limit_effect),
     "order.override": Applier(

@@ -6,12 +6,15 @@ from django.urls import path
 
 from nautilus_site.common.api.approvals import ApprovalDetailView, ApprovalListView, ApproveView, RejectView
 from nautilus_site.common.api.audit import AuditListView, AuditVerifyView
+from nautilus_site.common.api.tokens import TokenDetailView, TokenListView
 from nautilus_site.common.live.sse import stream
 
 api_urlpatterns = [
     path("stream", stream, name="api-stream"),
     path("audit", AuditListView.as_view(), name="api-audit"),
     path("audit/verify", AuditVerifyView.as_view(), name="api-audit-verify"),
+    path("tokens", TokenListView.as_view(), name="api-tokens"),
+    path("tokens/<int:pk>", TokenDetailView.as_view(), name="api-token"),
     path("approvals", ApprovalListView.as_view(), name="api-approvals"),
     path("approvals/<uuid:pk>", ApprovalDetailView.as_view(), name="api-approval"),
     path("approvals/<uuid:pk>/approve", ApproveView.as_view(), name="api-approval-approve"),

@@ -41,6 +41,12 @@ class Applier:
     requester_roles: frozenset[str] = ASKERS
     clean: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None
     """Check a payload when it is proposed; raises ApplicationError. What it returns is what is approved."""
+    sealed: frozenset[str] = frozenset()
+    """Members that hold a sealed secret: approved with the rest of the payload, told to nobody."""
+
+    def told(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """The payload as the audit trail keeps it."""
+        return {name: value for name, value in payload.items() if name not in self.sealed}
 
 
 _appliers: dict[str, Applier] = {}
@@ -144,7 +150,7 @@ def change_request_create(
         target=f"{kind}:{target}",
         actor=requester,
         reason=reason,
-        after=request.payload,
+        after=applier.told(request.payload),
     )
     _announce(request)
     return request
@@ -185,7 +191,7 @@ def _approve(*, request_id: Any, approver: User, note: str) -> tuple[Application
         actor=approver,
         reason=note or request.reason,
         before={"requester": request.requester.username},
-        after=request.payload,
+        after=applier.told(request.payload),
     )
     _announce(request)
     return None, request

@@ -9,16 +9,15 @@ from datetime import timedelta
 from django.db import transaction
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden, NotFound
 from nautilus_site.common.models import ApiToken, User
-from nautilus_site.common.roles import PERMISSIONS, PERSON_ONLY
+from nautilus_site.common.roles import PERMISSIONS, PERSON_ONLY, permissions_of, permits
 from nautilus_site.common.services.audit import audit_record
 
 PREFIX = "nhmm_"
 MAXIMUM_LIFE = timedelta(days=90)
 
 
-@transaction.atomic
 def token_create(
     *,
     user: User,
@@ -27,10 +26,29 @@ def token_create(
     scopes: list[str] | None = None,
     life: timedelta = MAXIMUM_LIFE,
 ) -> str:
-    """Create a token and return its text, which cannot be had again.
+    """Create a token and return its text, which cannot be had again. See `token_issue`."""
+    return token_issue(user=user, name=name, actor=actor, scopes=scopes, life=life)[1]
+
+
+@transaction.atomic
+def token_issue(
+    *,
+    user: User,
+    name: str,
+    actor: User | str,
+    scopes: list[str] | None = None,
+    life: timedelta = MAXIMUM_LIFE,
+) -> tuple[ApiToken, str]:
+    """Create a token: its row, and its text, which cannot be had again.
 
     Scopes are permissions (`read:fills`, `orders.place`) out of what the owner's role allows.
+
+    Raises
+    ------
+    ApplicationError : UNKNOWN_SCOPE, INVALID_EXPIRY, NAME_REQUIRED.
     """
+    if not name.strip():
+        raise ApplicationError("NAME_REQUIRED", "a token needs a name to be told from the others")
     for scope in scopes or []:
         if scope.partition(":")[0] not in PERMISSIONS or scope in PERSON_ONLY:
             raise ApplicationError("UNKNOWN_SCOPE", f"{scope!r} is not a permission that a token may have")
@@ -40,7 +58,7 @@ def token_create(
     moment = now()
     token = ApiToken.objects.create(
         user=user,
-        name=name,
+        name=name.strip(),
         digest=token_digest(text),
         scopes=scopes or [],
         created_at=moment,
@@ -50,9 +68,29 @@ def token_create(
         action="token.created",
         target=f"token:{token.pk}",
         actor=actor,
-        after={"user": user.username, "name": name, "scopes": scopes or []},
+        after={"user": user.username, "name": token.name, "scopes": scopes or []},
     )
-    return text
+    return token, text
+
+
+def own_token_issue(*, person: User, name: str, scopes: list[str], life: timedelta) -> tuple[ApiToken, str]:
+    """A person makes a token of their own. A scope their role does not hold is refused, not left without effect.
+
+    Raises
+    ------
+    Forbidden : SCOPE_NOT_HELD, and what `token_issue` raises.
+    """
+    held = permissions_of(person.role)
+    known = [scope for scope in scopes if scope.partition(":")[0] in PERMISSIONS and scope not in PERSON_ONLY]
+    missing = [scope for scope in known if not permits(held, scope)]
+    if missing:
+        raise Forbidden("SCOPE_NOT_HELD", f"your role does not hold {', '.join(missing)}")
+    return token_issue(user=person, name=name, actor=person, scopes=scopes, life=life)
+
+
+def token_scopes(role: str) -> list[str]:
+    """What a token of this role may be narrowed to, sorted."""
+    return sorted(permissions_of(role) - PERSON_ONLY)
 
 
 def token_digest(text: str) -> str:
@@ -82,3 +120,25 @@ def token_revoke(*, token_id: int, actor: User | str) -> bool:
     if revoked:
         audit_record(action="token.revoked", target=f"token:{token_id}", actor=actor)
     return bool(revoked)
+
+
+def token_revoke_as(*, token_id: int, person: User) -> ApiToken:
+    """Revoke one's own token, or anybody's for those who answer for people. Taking power away takes one person.
+
+    Raises
+    ------
+    NotFound : TOKEN_NOT_FOUND, also for a token of somebody else.  Conflict : TOKEN_REVOKED.
+    """
+    token = ApiToken.objects.select_related("user").filter(pk=token_id).first()
+    if token is None or not (token.user_id == person.pk or answers_for_people(person.role)):
+        raise NotFound("TOKEN_NOT_FOUND", "no such token")
+    if not token_revoke(token_id=token_id, actor=person):
+        raise Conflict("TOKEN_REVOKED", "the token is revoked already")
+    token.refresh_from_db()
+    return token
+
+
+def answers_for_people(role: str) -> bool:
+    """Whether a role proposes or decides what people may do, and so sees everybody's tokens."""
+    held = permissions_of(role)
+    return permits(held, "users.manage") or permits(held, "change.decide")

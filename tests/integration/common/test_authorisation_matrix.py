@@ -218,5 +218,7 @@ def test_what_only_one_duty_may_do_is_with_that_role_alone() -> None:
         method, _, route = name.partition(" ")
         # The check of a policy file changes nothing.
         changes = method != "GET" and route.startswith("/api/") and not route.endswith("/check")
-        if changes and name not in by_body():
+        # Tokens of one's own: they narrow what one may already do.
+        own = route.startswith("/api/v1/tokens")
+        if changes and not own and name not in by_body():
             assert (words[0], words[1]) == ("-", "-"), f"{name}: strangers and viewers change nothing"

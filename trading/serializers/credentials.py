@@ -1,0 +1,33 @@
+"""Exchange keys on the wire: what is proposed goes in, nothing of it comes out again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from trading.models import Credential
+from trading.serializers.strict import ReasonField, RequestSerializer
+
+
+class CredentialSerializer(serializers.Serializer[Any]):
+    """A key by its last four."""
+
+    id = serializers.IntegerField()
+    account = serializers.CharField()
+    venue = serializers.CharField()
+    purpose = serializers.ChoiceField(choices=Credential.Purpose.choices)
+    last_four = serializers.CharField()
+    since = serializers.DateTimeField()
+    age_s = serializers.IntegerField()
+
+
+class CredentialRequestSerializer(RequestSerializer):
+    """A key to be used instead of the present one."""
+
+    account = serializers.CharField(max_length=40)
+    purpose = serializers.ChoiceField(choices=Credential.Purpose.choices)
+    api_key = serializers.CharField(max_length=128, write_only=True)
+    api_secret = serializers.CharField(max_length=4096, write_only=True, trim_whitespace=False)
+    reason = ReasonField()
+    expires_in_s = serializers.IntegerField(required=False, min_value=1, max_value=7 * 24 * 3600)
