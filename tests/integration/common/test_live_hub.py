@@ -83,6 +83,31 @@ async def test_a_reader_that_fell_behind_gets_all_there_is_at_once_by_the_page(
         assert got == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
 
 
+async def test_with_many_streams_what_comes_close_together_is_written_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with AsyncExitStack() as open_feeds:
+        feeds = [await open_feeds.enter_async_context(EventFeed(["fills"])) for _ in range(3)]
+        streams = [feed.batches() for feed in feeds]
+        rounds = [asyncio.create_task(anext(stream)) for stream in streams]
+        await asyncio.sleep(0.05)
+        await push_async(await numbered({"n": 1}))  # nothing was written for long: at once
+        first = await asyncio.wait_for(asyncio.gather(*rounds), timeout=5)
+        rounds = [asyncio.create_task(anext(stream)) for stream in streams]
+        monkeypatch.setattr(hub_module, "ROUND_S", 1000.0)
+        await push_async(await numbered({"n": 2}))
+        await push_async(await numbered({"n": 3}))
+        async with asyncio.timeout(5):
+            while hub().last < 3:
+                await asyncio.sleep(0.01)
+        assert not any(round_.done() for round_ in rounds)
+        monkeypatch.setattr(hub_module, "ROUND_S", 0.0)  # as when the time is over
+        await push_async(await numbered({"n": 4}))
+        second = await asyncio.wait_for(asyncio.gather(*rounds), timeout=5)
+        assert [[packet.id for packet in packets] for packets in first] == [[1]] * 3
+        assert [[packet.id for packet in packets] for packets in second] == [[2, 3, 4]] * 3
+
+
 async def test_a_slow_reader_of_prices_gets_the_newest_of_every_symbol_it_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
