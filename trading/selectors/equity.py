@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import Min
 
 from trading.models import EquitySnapshot
 from trading.selectors.notation import amount_text, utc_text
 
 MAXIMUM_POINTS = 5000
+START_UP = timedelta(minutes=5)
+"""Accounts that are first worth something within this time of each other began together."""
 _COLUMNS = ("equity", "cash", "market_value", "unrealized", "realized", "commission")
 
 # Each bucket of time keeps its last snapshot of every account; accounts are added up afterwards, each
@@ -32,16 +35,18 @@ def equity_series(
 ) -> list[dict[str, Any]]:
     """Equity from `since` on, oldest first, at most `points` long; summed over accounts unless one is named.
 
-    Every point is a real snapshot (per account the last one of its stretch of time), never an average.
+    Every point is a real snapshot (per account the last one of its stretch of time), never an average. Accounts that
+    began together are a sum from the first moment all of them are known; one that came later adds what it brought.
     """
-    earliest = (
+    began = sorted(
         EquitySnapshot.objects.filter(at__gte=since, **({"account__name": account} if account else {}))
-        .order_by("at")
-        .values_list("at", flat=True)
-        .first()
+        .values_list("account")
+        .annotate(first=Min("at"))
+        .values_list("first", flat=True)
     )
+    complete = max((at for at in began if at - began[0] <= START_UP), default=since)
     # The stretches divide the time there is data for, so that a young platform has a curve, not a dot.
-    first = (earliest or since).timestamp()
+    first = (began[0] if began else since).timestamp()
     last = max(until.timestamp(), first + 1)
     parameters: dict[str, float | int | datetime | str | None] = {
         "first": first,
@@ -64,7 +69,7 @@ def equity_series(
             "market_at": market_at,
             "amounts": sums,
         }
-    return [_point_members(point) for _, point in sorted(series.items())]
+    return [_point_members(point) for _, point in sorted(series.items()) if point["at"] >= complete]
 
 
 def _point_members(point: dict[str, Any]) -> dict[str, Any]:

@@ -210,6 +210,28 @@ def test_the_total_equity_carries_an_account_that_reported_earlier(world: World)
     assert [point["equity"] for point in series] == ["110", "130"]
 
 
+def test_accounts_that_begin_together_are_one_sum_from_the_start_and_a_later_one_adds_to_it(
+    world: World,
+) -> None:
+    EquitySnapshot.objects.all().delete()
+    soon, late = (Account.objects.create(name=name, venue=world.venue) for name in ("soon", "late"))
+    start = now() - timedelta(hours=2)
+    for account, second, equity in (
+        (world.account, 0, 100), (world.account, 5, 101), (soon, 8, 50), (world.account, 10, 102),
+        (late, 3600, 7),
+    ):  # fmt: skip
+        EquitySnapshot.objects.create(
+            account=account, at=start + timedelta(seconds=second), equity=equity, cash=equity,
+            market_value=0, unrealized=0, realized=0, commission=0,
+        )  # fmt: skip
+    series = equity_series(since=start - timedelta(minutes=1), until=start + timedelta(hours=1), points=5000)
+    assert [point["equity"] for point in series] == ["151", "152", "159"]
+    alone = equity_series(
+        account=world.account.name, since=start - timedelta(minutes=1), until=now(), points=5000
+    )
+    assert [point["equity"] for point in alone] == ["100", "101", "102"]
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
