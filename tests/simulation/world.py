@@ -8,13 +8,8 @@ everything that happened, so that equal seeds can be shown to be equal runs.
 
 from __future__ import annotations
 
-import hashlib
-import heapq
-import itertools
-import random
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
-
+from tests.simulation.agenda import Agenda, Process
+from tests.simulation.rows import AtVenue, Broken, Lease, Parent, Row
 from trading.domain.errors import OutcomeUnknown, VenueError, VenueRejected, VenueUnavailable
 from trading.domain.execution import (
     MS,
@@ -40,92 +35,21 @@ S = OrderStatus
 LEASE_LIFE_NS = 10 * SECOND
 TTL_NS = 15 * SECOND
 CALL_TIMEOUT_NS = 6 * SECOND
-Process = Generator[int, None, None]
 
 
-class Broken(AssertionError):
-    """An invariant that the simulation watches did not hold."""
-
-
-@dataclass
-class Row:
-    """One order of ours, as committed."""
-
-    number: int
-    lane: int
-    quantity: int
-    parent: int
-    created_ns: int
-    status: OrderStatus = S.RESERVED
-    executed: int = 0
-    told: OrderStatus | None = None
-    told_executed: int = 0
-    held: int = 0
-    fence: int = 0
-    timestamp_ms: int = 0
-    sent_ns: int | None = None
-    not_found: list[int] = field(default_factory=list)
-    releases: int = 0
-    sends: int = 0
-    cancel_asked: bool = False
-
-    @property
-    def cid(self) -> str:
-        return f"o{self.number}"
-
-
-@dataclass
-class AtVenue:
-    """One order as the exchange keeps it."""
-
-    cid: str
-    quantity: int
-    executed: int = 0
-    status: str = "NEW"
-    arrivals: int = 1
-    visible_ns: int = 0
-    """From when on look-ups show it: the venue answers them from a copy that lags."""
-
-
-@dataclass
-class Lease:
-    """A lane's lease."""
-
-    fence: int = 0
-    holder: str = ""
-    until_ns: int = 0
-
-
-@dataclass
-class Parent:
-    """What a decision wanted, and what its orders sum to."""
-
-    wanted: int
-    sent: int = 0
-    children: int = 0
-
-
-class World:
+class World(Agenda):
     """Runs one seed to quiet."""
 
     def __init__(self, seed: int, *, orders: int = 25, lanes: int = 2, trouble_s: int = 60) -> None:
-        self.rng = random.Random(seed)
-        self.now = 1_700_000_000 * SECOND
-        self.began = self.now
-        self.trouble_until = self.now + trouble_s * SECOND
+        super().__init__(seed, trouble_s=trouble_s)
         self.rows: dict[int, Row] = {}
         self.parents: dict[int, Parent] = {}
         self.leases = [Lease() for _ in range(lanes)]
         self.venue: dict[str, AtVenue] = {}
         self.used, self.cap = 0, 400
         self.level = Level.ACTIVE
-        self.killed_at: int | None = None
         self.late: list[str] = []
         self._orders = orders
-        self._agenda: list[tuple[int, int, Callable[[], None]]] = []
-        self._ids = itertools.count()
-        self._trace = hashlib.sha256()
-        self.events = 0
 
     # --- running -------------------------------------------------------------------------------------------------
 
@@ -137,71 +61,17 @@ class World:
         Broken : an invariant did not hold.
         """
         for number in range(2):
-            self._spawn(f"worker{number}", self._worker)
-        self._spawn("resolver", self._resolver)
-        self._spawn("canceler", self._canceler)
-        self._start(self._decisions())
-        self._start(self._exchange())
-        self._start(self._people())
-        self._start(self._sweep())
-        end = self.trouble_until + 120 * SECOND
-        while self._agenda and self._agenda[0][0] <= end:
-            self.now, _, act = heapq.heappop(self._agenda)
-            self.events += 1
-            act()
+            self.spawn(f"worker{number}", self._worker)
+        self.spawn("resolver", self._resolver)
+        self.spawn("canceler", self._canceler)
+        self.start(self._decisions())
+        self.start(self._exchange())
+        self.start(self._people())
+        self.start(self._sweep())
+        for _ in self.happen(until_ns=self.trouble_until + 120 * SECOND):
             self._watch()
         self._judge()
-        return self._trace.hexdigest()
-
-    @property
-    def trouble(self) -> bool:
-        return self.now < self.trouble_until
-
-    def note(self, *words: object) -> None:
-        """Add one line to the trace."""
-        self._trace.update(f"{self.now} {' '.join(map(str, words))}\n".encode())
-
-    def at(self, delay_ns: int, act: Callable[[], None]) -> None:
-        """Let something happen later; ties in order of asking."""
-        heapq.heappush(self._agenda, (self.now + max(delay_ns, 0), next(self._ids), act))
-
-    def _start(self, process: Process) -> None:
-        def step() -> None:
-            try:
-                delay = next(process)
-            except StopIteration:
-                return
-            self.at(delay, step)
-
-        self.at(self.rng.randrange(10 * MS), step)
-
-    def _spawn(self, name: str, make: Callable[[str], Process]) -> None:
-        """A process that is killed anywhere while there is trouble, sleeps at times, and is started again."""
-        lives = itertools.count(1)
-
-        def begin() -> None:
-            life = f"{name}.{next(lives)}"
-            process = make(life)
-
-            def step() -> None:
-                if self.trouble and self.rng.random() < 0.004:
-                    self.note("kill", life)
-                    process.close()
-                    self.at(self.rng.randrange(1 * SECOND, 4 * SECOND), begin)
-                    return
-                try:
-                    delay = next(process)
-                except StopIteration:
-                    self.at(SECOND, begin)
-                    return
-                if self.trouble and self.rng.random() < 0.004:
-                    delay += self.rng.randrange(20) * SECOND
-                    self.note("sleep", life, delay)
-                self.at(delay, step)
-
-            step()
-
-        self.at(self.rng.randrange(10 * MS), begin)
+        return self.digest
 
     # --- Tx A ----------------------------------------------------------------------------------------------------
 
@@ -382,7 +252,7 @@ class World:
 
     def _people(self) -> Process:
         yield self.rng.randrange(10, 40) * SECOND
-        self.level, self.killed_at = Level.HALT_NEW, self.now
+        self.level = Level.HALT_NEW
         sent = {row.number for row in self.rows.values() if row.sends}
         self.note("kill committed")
         yield self.rng.randrange(2, 12) * SECOND

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nautilus_site.common.clock import now
-from tests.integration.trading.services.test_breaker_measures import orders
+from tests.integration.trading.services.breaker_cases import orders
 from trading.services.breakers.measures.orders import reject_rate
 
 if TYPE_CHECKING:
