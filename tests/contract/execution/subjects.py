@@ -190,3 +190,10 @@ class ExchangeSubject(Subject):
 def shrunk(order: VenueOrder, quantity: str) -> VenueOrder:
     """The same order, smaller."""
     return replace(order, quantity=Decimal(quantity))
+
+
+def protection(subject: Subject) -> tuple[VenueOrder, VenueOrder]:
+    """A take-profit above the market and a stop close below it."""
+    above = subject.order(OrderType.TAKE_PROFIT_MARKET, Side.SELL, stop=subject.near("1.05"))
+    below = subject.order(OrderType.STOP_MARKET, Side.SELL, stop=subject.near("0.999"))
+    return above, below

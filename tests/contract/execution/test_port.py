@@ -14,22 +14,17 @@ from tests.contract.execution.subjects import (
     FakeSubject,
     Fault,
     Subject,
+    protection,
     shrunk,
 )
-from tests.factories.exchange import Exchange, FuturesExchange, running_exchange
+from tests.factories.exchange import Exchange, FuturesExchange
 from trading.adapters.binance.spot_requests import list_request
 from trading.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
-from trading.domain.ports import VenueOrder, VenueOrderList
+from trading.domain.ports import VenueOrderList
 from trading.domain.prevention import SelfTradePrevention
 from trading.domain.values import ListKind, OrderType, Side
 
 SALE = Side.SELL
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with running_exchange(SYMBOL) as address:
-        yield address
 
 
 @pytest.fixture(params=["fake", "spot", "usdm"])
@@ -269,15 +264,6 @@ def test_a_triggered_limit_that_rests_is_canceled_like_any_other(subject: Subjec
     assert canceled is not None
     assert canceled.status == "CANCELED"
     assert subject.open_ids() == set()
-
-
-# -- lists ---------------------------------------------------------------------------------
-
-
-def protection(lists: Subject) -> tuple[VenueOrder, VenueOrder]:
-    above = lists.order(OrderType.TAKE_PROFIT_MARKET, SALE, stop=lists.near("1.05"))
-    below = lists.order(OrderType.STOP_MARKET, SALE, stop=lists.near("0.999"))
-    return above, below
 
 
 def test_of_two_orders_that_cancel_each_other_one_trades(lists: Subject) -> None:

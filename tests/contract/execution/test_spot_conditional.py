@@ -9,18 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.factories.exchange import Exchange, running_exchange
+from tests.factories.exchange import Exchange
 from trading.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
 from trading.domain.ports import OrderListReport, VenueOrder, VenueOrderList
 from trading.domain.values import ListKind, OrderType, Side, TimeInForce
 
 ONE = Decimal(1)
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with running_exchange("BTCUSDT") as address:
-        yield address
 
 
 @pytest.fixture

@@ -10,18 +10,12 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from tests.factories.exchange import Exchange, running_exchange
+from tests.factories.exchange import Exchange
 from trading.adapters.binance.spot import BinanceSpot
 from trading.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
 from trading.domain.ports import VenueOrder
 from trading.domain.values import OrderType, Side, TimeInForce
 from universe.adapters.binance import SpotClient, endpoints_for
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with running_exchange("BTCUSDT") as address:
-        yield address
 
 
 @pytest.fixture

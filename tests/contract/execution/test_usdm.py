@@ -11,19 +11,11 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from tests.factories.exchange import FuturesExchange, running_exchange
+from tests.contract.execution.futures_orders import ONE, below, conditional, far, opened, recorded
+from tests.factories.exchange import FuturesExchange
 from trading.adapters.binance import usdm
 from trading.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
-from trading.domain.ports import OrderReport, VenueOrder
-from trading.domain.values import OrderService, OrderType, PositionSide, Side, TimeInForce, WorkingType
-
-ONE = Decimal(1)
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with running_exchange("BTCUSDT") as address:
-        yield address
+from trading.domain.values import OrderService, OrderType, PositionSide, Side, WorkingType
 
 
 @pytest.fixture
@@ -33,41 +25,6 @@ def exchange(url: str) -> Iterator[FuturesExchange]:
     running.control("DELETE", "/faults")
     for order in running.venue.open_orders("BTCUSDT"):
         running.venue.cancel(order.symbol, client_order_id=order.client_order_id)
-
-
-def conditional(
-    exchange: FuturesExchange,
-    kind: OrderType,
-    side: Side = Side.SELL,
-    *,
-    stop: Decimal | None,
-    price: Decimal | None = None,
-    **terms: Any,
-) -> VenueOrder:
-    return replace(
-        exchange.order(),
-        type=kind,
-        side=side,
-        time_in_force=TimeInForce.GTC if price else None,
-        stop_price=stop,
-        price=price,
-        **terms,
-    )
-
-
-def opened(
-    exchange: FuturesExchange, quantity: str = "0.010", *, side: Side = Side.BUY, **terms: Any
-) -> OrderReport:
-    """Take from the book so that a position stands."""
-    _, ask = exchange.touch()
-    factor = Decimal("1.005") if side is Side.BUY else Decimal("0.995")
-    order = exchange.order(price=(ask * factor).quantize(ONE), quantity=quantity)
-    report: OrderReport = exchange.place(replace(order, side=side, **terms))
-    return report
-
-
-def below(exchange: FuturesExchange, share: str) -> Decimal:
-    return (exchange.touch()[0] * Decimal(share)).quantize(ONE)
 
 
 def test_an_order_that_takes_has_its_fills_in_the_trade_list_and_its_costs_in_the_income(
@@ -342,29 +299,13 @@ def test_key_permissions_and_commission_come_from_the_venue(exchange: FuturesExc
     assert exchange.venue.commission_rates("BTCUSDT") == (Decimal("0.0002"), Decimal("0.0005"))
 
 
-def recorded(exchange: FuturesExchange, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The bodies sent from here on."""
-    bodies: list[str] = []
-    send = exchange.client.session.request
-
-    def record(verb: str, address: str, **options: Any) -> Any:
-        if options.get("data"):
-            bodies.append(options["data"])
-        return send(verb, address, **options)
-
-    monkeypatch.setattr(exchange.client.session, "request", record)
-    return bodies
-
-
 @pytest.mark.parametrize("service", list(OrderService))
 def test_time_stamp_and_window_on_the_wire_are_the_stored_ones(
     exchange: FuturesExchange, monkeypatch: pytest.MonkeyPatch, service: OrderService
 ) -> None:
     bodies = recorded(exchange, monkeypatch)
     stamp = exchange.venue.server_time_ms() - 321
-    order = exchange.order()
-    if service is OrderService.ALGO:
-        order = conditional(exchange, OrderType.STOP_MARKET, stop=below(exchange, "0.9"))
+    order = far(exchange, waiting=service is OrderService.ALGO)
     exchange.venue.place(order, timestamp_ms=stamp, recv_window_ms=1987)
     (body,) = bodies
     sent = parse_qs(body)
@@ -399,9 +340,7 @@ def test_an_answer_that_proves_nothing_is_unknown_and_the_order_is_sent_once(
     exchange: FuturesExchange, path: str, effect: dict[str, Any], kind: type[Exception], placed: bool
 ) -> None:
     exchange.fault(path, "POST", **effect)
-    order = exchange.order()
-    if path.endswith("algoOrder"):
-        order = conditional(exchange, OrderType.STOP_MARKET, stop=below(exchange, "0.9"))
+    order = far(exchange, waiting=path.endswith("algoOrder"))
     with pytest.raises(kind) as failed:
         exchange.place(order)
     if isinstance(failed.value, OutcomeUnknown):
@@ -414,9 +353,7 @@ def test_an_answer_that_proves_nothing_is_unknown_and_the_order_is_sent_once(
 
 @pytest.mark.parametrize("path", ["/fapi/v1/order", "/fapi/v1/algoOrder"])
 def test_a_lost_answer_to_a_cancel_is_asked_for_again(exchange: FuturesExchange, path: str) -> None:
-    order = exchange.order()
-    if path.endswith("algoOrder"):
-        order = conditional(exchange, OrderType.STOP_MARKET, stop=below(exchange, "0.9"))
+    order = far(exchange, waiting=path.endswith("algoOrder"))
     exchange.place(order)
     exchange.fault(path, "DELETE", error_after="drop")
     exchange.venue.cancel("BTCUSDT", client_order_id=order.client_order_id)

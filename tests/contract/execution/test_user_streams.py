@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.factories.exchange import Exchange, FuturesExchange, running_exchange
+from tests.factories.exchange import Exchange, FuturesExchange
 from trading.adapters.binance.parse import parse_execution_report
 from trading.adapters.binance.parse_usdm_events import parse_algo_update, parse_order_update
 from trading.adapters.binance.user_links import ListenKeys, SpotLink, UsdmLink
@@ -22,12 +22,6 @@ from universe.adapters.binance import UsdmClient
 from universe.adapters.binance.events import Connected, Disconnected
 
 ONE = Decimal(1)
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with running_exchange("BTCUSDT") as address:
-        yield address
 
 
 @pytest.fixture(params=["spot", "usdm"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.testnet.conftest import Client, Venue
-from tests.testnet.usdm.test_rest import futures_client, mark, market, price
+from tests.testnet.usdm.rest import futures_client, mark, market, price
 
 pytestmark = pytest.mark.asyncio
 

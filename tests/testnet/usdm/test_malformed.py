@@ -11,7 +11,7 @@ from testnet.api.call import Endpoint
 from testnet.usdm.api import account, algo, history, orders, positions
 from testnet.wallet_transfers import ENDPOINTS as TRANSFERS
 from tests.testnet.conftest import Venue
-from tests.testnet.usdm.test_rest import futures_client, market
+from tests.testnet.usdm.rest import futures_client, market
 
 pytestmark = pytest.mark.asyncio
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.testnet.conftest import StartVenue, Venue
+from tests.testnet.usdm.rest import futures_client, limit, mark, market, price
 from tests.testnet.usdm.test_kill import whole
-from tests.testnet.usdm.test_rest import futures_client, limit, mark, market, price
 
 pytestmark = pytest.mark.asyncio
 HOUR_MS = 3_600_000

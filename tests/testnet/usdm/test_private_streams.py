@@ -13,7 +13,8 @@ import pytest
 
 from testnet.values import SCALE
 from tests.testnet.conftest import Client, Venue
-from tests.testnet.usdm.test_rest import covers, futures_client, limit, mark, market, price, shape
+from tests.testnet.usdm.rest import futures_client, limit, mark, market, price
+from tests.testnet.usdm.shapes import covers, shape
 
 pytestmark = pytest.mark.asyncio
 

@@ -13,7 +13,7 @@ from binance import AsyncClient, BinanceSocketManager
 from binance.exceptions import BinanceAPIException
 
 from tests.testnet.conftest import Client, Venue
-from tests.testnet.usdm.test_rest import futures_client, mark, price
+from tests.testnet.usdm.rest import futures_client, mark, price
 
 pytestmark = pytest.mark.asyncio
 

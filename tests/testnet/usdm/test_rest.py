@@ -11,42 +11,11 @@ import pytest
 
 from testnet.account_setup import create_account
 from tests.testnet.conftest import Client, StartVenue, Venue
+from tests.testnet.usdm.conftest import units
+from tests.testnet.usdm.rest import futures_client, limit, mark, market, price
+from tests.testnet.usdm.shapes import covers, shape
 
 pytestmark = pytest.mark.asyncio
-
-
-def futures_client(venue: Venue, usdt: str = "100000", **balances: str) -> Client:
-    account, keys = create_account(venue.exchange, {"balances": balances, "futures_balances": {"USDT": usdt}})
-    return venue.with_key(account, keys[0])
-
-
-def mark(venue: Venue, symbol: str = "BTCUSDT") -> int:
-    listing = venue.exchange.listing(symbol, "usdm")
-    return venue.exchange.marks.mark_of(listing) // listing.instrument.tick
-
-
-def price(venue: Venue, ticks: int, symbol: str = "BTCUSDT") -> str:
-    return venue.exchange.listing(symbol, "usdm").instrument.price_text(ticks)
-
-
-async def limit(client: Client, side: str, quantity: str, at: str, **extra: Any) -> Any:
-    return await client.signed(
-        "POST",
-        "/fapi/v1/order",
-        symbol="BTCUSDT",
-        side=side,
-        type="LIMIT",
-        timeInForce=extra.pop("timeInForce", "GTC"),
-        quantity=quantity,
-        price=at,
-        **extra,
-    )
-
-
-async def market(client: Client, side: str, quantity: str, **extra: Any) -> Any:
-    return await client.signed(
-        "POST", "/fapi/v1/order", symbol="BTCUSDT", side=side, type="MARKET", quantity=quantity, **extra
-    )
 
 
 async def test_limit_order_rests_is_modified_and_cancelled(venue: Venue) -> None:
@@ -98,75 +67,6 @@ async def test_market_order_opens_a_position_and_closing_realises_it(venue: Venu
     )
     nothing = await market(client, "SELL", "0.010", reduceOnly="true")
     assert nothing.body == {"code": -2022, "msg": "ReduceOnly Order is rejected."}
-
-
-def units(text: str) -> int:
-    whole, _, fraction = text.lstrip("-").partition(".")
-    value = int(whole) * 10**8 + int(fraction.ljust(8, "0"))
-    return -value if text.startswith("-") else value
-
-
-REFUSALS = [
-    ({"type": "STOP_MARKET", "stopPrice": "1"}, -4120, None),
-    ({"type": "NONE"}, -1116, "Invalid orderType."),
-    ({"side": "HOLD"}, -1117, "Invalid side."),
-    ({"timeInForce": "DAY"}, -1115, "Invalid timeInForce."),
-    ({"symbol": "NOPEUSDT"}, -1121, "Invalid symbol."),
-    (
-        {"quantity": ""},
-        -1102,
-        "Mandatory parameter 'quantity' was not sent, was empty/null, or malformed.",
-    ),
-    ({"price": ""}, -1102, "Mandatory parameter 'price' was not sent, was empty/null, or malformed."),
-    ({"quantity": "1e-05"}, -1100, None),
-    ({"quantity": "0"}, -4003, "Quantity less than or equal to zero."),
-    ({"quantity": "0.0001"}, -1111, "Precision is over the maximum defined for this asset."),
-    ({"quantity": "99999"}, -4005, "Quantity greater than max quantity."),
-    ({"price": "0"}, -4001, "Price less than 0."),
-    ({"price": "50000.123"}, -1111, "Precision is over the maximum defined for this asset."),
-    ({"price": "99999999"}, -4002, "Price greater than max price."),
-    ({"quantity": "0.001", "price": "LOW"}, -4164, None),
-    ({"price": "HIGH"}, -4016, None),
-    ({"side": "SELL", "price": "DEEP"}, -4024, None),
-    ({"quantity": "50"}, -2019, "Margin is insufficient."),
-    ({"positionSide": "LONG"}, -4061, "Order's position side does not match user's setting."),
-    ({"positionSide": "UP"}, -4060, "Invalid position side."),
-    ({"positionSide": "LONG", "reduceOnly": "true"}, -1106, None),
-    ({"newClientOrderId": "x" * 37}, -4015, "Client order id is not valid."),
-    ({"reduceOnly": "true"}, -2022, "ReduceOnly Order is rejected."),
-    ({"timeInForce": "GTD"}, -1102, None),
-    ({"timeInForce": "GTD", "goodTillDate": "1000000000000"}, -5040, None),
-    ({"priceMatch": "NEAR", "price": ""}, -5037, "Invalid price match"),
-    ({"selfTradePreventionMode": "DECREMENT"}, -5039, "Invalid self trade prevention mode"),
-    ({"newOrderRespType": "FULL"}, -1136, "Invalid newOrderRespType."),
-    ({"closePosition": "true"}, -4136, None),
-]
-
-
-async def test_refusals_have_the_venues_code_and_words(venue: Venue) -> None:
-    client = futures_client(venue, "1000")
-    now = mark(venue)
-    special = {
-        "HIGH": price(venue, now * 2),
-        "DEEP": price(venue, now // 2),
-        "LOW": price(venue, now // 10000 * 10),
-    }
-    wrong = []
-    for change, code, message in REFUSALS:
-        params = {
-            "symbol": "BTCUSDT",
-            "side": "BUY",
-            "type": "LIMIT",
-            "timeInForce": "GTC",
-            "quantity": "0.010",
-            "price": price(venue, now * 99 // 100),
-        } | {name: special.get(value, value) for name, value in change.items()}
-        for path in ("order", "order/test"):
-            answer = await client.signed("POST", f"/fapi/v1/{path}", **params)
-            words = answer.body.get("msg")
-            if (answer.status, answer.body.get("code")) != (400, code) or message not in (None, words):
-                wrong.append((path, change, code, answer.body))
-    assert wrong == []
 
 
 async def test_settings_answer_and_refuse_like_the_venue(venue: Venue) -> None:
@@ -273,36 +173,6 @@ async def test_a_key_without_futures_permission_is_refused(venue: Venue) -> None
     client = venue.with_key(account, keys[0])
     answer = await client.signed("GET", "/fapi/v3/balance")
     assert (answer.status, answer.code) == (401, -2015)
-
-
-def shape(value: Any) -> Any:
-    """Names and JSON types, so that two payloads can be compared member by member."""
-    if isinstance(value, dict):
-        return {name: shape(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [shape(value[0])] if value else []
-    return type(value).__name__
-
-
-def covers(ours: Any, theirs: Any, path: str = "") -> list[str]:
-    """Where ours lacks a member of theirs or has it in another type."""
-    if isinstance(theirs, dict):
-        if not isinstance(ours, dict):
-            return [f"{path}: not an object"]
-        return [
-            fault
-            for name, member in theirs.items()
-            for fault in (
-                covers(ours[name], member, f"{path}.{name}")
-                if name in ours
-                else [f"{path}.{name} is missing"]
-            )
-        ]
-    if isinstance(theirs, list):
-        if not theirs:
-            return []
-        return covers(ours[0], theirs[0], f"{path}[]") if ours else [f"{path} is empty"]
-    return [] if ours == theirs else [f"{path}: {ours} instead of {theirs}"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from governance.models import Incident, Playbook
     from tests.factories.trading import Desk
 
+Arm = Callable[..., "Playbook"]
+Watch = Callable[..., "Incident | None"]
+
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Any) -> None:
@@ -32,7 +35,7 @@ def desk(db: None) -> Desk:
 
 
 @pytest.fixture
-def arm(desk: Desk) -> Callable[..., Playbook]:
+def arm(desk: Desk) -> Arm:
     """`arm("drawdown")` leaves only that one armed, with the catalogue's rule and whatever is changed."""
     from governance.domain.playbooks import PLAYBOOKS
     from governance.models import Playbook
@@ -47,7 +50,7 @@ def arm(desk: Desk) -> Callable[..., Playbook]:
 
 
 @pytest.fixture
-def watch() -> Callable[..., Incident | None]:
+def watch() -> Watch:
     """`watch(2)` judges twice; the newest incident, None where there is none."""
     from governance.models import Incident, PlaybookWatch
     from governance.services.playbooks import playbooks_evaluate

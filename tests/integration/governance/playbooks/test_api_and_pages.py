@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,9 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import ChangeRequest
 from tests.factories.trading import Desk
+from tests.integration.governance.playbooks.conftest import Arm, Watch
 from tests.integration.governance.playbooks.test_behaviour import CAUSE
 from tests.integration.governance.playbooks.test_triggers import daily_loss, drawdown
-
-Arm, Watch = Callable[..., Any], Callable[..., Incident | None]
 
 
 @pytest.fixture

@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from governance.models import (
-    Incident,
-    IncidentEntry,
-    Playbook,
-    PlaybookAction,
-    PlaybookRun,
-    PlaybookWatch,
-)
+from governance.models import Incident, IncidentEntry, Playbook, PlaybookAction, PlaybookRun, PlaybookWatch
 from governance.services.playbooks import (
     actions_verify,
     incident_close,
     incident_review,
     incident_undo,
     incidents_consume,
-    playbook_change,
     playbooks_evaluate,
     playbooks_install,
 )
 from governance.services.playbooks import measures as measures_module
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
-from nautilus_site.common.models import AuditEntry, ChangeRequest, OutboxEvent
+from nautilus_site.common.models import AuditEntry, OutboxEvent
 from nautilus_site.common.services.change_requests import change_request_approve
 from nautilus_site.common.services.event_numbering import events_number
 from nautilus_site.common.services.leases import lease_acquire
 from nautilus_site.common.services.outbox import publish
 from tests.factories.trading import Desk
+from tests.integration.governance.playbooks.conftest import Arm, Watch
 from tests.integration.governance.playbooks.test_triggers import (
     daily_loss,
     drawdown,
@@ -48,7 +40,6 @@ from trading.services.controls import effective_level
 from trading.services.orders import OrderDenied
 from universe.models import Quote
 
-Arm, Watch = Callable[..., Any], Callable[..., Incident | None]
 CAUSE = "A fat-fingered order of ours; the desk has taken it back and the books are equal."
 
 
@@ -265,97 +256,6 @@ def test_the_machine_never_raises_risk(desk: Desk, watch: Watch) -> None:
         assert level >= levels.get(scope, Level.ACTIVE)
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"threshold": 3.0},
-        {"cooldown_s": 60.0},
-        {"max_scopes": 9},
-        {"severity": "critical"},
-        {"actions": [{"do": "kill", "level": "CANCEL"}, {"do": "tighten", "limit": "max_notional", "factor": 0.3},
-                     {"do": "blackout", "minutes": 60}]},
-    ],
-)  # fmt: skip
-def test_acting_earlier_or_doing_more_applies_at_once(
-    desk: Desk, trader: Any, values: dict[str, Any]
-) -> None:
-    row = playbook_change(name="drawdown", values=values, actor=trader, reason="nervous")
-    assert isinstance(row, Playbook)
-    assert AuditEntry.objects.filter(action="playbook.changed", actor=trader).exists()
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"threshold": 8.0},
-        {"confirm": 5},
-        {"cooldown_s": 7200.0},
-        {"max_scopes": 1},
-        {"is_armed": False},
-        {"severity": "info"},
-        {"window_s": 30.0},
-        {"actions": [{"do": "blackout", "minutes": 30}]},
-        {
-            "actions": [
-                {"do": "blackout", "minutes": 10},
-                {"do": "tighten", "limit": "max_notional", "factor": 0.5},
-            ]
-        },
-        {
-            "actions": [
-                {"do": "blackout", "minutes": 30},
-                {"do": "tighten", "limit": "max_notional", "factor": 0.9},
-            ]
-        },
-        {"threshold": 3.0, "is_armed": False},
-    ],
-)
-def test_acting_later_or_doing_less_takes_two(
-    desk: Desk, trader: Any, risk_officer: Any, values: dict[str, Any]
-) -> None:
-    before = Playbook.objects.values().get(name="drawdown")
-    asked = playbook_change(name="drawdown", values=values, actor=trader, reason="calmer")
-    assert isinstance(asked, ChangeRequest)
-    assert Playbook.objects.values().get(name="drawdown") == before
-    change_request_approve(request_id=asked.pk, approver=risk_officer)
-    row = Playbook.objects.get(name="drawdown")
-    assert all(name == "actions" or getattr(row, name) == value for name, value in values.items())
-
-
-def test_a_request_says_what_the_playbook_would_not_have_done(
-    desk: Desk, arm: Arm, watch: Watch, trader: Any
-) -> None:
-    arm("drawdown")
-    drawdown(desk, True)  # 5.01 %
-    watch(2)
-    effects = []
-    for values in ({"threshold": 6.0}, {"is_armed": False}, {"cooldown_s": 7200.0}):
-        asked = playbook_change(name="drawdown", values=values, actor=trader, reason="calmer")
-        assert isinstance(asked, ChangeRequest)
-        effects.append((asked.effect["runs_last_7_days"], asked.effect["it_would_not_have_acted"]))
-    assert effects == [(1, 1), (1, 1), (1, 0)]
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"threshold": -1},
-        {"threshold": "much"},
-        {"confirm": 0},
-        {"is_armed": "no"},
-        {"actions": []},
-        {"actions": [{"do": "resume"}]},
-        {"actions": [{"do": "tighten", "limit": "no_such", "factor": 0.5}]},
-        {"measure": "x"},
-        {"cooldown_s": float("nan")},
-    ],
-)
-def test_a_bad_change_is_refused(desk: Desk, trader: Any, values: dict[str, Any]) -> None:
-    with pytest.raises(ApplicationError) as refused:
-        playbook_change(name="drawdown", values=values, actor=trader, reason="r")
-    assert refused.value.code == "INVALID_PLAYBOOK"
-
-
 def test_what_trading_calls_people_to_becomes_an_incident_once(desk: Desk) -> None:
     publish("incidents", {"kind": "margin_call", "account": "desk"})
     publish("incidents", {"id": 7, "kind": "drawdown", "scope": "account:desk", "severity": "warning"})
@@ -366,12 +266,6 @@ def test_what_trading_calls_people_to_becomes_an_incident_once(desk: Desk) -> No
     assert incidents_consume() == 0
     row = Incident.objects.get()
     assert (row.kind, row.scope, row.severity) == ("margin_call", "desk", "critical")
-
-
-def test_installing_again_keeps_what_people_have_changed(desk: Desk, risk_officer: Any) -> None:
-    playbook_change(name="drawdown", values={"threshold": 2.0}, actor=risk_officer, reason="r")
-    assert playbooks_install() == 0
-    assert Playbook.objects.get(name="drawdown").threshold == 2.0
 
 
 def test_what_reads_many_rows_is_read_seldom(desk: Desk, arm: Arm, monkeypatch: pytest.MonkeyPatch) -> None:

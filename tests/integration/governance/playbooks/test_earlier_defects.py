@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from governance.services.playbooks import actions_verify, playbooks_install
 from governance.services.playbooks.measures import MEASURES
 from nautilus_site.common.clock import now
 from tests.factories.trading import Desk
+from tests.integration.governance.playbooks.conftest import Arm, Watch
 from tests.integration.governance.playbooks.test_triggers import daily_loss, drawdown
 from trading.domain.orders import OrderStatus
 from trading.domain.risk.reasons import DenyReason
@@ -24,7 +24,6 @@ from trading.services.controls import effective_level
 from trading.services.orders import OrderDenied
 from trading.services.schedules import schedules_install
 
-Arm, Watch = Callable[..., Any], Callable[..., Incident | None]
 ROOT = Path(__file__).resolve().parents[4]
 
 

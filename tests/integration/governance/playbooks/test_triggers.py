@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from governance.models import Incident, PlaybookAction
+from governance.models import PlaybookAction
 from governance.services.playbooks import actions_verify
 from nautilus_site.common.clock import now
 from tests.factories.trading import Desk
+from tests.integration.governance.playbooks.conftest import Arm, Watch
 from trading.domain.orders import OrderStatus
 from trading.models import (
     Account,
@@ -27,8 +28,6 @@ from trading.models import (
 )
 from trading.services.orders import OrderDenied
 from universe.models import Bar, Instrument, Quote
-
-Arm, Watch = Callable[..., Any], Callable[..., Incident | None]
 
 
 def equity(desk: Desk, *, below_peak_pct: float = 0.0, lost: Decimal = Decimal(0)) -> None:

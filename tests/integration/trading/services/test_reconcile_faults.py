@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.factories.exchange import Exchange, running_exchange
-from tests.integration.trading.services.test_sweeps import forget, later
+from tests.integration.trading.services.sweeping import forget, later
 from trading.adapters.binance.user_links import SpotLink
 from trading.adapters.binance.user_stream import UserStream
 from trading.domain.sweeps import Sweep

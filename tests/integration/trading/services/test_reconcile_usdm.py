@@ -12,7 +12,7 @@ import pytest
 
 from nautilus_site.common.services.change_requests import change_request_approve
 from tests.factories.exchange import FuturesExchange, running_exchange
-from tests.integration.trading.services.test_sweeps import later
+from tests.integration.trading.services.sweeping import later
 from trading.domain.ports import VenueOrder
 from trading.domain.sweeps import Sweep
 from trading.domain.values import OrderType, PositionSide, Side, TimeInForce

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.trading.services.test_sweeps import due, later, level, run
+from tests.integration.trading.services.sweeping import due, later, level, run
 from trading.domain.errors import VenueUnavailable
 from trading.models import Account, Divergence
 from trading.services.reconcile import account_reconcile, reconcile_request, sweeps_restart

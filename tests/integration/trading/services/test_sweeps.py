@@ -1,4 +1,4 @@
-"""The six sweeps at work: what each finds that no other does, and how a difference lives."""
+"""The six sweeps at work: when each is due, and what each finds that no other does."""
 
 from __future__ import annotations
 
@@ -13,15 +13,10 @@ from django.db import connection
 from django.db.models import F
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.errors import ApplicationError
-from nautilus_site.common.models import OutboxEvent
-from nautilus_site.common.services.change_requests import change_request_approve
+from tests.integration.trading.services.sweeping import due, forget, later, level, run, stranger
 from trading.domain.errors import VenueRejected, VenueUnavailable
-from trading.domain.ports import VenueOrder
 from trading.domain.sweeps import Sweep
-from trading.domain.values import OrderType, Side, TimeInForce
 from trading.models import (
-    Account,
     Divergence,
     Fill,
     LedgerEntry,
@@ -30,49 +25,12 @@ from trading.models import (
     Statement,
     SweepState,
     TradeCursor,
-    TradingState,
 )
-from trading.services.reconcile import account_reconcile, adopt_request, sweep_if_due, sweeps_restart
+from trading.services.reconcile import sweeps_restart
 from trading.services.statements import statement_verify
 
 if TYPE_CHECKING:
-    from nautilus_site.common.models import User
     from tests.factories.trading import Desk
-
-
-def run(desk: Desk, sweep: Sweep = Sweep.TRADES, trigger: str = "periodic") -> ReconcileRun:
-    done = account_reconcile(account_id=desk.account.pk, venue=desk.venue, trigger=trigger, sweep=sweep)
-    assert done is not None
-    return done
-
-
-def due(desk: Desk) -> ReconcileRun | None:
-    account = Account.objects.select_related("venue").get(pk=desk.account.pk)
-    return sweep_if_due(account=account, venue=lambda: desk.venue)
-
-
-def later(seconds: float) -> None:
-    """Let that much time pass for everything the sweeps remember."""
-    by = timedelta(seconds=seconds)
-    Divergence.objects.update(
-        first_seen_at=F("first_seen_at") - by,
-        same_since=F("same_since") - by,
-        last_seen_at=F("last_seen_at") - by,
-    )
-    TradeCursor.objects.update(swept_at=F("swept_at") - by, deep_swept_at=F("deep_swept_at") - by)
-    SweepState.objects.update(started_at=F("started_at") - by, finished_at=F("finished_at") - by)
-    Account.objects.update(reconciled_at=F("reconciled_at") - by)
-
-
-def stranger(cid: str, price: str = "60010", quantity: str = "0.01") -> VenueOrder:
-    return VenueOrder(
-        "BTCUSDT", Side.BUY, OrderType.LIMIT, TimeInForce.GTC, Decimal(quantity), Decimal(price), cid
-    )
-
-
-def level(scope: str) -> int:
-    row = TradingState.objects.filter(scope=scope).first()
-    return row.level if row else 0
 
 
 # The schedule
@@ -199,18 +157,6 @@ def test_s4_adopts_a_strangers_order_that_was_over_between_two_looks(desk: Desk)
     assert run(desk, Sweep.DEEP).outcome == "clean"
 
 
-def forget(fill: Fill) -> None:
-    """What a restored backup or a careless hand does: the rows are gone, the caches are not."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("ALTER TABLE trading_fill DISABLE TRIGGER USER")
-        cursor.execute("ALTER TABLE trading_ledgerentry DISABLE TRIGGER USER")
-        cursor.execute("DELETE FROM trading_ledgerentry WHERE fill_id = %s", [fill.pk])
-        cursor.execute("DELETE FROM trading_fill WHERE id = %s", [fill.pk])
-        cursor.execute("ALTER TABLE trading_ledgerentry ENABLE TRIGGER USER")
-        cursor.execute("ALTER TABLE trading_fill ENABLE TRIGGER USER")
-
-
 def test_a_fill_deleted_here_is_found_and_booked_and_a_second_run_changes_nothing(desk: Desk) -> None:
     order = desk.send(desk.submit("BUY", "0.01", price="60010"))
     run(desk, Sweep.DEEP, "manual")
@@ -235,135 +181,6 @@ def test_what_was_traded_before_the_account_was_opened_is_never_booked(desk: Des
     for sweep in (Sweep.TRADES, Sweep.DEEP):
         assert run(desk, sweep, "manual").outcome == "clean"
     assert not Fill.objects.exists()
-
-
-# How a difference lives
-
-
-def test_an_unexplained_balance_reduces_then_halts_its_symbol_and_stays_open(desk: Desk) -> None:
-    """Bounded attempts, the exact difference, and no end of trying (pain 7)."""
-    desk.venue.deposit("BTC", "0.25")
-    run(desk)
-    assert level("symbol:BTCUSDT") == 0
-    later(6)
-    run(desk)
-    row = Divergence.objects.get()
-    assert (row.ours, row.theirs, row.subject) == ("0", "0.25", "BTC")
-    assert "explains nothing" in row.evidence["trade list"]
-    assert level("symbol:BTCUSDT") == 1
-    assert OutboxEvent.objects.filter(topic="incidents").count() == 1
-    for _ in range(5):
-        later(30)
-        run(desk)
-    assert level("symbol:BTCUSDT") == 2
-    assert OutboxEvent.objects.filter(topic="incidents").count() == 2, "people are called, not flooded"
-    for _ in range(20):
-        later(30)
-        assert run(desk).outcome == "divergent"
-    row.refresh_from_db()
-    assert (row.resolved_at, row.sightings) == (None, 27)
-    assert not Fill.objects.exists(), "no fill is ever invented"
-    assert desk.balance("BTC").amount == 0
-    desk.venue.deposit("BTC", "-0.25")
-    assert run(desk).outcome == "clean"
-    assert level("symbol:BTCUSDT") == 2, "a machine lowers no level"
-
-
-def test_zero_balances_for_33_minutes_only_alarm(desk: Desk) -> None:
-    order = desk.send(desk.submit("BUY", "0.01", price="60010"))
-    resting = desk.send(desk.submit("BUY", "0.01", price="59000"))
-    run(desk)
-    before = (
-        LedgerEntry.objects.count(),
-        desk.balance("USDT").amount,
-        desk.balance("USDT").venue_free,
-        desk.position().quantity,
-        desk.held_amounts(),
-    )
-    kept, locked = dict(desk.venue.free), dict(desk.venue.locked)
-    desk.venue.free, desk.venue.locked = {}, {}
-    for _ in range(66):
-        assert run(desk).outcome == "divergent"
-        later(30)
-    row = Divergence.objects.get()
-    assert (row.kind, row.doubted, row.confirmed_at) == ("ACCOUNT_EMPTY", True, None)
-    assert OutboxEvent.objects.filter(topic="incidents").count() == 1
-    assert set(TradingState.objects.filter(level__gt=0)) == set()
-    assert (
-        LedgerEntry.objects.count(),
-        desk.balance("USDT").amount,
-        desk.balance("USDT").venue_free,
-        desk.position().quantity,
-        desk.held_amounts(),
-    ) == before
-    assert [desk.fresh(o).status for o in (order, resting)] == ["FILLED", "NEW"]
-    assert now() - Account.objects.get().reconciled_at > timedelta(minutes=30), "new risk is off meanwhile"
-    desk.venue.free, desk.venue.locked = kept, locked
-    assert run(desk).outcome == "clean"
-
-
-def test_a_difference_that_changes_has_to_be_seen_twice_again(desk: Desk) -> None:
-    desk.venue.deposit("USDT", "-5")
-    run(desk)
-    later(6)
-    desk.venue.deposit("USDT", "-1")
-    run(desk)
-    assert Divergence.objects.get().confirmed_at is None
-    later(6)
-    run(desk)
-    assert Divergence.objects.get().confirmed_at is not None
-
-
-def adoptable(desk: Desk) -> Divergence:
-    desk.venue.deposit("USDT", "-5")
-    for _ in range(2):
-        run(desk)
-        later(6)
-    return Divergence.objects.get()
-
-
-def test_the_venues_balance_is_adopted_by_two_people_exactly_as_approved(
-    desk: Desk, trader: User, risk_officer: User
-) -> None:
-    row = adoptable(desk)
-    request = adopt_request(divergence_id=row.pk, requester=trader, reason="a fee the venue took")
-    assert request.diff["adjustment"] == [None, "-5"]
-    with pytest.raises(ApplicationError):
-        change_request_approve(request_id=request.pk, approver=trader, note="")
-    assert desk.balance("USDT").amount == 100_000
-    run(desk)
-    change_request_approve(request_id=request.pk, approver=risk_officer, note="seen on the page")
-    entry = LedgerEntry.objects.get(kind="adjustment", owner="account")
-    assert (entry.amount, desk.balance("USDT").amount) == (-5, 99_995)
-    assert run(desk).outcome == "clean"
-
-
-def test_a_request_whose_difference_has_moved_is_void(desk: Desk, trader: User, risk_officer: User) -> None:
-    row = adoptable(desk)
-    request = adopt_request(divergence_id=row.pk, requester=trader, reason="a fee the venue took")
-    desk.venue.deposit("USDT", "-1")
-    run(desk)
-    with pytest.raises(ApplicationError) as refused:
-        change_request_approve(request_id=request.pk, approver=risk_officer, note="")
-    assert refused.value.code == "APPROVAL_VOID"
-    assert not LedgerEntry.objects.filter(kind="adjustment").exists()
-
-
-def test_a_reading_that_is_old_is_not_adopted(desk: Desk, trader: User, risk_officer: User) -> None:
-    row = adoptable(desk)
-    request = adopt_request(divergence_id=row.pk, requester=trader, reason="a fee the venue took")
-    later(150)
-    with pytest.raises(ApplicationError) as refused:
-        change_request_approve(request_id=request.pk, approver=risk_officer, note="")
-    assert refused.value.code == "READING_OLD"
-
-
-def test_what_is_not_confirmed_cannot_even_be_asked_for(desk: Desk, trader: User) -> None:
-    desk.venue.deposit("USDT", "-5")
-    run(desk)
-    with pytest.raises(ApplicationError) as refused:
-        adopt_request(divergence_id=Divergence.objects.get().pk, requester=trader, reason="now")
-    assert refused.value.code == "NOT_CONFIRMED"
 
 
 # S0 and S5

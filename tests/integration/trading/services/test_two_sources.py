@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from nautilus_site.common.models import AuditEntry
-from tests.integration.trading.services.test_sweeps import due, later, level, run, stranger
+from tests.integration.trading.services.sweeping import due, later, level, run, stranger
 from trading.domain.errors import VenueUnavailable
 from trading.models import Account, Divergence, Fill, LedgerEntry, ReconcileRun
 

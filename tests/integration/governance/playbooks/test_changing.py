@@ -1,0 +1,113 @@
+"""Changing a playbook: what acts earlier applies at once, what acts later takes two people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from governance.models import Playbook
+from governance.services.playbooks import playbook_change, playbooks_install
+from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.models import AuditEntry, ChangeRequest
+from nautilus_site.common.services.change_requests import change_request_approve
+from tests.factories.trading import Desk
+from tests.integration.governance.playbooks.conftest import Arm, Watch
+from tests.integration.governance.playbooks.test_triggers import drawdown
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"threshold": 3.0},
+        {"cooldown_s": 60.0},
+        {"max_scopes": 9},
+        {"severity": "critical"},
+        {"actions": [{"do": "kill", "level": "CANCEL"}, {"do": "tighten", "limit": "max_notional", "factor": 0.3},
+                     {"do": "blackout", "minutes": 60}]},
+    ],
+)  # fmt: skip
+def test_acting_earlier_or_doing_more_applies_at_once(
+    desk: Desk, trader: Any, values: dict[str, Any]
+) -> None:
+    row = playbook_change(name="drawdown", values=values, actor=trader, reason="nervous")
+    assert isinstance(row, Playbook)
+    assert AuditEntry.objects.filter(action="playbook.changed", actor=trader).exists()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"threshold": 8.0},
+        {"confirm": 5},
+        {"cooldown_s": 7200.0},
+        {"max_scopes": 1},
+        {"is_armed": False},
+        {"severity": "info"},
+        {"window_s": 30.0},
+        {"actions": [{"do": "blackout", "minutes": 30}]},
+        {
+            "actions": [
+                {"do": "blackout", "minutes": 10},
+                {"do": "tighten", "limit": "max_notional", "factor": 0.5},
+            ]
+        },
+        {
+            "actions": [
+                {"do": "blackout", "minutes": 30},
+                {"do": "tighten", "limit": "max_notional", "factor": 0.9},
+            ]
+        },
+        {"threshold": 3.0, "is_armed": False},
+    ],
+)
+def test_acting_later_or_doing_less_takes_two(
+    desk: Desk, trader: Any, risk_officer: Any, values: dict[str, Any]
+) -> None:
+    before = Playbook.objects.values().get(name="drawdown")
+    asked = playbook_change(name="drawdown", values=values, actor=trader, reason="calmer")
+    assert isinstance(asked, ChangeRequest)
+    assert Playbook.objects.values().get(name="drawdown") == before
+    change_request_approve(request_id=asked.pk, approver=risk_officer)
+    row = Playbook.objects.get(name="drawdown")
+    assert all(name == "actions" or getattr(row, name) == value for name, value in values.items())
+
+
+def test_a_request_says_what_the_playbook_would_not_have_done(
+    desk: Desk, arm: Arm, watch: Watch, trader: Any
+) -> None:
+    arm("drawdown")
+    drawdown(desk, True)  # 5.01 %
+    watch(2)
+    effects = []
+    for values in ({"threshold": 6.0}, {"is_armed": False}, {"cooldown_s": 7200.0}):
+        asked = playbook_change(name="drawdown", values=values, actor=trader, reason="calmer")
+        assert isinstance(asked, ChangeRequest)
+        effects.append((asked.effect["runs_last_7_days"], asked.effect["it_would_not_have_acted"]))
+    assert effects == [(1, 1), (1, 1), (1, 0)]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"threshold": -1},
+        {"threshold": "much"},
+        {"confirm": 0},
+        {"is_armed": "no"},
+        {"actions": []},
+        {"actions": [{"do": "resume"}]},
+        {"actions": [{"do": "tighten", "limit": "no_such", "factor": 0.5}]},
+        {"measure": "x"},
+        {"cooldown_s": float("nan")},
+    ],
+)
+def test_a_bad_change_is_refused(desk: Desk, trader: Any, values: dict[str, Any]) -> None:
+    with pytest.raises(ApplicationError) as refused:
+        playbook_change(name="drawdown", values=values, actor=trader, reason="r")
+    assert refused.value.code == "INVALID_PLAYBOOK"
+
+
+def test_installing_again_keeps_what_people_have_changed(desk: Desk, risk_officer: Any) -> None:
+    playbook_change(name="drawdown", values={"threshold": 2.0}, actor=risk_officer, reason="r")
+    assert playbooks_install() == 0
+    assert Playbook.objects.get(name="drawdown").threshold == 2.0
