@@ -17,7 +17,8 @@ from typing import Any
 import psycopg
 
 from nautilus_site.common.crash_points import crash_point_arm, crash_points_hit
-from tests.chaos.oracle import Findings, final
+from tests.chaos.findings import Findings
+from tests.chaos.oracle import final
 from tests.chaos.witness import Database, Exchange, Row
 from tests.e2e.platform import Answer, Platform, eventually
 

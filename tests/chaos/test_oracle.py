@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.chaos.checks.orders import Kill, kill_kept
 from tests.chaos.exposure import caps_exceeded, peaks
-from tests.chaos.oracle import Kill, final, kill_kept, running
+from tests.chaos.oracle import final, running
 from tests.chaos.witness import Books, Venue
 
 

@@ -1,0 +1,1 @@
+"""What the oracle compares (`docs/CHAOS.md`)."""
