@@ -56,7 +56,7 @@ def playbook_members(row: Playbook) -> dict[str, Any]:
         "max_scopes": row.max_scopes,
         "severity": row.severity,
         "actions": row.actions,
-        "rehearsable": spec is not None and spec.rehearsable,
+        "rehearsable": spec is not None,
         "needs_review": spec is not None and spec.needs_review,
         "changed_by": row.changed_by,
         "changed_at": utc_text(row.changed_at),

@@ -9,13 +9,12 @@ from typing import Any
 from django.db.models import QuerySet
 
 from governance.domain.policies.weights import WeightSet
+from governance.domain.regimes import regime_probabilities
 from governance.domain.routing import Place
 from governance.models import PolicyVersion, RoutingDecision
 from governance.selectors.policies import version_in_force
 from trading.models import Decision, StrategyInstance
 from trading.selectors.notation import amount_text, utc_text
-
-PREFIX = "p_"
 
 
 def places_now(chosen: WeightSet, version: PolicyVersion | None, moment: datetime) -> list[Place]:
@@ -56,14 +55,7 @@ def _regimes(chosen: WeightSet, moment: datetime) -> dict[tuple[str, str], dict[
         .distinct("instance__strategy__name", "instance__instrument__symbol")
         .values_list("instance__strategy__name", "instance__instrument__symbol", "features")
     )
-    return {
-        (source, symbol): {
-            name.removeprefix(PREFIX): float(value)
-            for name, value in features.items()
-            if name.startswith(PREFIX) and isinstance(value, int | float) and 0 <= value <= 1
-        }
-        for source, symbol, features in rows
-    }
+    return {(source, symbol): regime_probabilities(features) for source, symbol, features in rows}
 
 
 def weights_members() -> dict[str, Any]:

@@ -39,6 +39,11 @@ class PremiumAverage:
             return 0
         return self.weighted // (self.count * (self.count + 1) // 2)
 
+    def become(self, mean: int) -> None:
+        """Let every sample until now have been this; later ones weigh as they would have."""
+        self.count = max(1, self.count)
+        self.weighted = mean * (self.count * (self.count + 1) // 2)
+
     def clear(self) -> None:
         """Begin the next interval."""
         self.weighted = self.count = 0
@@ -67,6 +72,21 @@ def funding_rate(premium: int, terms: Perpetual) -> int:
     per_8h = premium + max(-DAMPER, min(DAMPER, INTEREST_8H - premium))
     rate = per_8h * terms.funding_hours // _REFERENCE_HOURS
     return max(terms.funding_floor, min(terms.funding_cap, rate))
+
+
+def premium_for(rate: int, terms: Perpetual) -> int:
+    """A mean premium at which the interval comes to this rate, both fractions times 1e8; `funding_rate` undone.
+
+    Raises
+    ------
+    ValueError : beyond the contract's cap or floor.
+    """
+    if not terms.funding_floor <= rate <= terms.funding_cap:
+        raise ValueError(f"expected {terms.funding_floor} to {terms.funding_cap}, was {rate}")
+    per_8h = rate * _REFERENCE_HOURS // terms.funding_hours
+    if per_8h == INTEREST_8H:
+        return INTEREST_8H
+    return per_8h + DAMPER if per_8h > INTEREST_8H else per_8h - DAMPER
 
 
 def impact_notional(terms: Perpetual) -> int:

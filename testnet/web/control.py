@@ -21,6 +21,8 @@ from testnet.market.synthetic import SyntheticFeed
 from testnet.symbol_actions import read_action
 from testnet.usdm.catalog import MARGIN_ASSETS
 from testnet.usdm.feed import PerpetualFeed
+from testnet.usdm.funding import premium_for
+from testnet.usdm.mark import terms_of
 from testnet.web.service import Service
 from testnet.wire_json import read_json
 
@@ -184,10 +186,24 @@ class Control:
             if "path" in body:
                 points = _path(body["path"], listing.instrument.tick)
                 feed.follow_path(self._exchange.driver.next_ms, points)
-        elif "liquidity" not in body:
-            raise ApiError(-1100, "expected regime, path or liquidity")
+        if "funding" in body:
+            self._set_funding(listing, body["funding"])
+        if not {"regime", "path", "liquidity", "funding"} & body.keys():
+            raise ApiError(-1100, "expected regime, path, liquidity or funding")
         self._exchange.journal_clock()
         return {"symbol": listing.instrument.symbol, "market": listing.instrument.market}
+
+    def _set_funding(self, listing: Listing, raw: object) -> None:
+        feed = self._exchange.driver.feed(listing)
+        if not isinstance(feed, PerpetualFeed):
+            raise ApiError(-1100, "funding: spot symbols pay none")
+        rate, terms = read_amount(raw, "funding", signed=True), terms_of(listing)
+        if feed.sheet.recorded.get(feed.sheet.next_funding_ms) is not None:
+            raise ApiError(-1100, "funding: a replayed market pays what was recorded")
+        try:
+            feed.sheet.average.become(premium_for(rate, terms))
+        except ValueError as error:
+            raise ApiError(-1100, f"funding: {error}, in 1e-8") from None
 
     async def _truth(self, request: web.Request) -> Any:
         listing = self._listing(request.query.get("symbol"), request.query.get("market", "spot"))

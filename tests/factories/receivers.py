@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import socketserver
@@ -104,25 +105,52 @@ class SmtpReceiver:
     port: int = 0
     refuses: bool = False
     mails: list[tuple[str, list[str], Message]] = field(default_factory=list)
+    protected: list[bool] = field(default_factory=list)
+    """Of each mail, whether it came through TLS."""
+    logins: list[tuple[str, bool]] = field(default_factory=list)
+    """What was said to log in, and whether through TLS."""
 
 
 @contextmanager
-def smtp_receiver() -> Iterator[SmtpReceiver]:
-    """A server that speaks enough of SMTP to take a message."""
+def smtp_receiver(context: ssl.SSLContext | None = None, *, starttls: bool = True) -> Iterator[SmtpReceiver]:
+    """A server that speaks enough of SMTP to take a message; with a context through TLS, at once or on request."""
     receiver = SmtpReceiver()
 
     class Handler(socketserver.StreamRequestHandler):
         def say(self, text: str) -> None:
             self.wfile.write(f"{text}\r\n".encode())
 
+        def encrypt(self) -> None:
+            assert context is not None
+            self.request = context.wrap_socket(self.request, server_side=True)
+            self.setup()
+
+        def is_protected(self) -> bool:
+            return isinstance(self.request, ssl.SSLSocket)
+
         def handle(self) -> None:
+            with contextlib.suppress(OSError):  # a client that does not trust us hangs up
+                if context is not None and not starttls:
+                    self.encrypt()
+                self.talk()
+
+        def talk(self) -> None:
             sender, recipients = "", []
             self.say("220 test ESMTP")
             while line := self.rfile.readline():
                 verb, _, rest = line.decode().strip().partition(" ")
                 match verb.upper():
                     case "EHLO" | "HELO":
-                        self.say("250 test")
+                        self.say("250-test")
+                        if context is not None and starttls and not self.is_protected():
+                            self.say("250-STARTTLS")
+                        self.say("250 AUTH PLAIN")
+                    case "STARTTLS" if context is not None and starttls:
+                        self.say("220 go on")
+                        self.encrypt()
+                    case "AUTH":
+                        receiver.logins.append((rest, self.is_protected()))
+                        self.say("235 welcome")
                     case "MAIL":
                         sender, recipients = rest.split("<")[1].split(">")[0], []
                         self.say("451 try again later" if receiver.refuses else "250 ok")
@@ -134,6 +162,7 @@ def smtp_receiver() -> Iterator[SmtpReceiver]:
                         lines = []
                         while (text := self.rfile.readline().decode()) not in (".\r\n", ""):
                             lines.append(text.removeprefix(".") if text.startswith("..") else text)
+                        receiver.protected.append(self.is_protected())
                         receiver.mails.append((sender, recipients, message_from_string("".join(lines))))
                         self.say("250 taken")
                     case "QUIT":

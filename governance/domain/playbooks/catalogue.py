@@ -28,7 +28,6 @@ class PlaybookSpec:
     severity: str = "warning"
     max_scopes: int = 2
     """Blast radius: scopes acted on within an hour; beyond it people are called instead."""
-    rehearsable: bool = False
     target_s: float = 30.0
     """How soon a rehearsal expects the incident."""
     period_s: float = 0.0
@@ -62,7 +61,6 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             Rule(5.0, confirm=2, cooldown_s=1800),
             60,
             (_tighten("max_notional"), _HALF_HOUR),
-            rehearsable=True,
         ),
         PlaybookSpec(
             "venue_lag",
@@ -73,7 +71,6 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             Rule(800.0, min_samples=5, cooldown_s=900),
             300,
             ({"do": "blackout", "minutes": 10},),
-            rehearsable=True,
             target_s=60.0,
         ),
         PlaybookSpec(
@@ -85,7 +82,6 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             Rule(20.0, cooldown_s=900),
             300,
             (_tighten("orders_per_minute"), {"do": "blackout", "minutes": 5}),
-            rehearsable=True,
             target_s=60.0,
         ),
         PlaybookSpec(
@@ -99,6 +95,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             (_tighten("max_notional"),),
             max_scopes=3,
             period_s=30.0,
+            target_s=1200.0,
         ),
         PlaybookSpec(
             "corr_spike",
@@ -110,6 +107,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             3600,
             (_tighten("exposure_group", on="global"),),
             period_s=30.0,
+            target_s=300.0,
         ),
         PlaybookSpec(
             "stale_data",
@@ -121,7 +119,6 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             60,
             ({"do": "blackout", "minutes": 5},),
             max_scopes=4,
-            rehearsable=True,
             target_s=180.0,
         ),
         PlaybookSpec(
@@ -135,6 +132,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             ({"do": "blackout", "minutes": 120, "on": "global"},),
             severity="critical",
             period_s=20.0,
+            target_s=420.0,
         ),
         PlaybookSpec(
             "funding_spike",
@@ -145,6 +143,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             Rule(0.15, confirm=2, cooldown_s=3600),
             60,
             (_tighten("exposure_symbol", 0.7), {"do": "blackout", "minutes": 60}),
+            target_s=60.0,
         ),
         PlaybookSpec(
             "unprotected_position",
@@ -157,6 +156,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             ({"do": "kill", "level": "REDUCING"},),
             severity="critical",
             max_scopes=10,
+            target_s=120.0,
         ),
         PlaybookSpec(
             "daily_loss",
@@ -168,7 +168,6 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             60,
             (_STOP,),
             severity="critical",
-            rehearsable=True,
             code="DAILY_LOSS_LIMIT",
         ),
         PlaybookSpec(
@@ -182,6 +181,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             (_STOP,),
             severity="critical",
             code="POSITION_LIMIT",
+            target_s=60.0,
         ),
         PlaybookSpec(
             "leverage",
@@ -194,6 +194,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             (_STOP,),
             severity="critical",
             code="LEVERAGE_LIMIT",
+            target_s=60.0,
         ),
         PlaybookSpec(
             "open_trades",
@@ -206,6 +207,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             (_STOP,),
             severity="critical",
             code="OPEN_TRADES_LIMIT",
+            target_s=60.0,
         ),
     )
 }

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db.models import Avg, Count, F, Q
 
 from governance.domain.playbooks import entropy_bits, mean_correlation, peg_deviation
+from governance.domain.regimes import regime_probabilities
 from trading.domain.breakers import Reading
 from trading.domain.orders import OrderStatus
 from trading.domain.risk.reasons import WAITING
@@ -77,13 +78,7 @@ def venue_lag(scope: str, since: datetime, moment: datetime) -> Reading:
 
 def entropy_change(scope: str, since: datetime, moment: datetime) -> Reading:
     """Mean entropy of the strategy's regime probabilities, the newer half of the window less the older, bits."""
-    rows = Decision.objects.filter(instance__strategy__name=_name(scope), decided_at__gt=since)
-    entropies = []
-    for features in rows.order_by("pk").values_list("features", flat=True):
-        told = [float(value) for name, value in features.items() if name.startswith("p_")]
-        total = sum(told)
-        if told and total > 0:
-            entropies.append(entropy_bits(p / total for p in told))
+    entropies = entropies_of(scope, since)
     half = len(entropies) // 2
     if not half:
         return Reading(0.0, 0, "no regime probabilities were decided by")
@@ -91,6 +86,18 @@ def entropy_change(scope: str, since: datetime, moment: datetime) -> Reading:
     return Reading(
         change, len(entropies), f"entropy changed by {change:+.2f} bits over {len(entropies)} decisions"
     )
+
+
+def entropies_of(scope: str, since: datetime) -> list[float]:
+    """How unsure each decision of a strategy since then was of the regime, bits, oldest first."""
+    rows = Decision.objects.filter(instance__strategy__name=_name(scope), decided_at__gt=since)
+    entropies = []
+    for features in rows.order_by("pk").values_list("features", flat=True):
+        told = list(regime_probabilities(features).values())
+        total = sum(told)
+        if told and total > 0:
+            entropies.append(entropy_bits(p / total for p in told))
+    return entropies
 
 
 def correlation(scope: str, since: datetime, moment: datetime) -> Reading:

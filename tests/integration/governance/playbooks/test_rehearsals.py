@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from governance.models import Incident, Playbook, PlaybookAction, Rehearsal
-from governance.services.playbooks import playbooks_install, rehearsal_start
+from governance.services.playbooks import rehearsal_start
 from governance.tasks import guardian_tick
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import Conflict
 from nautilus_site.common.models import ChangeRequest
-from tests.factories.exchange import Exchange, running_exchange
-from trading.models import Account
-from trading.services.equity import equity_mark
-from trading.services.execution.send import order_send
-from trading.services.losses import losses_measure
-from trading.services.orders import OrderDenied
-from trading.services.reconcile import account_reconcile
-from universe.adapters.binance import BinanceSpotMarketData
-from universe.models import Instrument, Quote, StreamState
-from universe.services import instruments_sync
-
-if TYPE_CHECKING:
-    from tests.factories.trading import Desk
+from tests.factories.exchange import running_exchange
+from tests.integration.governance.playbooks.floor import Floor, open_floor
 
 
 @pytest.fixture(scope="module")
@@ -35,66 +23,12 @@ def url() -> Iterator[str]:
         yield address
 
 
-class Floor:
-    """A desk that trades on the running exchange, and what other processes would do for it meanwhile."""
-
-    def __init__(self, desk: Desk, exchange: Exchange) -> None:
-        self.desk, self.exchange = desk, exchange
-
-    def look(self) -> None:
-        """Hear of the market and of the account as they are."""
-        bid, ask = self.exchange.touch()
-        moment = now()
-        Quote.objects.update_or_create(
-            instrument=self.desk.btc,
-            defaults={"bid": bid, "ask": ask, "market_time": moment, "received_at": moment},
-        )
-        StreamState.objects.update(last_message_at=moment)
-        Account.objects.update(reconciled_at=moment)
-        equity_mark()
-        losses_measure()
-
-    def order(self, side: str = "BUY", quantity: str = "0.001") -> str:
-        """One order at the market: how it stands, or the code our rails denied it with."""
-        self.look()
-        try:
-            order = self.desk.submit(side, quantity, type="MARKET")
-        except OrderDenied as denied:
-            return str(denied.code)
-        authorised = self.desk.authorise(order)
-        assert authorised is not None
-        order_send(authorised=authorised, venue=self.desk.venue, venue_name="binance-spot")
-        return str(self.desk.fresh(order).status)
-
-    def until(self, done: Callable[[], bool], step: Callable[[], Any], seconds: float = 60.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not done():
-            assert time.monotonic() < deadline, "it did not happen in time"
-            step()
-            guardian_tick()
-
-
 @pytest.fixture
 def floor(db: None, url: str, settings: Any) -> Iterator[Floor]:
-    from tests.factories.trading import trading_desk
-
     settings.TESTNET_URL = url
-    desk = trading_desk(opened=False, symbols=("BTCUSDT",))
-    exchange = Exchange(url)
-    instruments_sync(desk.venue_row, BinanceSpotMarketData(exchange.client))
-    desk.instruments = {i.symbol: i for i in Instrument.objects.filter(venue=desk.venue_row)}
-    desk.venue = exchange.venue
-    account_reconcile(account_id=desk.account.pk, venue=desk.venue, trigger="periodic")
-    desk.account.refresh_from_db()
-    playbooks_install(actor="test")
-    desk.limit(
-        near_duplicate_window=0, clock_max_age=600, orders_per_minute=1000, orders_per_minute_strategy=1000,
-        repeated_executions=1000, max_drawdown=1, daily_loss=10**9,
-    )  # fmt: skip
-    floor = Floor(desk, exchange)
-    floor.look()
+    floor = open_floor(url, "BTCUSDT")
     yield floor
-    exchange.control("DELETE", "/faults")
+    floor.exchange.control("DELETE", "/faults")
 
 
 @pytest.mark.parametrize("name", ["venue_lag", "reject_spike", "drawdown", "daily_loss"])
@@ -146,10 +80,26 @@ def test_a_fault_nobody_notices_is_marked_so(floor: Floor, risk_officer: Any) ->
     assert row.findings[0]["said"] == "it was not detected"
 
 
-def test_what_no_fault_leads_to_cannot_be_rehearsed(floor: Floor, risk_officer: Any) -> None:
-    with pytest.raises(Conflict, match="no fault of the paper exchange"):
-        rehearsal_start(name="corr_spike", actor=risk_officer, reason="drill")
+def test_a_rehearsal_whose_cause_cannot_be_made_says_what_is_missing(floor: Floor, risk_officer: Any) -> None:
+    for name, why in (
+        ("corr_spike", "fewer than two symbols"),
+        ("unprotected_position", "place an order with a stop"),
+        ("leverage", "no futures account"),
+        ("funding_spike", "no contract with a funding rate"),
+        ("entropy_spike", "has decided by regimes of late"),
+        ("open_trades", "fewer than the limit of 11"),
+    ):
+        with pytest.raises(Conflict, match=why):
+            rehearsal_start(name=name, actor=risk_officer, reason="drill")
     assert Rehearsal.objects.count() == 0
+    assert floor.exchange.control("GET", "/faults") == []
+
+
+def test_every_playbook_has_a_fault() -> None:
+    from governance.domain.playbooks import PLAYBOOKS
+    from governance.services.playbooks.faults import FAULTS
+
+    assert FAULTS.keys() == PLAYBOOKS.keys()
 
 
 def test_an_exchange_that_is_away_starts_no_rehearsal(floor: Floor, risk_officer: Any, settings: Any) -> None:

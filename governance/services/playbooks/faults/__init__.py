@@ -1,0 +1,60 @@
+"""Which fault makes a playbook act, and how it is taken out again. Only the paper exchange can be given one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+from governance.adapters.testnet_control import ControlError
+from governance.models import Playbook
+from governance.services.playbooks.faults.fault import Fault, NotRehearsable, fault_withdraw
+from governance.services.playbooks.faults.orders import reject_spike, unprotected_position, venue_lag
+from governance.services.playbooks.faults.prices import (
+    corr_spike,
+    daily_loss,
+    depeg,
+    drawdown,
+    funding_spike,
+    stale_data,
+)
+from governance.services.playbooks.faults.regimes import entropy_spike
+from governance.services.playbooks.faults.strangers import leverage, open_trades, position
+from nautilus_site.common.errors import Conflict
+
+__all__ = ["FAULTS", "Fault", "fault_inject", "fault_withdraw"]
+
+FAULTS: dict[str, Callable[[Playbook, Fault], None]] = {
+    "drawdown": drawdown,
+    "venue_lag": venue_lag,
+    "reject_spike": reject_spike,
+    "entropy_spike": entropy_spike,
+    "corr_spike": corr_spike,
+    "stale_data": stale_data,
+    "depeg": depeg,
+    "funding_spike": funding_spike,
+    "unprotected_position": unprotected_position,
+    "daily_loss": daily_loss,
+    "position": position,
+    "leverage": leverage,
+    "open_trades": open_trades,
+}
+"""Each puts the cause into the paper exchange, never a row into our tables."""
+
+
+def fault_inject(playbook: Playbook) -> Fault:
+    """Put in what the playbook should notice, all of it or nothing.
+
+    Raises
+    ------
+    Conflict : NOT_REHEARSABLE, what it needs is not there now; the message says what.
+    ControlError : the paper exchange cannot be reached or refuses.
+    """
+    fault = Fault()
+    try:
+        FAULTS[playbook.name](playbook, fault)
+    except (NotRehearsable, ControlError) as error:
+        fault_withdraw(asdict(fault))
+        if isinstance(error, ControlError):
+            raise
+        raise Conflict("NOT_REHEARSABLE", str(error)) from None
+    return fault

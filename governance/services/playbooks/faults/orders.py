@@ -1,0 +1,58 @@
+"""Faults of the way of an order: late answers, refusals, stops that vanish."""
+
+from __future__ import annotations
+
+from governance.adapters.testnet_stranger import ORDER_PATHS, Stranger
+from governance.models import Playbook
+from governance.services.playbooks.faults.fault import Fault, NotRehearsable
+from trading.domain.brackets import BracketState
+from trading.models import Account, Bracket
+
+STOP_PATHS = {"spot": "/api/v3/order", "usdm": "/fapi/v1/algoOrder"}
+
+
+def venue_lag(playbook: Playbook, fault: Fault) -> None:
+    """Orders are answered half as late again as the threshold."""
+    account = _account()
+    fault.scope = f"venue:{account.venue.name}"
+    fault.stand(_orders(account), {"delay_ms": int(playbook.threshold * 1.5) + 200})
+
+
+def reject_spike(playbook: Playbook, fault: Fault) -> None:
+    """Every order is refused."""
+    account = _account()
+    fault.scope = f"account:{account.name}"
+    fault.stand(_orders(account), {"error_before": {"status": 400, "code": -2010}})
+
+
+def unprotected_position(playbook: Playbook, fault: Fault) -> None:
+    """The stop of a position is taken back by somebody else, and no new one is accepted."""
+    # USD-M first: there a stop goes another way than the order that would leave the position in its place.
+    guarded = (
+        Bracket.objects.filter(ended_at=None, state=BracketState.PROTECTED, account__is_active=True)
+        .exclude(stop_price=None, trailing_bps=None)
+        .select_related("account__venue", "instrument")
+        .order_by("-account__venue__market", "pk")
+        .first()
+    )
+    if guarded is None:
+        raise NotRehearsable("no position has a stop at the venue: place an order with a stop first")
+    symbol, market = guarded.instrument.symbol, guarded.instrument.market
+    fault.scope = f"symbol:{symbol}"
+    for path in (STOP_PATHS[market], *(("/api/v3/orderList",) if market == "spot" else ())):
+        refusal = {"error_before": {"status": 400, "code": -2010}}
+        fault.stand({"path": path, "method": "POST", "symbol": symbol}, refusal)
+    Stranger(guarded.account.name, market).cancel_all(symbol)
+
+
+def _orders(account: Account) -> dict[str, str]:
+    return {"path": ORDER_PATHS[account.market], "method": "POST"}
+
+
+def _account() -> Account:
+    row = (
+        Account.objects.select_related("venue").filter(is_active=True).order_by("venue__market", "pk").first()
+    )
+    if row is None:
+        raise NotRehearsable("there is no active account")
+    return row
