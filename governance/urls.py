@@ -66,6 +66,7 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("strategy/weights", weights.WeightsView.as_view(), name="api-strategy-weights"),
     path("strategy/routing", weights.RoutingListView.as_view(), name="api-strategy-routing"),
     path("strategy/promote", weights.PromoteByTagView.as_view(), name="api-strategy-promote"),
+    path("allocations/what-if", capital.AllocationWhatIfView.as_view(), name="api-allocation-what-if"),
     path("allocations/reset", capital.AllocationResetView.as_view(), name="api-allocation-reset"),
     path("notifications/channels", notifications.ChannelListView.as_view(), name="api-notification-channels"),
     path(
@@ -110,5 +111,6 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("incidents/<int:pk>/close", playbooks.IncidentCloseView.as_view(), name="api-incident-close"),
     path("schedules", schedules.ScheduleListView.as_view(), name="api-schedules"),
     path("schedules/<int:pk>", schedules.ScheduleDetailView.as_view(), name="api-schedule"),
+    path("compliance/<slug:day>", playbooks.ComplianceDownloadView.as_view(), name="api-compliance-download"),
     path("compliance", playbooks.ComplianceListView.as_view(), name="api-compliance"),
 ]

@@ -11,8 +11,15 @@ from rest_framework.views import APIView
 
 from governance.models import Allocation, AllocationRun
 from governance.selectors.capital import allocation_members, allocation_queryset, run_members, run_queryset
-from governance.serializers.capital import AllocationRunSerializer, AllocationSerializer, AskSerializer
+from governance.serializers.capital import (
+    AllocationRunSerializer,
+    AllocationSerializer,
+    AskSerializer,
+    WhatIfAnswerSerializer,
+    WhatIfSerializer,
+)
 from governance.services.capital import allocation_request, reset_request
+from governance.services.capital_what_if import capital_what_if
 from nautilus_site.common.api.approvals import ApprovalSerializer, approval_response
 from nautilus_site.common.api.idempotency import idempotent
 from trading.api.controls import validated
@@ -84,6 +91,19 @@ class AllocationRequestView(APIView):
                 expires_in_s=values.get("expires_in_s"),
             )
         )
+
+
+class AllocationWhatIfView(APIView):
+    """What the allocator would decide under other members of the policy. It changes nothing."""
+
+    required = {"POST": "read"}
+
+    @extend_schema(
+        operation_id="allocation_what_if", request=WhatIfSerializer, responses=WhatIfAnswerSerializer
+    )
+    def post(self, request: Request) -> Response:
+        check_parameters(request, ())
+        return Response(capital_what_if(validated(WhatIfSerializer, request)["changes"]))
 
 
 class AllocationResetView(APIView):

@@ -20,6 +20,7 @@ from governance.selectors.playbooks import (
     playbook_queryset,
     rehearsal_members,
     rehearsal_queryset,
+    report_get,
     report_members,
     report_queryset,
 )
@@ -29,6 +30,7 @@ from governance.serializers.playbooks import (
     PlaybookRequestSerializer,
     PlaybookSerializer,
     RehearsalSerializer,
+    ReportFileSerializer,
     ReportSerializer,
     WhySerializer,
 )
@@ -236,6 +238,19 @@ class IncidentCloseView(APIView):
         values = validated(WhySerializer, request)
         incident_close(incident_id=pk, actor=person_of(request), reason=values["reason"])
         return Response(incident_detail(pk))
+
+
+class ComplianceDownloadView(APIView):
+    """One day's report as the file that was written: the report, and the SHA-256 of its canonical text."""
+
+    required = {"GET": "read"}
+
+    @extend_schema(operation_id="compliance_download", responses=ReportFileSerializer)
+    def get(self, request: Request, day: str) -> Response:
+        check_parameters(request, ())
+        row = report_get(day)
+        name = f'attachment; filename="compliance-{row.day.isoformat()}.json"'
+        return Response({"report": row.content, "sha256": row.digest}, headers={"Content-Disposition": name})
 
 
 class ComplianceListView(MembersListView):

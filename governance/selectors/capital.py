@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -110,6 +111,30 @@ def quotas_changed_at(strategy: str) -> datetime | None:
 def _instances(strategy: str) -> list[str]:
     ids = StrategyInstance.objects.filter(strategy__name=strategy).values_list("pk", flat=True)
     return [f"instance:{pk}" for pk in ids]
+
+
+def flow_members(
+    equity: Decimal, reserve: Decimal, pool: Decimal, amounts: Mapping[str, Decimal]
+) -> dict[str, Any]:
+    """Where the equity goes: to the reserve, outside the pool, and by strategy; quote currency, text.
+
+    What is given out beyond a pool that has become smaller is told as such: it is there until it falls.
+    """
+    given = sum(amounts.values(), Decimal(0))
+    kept = max(Decimal(0), min(reserve, equity))
+    return {
+        "equity": amount_text(equity),
+        "reserve": amount_text(kept),
+        "withheld": amount_text(max(Decimal(0), equity - kept - pool)),
+        "pool": amount_text(pool),
+        "free": amount_text(max(Decimal(0), pool - given)),
+        "over": amount_text(max(Decimal(0), given - pool)),
+        "strategies": [
+            {"strategy": name, "amount": amount_text(amount)}
+            for name, amount in sorted(amounts.items(), key=lambda item: (-item[1], item[0]))
+            if amount
+        ],
+    }
 
 
 def run_queryset() -> QuerySet[AllocationRun]:

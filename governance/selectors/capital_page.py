@@ -7,7 +7,13 @@ from typing import Any
 from django.db.models import F
 
 from governance.models import AllocationRun, CapitalState, PolicyActivation
-from governance.selectors.capital import allocation_members, allocation_queryset, run_members, run_queryset
+from governance.selectors.capital import (
+    allocation_members,
+    allocation_queryset,
+    flow_members,
+    run_members,
+    run_queryset,
+)
 from governance.selectors.policies import version_in_force
 from governance.selectors.routing import routing_members, routing_queryset, weights_members
 from governance.selectors.shell import shell_state
@@ -30,9 +36,15 @@ def capital_state() -> dict[str, Any]:
     decided = run_queryset().exclude(outcome=AllocationRun.Outcome.REFUSED).first()
     state = CapitalState.objects.filter(pk=1).first()
     version = version_in_force("capital_policy")
-    waiting = ChangeRequest.objects.filter(
-        kind="capital.allocate", state=ChangeRequest.State.PENDING, expires_at__gt=now()
-    ).exists()
+    waiting = (
+        ChangeRequest.objects.filter(
+            kind__in=("capital.allocate", "capital.endorse"),
+            state=ChangeRequest.State.PENDING,
+            expires_at__gt=now(),
+        )
+        .order_by("-created_at")
+        .first()
+    )
     changes = allocation_queryset().exclude(rule="not_enabled").exclude(amount=F("before"))
     return {
         **shell_state(),
@@ -41,8 +53,12 @@ def capital_state() -> dict[str, Any]:
             "stopped": state.stopped if state else False,
             "policy_version": version.number if version else None,
             "document": version.document if version else None,
-            "request_waits": waiting,
+            "request_waits": None
+            if waiting is None
+            else {"id": str(waiting.pk), "kind": waiting.kind, "expires_at": utc_text(waiting.expires_at)},
         },
+        "flow": _flow(decided),
+        "what_if": [],  # asked for by the sliders, one question at a time
         "allocations": []
         if decided is None
         else [_allocation(row) for row in allocation_queryset().filter(run=decided).order_by("strategy")],
@@ -65,6 +81,14 @@ def capital_state() -> dict[str, Any]:
             for row in PolicyActivation.objects.select_related("version")[:_RUNS]
         ],
     }
+
+
+def _flow(run: AllocationRun | None) -> dict[str, Any] | None:
+    if run is None or run.equity is None or run.reserve is None or run.pool is None:
+        return None
+    return flow_members(
+        run.equity, run.reserve, run.pool, dict(run.allocations.values_list("strategy", "amount"))
+    )
 
 
 def _allocation(row: Any) -> dict[str, Any]:

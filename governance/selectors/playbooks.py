@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
@@ -184,6 +185,22 @@ def report_queryset() -> QuerySet[ComplianceReport]:
     return ComplianceReport.objects.order_by("-day")
 
 
+def report_get(day: str) -> ComplianceReport:
+    """The report of a day, `2026-11-30`.
+
+    Raises
+    ------
+    NotFound : UNKNOWN_REPORT.
+    """
+    try:
+        row = ComplianceReport.objects.filter(day=date.fromisoformat(day)).first()
+    except ValueError:
+        row = None
+    if row is None:
+        raise NotFound("UNKNOWN_REPORT", f"there is no report of {day}")
+    return row
+
+
 def report_members(row: ComplianceReport) -> dict[str, Any]:
     """One day's report."""
     return {
@@ -256,5 +273,7 @@ def _words(action: dict[str, Any]) -> str:
             return f"no new risk for {action['minutes']} min{where}"
         case "tighten":
             return f"{action['limit']} × {action['factor']:g}{where}"
+        case "trim":
+            return f"contracts × {action['factor']:g}"
         case _:
             return "disable the strategy"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from django.db.models import QuerySet
@@ -13,6 +14,7 @@ from governance.domain.regimes import regime_probabilities
 from governance.domain.routing import Place
 from governance.models import PolicyVersion, RoutingDecision
 from governance.selectors.policies import version_in_force
+from mlregistry.selectors.canaries import canaries_trading
 from trading.models import Decision, StrategyInstance
 from trading.selectors.notation import amount_text, utc_text
 
@@ -20,6 +22,9 @@ from trading.selectors.notation import amount_text, utc_text
 def places_now(chosen: WeightSet, version: PolicyVersion | None, moment: datetime) -> list[Place]:
     """Every instance with its weight, what this set last gave it, and the regime of its symbol where one counts."""
     rows = StrategyInstance.objects.select_related("strategy", "account", "instrument").order_by("pk")
+    canaries = canaries_trading()
+    followed = {champion: canary for canary, champion in canaries.items()}
+    capital = {(row.strategy.name, row.account_id, row.instrument_id): row.allocation for row in rows}
     last = (
         {
             (row.strategy, row.account, row.symbol): row.weight
@@ -34,11 +39,30 @@ def places_now(chosen: WeightSet, version: PolicyVersion | None, moment: datetim
     found = []
     for row in rows:
         key = (row.strategy.name, row.account.name, row.instrument.symbol)
-        source = chosen.regimes.get(row.strategy.name, {}).get("source")
+        champion = canaries.get(row.strategy.name, "")
+        regime_of = chosen.regimes.get(row.strategy.name) or chosen.regimes.get(champion) or {}
+        source = regime_of.get("source")
         found.append(
-            Place(row.pk, *key, row.weight, last.get(key), regimes.get((source, key[2])) if source else None)
+            Place(
+                row.pk,
+                *key,
+                row.weight,
+                last.get(key),
+                regimes.get((source, key[2])) if source else None,
+                champion,
+                _share(row, champion or followed.get(row.strategy.name, ""), capital),
+            )
         )
     return found
+
+
+def _share(row: StrategyInstance, partner: str, capital: dict[tuple[str, int, int], Decimal]) -> Fraction:
+    """Of the capital that two strategies on trial against each other have at one place, the part of this one."""
+    other = capital.get((partner, row.account_id, row.instrument_id))
+    if other is None:
+        return Fraction(1)
+    both = row.allocation + other
+    return Fraction(row.allocation) / Fraction(both) if both else Fraction(1, 2)
 
 
 def _regimes(chosen: WeightSet, moment: datetime) -> dict[tuple[str, str], dict[str, float]]:

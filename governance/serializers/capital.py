@@ -53,6 +53,59 @@ class AllocationRunSerializer(serializers.Serializer[Any]):
     policy_version = serializers.IntegerField()
 
 
+class WhatIfSerializer(RequestSerializer):
+    """Members of the capital policy with other values; the rest is as in force."""
+
+    changes = serializers.DictField()
+
+
+class FlowStrategySerializer(serializers.Serializer[Any]):
+    """What one strategy has of the pool."""
+
+    strategy = serializers.CharField()
+    amount = serializers.CharField()
+
+
+class FlowSerializer(serializers.Serializer[Any]):
+    """From equity to strategies, quote currency."""
+
+    equity = serializers.CharField()
+    reserve = serializers.CharField()
+    withheld = serializers.CharField(help_text="neither in reserve nor in the pool")
+    pool = serializers.CharField()
+    free = serializers.CharField(help_text="in the pool, given to nobody")
+    over = serializers.CharField(help_text="given out beyond the pool")
+    strategies = FlowStrategySerializer(many=True)
+
+
+class WhatIfChoiceSerializer(serializers.Serializer[Any]):
+    """What one strategy would get, and why; also where that is no change."""
+
+    strategy = serializers.CharField()
+    weight = serializers.FloatField(allow_null=True)
+    before = serializers.CharField()
+    amount = serializers.CharField()
+    proposed = serializers.CharField(allow_null=True, help_text="beyond the envelope: for two people")
+    rule = serializers.CharField()
+    reason = serializers.CharField()
+
+
+class WhatIfAnswerSerializer(serializers.Serializer[Any]):
+    """What would be decided now; nothing is changed."""
+
+    policy_version = serializers.IntegerField()
+    document = serializers.DictField()
+    allows_more = serializers.ListField(
+        child=serializers.CharField(), help_text="members that need two people"
+    )
+    explanation = serializers.CharField()
+    method = serializers.CharField()
+    multiplier = serializers.FloatField()
+    drawdown = serializers.FloatField()
+    flow = FlowSerializer()
+    choices = WhatIfChoiceSerializer(many=True)
+
+
 class AskSerializer(RequestSerializer):
     """Why, and how long the request stays open."""
 

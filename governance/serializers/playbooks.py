@@ -126,6 +126,13 @@ class IncidentDetailSerializer(IncidentSerializer):
     undo_offered = serializers.BooleanField()
 
 
+class ReportFileSerializer(serializers.Serializer[Any]):
+    """A report as its file holds it."""
+
+    report = serializers.DictField()
+    sha256 = serializers.CharField(help_text="of the report: keys sorted, no spaces")
+
+
 class ReportSerializer(serializers.Serializer[Any]):
     """A day's compliance report."""
 

@@ -25,6 +25,7 @@ from governance.domain.policies.capital import CapitalPolicy, capital_policy
 from governance.models import Allocation, AllocationRun, CapitalState, PolicyVersion
 from governance.selectors.capital import equity_now, grants_now, standings_now
 from governance.selectors.policies import version_in_force
+from governance.services.capital_asking import raises_ask
 from governance.services.policies import policy_values
 from governance.services.policy_kinds import CAPITAL, Values
 from nautilus_site.common.clock import now
@@ -81,7 +82,9 @@ def capital_run(*, trigger: str) -> AllocationRun | None:
     state.multiplier, state.stopped = decision.throttle.multiplier, decision.throttle.stopped
     state.updated_at = moment
     state.save(update_fields=["multiplier", "stopped", "updated_at"])
-    return _recorded(version, trigger, moment, until, decision, evidence, in_force)
+    run = _recorded(version, trigger, moment, until, decision, evidence, in_force)
+    raises_ask(run)
+    return run
 
 
 def _applied(governed: list[Choice], until: datetime, version: PolicyVersion) -> dict[str, Decimal]:
@@ -189,10 +192,16 @@ def _state_locked(*, wait: bool = True) -> CapitalState | None:
     return CapitalState.objects.select_for_update(skip_locked=not wait).filter(pk=1).first()
 
 
+def decided_now(
+    values: Values, state: CapitalState | None, moment: datetime
+) -> tuple[CapitalDecision, Evidence] | str:
+    """What a policy would decide now and from what, changing nothing; or why nothing can be decided."""
+    return _decided(capital_policy(values), state, moment)
+
+
 def policy_would_do(values: Values) -> dict[str, Any]:
     """What a policy would decide now, strategy by strategy, changing nothing."""
-    moment = now()
-    known = _decided(capital_policy(values), CapitalState.objects.filter(pk=1).first(), moment)
+    known = decided_now(values, CapitalState.objects.filter(pk=1).first(), now())
     if isinstance(known, str):
         return {"now": f"nothing: {known}"}
     decision, _ = known

@@ -12,10 +12,21 @@ from governance.domain.policies.schema import Raises
 from governance.domain.policies.weights import weight_values
 from governance.selectors.notifications import notification_gauges
 from governance.selectors.schedules import schedule_gauges
-from governance.services import capital, notifications, playbooks, policies, quotas, routing, rules, schedules
+from governance.services import (
+    capital,
+    capital_asking,
+    notifications,
+    playbooks,
+    policies,
+    quotas,
+    routing,
+    rules,
+    schedules,
+)
 from governance.services.policy_kinds import CAPITAL, RULES, WEIGHTS, PolicyKind, Values, register_policy_kind
 from governance.services.schedules.lateness import schedules_unready
 from nautilus_site.common.collectors import register_collector
+from nautilus_site.common.models import Role
 from nautilus_site.common.probes import register_readiness
 from nautilus_site.common.services.change_requests import Applier, register_appliers
 
@@ -23,6 +34,12 @@ from nautilus_site.common.services.change_requests import Applier, register_appl
 APPLIERS: Final[Mapping[str, Applier]] = {
     "capital.allocate": Applier(
         capital.allocation_snapshot, capital.apply_allocation, capital.allocation_effect
+    ),
+    capital_asking.ENDORSE: Applier(
+        capital.allocation_snapshot,
+        capital_asking.apply_endorsement,
+        capital_asking.endorsement_effect,
+        requester_roles=frozenset({Role.TRADER}),
     ),
     "capital.quotas": Applier(quotas.quotas_snapshot, quotas.apply_quotas),
     "capital.reset": Applier(capital.reset_snapshot, capital.apply_reset),

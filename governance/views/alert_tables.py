@@ -126,6 +126,7 @@ REPORTS = Table(
         Column("violations", "Violations", "count"),
         Column("sha256", "SHA-256", "mono"),
         Column("path", "File", "mono"),
+        Column("action", "", "action"),
     ),
     "/api/v1/compliance",
     "No day is over yet.",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest
 
+from governance.domain.policies.capital import METHODS
 from governance.selectors.capital_page import capital_state
 from governance.views.page import Page
 from governance.views.tables import Column, Table
@@ -116,12 +118,35 @@ ACTIVATIONS = Table(
 )
 
 
+WHAT_IF = Table(
+    "what_if",
+    "What would be decided",
+    (
+        Column("lamp", "Decided by", "lamp"),
+        Column("strategy", "Strategy"),
+        Column("weight", "Wanted share", "percent"),
+        Column("before", "Has", "money"),
+        Column("amount", "Would have", "money"),
+        Column("proposed", "For two people", "money"),
+        Column("reason", "Because", wrap=True),
+    ),
+    "/api/v1/policies/capital_policy",
+    "Nothing to decide about.",
+    "The policy decides about the strategies named in `enabled`.",
+    tall=False,
+    compact=True,
+)
+
+
 class Capital(Page):
     name = "capital"
     title = "Capital"
     template = "governance/capital.html"
     topics = ("trading_state", "approvals")
-    tables = (ALLOCATIONS, WEIGHTS, CHANGES, ROUTING, RUNS, ACTIVATIONS)
+    tables = (ALLOCATIONS, WHAT_IF, WEIGHTS, CHANGES, ROUTING, RUNS, ACTIVATIONS)
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return capital_state()
+
+    def context(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
+        return {"methods": METHODS}

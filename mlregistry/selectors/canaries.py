@@ -33,6 +33,12 @@ def canary_get(uid: Any) -> Canary:
     return found
 
 
+def canaries_trading() -> dict[str, str]:
+    """By the name of a canary's strategy, the one whose symbols and capital it has a part of; only those under way."""
+    rows = Canary.objects.filter(ended_at=None).order_by("pk")
+    return dict(rows.values_list("strategy__name", "follower__name"))
+
+
 def canary_members(canary: Canary) -> dict[str, Any]:
     """The public members of a canary; `p_value` is the always-valid one."""
     return {

@@ -17,6 +17,8 @@ class Verb(StrEnum):
     """No new risk for some minutes; ends by itself."""
     tighten = "tighten"
     """Multiply a limit in force by a factor below 1 (or divide, where higher is the safe side)."""
+    trim = "trim"
+    """Sell contracts down to a share of what strategies hold, in an orderly way."""
     disable = "disable"
     """Switch a strategy off."""
 
@@ -32,10 +34,11 @@ _MEMBERS: Final = {
     Verb.kill: {"level", "on"},
     Verb.blackout: {"minutes", "on"},
     Verb.tighten: {"limit", "factor", "on"},
+    Verb.trim: {"factor", "on"},
     Verb.disable: {"on"},
 }
 # A level is raised before anything else is locked (rulings 13).
-_ORDER: Final = {Verb.kill: 0, Verb.disable: 1, Verb.blackout: 2, Verb.tighten: 3}
+_ORDER: Final = {Verb.kill: 0, Verb.disable: 1, Verb.blackout: 2, Verb.trim: 3, Verb.tighten: 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Action:
             told["minutes"] = self.minutes
         elif self.verb is Verb.tighten:
             told |= {"limit": self.limit, "factor": self.factor}
+        elif self.verb is Verb.trim:
+            told["factor"] = self.factor
         return told
 
 
@@ -99,13 +104,20 @@ def _parse(row: Mapping[str, Any]) -> Action:
         ):
             raise InvalidAction(f"minutes: expected a whole number of 1 to {LONGEST_BLACKOUT_MIN}")
         return Action(verb, on, minutes=minutes)
+    factor = row.get("factor")
+    if verb in (Verb.tighten, Verb.trim) and (
+        isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor < 1
+    ):
+        raise InvalidAction("factor: expected a number above 0 and below 1; nothing here loosens")
     if verb is Verb.tighten:
-        factor, limit = row.get("factor"), row.get("limit")
-        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor < 1:
-            raise InvalidAction("factor: expected a number above 0 and below 1; nothing here loosens")
+        limit = row.get("limit")
         if not isinstance(limit, str) or not limit:
             raise InvalidAction("limit: expected the name of a limit")
-        return Action(verb, on, limit=limit, factor=float(factor))
+        return Action(verb, on, limit=limit, factor=float(row["factor"]))
+    if verb is Verb.trim:
+        if on != "scope":
+            raise InvalidAction("trim: the symbol or the strategy the playbook was triggered on")
+        return Action(verb, on, factor=float(row["factor"]))
     if on != "scope":
         raise InvalidAction("disable: one strategy, the one the playbook was triggered on")
     return Action(verb, on)

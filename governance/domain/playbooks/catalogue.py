@@ -142,7 +142,11 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             "%",
             Rule(0.15, confirm=2, cooldown_s=3600),
             60,
-            (_tighten("exposure_symbol", 0.7), {"do": "blackout", "minutes": 60}),
+            (
+                _tighten("exposure_symbol", 0.7),
+                {"do": "blackout", "minutes": 60},
+                {"do": "trim", "factor": 0.7},
+            ),
             target_s=60.0,
         ),
         PlaybookSpec(

@@ -20,6 +20,8 @@ class Place:
     ----------
     weight : in force.  routed : what this weight set last gave it, None when nothing yet.
     regime : regime -> probability on this symbol; None when it is not known or too old.
+    follows : of a canary of the registry, the strategy on whose symbols it is on trial; its weight is that one's.
+    share : of the capital that a canary and its champion have on the symbol together; 1 without a canary.
     """
 
     instance_id: int
@@ -29,6 +31,13 @@ class Place:
     weight: Decimal
     routed: Decimal | None = None
     regime: Mapping[str, float] | None = None
+    follows: str = ""
+    share: Fraction = Fraction(1)
+
+    def base(self, chosen: WeightSet) -> Decimal | None:
+        """The set's weight for it, or for what it follows; None where the set names neither."""
+        own = chosen.base(self.strategy, self.symbol)
+        return chosen.base(self.follows, self.symbol) if own is None and self.follows else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,11 @@ class _Part:
     weight: Decimal
     rule: str
     reason: str
+
+    @property
+    def counts(self) -> Fraction:
+        """What it has of the symbol: a canary and its champion share one weight by their capital."""
+        return Fraction(self.weight) * self.place.share
 
     def lowered(self, to: Decimal, rule: str, why: str) -> _Part:
         text = f"{self.reason}; {why}: {percent(to)}"
@@ -72,14 +86,20 @@ def route(chosen: WeightSet, places: Sequence[Place]) -> tuple[Routed, ...]:
 
 def overfull(chosen: WeightSet, places: Sequence[Place]) -> list[str]:
     """Symbols on which the set's weights come to more than 1 and to more than what is in force now."""
-    sums: dict[str, Decimal] = {}
-    now: dict[str, Decimal] = {}
+    sums: dict[str, Fraction] = {}
+    now: dict[str, Fraction] = {}
     for place in places:
-        base = chosen.base(place.strategy, place.symbol)
+        base = place.base(chosen)
         key = f"{place.symbol} of {place.account}"
-        sums[key] = sums.get(key, Decimal(0)) + (place.weight if base is None else base)
-        now[key] = now.get(key, Decimal(0)) + place.weight
-    return [f"{key}: {total:f}" for key, total in sorted(sums.items()) if total > max(Decimal(1), now[key])]
+        sums[key] = sums.get(key, Fraction(0)) + place.share * Fraction(
+            place.weight if base is None else base
+        )
+        now[key] = now.get(key, Fraction(0)) + place.share * Fraction(place.weight)
+    return [
+        f"{key}: {_grained(total).normalize():f}"
+        for key, total in sorted(sums.items())
+        if total > max(Fraction(1), now[key])
+    ]
 
 
 def percent(weight: Decimal) -> str:
@@ -88,35 +108,55 @@ def percent(weight: Decimal) -> str:
 
 def _group(chosen: WeightSet, places: list[Place]) -> list[Routed]:
     parts: list[_Part] = []
-    others = Decimal(0)
+    others = Fraction(0)
     for place in places:
-        base = chosen.base(place.strategy, place.symbol)
+        base = place.base(chosen)
         if base is None:
-            others += place.weight
+            others += place.share * Fraction(place.weight)
         else:
             parts.append(_of_regime(chosen, place, base))
-    there = sum((place.weight for place in places), Decimal(0))
+    there = sum((place.share * Fraction(place.weight) for place in places), Fraction(0))
     limits = (
-        ([p for p in parts if p.place.strategy in chosen.canaries], chosen.max_canary_weight, "canary"),
-        (parts, max(Decimal(0), max(Decimal(1), there) - others), "sum"),
+        (
+            [p for p in parts if p.place.follows or p.place.strategy in chosen.canaries],
+            Fraction(chosen.max_canary_weight),
+            "canary",
+        ),
+        (parts, max(Fraction(0), max(Fraction(1), there) - others), "sum"),
     )
     capped: set[int] = set()
     for members, cap, rule in limits:
         ids = {member.place.instance_id for member in members}
         current = [part for part in parts if part.place.instance_id in ids]
-        total = sum((part.weight for part in current), Decimal(0))
+        total = sum((part.counts for part in current), Fraction(0))
         if total > cap:
             capped |= ids
-            scale = Fraction(cap) / Fraction(total)
+            scale = cap / total
             parts = [
                 part.lowered(
-                    _grained(Fraction(part.weight) * scale), rule, _WORDS[rule].format(cap=percent(cap))
+                    _grained(Fraction(part.weight) * scale),
+                    rule,
+                    _WORDS[rule].format(cap=percent(_grained(cap))),
                 )
                 if part.place.instance_id in ids and part.weight
                 else part
                 for part in parts
             ]
-    return [_settled(chosen, part, part.place.instance_id in capped) for part in parts]
+    settled = [_settled(chosen, part, part.place.instance_id in capped) for part in parts]
+    champions = {place.strategy: place.weight for place in places}
+    champions |= {item.place.strategy: item.weight for item in settled}
+    return [_behind(item, champions) for item in settled]
+
+
+def _behind(item: Routed, champions: Mapping[str, Decimal]) -> Routed:
+    """A canary never has more than what it is on trial against: also where somebody lowered that by hand."""
+    if not item.place.follows:
+        return item
+    most = champions.get(item.place.follows, item.place.weight)
+    if item.weight <= most:
+        return item
+    reason = f"{item.reason}; {item.place.follows} has {percent(most)}, a canary no more"
+    return Routed(item.place, item.base, most, "champion", reason)
 
 
 _WORDS = {
@@ -126,10 +166,13 @@ _WORDS = {
 
 
 def _of_regime(chosen: WeightSet, place: Place, base: Decimal) -> _Part:
-    part = _Part(
-        place, base, base, "zero" if base == 0 else "set", f"the weight set gives it {percent(base)}"
+    whose = (
+        "it" if chosen.base(place.strategy, place.symbol) is not None else f"{place.follows}, its champion,"
     )
-    regime = chosen.regimes.get(place.strategy)
+    part = _Part(
+        place, base, base, "zero" if base == 0 else "set", f"the weight set gives {whose} {percent(base)}"
+    )
+    regime = chosen.regimes.get(place.strategy) or chosen.regimes.get(place.follows)
     if regime is None or base == 0:
         return part
     factors: Mapping[str, Decimal] = regime["factors"]

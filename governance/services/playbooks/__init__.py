@@ -8,8 +8,13 @@ from governance.services.playbooks.changing import (
     playbook_change,
 )
 from governance.services.playbooks.compliance import compliance_generate, compliance_if_due
-from governance.services.playbooks.evaluating import playbooks_evaluate
-from governance.services.playbooks.incidents import incident_close, incident_review, incidents_consume
+from governance.services.playbooks.evaluating import playbook_run, playbooks_evaluate
+from governance.services.playbooks.incidents import (
+    incident_close,
+    incident_open,
+    incident_review,
+    incidents_consume,
+)
 from governance.services.playbooks.installing import playbooks_ensure, playbooks_install
 from governance.services.playbooks.rehearsing import rehearsal_start, rehearsals_step
 from governance.services.playbooks.undoing import incident_undo
@@ -24,10 +29,12 @@ __all__ = [
     "compliance_generate",
     "compliance_if_due",
     "incident_close",
+    "incident_open",
     "incident_review",
     "incident_undo",
     "incidents_consume",
     "playbook_change",
+    "playbook_run",
     "playbooks_ensure",
     "playbooks_evaluate",
     "playbooks_install",

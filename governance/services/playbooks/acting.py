@@ -11,6 +11,7 @@ from django.db import DatabaseError, transaction
 
 from governance.domain.playbooks import Action, Verb
 from governance.models import PlaybookAction, PlaybookRun
+from governance.services.playbooks.trimming import trim
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.errors import DomainError
@@ -112,5 +113,6 @@ _STEPS: dict[Verb, Callable[[PlaybookAction, Action, str, str], Any]] = {
     Verb.kill: _kill,
     Verb.blackout: _blackout,
     Verb.tighten: _tighten,
+    Verb.trim: trim,
     Verb.disable: _disable,
 }

@@ -174,7 +174,7 @@ def _does_as_much(before: list[Any], after: list[Any]) -> bool:
             same = [new for new in same if Level[new.level] >= Level[old.level]]
         elif old.verb is Verb.blackout:
             same = [new for new in same if new.minutes >= old.minutes]
-        elif old.verb is Verb.tighten:
+        elif old.verb in (Verb.tighten, Verb.trim):
             same = [new for new in same if new.factor <= old.factor]
         if not same:
             return False

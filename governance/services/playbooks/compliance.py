@@ -11,21 +11,34 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, F
 
 from governance.domain.playbooks import PLAYBOOKS
-from governance.models import ComplianceReport, Incident, NotificationDelivery, PlaybookAction, PlaybookRun
+from governance.models import (
+    Allocation,
+    AllocationRun,
+    ComplianceReport,
+    Incident,
+    NotificationDelivery,
+    PlaybookAction,
+    PlaybookRun,
+    PolicyActivation,
+    Rehearsal,
+    RuleFiring,
+)
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import AuditEntry, ChangeRequest
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.audit_chain import audit_verify_tail
 from trading.domain.orders import OrderStatus
+from trading.domain.values import decimal_text
 from trading.models import EquitySnapshot, Fill, Order, Statement
 
 FOLDER = Path("compliance")
 AFTER = timedelta(minutes=10)
 """The day's last sweeps and statements are in by then."""
+MADE_UP_FOR = timedelta(days=30)
 _CONTROLS = (
     "kill.",
     "limit.",
@@ -35,16 +48,31 @@ _CONTROLS = (
     "change_request.",
     "notification.",
     "playbook.",
+    "policy.",
+    "capital.",
+    "schedule.",
+    "incident.",
+    "model.",
+    "reconcile.",
+    "user.",
+    "token.",
+    "credential.",
+    "session.locked_out",
 )
 
 
 def compliance_if_due() -> ComplianceReport | None:
-    """Generate yesterday's report once the day has been over for ten minutes; None where there is nothing to do."""
-    moment = now()
-    day = (moment - AFTER).date() - timedelta(days=1)
-    if ComplianceReport.objects.filter(day=day).exists():
-        return None
-    return compliance_generate(day=day)
+    """Generate the oldest report that is missing of days over for ten minutes; None where there is nothing to do.
+
+    Days on which the platform was away are made up for, as far back as anything was written down, a month at most.
+    """
+    last = (now() - AFTER).date() - timedelta(days=1)
+    written = AuditEntry.objects.order_by("id").values_list("at", flat=True).first()
+    first = max(min(last, written.date() if written is not None else last), last - MADE_UP_FOR)
+    known = set(ComplianceReport.objects.filter(day__gte=first).values_list("day", flat=True))
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    day = next((day for day in days if day not in known), None)
+    return compliance_generate(day=day) if day is not None else None
 
 
 @transaction.atomic
@@ -66,6 +94,11 @@ def compliance_generate(*, day: date) -> ComplianceReport:
         "violations": violations,
         "incidents": _incidents(span),
         "playbook_actions": _actions(span),
+        "playbook_runs": _runs(span),
+        "rehearsals": _rehearsals(span),
+        "rules_fired": _firings(span),
+        "policies": _policies(span),
+        "capital": _capital(span),
         "controls": _controls(span),
         "approvals": _approvals(span),
         "orders": _orders(span),
@@ -142,6 +175,66 @@ def _incidents(span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
 def _actions(span: tuple[datetime, datetime]) -> dict[str, int]:
     rows = PlaybookAction.objects.filter(at__gte=span[0], at__lt=span[1])
     return dict(Counter(f"{verb} {state}" for verb, state in rows.values_list("verb", "state")))
+
+
+def _runs(span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
+    rows = PlaybookRun.objects.filter(at__gte=span[0], at__lt=span[1]).select_related("playbook")
+    return [
+        {
+            "playbook": row.playbook.name,
+            "scope": row.scope,
+            "at": row.at.isoformat(),
+            "measured": row.measured,
+            "threshold": row.threshold,
+            "held_back": row.held_back,
+            "incident": row.incident_id,
+        }
+        for row in rows.order_by("pk")
+    ]
+
+
+def _rehearsals(span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
+    rows = Rehearsal.objects.filter(injected_at__gte=span[0], injected_at__lt=span[1])
+    return [
+        {
+            "playbook": row.playbook.name,
+            "by": row.requested_by.username,
+            "state": row.state,
+            "score": row.score,
+        }
+        for row in rows.select_related("playbook", "requested_by").order_by("pk")
+    ]
+
+
+def _firings(span: tuple[datetime, datetime]) -> dict[str, int]:
+    rows = RuleFiring.objects.filter(at__gte=span[0], at__lt=span[1])
+    return dict(Counter(f"{rule} {outcome}" for rule, outcome in rows.values_list("rule", "outcome")))
+
+
+def _policies(span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
+    rows = PolicyActivation.objects.filter(at__gte=span[0], at__lt=span[1]).select_related("version")
+    return [
+        {"policy": row.policy_id, "version": row.version.number, "by": row.by, "reason": row.reason}
+        for row in rows.order_by("pk")
+    ]
+
+
+def _capital(span: tuple[datetime, datetime]) -> dict[str, Any]:
+    runs = AllocationRun.objects.filter(at__gte=span[0], at__lt=span[1])
+    moved = Allocation.objects.filter(run__in=runs).exclude(amount=F("before")).select_related("run")
+    return {
+        "runs": dict(runs.order_by().values_list("outcome").annotate(Count("pk"))),
+        "changes": [
+            {
+                "strategy": row.strategy,
+                "from": decimal_text(row.before),
+                "to": decimal_text(row.amount),
+                "at": row.run.at.isoformat(),
+                "reason": row.reason,
+            }
+            for row in moved.order_by("pk")
+        ],
+    }
 
 
 def _controls(span: tuple[datetime, datetime]) -> dict[str, int]:

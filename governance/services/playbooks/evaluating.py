@@ -11,6 +11,7 @@ from django.db import DatabaseError, InterfaceError, transaction
 from governance.domain.playbooks import PLAYBOOKS, Rule, Verdict, Watch, actions_parse, judge
 from governance.models import Incident, Playbook, PlaybookRun, PlaybookWatch, Rehearsal
 from governance.services.playbooks.acting import action_carry_out
+from governance.services.playbooks.changing import playbook_get
 from governance.services.playbooks.evidence import evidence_snapshot
 from governance.services.playbooks.incidents import (
     incident_calm,
@@ -20,6 +21,7 @@ from governance.services.playbooks.incidents import (
 )
 from governance.services.playbooks.measures import MEASURES, scopes_of_kind
 from nautilus_site.common.clock import now
+from nautilus_site.common.errors import Conflict
 from trading.domain.breakers import Reading
 
 log = structlog.get_logger(__name__)
@@ -91,6 +93,31 @@ def _evaluate(playbook: Playbook, scope: str) -> bool:
     return False
 
 
+@transaction.atomic
+def playbook_run(*, name: str, scope: str, reason: str) -> PlaybookRun | None:
+    """Take an armed playbook's steps because a rule says so: the same incident, blast radius, checks and undo.
+
+    None within its cool-down on the scope.
+
+    Raises
+    ------
+    NotFound : UNKNOWN_PLAYBOOK.  Conflict : NOT_ARMED.
+    """
+    playbook = playbook_get(name)
+    if not playbook.is_armed:
+        raise Conflict("NOT_ARMED", f"{name} is not armed")
+    moment = now()
+    row = _watch_locked(playbook, scope)
+    if row is None or (
+        row.ran_at is not None and moment - row.ran_at < timedelta(seconds=playbook.cooldown_s)
+    ):
+        return None
+    # Counted as seen, so that the next reading below the threshold ends it like any other.
+    row.ran_at, row.sightings = moment, max(row.sightings, 1)
+    row.save(update_fields=["ran_at", "sightings"])
+    return _run(playbook, scope, None, because=reason)
+
+
 def _watch_locked(playbook: Playbook, scope: str) -> PlaybookWatch | None:
     rows = PlaybookWatch.objects.filter(playbook=playbook, scope=scope)
     row = rows.select_for_update(skip_locked=True).first()
@@ -111,10 +138,10 @@ def _measured(playbook: Playbook, scope: str, moment: datetime) -> Reading | Non
         return None
 
 
-def _run(playbook: Playbook, scope: str, reading: Reading | None) -> None:
+def _run(playbook: Playbook, scope: str, reading: Reading | None, *, because: str = "") -> PlaybookRun:
     spec = PLAYBOOKS[playbook.name]
-    detail = reading.detail if reading is not None else "it could not be measured"
-    title = f"{spec.title}: {detail}"
+    detail = because or (reading.detail if reading is not None else "it could not be measured")
+    title = because or f"{spec.title}: {detail}"
     rehearsal = Rehearsal.objects.filter(playbook=playbook, state=Rehearsal.State.WATCHING).first()
     incident, _ = incident_open(
         kind=playbook.name,
@@ -125,7 +152,7 @@ def _run(playbook: Playbook, scope: str, reading: Reading | None) -> None:
         evidence=evidence_snapshot(playbook, scope, reading),
         playbook=playbook,
         needs_review=spec.needs_review,
-        is_rehearsal=rehearsal is not None,
+        is_rehearsal=rehearsal is not None and not because,
     )
     run = PlaybookRun.objects.create(
         playbook=playbook,
@@ -145,7 +172,7 @@ def _run(playbook: Playbook, scope: str, reading: Reading | None) -> None:
         )
         Incident.objects.filter(pk=incident.pk).update(severity="critical")
         incident_publish(incident, severity="critical")
-        return
+        return run
     for number, action in enumerate(actions_parse(playbook.actions)):
         done = action_carry_out(run, number, action, reason=detail)
         incident_note(
@@ -155,6 +182,7 @@ def _run(playbook: Playbook, scope: str, reading: Reading | None) -> None:
             detail={"parameters": done.parameters, "before": done.before, "after": done.after},
         )
     log.warning("playbook_ran", playbook=playbook.name, scope=scope, incident=incident.pk, detail=detail)
+    return run
 
 
 def _blast_radius_reached(playbook: Playbook, scope: str) -> bool:

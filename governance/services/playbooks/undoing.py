@@ -10,6 +10,7 @@ from django.db import transaction
 from governance.domain.playbooks import Verb
 from governance.models import Incident, PlaybookAction
 from governance.services.playbooks.incidents import incident_locked, incident_note
+from governance.services.playbooks.trimming import trim_undo
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from trading.domain.values import Level
@@ -41,9 +42,7 @@ def incident_undo(*, incident_id: int, requester: User, reason: str) -> list[Cha
     )
     made: list[ChangeRequest] = []
     for row in rows.select_related("run__playbook").order_by("pk"):
-        request = _undo(row, requester, f"undo of incident {incident.pk}: {reason.strip()}")
-        if request is not None:
-            made.append(request)
+        made += _undo(row, requester, f"undo of incident {incident.pk}: {reason.strip()}")
     if not made:
         raise Conflict("NOTHING_TO_UNDO", "nothing that was done because of it is in force any more")
     incident_note(
@@ -55,19 +54,21 @@ def incident_undo(*, incident_id: int, requester: User, reason: str) -> list[Cha
     return made
 
 
-def _undo(row: PlaybookAction, requester: User, reason: str) -> ChangeRequest | None:
+def _undo(row: PlaybookAction, requester: User, reason: str) -> list[ChangeRequest]:
     try:
         with transaction.atomic():
             outcome = _UNDO[Verb(row.verb)](row, requester, reason)
     except (Conflict, NotFound):
         outcome = None  # it is not in force any more
-    if isinstance(outcome, ChangeRequest):
-        row.undo_request = str(outcome.pk)
+    asked = outcome if isinstance(outcome, list) else [outcome]
+    requests = [item for item in asked if isinstance(item, ChangeRequest)]
+    if requests:
+        row.undo_request = str(requests[0].pk)
         row.save(update_fields=["undo_request"])
-        return outcome
+        return requests
     row.state = State.UNDONE
     row.save(update_fields=["state"])
-    return None
+    return []
 
 
 def _kill(row: PlaybookAction, requester: User, reason: str) -> ChangeRequest:
@@ -94,6 +95,7 @@ _UNDO: dict[Verb, Callable[[PlaybookAction, User, str], object]] = {
     Verb.kill: _kill,
     Verb.blackout: _blackout,
     Verb.tighten: _tighten,
+    Verb.trim: trim_undo,
     Verb.disable: _disable,
 }
 

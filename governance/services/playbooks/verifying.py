@@ -14,6 +14,7 @@ from django.db import transaction
 from governance.domain.playbooks import Verb
 from governance.models import PlaybookAction
 from governance.services.playbooks.incidents import incident_note, incident_publish
+from governance.services.playbooks.trimming import trim_missing
 from nautilus_site.common.clock import now
 from trading.domain.values import Level
 from trading.models import Account, KillEnforcement, Strategy
@@ -124,5 +125,6 @@ _EFFECTS: dict[Verb, Callable[[PlaybookAction], str]] = {
     Verb.kill: _kill,
     Verb.blackout: _blackout,
     Verb.tighten: _tighten,
+    Verb.trim: trim_missing,
     Verb.disable: _disable,
 }

@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from governance.domain.playbooks import PLAYBOOKS
 from governance.domain.rules import Rule
+from governance.services.playbooks import incident_open, playbook_run
+from governance.services.rules.vocabulary import PLAYBOOK, VOCABULARY
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import Level, decimal_text
@@ -30,7 +33,36 @@ def rule_act(rule: Rule, facts: Facts, *, evidence: str) -> str:
     ------
     Standing : nothing was left to do. ApplicationError : the service refused.
     """
-    return _ACTIONS[rule.action](rule, facts, f"rule {rule.name}: {evidence}"[:500])
+    reason = f"rule {rule.name}: {evidence}"[:500]
+    if rule.action.startswith(PLAYBOOK):
+        return _playbook(rule, facts, reason)
+    changed = _ACTIONS[rule.action](rule, facts, reason)
+    if rule.action != "notify":  # which is nothing but an incident
+        incident_open(
+            kind="rule",
+            scope=_scope(rule, facts),
+            severity="warning",
+            title=f"rule {rule.name}: {changed}",
+            actor=_actor(rule),
+            evidence={"reason": reason, "changed": changed},
+        )
+    return changed
+
+
+def _playbook(rule: Rule, facts: Facts, reason: str) -> str:
+    """Take a playbook's steps on what the event was about, as if it had been triggered there."""
+    name = rule.action.removeprefix(PLAYBOOK)
+    of = PLAYBOOKS[name].of
+    scope = GLOBAL if of == GLOBAL else f"{of}:{_named(facts, of)}"
+    run = playbook_run(name=name, scope=scope, reason=reason)
+    if run is None:
+        raise Standing(f"{name} acted on {scope} a short while ago")
+    return f"{name} on {scope}, incident {run.incident_id}" + (": held back" if run.held_back else "")
+
+
+def _scope(rule: Rule, facts: Facts) -> str:
+    needs = VOCABULARY.action(rule.action).needs
+    return f"{rule.name}:{facts.get(needs)}"[:160] if needs else rule.name
 
 
 def _raise(scope: str, level: Level, rule: Rule, reason: str) -> str:
@@ -108,4 +140,4 @@ _ACTIONS: dict[str, Callable[[Rule, Facts, str], str]] = {
     "reduce_order_rate": _tighten("orders_per_minute", "floor"),
     "notify": _notify,
 }
-ACTIONS = frozenset(_ACTIONS)
+ACTIONS = frozenset(_ACTIONS) | {name for name in VOCABULARY.actions if name.startswith(PLAYBOOK)}

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from governance.domain.playbooks import PLAYBOOKS
 from governance.domain.rules import Action, Fact, Kind, Parameter, Vocabulary
 from trading.domain.risk.reasons import DenyReason
 from trading.domain.values import Level, Side
 from trading.services.breakers import KINDS
 
 TICK: Final = "tick"
+PLAYBOOK: Final = "playbook:"
+"""What comes before the name of a playbook whose steps a rule takes."""
 _TEXT = Fact(Kind.TEXT)
 _ORDER: Mapping[str, Fact] = {
     "symbol": _TEXT,
@@ -81,6 +84,14 @@ VOCABULARY: Final = Vocabulary(
             text="`orders_per_minute` times the factor, not below the floor",
         ),
         "notify": Action(text="an incident that people are told of"),
+        **{
+            f"{PLAYBOOK}{spec.name}": Action(
+                needs="" if spec.of == "global" else spec.of,
+                text=f"the steps of the playbook `{spec.name}`, checked by their effect, with its incident and undo",
+            )
+            for spec in PLAYBOOKS.values()
+            if spec.of in ("global", "account", "symbol", "strategy")
+        },
     },
 )
 """Nothing here can raise risk: what a rule lowered takes people to raise again."""

@@ -279,7 +279,7 @@ def test_routes_show_runs_and_file_requests(
     assert api.post("/api/v1/allocations/runs/0/request", {"reason": "x"}, format="json").status_code == 404
     state = browser(viewer).get("/state/capital/").json()
     assert [r["strategy"] for r in state["allocations"]] == ["swing", "trend"]
-    assert state["summary"]["request_waits"] is True
+    assert state["summary"]["request_waits"]["kind"] == "capital.allocate"
 
 
 def test_what_a_person_lowered_stays_down_until_another_policy(desk: Desk) -> None:

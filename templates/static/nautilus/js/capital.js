@@ -1,4 +1,6 @@
 import { call } from "./api.js";
+import { drawFlow } from "./capital-flow.js";
+import { whatIfFollows } from "./capital-what-if.js";
 import { plain } from "./format.js";
 import { confirm } from "./freshness.js";
 import { config, onEvent, onState, refetch, refetchSoon, start } from "./shell.js";
@@ -9,6 +11,7 @@ const RENEW_S = 10; // a run that changes nothing is no event
 const names = ["allocations", "weights", "changes", "routing", "runs", "activations"];
 const tables = Object.fromEntries(names.map((name) => [name, new LiveTable(name, config.tables[name])]));
 const explanation = document.querySelector("[data-explanation]");
+const waiting = document.querySelector("[data-waiting]");
 const dialog = document.getElementById("ask-dialog");
 const askButton = document.getElementById("ask-open");
 const resetButton = document.getElementById("reset-open");
@@ -60,7 +63,15 @@ onState((state) => {
   const { run, stopped, request_waits: waits } = state.summary;
   explanation.textContent = run ? run.explanation : "The allocator has not run yet.";
   explanation.dataset.tone = stopped || run?.outcome === "refused" ? "bad" : "good";
-  if (askButton) askButton.disabled = waits || held().length === 0;
+  drawFlow(document.querySelector("[data-now] [data-flow]"), state.flow);
+  whatIfFollows(state.summary.document, state.flow?.equity);
+  waiting.hidden = !waits;
+  if (waits) {
+    waiting.querySelector("a").href = `/approvals/#${waits.id}`;
+    waiting.querySelector("span").textContent =
+      waits.kind === "capital.endorse" ? "The allocator asks for more than it may give alone; two people decide." : "A request for more capital waits for a second person.";
+  }
+  if (askButton) askButton.disabled = Boolean(waits) || held().length === 0;
   if (resetButton) resetButton.hidden = !stopped;
   confirm("page", 0, 45);
 });

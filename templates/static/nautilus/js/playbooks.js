@@ -10,8 +10,17 @@ const tables = {
   playbooks: new LiveTable("playbooks", config.tables.playbooks, { actions: playbookActions }),
   incidents: new LiveTable("incidents", config.tables.incidents, { actions: (row) => [button("Open", `Open incident ${row.id}`, () => openIncident(row.id))] }),
   rehearsals: new LiveTable("rehearsals", config.tables.rehearsals),
-  reports: new LiveTable("reports", config.tables.reports),
+  reports: new LiveTable("reports", config.tables.reports, { actions: (row) => [download(row)] }),
 };
+
+function download(row) {
+  const link = document.createElement("a");
+  link.href = `/api/v1/compliance/${row.day}`;
+  link.download = `compliance-${row.day}.json`;
+  link.textContent = "Download";
+  link.setAttribute("aria-label", `Download the report of ${row.day}`);
+  return link;
+}
 
 function playbookActions(row) {
   const made = [];

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +145,15 @@ def test_a_days_report_says_what_was_broken_done_and_decided(
     stored = json.loads((tmp_path / report.path).read_text())
     text = json.dumps(stored["report"], sort_keys=True, separators=(",", ":"))
     assert hashlib.sha256(text.encode()).hexdigest() == report.digest == stored["sha256"]
-    (told,) = token_client(viewer).get("/api/v1/compliance").json()["results"]
+    api = token_client(viewer)
+    (told,) = api.get("/api/v1/compliance").json()["results"]
     assert told["sha256"] == report.digest
+    answer = api.get(f"/api/v1/compliance/{yesterday}")
+    assert answer["Content-Disposition"] == f'attachment; filename="compliance-{yesterday}.json"'
+    assert answer.json() == stored, "what is downloaded is what lies on the disk"
+    assert [run["playbook"] for run in answer.json()["report"]["playbook_runs"]] == ["daily_loss"]
+    for missing in ("2020-01-01", "yesterday"):
+        assert api.get(f"/api/v1/compliance/{missing}").json()["code"] == "UNKNOWN_REPORT"
     with pytest.raises(ApplicationError, match="not over yet"):
         compliance_generate(day=now().date())
 
@@ -158,17 +165,39 @@ def test_the_report_is_generated_once_ten_minutes_after_the_day(
 
     from governance.services.playbooks import compliance
 
-    moment = datetime(2026, 12, 2, 0, 9, 59, tzinfo=UTC)
+    today = now().date()
+    moment = datetime.combine(today, datetime.min.time(), tzinfo=UTC) + timedelta(
+        days=2, minutes=9, seconds=59
+    )
     monkeypatch.setattr(compliance, "now", lambda: moment)
     first = compliance_if_due()
     assert first is not None
-    assert first.day == date(2026, 11, 30), "the day before is not over for ten minutes yet"
+    assert first.day == today, "the day after is not over for ten minutes yet"
     moment += timedelta(seconds=1)
     second = compliance_if_due()
     assert second is not None
-    assert second.day == date(2026, 12, 1)
+    assert second.day == today + timedelta(days=1)
     assert compliance_if_due() is None
     assert ComplianceReport.objects.count() == 2
+
+
+def test_days_on_which_the_platform_was_away_are_made_up_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import UTC, datetime
+
+    from governance.services.playbooks import compliance
+
+    first = now().date()  # everything of this desk was written down today
+    monkeypatch.setattr(
+        compliance,
+        "now",
+        lambda: datetime.combine(first, datetime.min.time(), tzinfo=UTC) + timedelta(days=4, minutes=15),
+    )
+    made = []
+    while (report := compliance_if_due()) is not None:
+        made.append(report.day)
+    assert made == [first + timedelta(days=number) for number in range(4)]
 
 
 def test_the_command_lists_reports_and_says_why_it_cannot_rehearse(

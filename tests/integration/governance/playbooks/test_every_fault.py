@@ -11,12 +11,16 @@ import pytest
 
 from governance.models import Incident, Playbook, PlaybookAction, Rehearsal
 from governance.services.playbooks import rehearsal_start
-from nautilus_site.common.models import User
-from tests.factories.exchange import running_exchange
+from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.change_requests import change_request_approve
+from tests.factories.exchange import FuturesExchange, running_exchange
+from tests.integration.governance.conftest import in_force
 from tests.integration.governance.playbooks.floor import Floor, open_floor
+from tests.integration.trading.services.brackets.conftest import Rig
 from trading.domain.values import Level
-from trading.models import Position, RiskLimit
+from trading.models import Order, Position, RiskLimit, StrategyInstance, SubPosition
 from trading.services.controls import effective_level
+from trading.services.planning import plan_refresh
 from universe.models import Quote
 
 
@@ -56,6 +60,35 @@ def marked(floor: Floor, row: Rehearsal) -> Rehearsal:
     assert set(PlaybookAction.objects.values_list("state", flat=True)) == {"verified"}
     assert floor.exchange.control("GET", "/faults") == []
     return row
+
+
+class Traded:
+    """A strategy that trades BTCUSDT on the floor, and the workers' rounds for it."""
+
+    def __init__(self, floor: Floor) -> None:
+        from tests.factories.trading import trader
+
+        self.floor, self.rig = floor, Rig(floor.desk, floor.exchange, trader())
+        self.instance = floor.desk.instances["trend:BTCUSDT"]
+
+    def hold(self, target: float) -> Decimal:
+        """Let it want so much of its allocation, and have it; returns what it holds, base."""
+        self.floor.desk.decide(target)
+        self.plan()
+        held = self.held()
+        assert held > 0
+        return held
+
+    def plan(self) -> None:
+        """Plan what is over or missing, and trade it."""
+        for _ in range(3):
+            self.floor.look()
+            plan_refresh(account_id=self.instance.account_id, instrument_id=self.instance.instrument_id)
+            self.rig.round(2)
+
+    def held(self) -> Decimal:
+        row = SubPosition.objects.filter(owner="trend", position__instrument=self.floor.desk.btc).first()
+        return row.quantity if row is not None else Decimal(0)
 
 
 def everything_stopped(floor: Floor) -> None:
@@ -106,14 +139,23 @@ def test_a_stable_coin_that_leaves_its_peg_stops_new_risk(floor: Floor, risk_off
     marked(floor, row)
 
 
-def test_extreme_funding_stops_new_risk_in_the_contract(futures: Floor, risk_officer: Any) -> None:
+def test_extreme_funding_trims_the_contract_and_stops_new_risk_in_it(
+    futures: Floor, risk_officer: Any, second_risk_officer: Any
+) -> None:
+    traded = Traded(futures)
+    held = traded.hold(0.5)
     row = rehearse("funding_spike", risk_officer)
     futures.until(lambda: Incident.objects.exists(), futures.look)
     assert Incident.objects.get().evidence["measured"] == pytest.approx(0.225, abs=0.001)
     assert futures.order("BUY", "0.002") == "BLACKOUT"
     assert futures.order("BUY", "0.02", symbol="ETHUSDT") in ("NEW", "FILLED")
+    traded.plan()
+    assert traded.held() == floored(futures, held * Decimal("0.7"))
     before = row.fault["undo"][0]["body"]["funding"]
     marked(futures, row)
+    asked = ChangeRequest.objects.get(target=f"instance:{traded.instance.pk}", state="pending")
+    change_request_approve(request_id=asked.pk, approver=second_risk_officer)
+    assert StrategyInstance.objects.get(pk=traded.instance.pk).weight == 1
     futures.look()
     assert Quote.objects.get(instrument=futures.desk.btc).funding_rate == pytest.approx(
         Decimal(before), abs=Decimal("1e-6")
@@ -132,7 +174,6 @@ def test_money_that_leaves_makes_the_leverage_too_high(futures: Floor, risk_offi
 
 def test_a_stop_that_is_taken_away_and_refused_is_noticed(futures: Floor, risk_officer: Any) -> None:
     from tests.factories.trading import trader
-    from tests.integration.trading.services.brackets.conftest import Rig
 
     rig = Rig(futures.desk, futures.exchange, trader())
     rig.buy("0.02", stop=rig.near("0.9"))
@@ -160,3 +201,28 @@ def playbook_due() -> None:
     from nautilus_site.common.clock import now
 
     PlaybookWatch.objects.update(read_at=now() - timedelta(minutes=1))
+
+
+def test_a_weight_of_zero_is_an_orderly_exit(futures: Floor) -> None:
+    assert isinstance(futures.exchange, FuturesExchange)
+    traded = Traded(futures)
+    traded.hold(0.5)
+    orders = set(Order.objects.values_list("pk", flat=True))
+    in_force("strategy_weights", weights={"trend": 0})
+    assert StrategyInstance.objects.get(pk=traded.instance.pk).weight == 0
+    traded.plan()
+    assert traded.held() == 0
+    assert all(report.quantity == 0 for report in futures.exchange.venue.positions("BTCUSDT"))
+    after = Order.objects.exclude(pk__in=orders)
+    assert {(order.side, order.reduce_only) for order in after} == {("SELL", True)}, (
+        "nothing is bought on the way"
+    )
+    futures.desk.decide(1.0)
+    traded.plan()
+    assert traded.held() == 0, "whatever it wants: its share is nothing"
+
+
+def floored(floor: Floor, quantity: Decimal) -> Decimal:
+    """To whole steps of BTCUSDT."""
+    domain = floor.desk.btc.to_domain()
+    return domain.quantity(domain.floor_steps(quantity))

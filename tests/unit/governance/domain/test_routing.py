@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -233,3 +234,77 @@ def test_no_set_gives_more_than_was_approved_or_fills_a_symbol_beyond_itself(
                 if p.instance_id in found and p.strategy in picked.canaries
             ]
             assert sum(canaries) <= picked.max_canary_weight
+
+
+def canary(weight: str = "1", *, share: str = "0.2") -> Place:
+    return place("old-canary", weight=weight, follows="old", share=Fraction(share))
+
+
+def champion(weight: str = "1", *, share: str = "0.8") -> Place:
+    return place("old", weight=weight, share=Fraction(share))
+
+
+def test_a_canary_of_the_registry_has_the_weight_of_what_it_is_on_trial_against() -> None:
+    found = routed(chosen({"old": "0.5"}), champion(), canary())
+    assert (found["old:BTCUSDT"].weight, found["old-canary:BTCUSDT"].weight) == (
+        Decimal("0.5"),
+        Decimal("0.5"),
+    )
+    assert "old, its champion," in found["old-canary:BTCUSDT"].reason
+
+
+def test_an_orderly_exit_of_the_champion_takes_its_canary_along() -> None:
+    found = routed(chosen({"old": 0}), champion(), canary())
+    assert {r.weight for r in found.values()} == {Decimal(0)}
+
+
+def test_a_registry_canary_counts_by_its_capital_against_the_canaries_cap() -> None:
+    # A fifth of the capital at a weight of 1 is 20 % of the symbol; half of that is allowed.
+    found = routed(chosen({"old": 1}, max_canary_weight="0.1"), champion(), canary())
+    assert found["old-canary:BTCUSDT"].weight == Decimal("0.5")
+    assert found["old-canary:BTCUSDT"].rule == "canary"
+    assert found["old:BTCUSDT"].weight == 1, "what it loses goes to nobody, and nobody pays for it"
+    assert routed(chosen({"old": 1}), champion(), canary())["old-canary:BTCUSDT"].weight == 1
+
+
+def test_a_canary_never_has_more_than_its_champion_whoever_lowered_that() -> None:
+    lowered = place("old", weight="0.2", share=Fraction(4, 5), routed=Decimal("0.5"))
+    found = routed(chosen({"old": "0.5"}), lowered, canary("0.2"))
+    assert found["old:BTCUSDT"].rule == "lowered_by_hand"
+    assert (found["old-canary:BTCUSDT"].weight, found["old-canary:BTCUSDT"].rule) == (
+        Decimal("0.2"),
+        "champion",
+    )
+
+
+def test_a_canary_and_its_champion_fill_a_symbol_once_between_them() -> None:
+    assert overfull(chosen({"old": 1}), [champion(), canary()]) == []
+    assert overfull(chosen({"old": 1, "swing": "0.1"}), [champion("0.5"), canary("0.5"), place("swing")])
+
+
+@given(
+    weights=st.dictionaries(st.sampled_from(["old", "swing"]), st.integers(0, 100), min_size=1),
+    cap=st.integers(0, 100),
+    share=st.fractions(0, Fraction(1, 4)),
+    now=st.tuples(st.integers(0, 100), st.integers(0, 100), st.integers(0, 100)),
+)
+def test_no_canary_passes_its_cap_or_its_champion_and_no_symbol_is_given_out_twice(
+    weights: dict[str, int], cap: int, share: Fraction, now: tuple[int, int, int]
+) -> None:
+    picked = chosen(
+        {n: str(Decimal(w) / 100) for n, w in weights.items()}, max_canary_weight=str(Decimal(cap) / 100)
+    )
+    held = [str(Decimal(n) / 100) for n in now]
+    places = [
+        place("old", weight=held[0], share=1 - share),
+        place("old-canary", weight=min(held[0], held[1], key=Decimal), follows="old", share=share),
+        place("swing", weight=held[2]),
+    ]
+    found = {r.place.strategy: r.weight for r in route(picked, places)}
+    after = {p.strategy: found.get(p.strategy, p.weight) for p in places}
+    before = sum(p.share * Fraction(p.weight) for p in places)
+    total = sum(p.share * Fraction(after[p.strategy]) for p in places)
+    assert after["old-canary"] <= after["old"]
+    if "old-canary" in found:
+        assert share * Fraction(found["old-canary"]) <= Fraction(cap, 100)
+    assert total <= max(1, before)

@@ -1,77 +1,34 @@
-"""One decision about capital: by hand for each reason, and its invariants for anything."""
+"""One decision about capital, worked out by hand for each reason."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from governance.domain.allocation import AllocationError, ThrottleState
+from governance.domain.allocation import ThrottleState
 from governance.domain.allocation.decision import (
-    CapitalDecision,
-    Choice,
     Evidence,
     Standing,
     decide,
     money,
     units,
 )
-from governance.domain.allocation.methods import YEAR_S, floored, weigh, yearly_sharpe
-from governance.domain.policies.capital import CAPITAL_POLICY, CapitalPolicy, capital_policy, capital_values
-from governance.domain.policies.located import node_of
-
-AT = datetime(2026, 11, 30, tzinfo=UTC)
-USD = 10**8
-WIDE = {"max_total_usd": 10**9, "max_increase_usd": 10**9, "until": None}
-
-
-def policy(**changes: Any) -> CapitalPolicy:
-    """Two strategies, 100 % of equity less 1,000; no pace, no gate, a wide envelope, unless changed."""
-    plain = {
-        "enabled": ["a", "b"],
-        "base_equity_frac": 1,
-        "min_pool_usd": 0,
-        "reserve_equity_usd": 1000,
-        "min_quota_usd": 10,
-        "max_quota_usd": 10**9,
-        "step_up_pct": 10,
-        "step_down_pct": 1,
-        "smallest_step_usd": 10**9,
-        "hysteresis_pct": 0,
-        "cooldown_sec": 0,
-        "sharpe_promote": -100,
-        "sharpe_demote": -100,
-        "min_observations": 3,
-        "envelope": WIDE,
-    }
-    return capital_policy(capital_values(node_of({**plain, **changes})))
-
-
-def evidence(equity: int = 11_000, drawdown: float = 0.0, **columns: list[float]) -> Evidence:
-    names = tuple(columns)
-    rows = np.array(list(columns.values())).T if columns else np.zeros((0, 0))
-    return Evidence(equity * USD, drawdown, names, rows, AT)
-
-
-def standing(strategy: str, current: int = 0, **changes: Any) -> Standing:
-    return Standing(strategy, current * USD, **changes)
-
-
-def decided(
-    chosen: CapitalPolicy, standings: list[Standing], facts: Evidence | None = None
-) -> dict[str, Choice]:
-    result = decide(chosen, standings, facts or evidence(), ThrottleState())
-    return {choice.strategy: choice for choice in result.choices}
-
-
-def usd(choice: Choice) -> float:
-    return choice.amount / USD
+from governance.domain.allocation.methods import YEAR_S, yearly_sharpe
+from tests.unit.governance.domain.allocation.capital_cases import (
+    AT,
+    USD,
+    WIDE,
+    decided,
+    evidence,
+    policy,
+    standing,
+    usd,
+)
 
 
 def test_equal_shares_of_what_is_above_the_reserve() -> None:
@@ -255,211 +212,6 @@ def test_too_few_returns_have_no_sharpe_ratio() -> None:
 def test_money_is_written_for_people() -> None:
     assert money(123456789 * 10**6 + 10) == "1,234,567.89 USDT"
     assert units(Decimal("0.123456789")) == 12345678
-
-
-METHOD_KEYS = {
-    "half_life_periods": ("inverse_volatility", 1),
-    "correlation_floor": ("risk_parity", 0),
-    "kelly_fraction": ("capped_kelly", "0.1"),
-    "kelly_cap": ("capped_kelly", "0.02"),
-    "prior_observations": ("capped_kelly", 10),
-    "hedge_share": ("hedge", "0.9"),
-    "hedge_scale_pct": ("hedge", "0.5"),
-}
-
-
-@pytest.mark.parametrize("key", METHOD_KEYS)
-def test_each_setting_of_a_method_changes_its_weights(key: str) -> None:
-    method, value = METHOD_KEYS[key]
-    rng = np.random.default_rng(7)
-    returns = rng.normal([0.0002, 0.0, 0.0004], [0.02, 0.01, 0.03], (40, 3))
-    base = policy(method=method, enabled=["a", "b", "c"], kelly_cap=1, prior_observations=1000)
-    changed = replace(base, **{key: Decimal(value)})
-    before = weigh(base, "abc", returns).weights
-    after = weigh(changed, "abc", returns).weights
-    assert before.keys() == after.keys()
-    assert max(abs(before[name] - after[name]) for name in before) > 1e-4
-
-
-NEUTRAL = {
-    "allocation_mode": "manual",
-    "method": "hedge",
-    "fallback_mode": "equal_split",
-    "enabled": ("a",),
-    "base_equity_frac": Decimal("0.5"),
-    "min_pool_usd": Decimal(9000),
-    "reserve_equity_usd": Decimal(8000),
-    "min_quota_usd": Decimal(2000),
-    "max_quota_usd": Decimal(3000),
-    "caps": {"a": Decimal(100)},
-    "groups": {"g": {"members": ("a",), "cap_usd": Decimal(5)}},
-    "step_up_pct": Decimal("0.1"),
-    "step_down_pct": Decimal("0.1"),
-    "smallest_step_usd": Decimal(700),
-    "hysteresis_pct": Decimal("0.9"),
-    "cooldown_sec": 10**6,
-    "sharpe_promote": Decimal(99),
-    "sharpe_demote": Decimal(90),
-    "period_sec": 7200,
-    "min_observations": 100,
-    "drawdown_soft_pct": Decimal("0.01"),
-    "drawdown_hard_pct": Decimal("0.055"),
-    "drawdown_recovery": Decimal(1),
-}
-TIMES = {"refresh_sec", "expires_sec", "lookback_periods"}
-"""Read by the service; tests/integration/governance/test_capital.py shows it."""
-
-
-@pytest.mark.parametrize("key", NEUTRAL)
-def test_each_setting_changes_a_decision(key: str) -> None:
-    base = policy(
-        method="risk_parity",
-        step_up_pct=3,
-        step_down_pct="0.5",
-        smallest_step_usd=500,
-        hysteresis_pct="0.001",
-        cooldown_sec=10,
-        sharpe_promote=-1,
-        sharpe_demote=-2,
-        base_equity_frac="0.6",
-    )
-    columns = {
-        "a": [0.02, -0.02, 0.021, 0.001],
-        "b": [0.01, -0.01, -0.009, 0.0],
-        "c": [0.0, 0.01, 0.02, 0.01],
-    }
-    if key == "fallback_mode":
-        base = replace(base, min_observations=50)
-    if key == "period_sec":
-        base = replace(base, sharpe_promote=Decimal(19))
-    if key == "drawdown_recovery":
-        base = replace(base, drawdown_recovery=Decimal(0))
-    worlds = [
-        ([standing("a", 1000, since_change_s=60.0), standing("b", 5000, since_change_s=60.0)], 0.02),
-        ([standing("a", 0), standing("b", 4000)], 0.04),
-        ([standing("a", 9000), standing("b", 100)], 0.06),
-        ([standing("a", 1500), standing("b", 3500)], 0.02),
-    ]
-
-    def outcome(chosen: CapitalPolicy) -> list[tuple[Any, ...]]:
-        results: list[CapitalDecision] = []
-        for standings, drawdown in worlds:
-            state = ThrottleState(0.5) if drawdown == 0.06 else ThrottleState()
-            results.append(decide(chosen, standings, evidence(drawdown=drawdown, **columns), state))
-        return [tuple(choice.amount for choice in result.choices) for result in results]
-
-    assert outcome(replace(base, **{key: NEUTRAL[key]})) != outcome(base)
-
-
-def test_every_key_of_the_policy_is_shown_to_matter() -> None:
-    """A8: most keys of the earlier policy files were read by no code."""
-    envelope = {"envelope"}  # test_rises_are_cut_to_the_envelope, test_without_room_in_the_envelope
-    assert METHOD_KEYS.keys() | NEUTRAL.keys() | TIMES | envelope == CAPITAL_POLICY.fields.keys()
-
-
-AMOUNTS = st.integers(0, 20_000 * USD)
-SHARES = st.decimals("0", "1", places=3)
-STANDINGS = st.lists(
-    st.builds(
-        Standing,
-        strategy=st.sampled_from("abcdef"),
-        current=AMOUNTS,
-        since_change_s=st.none() | st.floats(0, 5000),
-        switched_on=st.booleans(),
-        has_places=st.booleans(),
-        halted=st.booleans(),
-        killed=st.booleans(),
-        lowered=st.booleans(),
-    ),
-    max_size=6,
-    unique_by=lambda item: item.strategy,
-)
-POLICIES = st.fixed_dictionaries(
-    {
-        "method": st.sampled_from(["equal", "inverse_volatility", "risk_parity", "capped_kelly", "hedge"]),
-        "fallback_mode": st.sampled_from(["hold", "equal_split"]),
-        "allocation_mode": st.sampled_from(["dynamic", "dynamic", "manual"]),
-        "enabled": st.lists(st.sampled_from("abcdef"), unique=True),
-        "base_equity_frac": SHARES,
-        "min_pool_usd": st.integers(0, 10_000),
-        "reserve_equity_usd": st.integers(0, 10_000),
-        "min_quota_usd": st.integers(0, 2000),
-        "max_quota_usd": st.integers(2001, 9000),
-        "hysteresis_pct": st.decimals("0", "0.5", places=2),
-        "cooldown_sec": st.integers(0, 2000),
-        "step_up_pct": SHARES,
-        "step_down_pct": st.decimals("0.01", "1", places=2),
-        "smallest_step_usd": st.integers(0, 3000),
-        "caps": st.dictionaries(st.sampled_from("abc"), st.integers(0, 5000), max_size=3),
-        "envelope": st.fixed_dictionaries(
-            {"max_total_usd": st.integers(0, 20_000), "max_increase_usd": st.integers(0, 9000)}
-        ),
-    }
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(POLICIES, STANDINGS, st.integers(-1000, 60_000), st.floats(0, 0.4), st.integers(0, 6), st.randoms())
-def test_no_decision_exceeds_pool_reserve_caps_or_envelope(
-    changes: dict[str, Any],
-    standings: list[Standing],
-    equity: int,
-    drawdown: float,
-    rows: int,
-    random: Any,
-) -> None:
-    chosen = policy(**changes)
-    names = tuple(sorted(s.strategy for s in standings))
-    returns = np.array([[random.uniform(-0.1, 0.1) for _ in names] for _ in range(rows)]).reshape(
-        rows, len(names)
-    )
-    facts = Evidence(equity * USD, drawdown, names, returns, AT)
-    try:
-        result = decide(chosen, standings, facts, ThrottleState())
-    except AllocationError:
-        pytest.fail("there is always a decision")
-    by_name = {s.strategy: s for s in standings}
-    kept_rules = {"not_enabled", "no_symbol", "switched_off"}
-    held = sum(c.amount for c in result.choices if c.rule in kept_rules)
-    governed = [c for c in result.choices if c.rule not in kept_rules]
-    assert result.pool <= max(0, equity * USD - result.reserve)
-    assert sum(c.amount for c in governed) <= max(0, result.pool - held)
-    rises = sum(max(0, c.amount - c.before) for c in governed)
-    assert rises <= changes["envelope"]["max_increase_usd"] * USD
-    assert rises == 0 or result.total <= changes["envelope"]["max_total_usd"] * USD
-    assert [c.strategy for c in result.choices] == sorted(by_name)
-    for choice in result.choices:
-        assert choice.before == by_name[choice.strategy].current
-        assert choice.reason
-        assert choice.proposed is None or choice.proposed > choice.amount
-    for choice in governed:
-        cap = changes["caps"].get(choice.strategy, changes["max_quota_usd"]) * USD
-        assert choice.amount <= cap
-        assert choice.amount == 0 or choice.amount >= changes["min_quota_usd"] * USD
-        if by_name[choice.strategy].killed:
-            assert choice.amount == 0
-        if (
-            by_name[choice.strategy].halted
-            or by_name[choice.strategy].lowered
-            or chosen.allocation_mode == "manual"
-        ):
-            assert choice.amount <= choice.before
-
-
-@given(
-    st.dictionaries(st.text("abc", min_size=1), st.floats(0, 1), max_size=5),
-    st.integers(0, 10**13),
-    st.integers(0, 10**12),
-)
-def test_floors_leave_nobody_below_the_minimum_and_the_sum_at_one(
-    raw: dict[str, float], pool: int, minimum: int
-) -> None:
-    total = sum(raw.values())
-    weights = {name: value / total if total > 1 else value for name, value in raw.items()}
-    found = floored(weights, pool, minimum // 10**6 * 10**6)
-    assert sum(found.values()) <= 1 + 1e-9
-    for weight in found.values():
-        assert weight == 0 or int(weight * pool) >= minimum // 10**6 * 10**6 - max(1, pool // 10**9)
 
 
 def test_the_envelope_ends_when_it_says() -> None:

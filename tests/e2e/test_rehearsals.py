@@ -1,0 +1,120 @@
+"""Every playbook rehearsed on a whole running platform: the fault goes into its exchange, its own processes notice,
+act, see the effect, take the fault out and file what undoes it; two people do the rest.
+"""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.e2e.platform import Platform, Session, eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
+# A market half a minute of which passes in a second: correlations and pegs are judged by closed minutes.
+SETTINGS = {"TESTNET_SPEED": "30"}
+
+ORDER = [
+    "venue_lag", "reject_spike", "stale_data", "depeg", "corr_spike", "funding_spike", "unprotected_position",
+    "position", "open_trades", "leverage", "drawdown", "daily_loss",
+]  # fmt: skip
+# Thresholds that a paper account with little in it can reach; tightening is one person's.
+TIGHTER: dict[str, dict[str, Any]] = {
+    "venue_lag": {"min_samples": 3},
+    "reject_spike": {"threshold": 5},
+    "stale_data": {"threshold": 20},
+    "unprotected_position": {"threshold": 10},
+    "position": {"threshold": 6000},
+    "open_trades": {"threshold": 8},
+    "drawdown": {"threshold": 0.5},
+    "daily_loss": {"threshold": 500},
+}
+
+
+@pytest.fixture(scope="module")
+def officers(platform: Platform) -> tuple[Session, Session]:
+    """Two risk officers; everything but what is rehearsed is told not to act."""
+    eventually(
+        lambda: len(platform.get("/api/v1/playbooks").body["results"]) == 13, within_s=60, what="13 playbooks"
+    )
+    people = platform.session("risk"), platform.session("risk2")
+    for row in platform.get("/api/v1/playbooks").body["results"]:
+        changed(platform, people[1], row["name"], is_armed=False)
+    return people
+
+
+def changed(platform: Platform, approver: Session, name: str, **values: Any) -> None:
+    """Change a playbook, by one person where it acts earlier, else by two."""
+    body = {**values, "reason": "for the rehearsal"}
+    answer = platform.request("PUT", f"/api/v1/playbooks/{name}", body, token="risk")
+    if answer.status == 202:
+        approved(approver, answer.body["id"])
+    else:
+        assert answer.status == 200 or answer.body["code"] == "NO_CHANGE", answer.body
+
+
+def approved(person: Session, request: str) -> None:
+    answer = person.post(f"/api/v1/approvals/{request}/approve", {"note": "rehearsed"})
+    assert answer.status == 200 or answer.body["code"] in ("APPROVAL_VOID", "APPROVAL_CLOSED"), answer.body
+
+
+def traffic(platform: Platform) -> None:
+    """Orders for faults of their way to meet."""
+    price = (platform.price("BTCUSDT") * Decimal("0.9")).quantize(Decimal("1"))
+    platform.order(
+        f"rehearsal-{time.monotonic_ns()}", symbol="BTCUSDT", side="BUY", quantity="0.001", price=str(price)
+    )
+
+
+def guarded_position(platform: Platform) -> None:
+    """A contract held behind a stop at the venue."""
+    bid = platform.price("BTCUSDT")
+    answer = platform.order(
+        f"guarded-{time.monotonic_ns()}", account="paper-usdm", symbol="BTCUSDT", side="BUY", type="MARKET",
+        quantity="0.02", stop_loss=str((bid * Decimal("0.8")).quantize(Decimal("1"))),
+    )  # fmt: skip
+    assert answer.status == 201, answer.body
+    eventually(
+        lambda: [
+            row
+            for row in platform.get("/api/v1/brackets").body
+            if row["state"] == "PROTECTED" and row["account"] == "paper-usdm"
+        ],
+        within_s=60,
+        what="a protected contract",
+    )
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_a_rehearsed_fault_is_noticed_answered_seen_to_work_and_taken_back(
+    name: str, platform: Platform, officers: tuple[Session, Session]
+) -> None:
+    if name == "unprotected_position":
+        guarded_position(platform)
+    changed(platform, officers[1], name, is_armed=True, **TIGHTER.get(name, {}))
+    asked = platform.request("POST", f"/api/v1/playbooks/{name}/rehearse", {"reason": "drill"}, token="risk")
+    assert asked.status == 202, asked.body
+
+    def scored() -> Any:
+        if name in ("venue_lag", "reject_spike"):
+            traffic(platform)
+        rows = platform.get(f"/api/v1/playbooks/rehearsals?playbook={name}").body["results"]
+        return rows[0] if rows and rows[0]["state"] != "watching" else None
+
+    row = eventually(scored, within_s=400, what=f"{name} is marked", every_s=1.0)
+    assert row["score"] >= 90, row
+    incident = platform.get(f"/api/v1/incidents/{row['incident']}").body
+    assert incident["is_rehearsal"]
+    assert {step["state"] for step in incident["actions"]} <= {"verified", "standing", "undone"}, incident
+    assert platform.testnet("GET", "faults") == [], "the fault is out"
+    changed(platform, officers[1], name, is_armed=False)
+    for request in platform.get("/api/v1/approvals?state=pending").body["results"]:
+        if request["requester"] == "risk" and request["kind"] != "capital.endorse":
+            approved(officers[1], request["id"])
+    eventually(
+        lambda: platform.get("/api/v1/status").body["trading"]["level"] == 0,
+        within_s=30,
+        what="trading is on",
+    )

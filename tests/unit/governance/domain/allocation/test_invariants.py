@@ -1,0 +1,127 @@
+"""What holds of every decision about capital, whatever the policy and whatever stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from governance.domain.allocation import AllocationError, ThrottleState
+from governance.domain.allocation.decision import (
+    Evidence,
+    Standing,
+    decide,
+)
+from governance.domain.allocation.methods import floored
+from tests.unit.governance.domain.allocation.capital_cases import (
+    AT,
+    USD,
+    policy,
+)
+
+AMOUNTS = st.integers(0, 20_000 * USD)
+SHARES = st.decimals("0", "1", places=3)
+STANDINGS = st.lists(
+    st.builds(
+        Standing,
+        strategy=st.sampled_from("abcdef"),
+        current=AMOUNTS,
+        since_change_s=st.none() | st.floats(0, 5000),
+        switched_on=st.booleans(),
+        has_places=st.booleans(),
+        halted=st.booleans(),
+        killed=st.booleans(),
+        lowered=st.booleans(),
+    ),
+    max_size=6,
+    unique_by=lambda item: item.strategy,
+)
+POLICIES = st.fixed_dictionaries(
+    {
+        "method": st.sampled_from(["equal", "inverse_volatility", "risk_parity", "capped_kelly", "hedge"]),
+        "fallback_mode": st.sampled_from(["hold", "equal_split"]),
+        "allocation_mode": st.sampled_from(["dynamic", "dynamic", "manual"]),
+        "enabled": st.lists(st.sampled_from("abcdef"), unique=True),
+        "base_equity_frac": SHARES,
+        "min_pool_usd": st.integers(0, 10_000),
+        "reserve_equity_usd": st.integers(0, 10_000),
+        "min_quota_usd": st.integers(0, 2000),
+        "max_quota_usd": st.integers(2001, 9000),
+        "hysteresis_pct": st.decimals("0", "0.5", places=2),
+        "cooldown_sec": st.integers(0, 2000),
+        "step_up_pct": SHARES,
+        "step_down_pct": st.decimals("0.01", "1", places=2),
+        "smallest_step_usd": st.integers(0, 3000),
+        "caps": st.dictionaries(st.sampled_from("abc"), st.integers(0, 5000), max_size=3),
+        "envelope": st.fixed_dictionaries(
+            {"max_total_usd": st.integers(0, 20_000), "max_increase_usd": st.integers(0, 9000)}
+        ),
+    }
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(POLICIES, STANDINGS, st.integers(-1000, 60_000), st.floats(0, 0.4), st.integers(0, 6), st.randoms())
+def test_no_decision_exceeds_pool_reserve_caps_or_envelope(
+    changes: dict[str, Any],
+    standings: list[Standing],
+    equity: int,
+    drawdown: float,
+    rows: int,
+    random: Any,
+) -> None:
+    chosen = policy(**changes)
+    names = tuple(sorted(s.strategy for s in standings))
+    returns = np.array([[random.uniform(-0.1, 0.1) for _ in names] for _ in range(rows)]).reshape(
+        rows, len(names)
+    )
+    facts = Evidence(equity * USD, drawdown, names, returns, AT)
+    try:
+        result = decide(chosen, standings, facts, ThrottleState())
+    except AllocationError:
+        pytest.fail("there is always a decision")
+    by_name = {s.strategy: s for s in standings}
+    kept_rules = {"not_enabled", "no_symbol", "switched_off"}
+    held = sum(c.amount for c in result.choices if c.rule in kept_rules)
+    governed = [c for c in result.choices if c.rule not in kept_rules]
+    assert result.pool <= max(0, equity * USD - result.reserve)
+    assert sum(c.amount for c in governed) <= max(0, result.pool - held)
+    rises = sum(max(0, c.amount - c.before) for c in governed)
+    assert rises <= changes["envelope"]["max_increase_usd"] * USD
+    assert rises == 0 or result.total <= changes["envelope"]["max_total_usd"] * USD
+    assert [c.strategy for c in result.choices] == sorted(by_name)
+    for choice in result.choices:
+        assert choice.before == by_name[choice.strategy].current
+        assert choice.reason
+        assert choice.proposed is None or choice.proposed > choice.amount
+    for choice in governed:
+        cap = changes["caps"].get(choice.strategy, changes["max_quota_usd"]) * USD
+        assert choice.amount <= cap
+        assert choice.amount == 0 or choice.amount >= changes["min_quota_usd"] * USD
+        if by_name[choice.strategy].killed:
+            assert choice.amount == 0
+        if (
+            by_name[choice.strategy].halted
+            or by_name[choice.strategy].lowered
+            or chosen.allocation_mode == "manual"
+        ):
+            assert choice.amount <= choice.before
+
+
+@given(
+    st.dictionaries(st.text("abc", min_size=1), st.floats(0, 1), max_size=5),
+    st.integers(0, 10**13),
+    st.integers(0, 10**12),
+)
+def test_floors_leave_nobody_below_the_minimum_and_the_sum_at_one(
+    raw: dict[str, float], pool: int, minimum: int
+) -> None:
+    total = sum(raw.values())
+    weights = {name: value / total if total > 1 else value for name, value in raw.items()}
+    found = floored(weights, pool, minimum // 10**6 * 10**6)
+    assert sum(found.values()) <= 1 + 1e-9
+    for weight in found.values():
+        assert weight == 0 or int(weight * pool) >= minimum // 10**6 * 10**6 - max(1, pool // 10**9)
