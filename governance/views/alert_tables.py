@@ -21,7 +21,7 @@ CHANNELS = Table(
     ),
     "/api/v1/notifications/channels",
     "Nobody is told of anything.",
-    "Propose a channel below; a second person approves it, then “Test” sends a message.",
+    "Propose one with “New channel…”; a second person approves it, then “Test” sends a message.",
     tall=False,
 )
 ROUTES = Table(

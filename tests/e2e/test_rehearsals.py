@@ -22,7 +22,7 @@ ORDER = [
 ]  # fmt: skip
 # Thresholds that a paper account with little in it can reach; tightening is one person's.
 TIGHTER: dict[str, dict[str, Any]] = {
-    "venue_lag": {"min_samples": 3},
+    "venue_lag": {"min_samples": 3, "window_s": 30},
     "reject_spike": {"threshold": 5},
     "stale_data": {"threshold": 20},
     "unprotected_position": {"threshold": 10},
@@ -62,10 +62,9 @@ def approved(person: Session, request: str) -> None:
 
 def traffic(platform: Platform) -> None:
     """Orders for faults of their way to meet."""
-    price = (platform.price("BTCUSDT") * Decimal("0.9")).quantize(Decimal("1"))
-    platform.order(
-        f"rehearsal-{time.monotonic_ns()}", symbol="BTCUSDT", side="BUY", quantity="0.001", price=str(price)
-    )
+    for side in ("BUY", "SELL"):
+        key = f"rehearsal-{time.monotonic_ns()}"
+        platform.order(key, symbol="BTCUSDT", side=side, type="MARKET", quantity="0.001")
 
 
 def guarded_position(platform: Platform) -> None:

@@ -40,7 +40,7 @@ STRATEGY_WEIGHTS = Record(
             raises=Raises.UP,
             text="by `strategy` or `strategy:SYMBOL`; 0 is an orderly exit; those not named are left alone",
         ),
-        "canaries": Field(Names(), (), Raises.DOWN, "strategies on trial"),
+        "canaries": Field(Names(), (), Raises.DOWN, "strategies on trial besides the registry's"),
         "max_canary_weight": Field(
             _SHARE, Decimal("0.2"), Raises.UP, "of one symbol for all canaries together"
         ),

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from governance.adapters.testnet_stranger import ORDER_PATHS, Stranger
 from governance.models import Playbook
 from governance.services.playbooks.faults.fault import Fault, NotRehearsable
+from governance.services.playbooks.measures import venue_lag as venue_lag_measure
+from nautilus_site.common.clock import now
 from trading.domain.brackets import BracketState
 from trading.models import Account, Bracket
 
+_SLOW_ORDERS, _LATEST_MS = 10, 3000
+"""So many late orders should be enough, unless each would have to be so late that it is given up."""
 STOP_PATHS = {"spot": "/api/v3/order", "usdm": "/fapi/v1/algoOrder"}
 
 
 def venue_lag(playbook: Playbook, fault: Fault) -> None:
-    """Orders are answered half as late again as the threshold."""
+    """Orders are answered half as late again as the threshold, later still where many quick ones count beside them."""
     account = _account()
     fault.scope = f"venue:{account.venue.name}"
-    fault.stand(_orders(account), {"delay_ms": int(playbook.threshold * 1.5) + 200})
+    moment = now()
+    found = venue_lag_measure(fault.scope, moment - timedelta(seconds=playbook.window_s), moment)
+    slow = max(playbook.min_samples, _SLOW_ORDERS)
+    needed = playbook.threshold + (playbook.threshold - found.value) * found.samples / slow
+    late_ms = min(
+        max(playbook.threshold * 1.5 + 200, needed * 1.1), max(_LATEST_MS, playbook.threshold * 1.5)
+    )
+    fault.stand(_orders(account), {"delay_ms": int(late_ms)})
 
 
 def reject_spike(playbook: Playbook, fault: Fault) -> None:
