@@ -55,9 +55,12 @@ def standard_sums(differences: ArrayLike, *, lags: int = LAGS) -> tuple[FloatArr
     """Return the sums of differences in units of their corrected running deviation, and the factors.
 
     Element n - 1 of the last axis is S_n / sqrt(variance_n x factor_n), with the variance (n - 1) and the long-run
-    factor max(1, 1 + 2 sum_j rho_j), j up to `lags`, of the first n differences alone; NaN before 30 differences and
-    while they do not vary. The lags are not tapered as in `long_run_factor`: a taper leaves an eighth of the variance
-    out at rho_1 = 0.4, and with it false promotions above alpha; what is not tapered may be negative, and is cut at 1.
+    factor max(1, 1 + 2 sum_j rho_j) + 2 sqrt(lags / n), j up to `lags`, of the first n differences alone; NaN before 30
+    differences and while they do not vary. The lags are not tapered as in `long_run_factor`: a taper leaves an eighth
+    of the variance out at rho_1 = 0.4, and with it false promotions above alpha; what is not tapered may be negative,
+    and is cut at 1. The last term is the standard error of the estimated sum, since each rho_j has one of 1 / sqrt(n)
+    (Bartlett 1946): a path is stopped where its own estimate happens to be small, and without it, at rho_1 = 0.2, the
+    challengers of a champion are promoted by luck half as often again as alpha says.
 
     Parameters
     ----------
@@ -92,7 +95,7 @@ def standard_sums(differences: ArrayLike, *, lags: int = LAGS) -> tuple[FloatArr
         covariance = products - m * (ahead + behind) + np.maximum(n - lag, 0.0) * m * m
         with np.errstate(divide="ignore", invalid="ignore"):
             factor += 2.0 * np.where(power > 0.0, covariance / power, 0.0)
-    factor = np.maximum(factor, 1.0)
+    factor = np.maximum(factor, 1.0) + 2.0 * np.sqrt(lags / n)
     with np.errstate(divide="ignore", invalid="ignore"):
         deviation = np.sqrt(power / np.maximum(n - 1.0, 1.0) * factor)
         # Differences equal up to rounding do not vary.
@@ -145,11 +148,7 @@ def peek(differences: ArrayLike, *, alpha: float, n_opt: float, lags: int = LAGS
     if n == 0:
         return Peek(0, 0.0, None, 0.0, 1.0, None, None)
     sums, factors = standard_sums(x, lags=lags)
-    rho = mixture_rho(n_opt, alpha, one_sided=True)
-    logs = [
-        None if math.isnan(s) else mixture_log_e(float(s), float(at), rho, one_sided=True)
-        for at, s in enumerate(sums.tolist(), start=1)
-    ]
+    logs = _log_e(sums, alpha=alpha, n_opt=n_opt)
     mean, now = float(x.mean()), logs[-1]
     low = high = None
     if now is not None:
@@ -158,3 +157,24 @@ def peek(differences: ArrayLike, *, alpha: float, n_opt: float, lags: int = LAGS
         low, high = mean - width, mean + width
     best = max([0.0, *(value for value in logs if value is not None)])
     return Peek(n, mean, now, best, float(factors[-1]), low, high)
+
+
+def log_e_path(differences: ArrayLike, *, alpha: float, n_opt: float, lags: int = LAGS) -> list[float | None]:
+    """Return the log e-value after each of one path's differences; None before 30 and while they do not vary.
+
+    Raises
+    ------
+    ValueError : as `peek`.
+    """
+    x = np.asarray(differences, dtype=np.float64)
+    if x.ndim != 1:
+        raise ValueError(f"expected one path of differences, was shape {x.shape}")
+    return _log_e(standard_sums(x, lags=lags)[0], alpha=alpha, n_opt=n_opt) if len(x) else []
+
+
+def _log_e(sums: FloatArray, *, alpha: float, n_opt: float) -> list[float | None]:
+    rho = mixture_rho(n_opt, alpha, one_sided=True)
+    return [
+        None if math.isnan(s) else mixture_log_e(float(s), float(at), rho, one_sided=True)
+        for at, s in enumerate(sums.tolist(), start=1)
+    ]

@@ -66,6 +66,7 @@ def test_all_prefixes_at_once_are_each_prefix_alone() -> None:
         part = x[:n]
         y = part - part.mean()
         factor = max(1.0, 1.0 + 2.0 * sum(float(y[j:] @ y[:-j]) / float(y @ y) for j in range(1, 5)))
+        factor += 2.0 * math.sqrt(4 / n)
         assert factors[n - 1] == pytest.approx(factor, rel=1e-9)
         assert sums[n - 1] == pytest.approx(part.sum() / math.sqrt(part.var(ddof=1) * factor), rel=1e-9)
 
