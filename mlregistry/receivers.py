@@ -15,6 +15,7 @@ SCHEDULES = (
     ("prune models", "mlregistry.tasks.prune_tick", "training", 86_400, 3_600),
     ("refit tick", "mlregistry.tasks.refit_tick", "training", 300, 120),
     ("shadow tick", "mlregistry.tasks.shadow_tick", "governance", 5, 5),
+    ("truth tick", "mlregistry.tasks.truth_tick", "training", 300, 120),
 )
 
 

@@ -20,6 +20,7 @@ from mlregistry.services.refitting import refits_request
 from mlregistry.services.retention import KEEP, OLDER_THAN_DAYS, artefacts_prune
 from mlregistry.services.shadowing import shadows_step
 from mlregistry.services.training import training_claim
+from mlregistry.services.truth import truth_measure_all
 
 log = structlog.get_logger(__name__)
 _children: list[subprocess.Popen[bytes]] = []
@@ -62,6 +63,12 @@ def shadow_tick() -> None:
 def drift_tick() -> None:
     """Score the bars since the last look under every model that is watched."""
     drift_measure_all()
+
+
+@shared_task(name="mlregistry.tasks.truth_tick", queue="training", ignore_result=True)
+def truth_tick() -> None:
+    """Compare what decides with the true regimes, where the paper exchange tells them."""
+    truth_measure_all()
 
 
 @shared_task(name="mlregistry.tasks.autopromote_tick", queue="governance", ignore_result=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mlregistry.api import canaries, envelopes, looking, verdicts, views
+from mlregistry.api import canaries, envelopes, looking, studies, verdicts, views
 
 api_urlpatterns = [
     path("canaries", canaries.CanaryListView.as_view(), name="api-canaries"),
@@ -13,6 +13,8 @@ api_urlpatterns = [
     path("models/serving", views.ServingView.as_view(), name="api-models-serving"),
     path("models/jobs", views.JobListView.as_view(), name="api-models-jobs"),
     path("models/jobs/<uuid:uid>", views.JobDetailView.as_view(), name="api-models-job"),
+    path("models/studies", studies.StudyListView.as_view(), name="api-models-studies"),
+    path("models/studies/<uuid:uid>", studies.StudyDetailView.as_view(), name="api-models-study"),
     path("models/verdicts", verdicts.VerdictListView.as_view(), name="api-models-verdicts"),
     path("models/verdicts/<uuid:uid>", verdicts.VerdictDetailView.as_view(), name="api-models-verdict"),
     path("models/families/<slug:name>/envelope", envelopes.EnvelopeView.as_view(), name="api-envelope"),

@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from mlregistry.domain.stages import Stage
 from mlregistry.models import ModelVersion, TrainingRun
 from mlregistry.selectors.versions import (
+    canaries_at,
     champions_at,
     run_get,
     run_members,
@@ -276,6 +277,7 @@ class ServingView(APIView):
             {
                 "at": utc_text(moment),
                 "champions": champions_at(moment),
+                "canaries": canaries_at(moment),
                 "workers": serving_members() if text is None else [],
             }
         )

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from statistics import NormalDist
 from typing import Any, Final
 
-from trading.domain.statistics.peeking import Peek, peek
+from trading.domain.statistics.peeking import Peek, log_e_path, peek
 
 MOST_SHARE: Final = 0.25
 STEPS: Final = 2
@@ -32,10 +32,13 @@ class CanaryRules:
     longest_s : it ends without a winner then.
     drawdown, daily_loss : of its capital.  drawdown_times : of what its backtest was under 99 % of the time.
     rejects, rejects_of : share of its orders refused, of at least so many.
+    errors : share of its orders, of as many, whose answer was lost or that never arrived.
+    unknown_s : it may not be known for so long what became of an order.
     slippage_bps, slippage_times, slippage_of : what the gate's costs assume, how much of it the mean over at least
         so many orders may surely exceed.
     divergence : between its exposure and the champion's, each per capital, in any symbol.
-    stale_bars : it may be behind the champion.  unmeasured_s : its worth may be unknown.  cool_s : after an end.
+    stale_bars : it may be behind the champion, and behind the bars that closed.  quote_s : age of its prices.
+    unmeasured_s : its worth may be unknown.  cool_s : after an end.
     """
 
     share: float = 0.05
@@ -54,11 +57,14 @@ class CanaryRules:
     daily_loss: float = 0.03
     rejects: float = 0.2
     rejects_of: int = 5
+    errors: float = 0.1
+    unknown_s: float = 45.0
     slippage_bps: float = 1.0
     slippage_times: float = 2.0
     slippage_of: int = 10
     divergence: float = 1.5
     stale_bars: int = 3
+    quote_s: float = 120.0
     unmeasured_s: float = 45.0
     cool_s: float = 86_400.0
 
@@ -82,15 +88,17 @@ class CanaryRules:
             ("drawdown", 0.5),
             ("daily_loss", 0.5),
             ("rejects", 1.0),
+            ("errors", 1.0),
             ("drawdown_times", 10.0),
             ("slippage_times", 10.0),
             ("divergence", 4.0),
         ):
             if getattr(self, name) > most:
                 raise ValueError(f"{name}: expected at most {most}, was {getattr(self, name)}")
-        if self.unmeasured_s > 60:
-            # A breach has to be acted on within a minute, and not knowing is one.
-            raise ValueError(f"unmeasured_s: expected at most 60, was {self.unmeasured_s}")
+        for name in ("unmeasured_s", "unknown_s"):
+            if getattr(self, name) > 60:
+                # A breach has to be acted on within a minute, and not knowing is one.
+                raise ValueError(f"{name}: expected at most 60, was {getattr(self, name)}")
         if self.slippage_of < 2:
             raise ValueError(f"slippage_of: expected two or more, was {self.slippage_of}")
 
@@ -130,7 +138,9 @@ class Measured:
     Attributes
     ----------
     capital : quote currency.  result, peak, day_start : of its own trading, net, quote currency.
-    orders, rejected : it had a part in, and of those the venue refused.  bars_behind : the champion's decisions.
+    orders, rejected : it had a part in, and of those the venue refused.
+    lost : of those the answer was lost or that never arrived.  unknown_s : the longest of which it is not known now.
+    bars_behind : the champion's decisions, or the bars that closed.  quote_s : age of the oldest price it needs.
     unmeasured_s : since when its worth is unknown.  drifted : whether its log score or a feature raised an alarm.
     backtest_drawdown : fraction its backtest was under 99 % of the time; None without a verdict.
     slippage : against the mid price when decided, of its executed orders.
@@ -149,6 +159,9 @@ class Measured:
     backtest_drawdown: float | None = None
     slippage: Slippage | None = None
     divergence: float | None = 0.0
+    lost: int = 0
+    unknown_s: float = 0.0
+    quote_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +208,9 @@ def guard(rules: CanaryRules, now: Measured) -> tuple[Rail, ...]:
     if now.result is not None and now.capital > 0:
         drawdown = max(0.0, now.peak - now.result) / now.capital
         daily = max(0.0, now.day_start - now.result) / now.capital
-    rejects = now.rejected / now.orders if now.orders >= rules.rejects_of else 0.0
+    told = now.orders >= rules.rejects_of
+    rejects = now.rejected / now.orders if told else 0.0
+    errors = now.lost / now.orders if told else 0.0
     slippage = None
     if now.slippage is not None and now.slippage.orders >= rules.slippage_of:
         slippage = now.slippage.at_least()
@@ -203,7 +218,10 @@ def guard(rules: CanaryRules, now: Measured) -> tuple[Rail, ...]:
         ("drawdown", drawdown, rules.drawdown),
         ("daily_loss", daily, rules.daily_loss),
         ("rejects", rejects, rules.rejects),
+        ("errors", errors, rules.errors),
+        ("unknown_s", now.unknown_s, rules.unknown_s),
         ("stale", float(now.bars_behind), float(rules.stale_bars)),
+        ("quote_s", now.quote_s, rules.quote_s),
         # What cannot be measured cannot be guarded: after a while that is a breach itself.
         ("unmeasured_s", now.unmeasured_s, rules.unmeasured_s),
         ("drift", float(now.drifted), 0.0),
@@ -257,4 +275,14 @@ def weigh(
         won=better.decides(alpha) and long_enough and last,
         harmed=worse.decides(rules.harm_alpha),
         grows=evident and long_enough and not last,
+    )
+
+
+def evidence_path(
+    differences: Sequence[float], rules: CanaryRules, *, alpha: float
+) -> tuple[list[float | None], list[float | None]]:
+    """Return log e of both tests after each difference, for the canary and for harm; None while it cannot be told."""
+    return (
+        log_e_path(differences, alpha=alpha, n_opt=rules.n_opt),
+        log_e_path([-one for one in differences], alpha=rules.harm_alpha, n_opt=rules.n_opt),
     )

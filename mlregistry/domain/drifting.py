@@ -8,9 +8,11 @@ from typing import Final
 
 import numpy as np
 
+from mlregistry.domain.occupancy import Occupancy, occupancy_of
 from trading.domain.regime.arrays import FloatArray, IntArray
 from trading.domain.regime.artefact import Artefact
 from trading.domain.regime.drift import (
+    PSI_ALARM,
     Drift,
     ScoreReference,
     bin_counts,
@@ -54,17 +56,35 @@ class Shape:
     Attributes
     ----------
     psi : by feature.  occupancy : by state, (share of the training's expected visits, share now).
+    states : the index of that occupancy and its bounds; None with too few rows.
     """
 
     rows: int
     psi: Mapping[str, float]
     occupancy: Mapping[str, tuple[float, float]]
+    states: Occupancy | None = None
 
     @property
     def verdict(self) -> Drift:
-        """The worst of the features'."""
+        """The worst of the features' and the states'."""
         order = (Drift.STABLE, Drift.WATCH, Drift.ALARM)
-        return max((psi_verdict(value) for value in self.psi.values()), key=order.index, default=Drift.STABLE)
+        found = [psi_verdict(value) for value in self.psi.values()]
+        if self.states is not None:
+            found.append(self.states.verdict)
+        return max(found, key=order.index, default=Drift.STABLE)
+
+    def alarms(self) -> dict[str, str]:
+        """What is in alarm, by the name of its measure: a sentence of each."""
+        told = {
+            f"psi {name}": f"the stability index of {name} is {value:.3f}, above {PSI_ALARM:g}"
+            for name, value in self.psi.items()
+            if psi_verdict(value) == Drift.ALARM
+        }
+        if self.states is not None and self.states.verdict == Drift.ALARM:
+            told["occupancy"] = (
+                f"the index of the time in each state is {self.states.index:.3f}, above {self.states.alarm:.3f}"
+            )
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +137,7 @@ def shape_of(artefact: Artefact, rows: Scored) -> Shape:
         label: (float(before), float(after))
         for label, before, after in zip(artefact.model.labels, trained, now, strict=True)
     }
-    return Shape(count, psi, occupancy)
+    return Shape(count, psi, occupancy, occupancy_of(artefact, rows.states[-count:]))
 
 
 def control(reference: ScoreReference, scores: Sequence[float], level: float) -> Control:

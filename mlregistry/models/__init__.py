@@ -4,6 +4,7 @@ from mlregistry.models.datasets import Dataset
 from mlregistry.models.drift import DriftReport
 from mlregistry.models.shadows import ShadowDecision, ShadowTrack
 from mlregistry.models.training import TrainingRun, TrainingStudy
+from mlregistry.models.truth import TruthReport
 from mlregistry.models.verdicts import GateVerdict
 from mlregistry.models.versions import ModelFamily, ModelVersion, StageChange
 
@@ -21,4 +22,5 @@ __all__ = [
     "StageChange",
     "TrainingRun",
     "TrainingStudy",
+    "TruthReport",
 ]

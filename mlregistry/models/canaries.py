@@ -36,8 +36,10 @@ class Canary(models.Model):
         null=True, help_text="what its backtest was under 99 % of the time; null without a verdict"
     )
     mark_at = models.DateTimeField(null=True, help_text="end of the last interval; null before both decided")
-    mark_canary = ledger_amount(default=0, help_text="the canary's result at that moment")
-    mark_champion = ledger_amount(default=0)
+    marks = models.JSONField(
+        default=dict,
+        help_text="by account and symbol then: result and capital of the canary, and the champion's",
+    )
     begun_canary = ledger_amount(default=0, help_text="the canary's result when it began")
     peak_canary = ledger_amount(default=0)
     day = models.DateField(null=True)
@@ -83,7 +85,6 @@ class CanaryObservation(models.Model):
     to_at = models.DateTimeField()
     canary_return = models.FloatField()
     champion_return = models.FloatField()
-    log_e = models.FloatField(null=True)
 
     class Meta:
         ordering = ["number"]

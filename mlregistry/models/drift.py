@@ -12,12 +12,19 @@ class DriftReport(models.Model):
     window = models.PositiveIntegerField(help_text="rows behind the stability index and the occupancy")
     psi = models.JSONField(default=dict, help_text="population stability index of each feature")
     occupancy = models.JSONField(default=dict, help_text="share of time in each state: trained and now")
+    occupancy_index = models.FloatField(
+        null=True, help_text="stability index of the time in each state; null with too few rows"
+    )
+    occupancy_limit = models.FloatField(
+        null=True, help_text="above which the time in each state is an alarm: by the model's own chain"
+    )
     score_mean = models.FloatField(null=True, help_text="of the day's one-step log scores, nats")
     score_reference = models.FloatField(help_text="mean of the training's")
     cusum = models.FloatField(help_text="level after the last bar; it begins anew after an alarm")
     cusum_peak = models.FloatField(help_text="highest level of the day")
     threshold = models.FloatField()
     alarms = models.PositiveIntegerField(default=0, help_text="of the log score on this day")
+    alarmed = models.JSONField(default=list, help_text="the measures that raised an alarm on this day")
     verdict = models.CharField(
         max_length=6, choices=[(word, word) for word in ("stable", "watch", "alarm")], default="stable"
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from mlregistry.adapters.testnet_truth import truth_read
-from mlregistry.models import ModelVersion
+from mlregistry.models import ModelVersion, TruthReport
 from mlregistry.selectors.artefacts import artefact_loaded
 from nautilus_site.common.errors import ApplicationError, NotFound
 from trading.domain.clock import NS_PER_MS, interval_ns, ns_to_datetime
 from trading.selectors.notation import utc_text
 
+SHOWN = 30
 LEAD, MOST = 500, 2500
 """Bars before the first one measured, in which the filter forgets how it began; and how many are measured."""
 
@@ -60,3 +61,33 @@ def truth_accuracy(version: ModelVersion, *, bars: int = MOST) -> dict[str, Any]
         "to_at": utc_text(ns_to_datetime(int(close_ns[-1]))),
         **found.members(),
     }
+
+
+def truth_of(version: ModelVersion) -> list[dict[str, Any]]:
+    """A version's newest reports, newest first; empty where nothing tells the truth."""
+    return [truth_members(row) for row in TruthReport.objects.filter(version=version)[:SHOWN]]
+
+
+def truth_members(report: TruthReport) -> dict[str, Any]:
+    """The public members of a report."""
+    return {
+        "day": report.day.isoformat(),
+        "rows": report.rows,
+        "accuracy": report.accuracy,
+        "always": report.always,
+        "probability": report.probability,
+        "matched": report.matched,
+        "recall": report.recall,
+        "confusion": report.confusion,
+        "from_at": utc_text(report.from_at),
+        "to_at": utc_text(report.to_at),
+        "measured_at": utc_text(report.measured_at),
+    }
+
+
+def truth_newest(versions: list[int]) -> dict[int, TruthReport]:
+    """The newest report of each version that has one."""
+    rows = (
+        TruthReport.objects.filter(version__in=versions).order_by("version_id", "-day").distinct("version_id")
+    )
+    return {row.version_id: row for row in rows}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from mlregistry.domain.stages import Stage
 from mlregistry.models import ModelFamily, ModelVersion, StageChange, TrainingRun
@@ -14,6 +14,7 @@ from mlregistry.selectors.canaries import canary_members, canary_queryset
 from mlregistry.selectors.drift import drift_of
 from mlregistry.selectors.lineage import lineage_graph
 from mlregistry.selectors.shadows import shadow_members
+from mlregistry.selectors.truth import truth_of
 from mlregistry.selectors.verdicts import verdict_members, verdict_queryset
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import NotFound
@@ -84,6 +85,7 @@ def version_detail(version: ModelVersion) -> dict[str, Any]:
         ],
         "shadow": shadow_members(version),
         "drift": drift_of(version),
+        "truth": truth_of(version),
         "graph": lineage_graph(version),
         "envelope": version.family.envelope,
         "stages": [stage_members(change) for change in version.stage_changes.order_by("id")],
@@ -169,25 +171,55 @@ def serving_members() -> list[dict[str, Any]]:
 
 
 def champions_at(moment: datetime) -> list[dict[str, Any]]:
-    """The champion of every family at a moment, by the history of stages."""
+    """What was in force of every family at a moment, since when and by whom, by the history of stages."""
+    return _in_stage_at(Stage.CHAMPION, moment)
+
+
+def canaries_at(moment: datetime) -> list[dict[str, Any]]:
+    """Which versions traded as canaries at a moment."""
+    return _in_stage_at(Stage.CANARY, moment)
+
+
+def _in_stage_at(stage: Stage, moment: datetime) -> list[dict[str, Any]]:
     found = []
     for family in ModelFamily.objects.order_by("name"):
-        version = champion_at(family, moment)
-        if version is not None:
-            found.append({"model": family.name, "version": version.number, "digest": version.digest})
+        change = change_at(family, stage, moment)
+        if change is not None:
+            found.append(
+                {
+                    "model": family.name,
+                    "version": change.version.number,
+                    "version_id": change.version_id,
+                    "digest": change.version.digest,
+                    "since": utc_text(change.at),
+                    "actor": change.actor,
+                    "reason": change.reason,
+                    "approval": change.approval or None,
+                }
+            )
     return found
+
+
+def change_at(family: ModelFamily, stage: Stage, moment: datetime) -> StageChange | None:
+    """The change that put a version of a family into a stage where it was at a moment; None where none was."""
+    changes = (
+        StageChange.objects.filter(version__family=family, at__lte=moment)
+        .filter(Q(from_stage=stage) | Q(to_stage=stage))
+        .order_by("id")
+    )
+    last: StageChange | None = None
+    for change in changes.select_related("version__family"):
+        if change.to_stage == stage:
+            last = change
+        elif last is not None and change.version_id == last.version_id:
+            last = None
+    return last
 
 
 def champion_at(family: ModelFamily, moment: datetime) -> ModelVersion | None:
     """The champion of a family at a moment; None where none was in force."""
-    changes = StageChange.objects.filter(version__family=family, at__lte=moment).order_by("id")
-    champion: int | None = None
-    for version_id, before, after in changes.values_list("version_id", "from_stage", "to_stage"):
-        if after == Stage.CHAMPION:
-            champion = version_id
-        elif before == Stage.CHAMPION and version_id == champion:
-            champion = None
-    return None if champion is None else version_get(champion)
+    change = change_at(family, Stage.CHAMPION, moment)
+    return None if change is None else version_get(change.version_id)
 
 
 def champion_in_force(family: str) -> tuple[str, int] | None:

@@ -10,22 +10,26 @@ import structlog
 from django.db import OperationalError, transaction
 
 from mlregistry.domain.stages import Stage
-from mlregistry.models import Canary, CanaryObservation, DriftReport, GateVerdict, ModelVersion
+from mlregistry.models import Canary, DriftReport, GateVerdict, ModelVersion
+from mlregistry.selectors.canaries import alpha_of, canary_fills
 from mlregistry.selectors.verdicts import champion_followers
-from mlregistry.services.canary_measures import canary_fills, canary_measured
+from mlregistry.services.canary_measures import canary_measured
+from mlregistry.services.canary_pairing import canary_mark, canary_observe
+from mlregistry.services.incidents import people_call
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import decimal_text
-from trading.models import Strategy, StrategyInstance
+from trading.models import Strategy
 from trading.services.canaries import (
     canary_close,
     canary_follow,
     canary_grow,
     canary_open,
     canary_retire,
+    pairs_of,
     results_of,
 )
 
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 ZERO = Decimal(0)
+GUARD = "guard rails"
+_CALLED: dict[str, str] = {Canary.State.BREACHED: "critical", Canary.State.HARMED: "warning"}
 OPEN = (Canary.State.RUNNING, Canary.State.WON)
 
 
@@ -136,7 +142,7 @@ def canaries_check() -> None:
         except Exception as error:
             log.exception("canary_check_failed", canary=pk)
             told = f"it cannot be checked: {type(error).__name__}: {error}"[:500]
-            canary_rollback(canary=Canary.objects.get(pk=pk), actor="guard rails", reason=told)
+            canary_rollback(canary=Canary.objects.get(pk=pk), actor=GUARD, reason=told)
     for canary in Canary.objects.exclude(state__in=OPEN).filter(closed_at=None).select_related("strategy"):
         again = Canary.objects.filter(strategy=canary.strategy_id, state__in=OPEN).exists()
         if again or canary_retire(canary=canary.strategy):
@@ -162,27 +168,27 @@ def canary_check(*, canary_id: int, moment: datetime | None = None) -> Canary | 
         return None
     moment = moment or now()
     rules = rules_read(canary.rules)
-    own, other = results_of(canary.strategy, canary.follower)
+    (own,) = results_of(canary.strategy)
     rails = guard(rules, canary_measured(canary, own, moment))
     canary.rails, canary.checked_at = [rail.members() for rail in rails], moment
     breached = [rail for rail in rails if rail.breached]
     if breached:
         told = ", ".join(f"{rail.name} {rail.measured:.6g} above {rail.limit:.6g}" for rail in breached)
         canary.save()
-        return canary_end(canary, Canary.State.BREACHED, actor="guard rails", reason=told, moment=moment)
+        return canary_end(canary, Canary.State.BREACHED, actor=GUARD, reason=told, moment=moment)
     present = canary_follow(follower=canary.follower, canary=canary.strategy)
     if present <= 0:
         canary.save()
         return canary_end(
             canary,
             Canary.State.ENDED,
-            actor="guard rails",
+            actor=GUARD,
             reason=f"{canary.follower.name} is off, or has no capital in force",
             moment=moment,
         )
     # The allocator may have moved it; each interval is measured against what was there at its end.
     canary.champion_capital = present
-    observed = own is not None and other is not None and _observe(canary, rules, own, other, moment)
+    observed = own is not None and canary_observe(canary, rules, moment)
     found = _tested(canary, rules, moment)
     canary.n, canary.log_e = found.better.n, found.better.log_e
     canary.best_log_e, canary.harm_log_e = found.better.best, found.worse.best
@@ -261,6 +267,15 @@ def canary_end(
         reason=reason,
         after={"state": state, **evidence},
     )
+    if state in _CALLED or actor == GUARD:
+        people_call(
+            canary.version,
+            kind=f"canary_{state}",
+            severity=_CALLED.get(state, "critical"),
+            title=f"canary {canary.version} {state}: rolled back",
+            text=reason,
+            evidence=evidence,
+        )
     log.warning("canary_ended", version=str(canary.version), state=state, reason=reason)
     _tell(canary)
     return canary
@@ -279,7 +294,12 @@ def _grow(canary: Canary, rules: CanaryRules, moment: datetime) -> None:
     )
     canary.capital, canary.champion_capital = grant.capital, grant.champion_capital
     canary.step, canary.step_at = canary.step + 1, moment
-    canary.save(update_fields=["capital", "champion_capital", "step", "step_at"])
+    places = pairs_of(follower=canary.follower, canary=canary.strategy)
+    if places is None:
+        canary.mark_at = None  # the next interval begins when both can be valued again
+    else:
+        canary_mark(canary, moment, places)
+    canary.save(update_fields=["capital", "champion_capital", "step", "step_at", "mark_at", "marks"])
     audit_record(
         action="model.canary_grown",
         target=f"model:{canary.version}",
@@ -288,31 +308,6 @@ def _grow(canary: Canary, rules: CanaryRules, moment: datetime) -> None:
         after={"capital": decimal_text(grant.capital), "n": canary.n, "log_e": canary.log_e},
     )
     _tell(canary)
-
-
-def _observe(canary: Canary, rules: CanaryRules, own: Decimal, other: Decimal, moment: datetime) -> bool:
-    """Take one paired difference when an interval is over, and say so; the first begins once both decide."""
-    if canary.mark_at is None:
-        deciding = [
-            StrategyInstance.objects.filter(strategy=strategy, last_bar_at__isnull=False).exists()
-            for strategy in (canary.strategy, canary.follower)
-        ]
-        if not all(deciding):
-            return False
-        canary.mark_at, canary.mark_canary, canary.mark_champion = moment, own, other
-        return False
-    if (moment - canary.mark_at).total_seconds() < rules.interval_s:
-        return False
-    CanaryObservation.objects.create(
-        canary=canary,
-        number=canary.observations.count() + 1,
-        from_at=canary.mark_at,
-        to_at=moment,
-        canary_return=float((own - canary.mark_canary) / canary.capital),
-        champion_return=float((other - canary.mark_champion) / canary.champion_capital),
-    )
-    canary.mark_at, canary.mark_canary, canary.mark_champion = moment, own, other
-    return True
 
 
 def _tested(canary: Canary, rules: CanaryRules, moment: datetime) -> Tested:
@@ -328,16 +323,6 @@ def _tested(canary: Canary, rules: CanaryRules, moment: datetime) -> Tested:
         fills=canary_fills(canary, since=since),
         step=canary.step,
     )
-
-
-def alpha_of(canary: Canary, rules: CanaryRules) -> float:
-    """This canary's part of alpha: those that tried the same champion before it have used their halves.
-
-    The k-th challenger of one champion may use alpha / 2^k, the first a half: over all of them, however many come, the
-    probability that one is promoted by luck stays at most alpha.
-    """
-    earlier = Canary.objects.filter(champion=canary.champion_id, pk__lt=canary.pk).count()
-    return float(rules.alpha / 2.0 ** (earlier + 1))
 
 
 def _tell(canary: Canary) -> None:

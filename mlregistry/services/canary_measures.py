@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from django.db.models import Avg, Count, F, FloatField, Q, QuerySet, StdDev, Sum
+from django.db.models import (
+    Avg,
+    Count,
+    Exists,
+    F,
+    FloatField,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    StdDev,
+    Sum,
+)
 from django.db.models.functions import Cast
 
 from mlregistry.models import Canary
+from mlregistry.selectors.canaries import canary_orders
 from mlregistry.services.drift import drift_alarmed
 from trading.domain.clock import datetime_to_ns, interval_ns
 from trading.domain.orders import OrderStatus
 from trading.domain.values import exact_product
-from trading.models import Fill, Order, PlanShare, Strategy, StrategyInstance, SubPosition
+from trading.models import Fill, Order, OrderEvent, Strategy, StrategyInstance, SubPosition
 from trading.selectors.marks import marks_read
+from universe.models import Bar, Quote
 
 if TYPE_CHECKING:
     from mlregistry.domain.canary import Measured, Slippage
 
 ZERO = Decimal(0)
+SETTLED = timedelta(seconds=30)
+"""A bar that has been there for so long should have been decided about: a worker may just be catching up."""
 
 
 def canary_measured(canary: Canary, own: Decimal | None, moment: datetime) -> Measured:
@@ -48,7 +64,10 @@ def canary_measured(canary: Canary, own: Decimal | None, moment: datetime) -> Me
         day_start=float(canary.day_canary),
         orders=orders.count(),
         rejected=orders.filter(status=OrderStatus.REJECTED).count(),
-        bars_behind=_bars_behind(canary),
+        lost=_lost(orders),
+        unknown_s=_unknown_s(orders, moment),
+        bars_behind=_bars_behind(canary, moment),
+        quote_s=_quote_s(canary, moment),
         unmeasured_s=0.0 if since is None else (moment - since).total_seconds(),
         drifted=drift_alarmed(canary.version, since=canary.started_at),
         backtest_drawdown=canary.backtest_drawdown,
@@ -57,20 +76,28 @@ def canary_measured(canary: Canary, own: Decimal | None, moment: datetime) -> Me
     )
 
 
-def canary_orders(canary: Canary) -> QuerySet[Order]:
-    """The orders it had a part in since it began.
-
-    Strategies of a symbol are netted: an order names the one with the largest part, its plan has everybody's.
-    """
-    plans = PlanShare.objects.filter(decision__instance__strategy=canary.strategy_id).values("plan")
-    return Order.objects.filter(
-        Q(strategy=canary.strategy_id) | Q(plan__in=plans), created_at__gte=canary.started_at
-    )
+def _lost(orders: QuerySet[Order]) -> int:
+    """Of these how many it was once not known of, or that never reached the venue."""
+    unknown = OrderEvent.objects.filter(order=OuterRef("pk"), status=OrderStatus.UNKNOWN)
+    return orders.filter(Q(status=OrderStatus.ABSENT) | Exists(unknown)).count()
 
 
-def canary_fills(canary: Canary, *, since: datetime) -> int:
-    """How many fills it had a part in, of orders made since a moment."""
-    return Fill.objects.filter(order__in=canary_orders(canary).filter(created_at__gte=since)).count()
+def _unknown_s(orders: QuerySet[Order], moment: datetime) -> float:
+    """For how long it is not known what became of the oldest that was sent; zero where all have an answer."""
+    waiting = OrderEvent.objects.filter(
+        order__in=orders.filter(status__in=(OrderStatus.SENDING, OrderStatus.UNKNOWN)),
+        status=OrderStatus.SENDING,
+    ).aggregate(since=Min("at"))["since"]
+    return 0.0 if waiting is None else max(0.0, (moment - waiting).total_seconds())
+
+
+def _quote_s(canary: Canary, moment: datetime) -> float:
+    """Age of the oldest price it trades by; one that never came is as old as the canary."""
+    places = StrategyInstance.objects.filter(strategy=canary.strategy, is_enabled=True, allocation__gt=0)
+    ids = set(places.values_list("instrument_id", flat=True))
+    heard = dict(Quote.objects.filter(instrument__in=ids).values_list("instrument_id", "received_at"))
+    ages = ((moment - heard.get(pk, canary.started_at)).total_seconds() for pk in ids)
+    return max(0.0, max(ages, default=0.0))
 
 
 def _slippage(orders: QuerySet[Order]) -> Slippage | None:
@@ -118,17 +145,31 @@ def _exposures(strategy: Strategy) -> dict[tuple[int, int], float | None]:
     return found
 
 
-def _bars_behind(canary: Canary) -> int:
-    """How many bars the canary's newest decisions lag the champion's, at worst; before its first: none."""
+def _bars_behind(canary: Canary, moment: datetime) -> int:
+    """How many bars the canary's newest decisions lag the champion's or the closed bars, at worst.
+
+    Before its first decision: none. The bars tell when nobody decides any more: both lag alike then.
+    """
     step_ns = interval_ns(canary.follower.interval)
     others = {
-        (row.account_id, row.instrument_id): row
+        (row.account_id, row.instrument_id): row.last_bar_at
         for row in StrategyInstance.objects.filter(strategy=canary.follower, is_enabled=True)
     }
     worst = 0
     for own in StrategyInstance.objects.filter(strategy=canary.strategy, is_enabled=True):
-        other = others.get((own.account_id, own.instrument_id))
-        if other is None or other.last_bar_at is None or own.last_bar_at is None:
+        if own.last_bar_at is None:
             continue
-        worst = max(worst, (datetime_to_ns(other.last_bar_at) - datetime_to_ns(own.last_bar_at)) // step_ns)
+        newest = (
+            Bar.objects.filter(
+                instrument=own.instrument_id,
+                interval=canary.follower.interval,
+                received_at__lte=moment - SETTLED,
+            )
+            .order_by("-open_time")
+            .values_list("open_time", flat=True)
+            .first()
+        )
+        for at in (others.get((own.account_id, own.instrument_id)), newest):
+            if at is not None:
+                worst = max(worst, (datetime_to_ns(at) - datetime_to_ns(own.last_bar_at)) // step_ns)
     return worst

@@ -11,6 +11,7 @@ from django.db import transaction
 from mlregistry.domain.envelope import envelope_read
 from mlregistry.domain.stages import Stage
 from mlregistry.models import DriftReport, ModelVersion
+from mlregistry.services.incidents import people_call
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.outbox import publish
@@ -84,7 +85,6 @@ def _write(version: ModelVersion, artefact: Artefact, rows: Scored) -> list[Drif
         report = DriftReport.objects.filter(version=version, day=day).first() or DriftReport(
             version=version, day=day, bars=0, cusum_peak=0.0, verdict=Drift.STABLE
         )
-        before, alarms = report.verdict, report.alarms
         mean = sum(scores) / len(scores)
         if report.score_mean is not None:
             mean = (report.score_mean * report.bars + sum(scores)) / (report.bars + len(scores))
@@ -98,27 +98,36 @@ def _write(version: ModelVersion, artefact: Artefact, rows: Scored) -> list[Drif
         report.occupancy = {
             name: [round(trained, 6), round(seen, 6)] for name, (trained, seen) in shape.occupancy.items()
         }
+        if shape.states is not None:
+            report.occupancy_index = round(shape.states.index, 6)
+            report.occupancy_limit = round(shape.states.alarm, 6)
+        raised = shape.alarms()
+        if watched.alarms:
+            raised["log score"] = f"its log score raised {report.alarms} alarms"
+        # Each measure is told once a day; the log score each time, since it begins anew after every alarm.
+        fresh_alarms = {
+            name: told for name, told in raised.items() if name not in report.alarmed or name == "log score"
+        }
+        report.alarmed = sorted({*report.alarmed, *raised})
         report.verdict = Drift.ALARM if report.alarms else shape.verdict
         report.last_bar_at = ns_to_datetime(int(rows.close_ns[places[-1]]))
         report.measured_at = now()
         report.save()
         reports.append(report)
-        if report.verdict == Drift.ALARM and (before != Drift.ALARM or report.alarms > alarms):
-            _alarm(locked, report)
+        if fresh_alarms:
+            _alarm(locked, report, fresh_alarms)
     return reports
 
 
-def _alarm(version: ModelVersion, report: DriftReport) -> None:
-    """Say so, and send a champion back to shadow where its family's approved envelope has it."""
-    worst = max(report.psi.items(), key=lambda item: item[1], default=("", 0.0))
-    told = (
-        f"its log score raised {report.alarms} alarms on {report.day}"
-        if report.alarms
-        else f"the stability index of {worst[0]} is {worst[1]:.3f} on {report.day}"
-    )
+def _alarm(version: ModelVersion, report: DriftReport, raised: dict[str, str]) -> None:
+    """Call people, and send a champion back to shadow where its family's approved envelope has it."""
+    told = f"{'; '.join(raised.values())} on {report.day}"
     evidence = {
         "day": report.day.isoformat(),
+        "measures": sorted(raised),
         "psi": report.psi,
+        "occupancy": report.occupancy,
+        "occupancy_index": report.occupancy_index,
         "alarms": report.alarms,
         "cusum": report.cusum,
     }
@@ -139,6 +148,15 @@ def _alarm(version: ModelVersion, report: DriftReport) -> None:
             "reason": told,
             **evidence,
         },
+    )
+    people_call(
+        version,
+        kind="model_drift",
+        # What trades is paged for; what only decides is told.
+        severity="critical" if version.stage in (Stage.CHAMPION, Stage.CANARY) else "warning",
+        title=f"{version} ({version.stage}) drifted: {', '.join(sorted(raised))}",
+        text=told,
+        evidence=evidence,
     )
     log.warning("model_drift_alarm", version=str(version), stage=version.stage, reason=told)
     envelope = envelope_read(version.family.envelope)

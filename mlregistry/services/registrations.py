@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from mlregistry.selectors.gauges import model_gauges
 from mlregistry.selectors.versions import champion_in_force
 from mlregistry.services import artefacts, envelopes, stages
+from nautilus_site.common.collectors import register_collector
 from nautilus_site.common.models import Role
 from nautilus_site.common.services.change_requests import Applier, register_appliers
 from trading.services.models import register_model_source
@@ -23,3 +25,4 @@ def register() -> None:
     """Register everything; called once per process."""
     register_appliers(APPLIERS)
     register_model_source(artefacts.artefact_place, champion_in_force)
+    register_collector(model_gauges, name="models")

@@ -44,6 +44,10 @@ class TrainingCanceled(Exception):
     """Somebody asked the running fit to stop."""
 
 
+class TrainingTakenOver(Exception):
+    """This attempt was silent for so long that another one was begun; what it finds counts for nothing."""
+
+
 @transaction.atomic
 def training_request(
     *, asked: Mapping[str, Any], requester: User | str, study: TrainingStudy | None = None
@@ -127,6 +131,25 @@ def training_cancel(*, run: TrainingRun, actor: User | str) -> TrainingRun:
 
 
 @transaction.atomic
+def study_cancel(*, study: TrainingStudy, actor: User | str) -> int:
+    """Cancel every run of a study that is not over. Returns how many.
+
+    Raises
+    ------
+    Conflict : TRAINING_OVER.
+    """
+    left = list(study.runs.filter(state__in=_UNFINISHED).order_by("pk"))
+    if not left:
+        raise Conflict("TRAINING_OVER", "every run of the study is over already")
+    for run in left:
+        try:
+            training_cancel(run=run, actor=actor)
+        except Conflict:
+            continue  # it ended meanwhile
+    return len(left)
+
+
+@transaction.atomic
 def training_claim(*, slots: int) -> TrainingRun | None:
     """Take the next queued run, or None when there is none or `slots` are running. Lost ones are queued again."""
     lost = TrainingRun.objects.select_for_update(skip_locked=True).filter(
@@ -160,6 +183,9 @@ def training_execute(*, run_id: int) -> TrainingRun:
         return run
     try:
         trained = _train(run)
+    except TrainingTakenOver:
+        log.warning("training_taken_over", run=str(run.uid), attempt=run.attempts)
+        return run
     except TrainingCanceled:
         return _ended(run, TrainingRun.State.CANCELED)
     except (ApplicationError, DomainError, ValueError, OSError) as error:
@@ -209,7 +235,9 @@ class _Progress:
         if time.monotonic() - self._told_at < TELL_EVERY_S:
             return
         self._told_at = time.monotonic()
-        running = TrainingRun.objects.filter(pk=self._run.pk, state=TrainingRun.State.RUNNING)
+        running = TrainingRun.objects.filter(
+            pk=self._run.pk, state=TrainingRun.State.RUNNING, attempts=self._run.attempts
+        )
         if not running.filter(cancel_requested_at=None).update(
             stage=step.stage,
             done=step.done,
@@ -217,7 +245,7 @@ class _Progress:
             log_likelihood=self._trace[-200:],
             beat_at=now(),
         ):
-            raise TrainingCanceled
+            raise TrainingCanceled if running.exists() else TrainingTakenOver
         self._run.refresh_from_db()
         with transaction.atomic():
             _tell(self._run)
@@ -228,13 +256,15 @@ def _register(run: TrainingRun, trained: TrainedModel) -> TrainingRun:
     from trading.domain.regime.artefact import encode
 
     encoded = encode(trained.artefact)
+    locked = TrainingRun.objects.select_for_update().get(pk=run.pk)
+    if not _still_ours(locked, run):
+        return locked
     version = version_register(
         encoded=encoded,
         metrics=trained.metrics(),
         actor=run.requested_by or "training",
-        run=None if ModelVersion.objects.filter(artefact_id=encoded.digest).exists() else run,
+        run=None if ModelVersion.objects.filter(artefact_id=encoded.digest).exists() else locked,
     )
-    locked = TrainingRun.objects.select_for_update().get(pk=run.pk)
     locked.dataset, locked.digest = version.dataset, version.digest
     locked.done = locked.total = max(locked.total, 1)
     locked.log_likelihood = list(trained.trace)[-200:]
@@ -246,8 +276,17 @@ def _register(run: TrainingRun, trained: TrainedModel) -> TrainingRun:
 @transaction.atomic
 def _ended(run: TrainingRun, state: str, *, error: str = "") -> TrainingRun:
     locked = TrainingRun.objects.select_for_update().get(pk=run.pk)
-    _end(locked, state, error=error)
+    if _still_ours(locked, run):
+        _end(locked, state, error=error)
     return locked
+
+
+def _still_ours(locked: TrainingRun, run: TrainingRun) -> bool:
+    """Whether this attempt may still say how the run ended: it is running, and nobody else was given it since."""
+    if locked.state == TrainingRun.State.RUNNING and locked.attempts == run.attempts:
+        return True
+    log.warning("training_taken_over", run=str(run.uid), attempt=run.attempts, state=locked.state)
+    return False
 
 
 def _end(run: TrainingRun, state: str, *, error: str = "") -> None:
@@ -257,9 +296,11 @@ def _end(run: TrainingRun, state: str, *, error: str = "") -> None:
     if run.study_id is not None:
         # The last one to end closes the study; the lock lets two that end together see each other.
         study = TrainingStudy.objects.select_for_update().get(pk=run.study_id)
-        if not study.runs.filter(Q(state__in=_UNFINISHED)).exclude(pk=run.pk).exists():
+        left = study.runs.filter(Q(state__in=_UNFINISHED)).exclude(pk=run.pk).exists()
+        if study.finished_at is None and not left:
             study.finished_at = now()
             study.save(update_fields=["finished_at"])
+            publish("models", {"study": str(study.uid), "state": "done", "runs": study.runs.count()})
 
 
 def _tell(run: TrainingRun) -> None:

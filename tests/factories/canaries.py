@@ -24,7 +24,15 @@ from universe.services import bars_store
 HOUR_MS: Final = 3_600_000
 LIVE_MS: Final = 1_700_006_400_000
 FAMILY: Final = "hmm-btcusdt-spot-1h"
-FAST: Final = {"dwell_s": 0, "fills": 0, "interval_s": 10, "share": 0.2, "cap": 500, "n_opt": 50}
+FAST: Final = {
+    "dwell_s": 0,
+    "fills": 0,
+    "interval_s": 10,
+    "share": 0.2,
+    "cap": 500,
+    "n_opt": 50,
+    "quote_s": 1e6,
+}
 
 
 def promote(version: ModelVersion, stage: Stage, people: tuple[User, User], **rules: Any) -> ModelVersion:

@@ -214,12 +214,25 @@ def _by_strategy(positions: list[Position], marks: Marks) -> list[dict[str, Any]
 def strategy_results(marks: Marks) -> dict[str, Decimal]:
     """What each strategy has made: realised and unrealised, less fees and funding."""
     results: dict[str, Decimal] = {}
+    for (owner, _, _), net in results_by_place(marks).items():
+        results[owner] = results.get(owner, _ZERO) + net
+    return results
+
+
+def results_by_place(
+    marks: Marks, owners: Iterable[str] | None = None
+) -> dict[tuple[str, int, int], Decimal]:
+    """The same by (strategy, account id, instrument id), of all strategies or of those named."""
+    results: dict[tuple[str, int, int], Decimal] = {}
     parts = SubPosition.objects.exclude(owner__in=[PEOPLE, NETTING]).select_related("position")
+    if owners is not None:
+        parts = parts.filter(owner__in=list(owners))
     for part in parts:
         worth = Worth()
         _add_part(worth, part, marks.of(part.position.instrument_id))
         net = worth.realized + worth.unrealized - worth.fees - worth.funding
-        results[part.owner] = results.get(part.owner, _ZERO) + net
+        place = part.owner, part.position.account_id, part.position.instrument_id
+        results[place] = results.get(place, _ZERO) + net
     return results
 
 

@@ -20,8 +20,8 @@ from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import decimal_text
 from trading.models import Strategy, StrategyInstance, SubPosition
-from trading.selectors.marks import marks_read
-from trading.selectors.portfolio import strategy_results
+from trading.selectors.marks import Marks, marks_read
+from trading.selectors.portfolio import results_by_place
 from trading.services.models import CANARY, CHAMPION
 
 CENT = Decimal("0.01")
@@ -245,13 +245,48 @@ def canary_retire(*, canary: Strategy) -> bool:
 def results_of(*strategies: Strategy) -> list[Decimal | None]:
     """What each has made so far, net; None where something it holds has no price now."""
     marks = marks_read()
-    results = strategy_results(marks)
+    results = results_by_place(marks, [strategy.name for strategy in strategies])
     found: list[Decimal | None] = []
     for strategy in strategies:
-        held = SubPosition.objects.filter(owner=strategy.name).exclude(quantity=0)
-        priced = all(marks.of(part.position.instrument_id) for part in held.select_related("position"))
-        found.append(results.get(strategy.name, Decimal(0)) if priced else None)
+        own = [net for (owner, _, _), net in results.items() if owner == strategy.name]
+        found.append(sum(own, Decimal(0)) if _is_priced(strategy, marks) else None)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both in one account and symbol: what each has made so far there and with how much, quote currency."""
+
+    own: Decimal
+    own_capital: Decimal
+    other: Decimal
+    other_capital: Decimal
+
+
+def pairs_of(*, follower: Strategy, canary: Strategy) -> dict[str, Pair] | None:
+    """Where both have capital, by "account:instrument"; None where something they hold has no price now."""
+    marks = marks_read()
+    if not (_is_priced(follower, marks) and _is_priced(canary, marks)):
+        return None
+    results = results_by_place(marks, [follower.name, canary.name])
+    places: dict[str, dict[tuple[int, int], Decimal]] = {}
+    for row in StrategyInstance.objects.filter(strategy__in=[follower, canary]).select_related("strategy"):
+        places.setdefault(row.strategy.name, {})[row.account_id, row.instrument_id] = row.allocation
+    own, other = places.get(canary.name, {}), places.get(follower.name, {})
+    return {
+        f"{account}:{instrument}": Pair(
+            results.get((canary.name, account, instrument), Decimal(0)),
+            own[account, instrument],
+            results.get((follower.name, account, instrument), Decimal(0)),
+            other[account, instrument],
+        )
+        for account, instrument in sorted(own.keys() & other.keys())
+    }
+
+
+def _is_priced(strategy: Strategy, marks: Marks) -> bool:
+    held = SubPosition.objects.filter(owner=strategy.name).exclude(quantity=0)
+    return all(marks.of(part.position.instrument_id) for part in held.select_related("position"))
 
 
 def _canary_strategy(follower: Strategy, digest: str, version: int) -> Strategy:

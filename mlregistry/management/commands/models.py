@@ -13,9 +13,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from mlregistry.domain.stages import Stage
+from mlregistry.management.asking import Asking
+from mlregistry.management.named import member, person_of, rule, version_named, version_of
 from mlregistry.models import GateVerdict, ModelFamily, ModelVersion
 from mlregistry.selectors.comparison import comparison
-from mlregistry.selectors.truth import MOST, truth_accuracy
 from mlregistry.selectors.verdicts import verdict_get, verdict_members
 from mlregistry.selectors.versions import version_detail, version_members, version_queryset
 from mlregistry.services.artefacts import artefact_verify
@@ -26,7 +27,6 @@ from mlregistry.services.judging import judge_claim, judge_execute, judge_reques
 from mlregistry.services.retention import KEEP, OLDER_THAN_DAYS, artefacts_prune
 from mlregistry.services.stages import promotion_request, rollback, version_move
 from nautilus_site.common.errors import ApplicationError, Conflict
-from nautilus_site.common.models import User
 from trading.domain.errors import DomainError
 
 MEMORY_LIMIT = 4 << 30
@@ -45,6 +45,8 @@ EXAMPLES = """examples:
   manage.py models export hmm-btcusdt-spot-1h@3 model.zip --requester model_owner
   manage.py models import model.zip --requester model_owner --reason "trained on the big machine"
   manage.py models prune --older-than 90 --keep 20 --dry-run
+  manage.py models serving --at 2026-11-01T12:00:00Z
+  manage.py models study hmm --symbols BTCUSDT,ETHUSDT --interval 1h --states 2,3 --seeds 0,1,2 --requester model_owner
   manage.py models truth hmm-btcusdt-spot-1m@3 --bars 2000
   manage.py models verify
 
@@ -52,11 +54,13 @@ judge walks a version and its family's champion over the stored bars and writes 
 a version past the gate a shadow at once; for canary and champion it files a request that somebody else approves, and
 needs a fresh passing verdict, for champion a canary that won, or --override; rollback acts at once.
 envelope asks for what may happen by itself, and closes it at once; autopromote takes each family's next step inside it.
+serving says what was in force at a moment, now unless said, and which worker decides with what; study queues a run of
+every combination, which the workers share, and follows it until the last one is over.
 import registers a candidate, whatever it was elsewhere; prune lets go of the bytes of versions that never traded.
 exit codes: 0 done or passed, 1 refused, not passed or a model that was altered, 2 usage"""
 
 
-class Command(BaseCommand):
+class Command(Asking, BaseCommand):
     help = "List, show, promote, roll back and verify registered models."
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -69,10 +73,10 @@ class Command(BaseCommand):
         listing.add_argument("--stage", choices=[stage.value for stage in Stage])
         listing.add_argument("--json", action="store_true")
         show = actions.add_parser("show", help="one version with lineage and history")
-        show.add_argument("model", type=_version, metavar="FAMILY@N")
+        show.add_argument("model", type=version_named, metavar="FAMILY@N")
         show.add_argument("--json", action="store_true")
         promote = actions.add_parser("promote", help="ask for a version to trade; shadow is at once")
-        promote.add_argument("model", type=_version, metavar="FAMILY@N")
+        promote.add_argument("model", type=version_named, metavar="FAMILY@N")
         promote.add_argument(
             "--stage",
             choices=[Stage.SHADOW.value, Stage.CANARY.value, Stage.CHAMPION.value],
@@ -86,11 +90,11 @@ class Command(BaseCommand):
             help="without a passing verdict or a canary that won; who approves is told",
         )
         promote.add_argument(
-            "--rule", action="append", default=[], type=_rule, metavar="NAME=NUMBER", help="of a canary"
+            "--rule", action="append", default=[], type=rule, metavar="NAME=NUMBER", help="of a canary"
         )
         judging = actions.add_parser("judge", help="walk a version beside the champion and say the verdict")
         named = judging.add_mutually_exclusive_group(required=True)
-        named.add_argument("model", type=_version, nargs="?", metavar="FAMILY@N")
+        named.add_argument("model", type=version_named, nargs="?", metavar="FAMILY@N")
         named.add_argument("--run", metavar="ID", help="carry out a queued judgement; workers start these")
         judging.add_argument("--folds", type=int, default=5, help="about how many tests (default 5)")
         judging.add_argument("--bars", type=int, help="only the newest so many bars")
@@ -101,7 +105,7 @@ class Command(BaseCommand):
             one.add_argument("--reason", required=True)
         envelope = actions.add_parser("envelope", help="ask for what may happen by itself, or close it")
         envelope.add_argument("family", metavar="FAMILY")
-        envelope.add_argument("--set", action="append", default=[], type=_member, metavar="NAME=VALUE")
+        envelope.add_argument("--set", action="append", default=[], type=member, metavar="NAME=VALUE")
         envelope.add_argument("--close", action="store_true", help="at once: nothing by itself any more")
         envelope.add_argument("--requester", required=True, metavar="USER")
         envelope.add_argument("--reason", required=True)
@@ -110,10 +114,10 @@ class Command(BaseCommand):
         auto.add_argument("--json", action="store_true")
         compare = actions.add_parser("compare", help="two versions: recipe, states, figures, verdicts")
         for name in ("one", "other"):
-            compare.add_argument(name, type=_version, metavar="FAMILY@N")
+            compare.add_argument(name, type=version_named, metavar="FAMILY@N")
         compare.add_argument("--json", action="store_true")
         out = actions.add_parser("export", help="a version's bytes and record in one file")
-        out.add_argument("model", type=_version, metavar="FAMILY@N")
+        out.add_argument("model", type=version_named, metavar="FAMILY@N")
         out.add_argument("file", type=Path)
         out.add_argument("--requester", required=True, metavar="USER")
         into = actions.add_parser("import", help="register the model in a file as a candidate")
@@ -125,12 +129,7 @@ class Command(BaseCommand):
         prune.add_argument("--keep", type=int, default=KEEP, help="of each family, the newest so many")
         prune.add_argument("--dry-run", action="store_true")
         prune.add_argument("--json", action="store_true")
-        truth = actions.add_parser(
-            "truth", help="how often its filter names the paper exchange's true regime"
-        )
-        truth.add_argument("model", type=_version, metavar="FAMILY@N")
-        truth.add_argument("--bars", type=int, default=MOST, help=f"the newest so many (default {MOST})")
-        truth.add_argument("--json", action="store_true")
+        self.add_asking(actions)
         verify = actions.add_parser("verify", help="check the bytes of every version")
         verify.add_argument("--json", action="store_true")
 
@@ -154,7 +153,7 @@ class Command(BaseCommand):
             )
 
     def _show(self, options: dict[str, Any]) -> None:
-        version = _get(options["model"])
+        version = version_of(options["model"])
         detail = version_detail(version)
         if options["json"]:
             self.stdout.write(json.dumps(detail))
@@ -167,12 +166,12 @@ class Command(BaseCommand):
             self.stdout.write(f"  {change['at']}  {change['to']:10} {change['actor']}: {change['reason']}")
 
     def _promote(self, options: dict[str, Any]) -> None:
-        version, stage = _get(options["model"]), Stage(options["stage"])
+        version, stage = version_of(options["model"]), Stage(options["stage"])
         if stage is Stage.SHADOW and not options["override"]:
             moved = version_move(
                 version_id=version.pk,
                 stage=stage,
-                actor=_person(options["requester"]),
+                actor=person_of(options["requester"]),
                 reason=options["reason"],
             )
             self.stdout.write(f"{moved} is a shadow now")
@@ -181,7 +180,7 @@ class Command(BaseCommand):
             version=version,
             stage=stage,
             reason=options["reason"],
-            requester=_person(options["requester"]),
+            requester=person_of(options["requester"]),
             override=options["override"],
             canary=dict(options["rule"]),
         )
@@ -195,7 +194,7 @@ class Command(BaseCommand):
             bound_child()
         else:
             asked = judge_request(
-                version=_get(options["model"]),
+                version=version_of(options["model"]),
                 requester="manage.py models judge",
                 **{name: options[name] for name in ("folds", "bars", "train")},
             )
@@ -220,7 +219,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _envelope(self, options: dict[str, Any]) -> None:
-        family, person = family_get(options["family"]), _person(options["requester"])
+        family, person = family_get(options["family"]), person_of(options["requester"])
         if options["close"]:
             envelope_close(family=family, actor=person, reason=options["reason"])
             self.stdout.write(f"{family.name}: nothing is promoted by itself any more")
@@ -242,7 +241,7 @@ class Command(BaseCommand):
             self.stdout.write("no family has an envelope")
 
     def _compare(self, options: dict[str, Any]) -> None:
-        told = comparison(_get(options["one"]), _get(options["other"]))
+        told = comparison(version_of(options["one"]), version_of(options["other"]))
         if options["json"]:
             self.stdout.write(json.dumps(told))
             return
@@ -255,13 +254,13 @@ class Command(BaseCommand):
             self.stdout.write(f"states are not matched: {told['states_unmatched']}")
 
     def _export(self, options: dict[str, Any]) -> None:
-        version = _get(options["model"])
-        path = version_export(version=version, path=options["file"], actor=_person(options["requester"]))
+        version = version_of(options["model"])
+        path = version_export(version=version, path=options["file"], actor=person_of(options["requester"]))
         self.stdout.write(f"{version} {version.digest[:12]} is in {path}")
 
     def _import(self, options: dict[str, Any]) -> None:
         version = version_import(
-            path=options["file"], actor=_person(options["requester"]), reason=options["reason"]
+            path=options["file"], actor=person_of(options["requester"]), reason=options["reason"]
         )
         self.stdout.write(f"{version} {version.digest[:12]} is a {version.stage}")
 
@@ -281,29 +280,11 @@ class Command(BaseCommand):
         if not pruned:
             self.stdout.write("nothing to let go")
 
-    def _truth(self, options: dict[str, Any]) -> None:
-        if not 1 <= options["bars"] <= MOST:
-            raise ApplicationError("INVALID_VALUE", f"expected 1 to {MOST} bars, was {options['bars']}")
-        told = truth_accuracy(_get(options["model"]), bars=options["bars"])
-        if options["json"]:
-            self.stdout.write(json.dumps(told))
-            return
-        self.stdout.write(
-            f"{told['model']}@{told['version']}: {told['rows']} bars up to {told['to_at']}\n"
-            f"named rightly {told['accuracy']:.3f}, always the commonest {told['always']:.3f}, "
-            f"mean probability of the right state {told['probability']:.3f}"
-        )
-        for regime, counts in told["confusion"].items():
-            named = "  ".join(f"{label} {count}" for label, count in counts.items())
-            self.stdout.write(
-                f"  {regime:12} is {told['matched'][regime]:10} right {told['recall'][regime]:.3f}   {named}"
-            )
-
     def _rollback(self, options: dict[str, Any]) -> None:
         family = ModelFamily.objects.filter(name=options["family"]).first()
         if family is None:
             raise ApplicationError("UNKNOWN_MODEL", f"no family is called {options['family']!r}")
-        version = rollback(family=family, actor=_person(options["requester"]), reason=options["reason"])
+        version = rollback(family=family, actor=person_of(options["requester"]), reason=options["reason"])
         self.stdout.write(f"{version} is in force again")
 
     def _verify(self, options: dict[str, Any]) -> None:
@@ -333,42 +314,3 @@ def bound_child() -> None:
     os.nice(10)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT, hard))
-
-
-def _member(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, was {text!r}")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
-
-
-def _rule(text: str) -> tuple[str, float]:
-    name, _, number = text.partition("=")
-    try:
-        return name, int(number) if number.isdigit() else float(number)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected NAME=NUMBER, was {text!r}") from None
-
-
-def _version(text: str) -> tuple[str, int]:
-    family, _, number = text.rpartition("@")
-    if not family or not number.isdigit():
-        raise argparse.ArgumentTypeError(f"expected FAMILY@NUMBER, was {text!r}")
-    return family, int(number)
-
-
-def _get(named: tuple[str, int]) -> ModelVersion:
-    version = version_queryset().filter(family__name=named[0], number=named[1]).first()
-    if version is None:
-        raise ApplicationError("UNKNOWN_MODEL", f"no version {named[0]}@{named[1]} is registered")
-    return version
-
-
-def _person(name: str) -> User:
-    person = User.objects.filter(username=name, is_active=True).first()
-    if person is None:
-        raise ApplicationError("UNKNOWN_USER", f"nobody is called {name!r}")
-    return person

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from mlregistry.domain.stages import Stage
 from mlregistry.models import Canary, DriftReport, GateVerdict, ModelVersion
+from mlregistry.selectors.canaries import canary_fills, canary_orders
 from mlregistry.selectors.verdicts import policy_in_force
 from mlregistry.services.canaries import canaries_check, canary_check
-from mlregistry.services.canary_measures import canary_fills, canary_orders
 from mlregistry.services.stages import promotion_request
 from nautilus_site.common.errors import Conflict
 from nautilus_site.common.models import AuditEntry, User

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -116,6 +117,25 @@ def test_another_market_is_an_alarm_that_is_told_and_moves_nothing_by_itself(cha
     assert events.exists()
     assert "log score" in events[0].data["reason"]
     assert AuditEntry.objects.filter(action="model.drift_alarm").count() == events.count()
+    # Each measure is told, and people are called: the champion trades.
+    measures = {name for event in events for name in event.data["measures"]}
+    assert measures == {"log score", "occupancy", "psi log_return"}
+    calls = OutboxEvent.objects.filter(topic="incidents", data__kind="model_drift").order_by("pk")
+    assert calls.count() == events.count()
+    assert {call.data["severity"] for call in calls} == {"critical"}
+    assert calls[0].data["scope"] == f"model:{champion.family.name}@1"
+    report = DriftReport.objects.filter(version=champion).first()
+    assert report is not None
+    assert report.occupancy_index is not None
+    assert report.occupancy_limit is not None
+    assert report.occupancy_index > report.occupancy_limit >= 0.25
+    for day, told in Counter(
+        (event.data["day"], name)
+        for event in events
+        for name in event.data["measures"]
+        if name != "log score"
+    ).items():
+        assert told == 1, day
     before = events.count()
     drift_measure_all()
     assert events.count() == before

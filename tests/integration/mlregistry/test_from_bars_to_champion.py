@@ -1,4 +1,4 @@
-"""From stored bars to the model in force, over the API and the worker's own task, each job in a process of its own.
+"""From stored bars to the model in force, over the API, the broker and a Celery worker, each job in its own process.
 
 A planted better model is promoted; a worse one and a lucky one are not.
 """
@@ -6,17 +6,17 @@ A planted better model is promoted; a worse one and a lucky one are not.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
 from rest_framework.test import APIClient
 
 from mlregistry.tasks import training_tick
 from nautilus_site.common.models import Role
 from tests.factories.markets import paying_closes, store_bars
+from tests.factories.workers import running_workers
 from trading.models import Strategy
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
@@ -26,22 +26,17 @@ TRAINED_TO = "2023-02-28T00:00:00Z"
 
 
 @pytest.fixture
-def market(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """BTCUSDT pays whoever knows its regime, ETHUSDT nobody; children find this test's database and folder."""
+def market(tmp_path: Path, settings: Any) -> Iterator[None]:
+    """BTCUSDT pays whoever knows its regime, ETHUSDT nobody; a worker of the training queue."""
     settings.NAUTILUS_HOME = tmp_path / "home"
-    settings.TRAINING_SLOTS = 2
-    values = connection.get_connection_params()
-    url = f"postgresql://{values['user']}@/{values['dbname']}?host={values['host']}"
-    monkeypatch.setenv("DATABASE_URL", url + (f"&port={values['port']}" if values.get("port") else ""))
-    monkeypatch.setenv("NAUTILUS_HOME", str(settings.NAUTILUS_HOME))
-    if values.get("password"):
-        monkeypatch.setenv("PGPASSWORD", str(values["password"]))
     store_bars(paying_closes(BARS), tmp_path)
     store_bars(paying_closes(BARS, seed=11, edge=False), tmp_path, "ETHUSDT")
+    with running_workers("training", ["models"], tmp_path / "logs", TRAINING_SLOTS="2"):
+        yield
 
 
 class Registry:
-    """The API as a model owner uses it, with a worker that ticks while something is waited for."""
+    """The API as a model owner uses it, and beat, which hints at the queue every now and then."""
 
     def __init__(self, owner: APIClient, officer: Any) -> None:
         self._owner, self._officer = owner, officer
@@ -49,11 +44,11 @@ class Registry:
     def finished(self, path: str) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            training_tick.apply(throw=True)
+            training_tick.apply_async(queue="training", expires=4)
             told: dict[str, Any] = self._owner.get(path).json()
             if told["state"] in ("done", "failed", "canceled"):
                 return told
-            time.sleep(0.3)
+            time.sleep(0.5)
         raise AssertionError(f"{path} did not end in {PATIENCE_S} s")
 
     def train(self, *asked: dict[str, Any]) -> list[int]:

@@ -19,12 +19,15 @@ from django.utils import timezone
 from mlregistry.domain.recipes import DataSource, HmmRecipe
 from mlregistry.domain.stages import Stage
 from mlregistry.domain.study import train_hmm
-from mlregistry.models import Canary, GateVerdict, ModelVersion
+from mlregistry.models import Canary, GateVerdict, ModelVersion, TruthReport
+from mlregistry.selectors.gauges import model_gauges
 from mlregistry.selectors.live_bars import bar_columns
 from mlregistry.selectors.verdicts import policy_in_force
+from mlregistry.selectors.versions import version_detail, version_get
 from mlregistry.services.canaries import canaries_check, canary_check
 from mlregistry.services.register import version_register
 from mlregistry.services.stages import promotion_request
+from mlregistry.services.truth import truth_measure_all
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import User
 from nautilus_site.common.services.change_requests import change_request_approve
@@ -110,6 +113,20 @@ def test_a_filter_trained_on_the_exchange_s_minutes_names_the_true_regime_of_lat
         "calm": "calm", "trend_up": "trend", "trend_down": "trend", "turbulent": "turbulent"
     }  # fmt: skip
     assert told["accuracy"] > max(0.85, told["always"] + 0.3)
+    # What decides is measured by itself, a report a day; a candidate decides nothing.
+    assert truth_measure_all() == 0
+    ModelVersion.objects.filter(pk=version.pk).update(stage=Stage.SHADOW)
+    assert (truth_measure_all(), truth_measure_all()) == (1, 1)
+    (report,) = version_detail(version_get(version.pk))["truth"]
+    assert (report["accuracy"], report["rows"]) == (told["accuracy"], told["rows"])
+    assert TruthReport.objects.count() == 1
+    (sample,) = (
+        sample
+        for metric in model_gauges()
+        if metric.name == "model_truth_accuracy"
+        for sample in metric.samples
+    )
+    assert (sample.value, sample.labels["stage"]) == (told["accuracy"], "shadow")
     call_command(
         "models", "truth", f"{version.family.name}@1", "--bars", "600", stdout=(text := io.StringIO())
     )
@@ -134,10 +151,10 @@ def test_where_nothing_tells_the_truth_the_command_says_so(
 # -- canaries ------------------------------------------------------------------------------------------------
 
 CALM, TURBULENT = (0.0012, 0.0004), (-0.006, 0.002)
-STEP_S = 10
+STEP_S, MOST_HOURS = 10, 300
 RULES = {
-    "share": 0.25, "cap": 750, "dwell_s": 300, "fills": 6, "interval_s": STEP_S, "n_opt": 40,
-    "drawdown": 0.3, "daily_loss": 0.2,
+    "share": 0.1, "ramp": 0.25, "cap": 750, "dwell_s": 300, "fills": 6, "interval_s": STEP_S, "n_opt": 40,
+    "drawdown": 0.3, "daily_loss": 0.2, "quote_s": 1e6,
 }  # fmt: skip
 
 
@@ -216,7 +233,7 @@ def begun(
     challenger = version_register(encoded=models[trying], metrics={}, actor="test")
     promote(challenger, Stage.CANARY, people, **RULES)
     desk.limit(daily_loss=10**6, max_drawdown=1)
-    hours = Hours(desk, Exchange(url), iter(spells(400, 9).tolist()))
+    hours = Hours(desk, Exchange(url), iter(spells(600, 9).tolist()))
     hours.exchange.venue = desk.venue
     return hours, Canary.objects.get(), challenger
 
@@ -240,12 +257,19 @@ def test_the_better_model_trades_as_canary_until_it_has_won_and_is_then_promoted
 ) -> None:
     hours, canary, challenger = begun(live, url, models, people, champion="blind", trying="seeing")
     passed_the_gate(challenger)
-    while canary.state == Canary.State.RUNNING and hours.number < 150:
+    assert (canary.capital, canary.step) == (Decimal(300), 1)
+    grown_at = 0
+    while canary.state == Canary.State.RUNNING and hours.number < MOST_HOURS:
         hours.pass_one()
         canary_check(canary_id=canary.pk, moment=hours.at)
         canary.refresh_from_db()
+        if canary.step == 2 and not grown_at:
+            grown_at = canary.n
+            assert (canary.capital, canary.champion_capital) == (Decimal(750), Decimal(2250))
     assert (canary.state, canary.reason) == (Canary.State.WON, "")
-    assert canary.n >= 30
+    # It grew on the exchange, with positions held, and won only at its larger size, after as long again.
+    assert grown_at >= 30
+    assert canary.n >= grown_at + RULES["dwell_s"] / STEP_S
     assert canary.best_log_e >= np.log(1 / 0.025)
     assert Fill.objects.filter(order__created_at__gte=canary.started_at).count() >= 6
     asked = promotion_request(version=challenger, stage=Stage.CHAMPION, reason="it won", requester=people[0])
@@ -268,7 +292,7 @@ def test_the_worse_model_is_rolled_back_by_the_first_look_after_it_is_evident_an
 ) -> None:
     hours, canary, challenger = begun(live, url, models, people, champion="seeing", trying="blind")
     looked = hours.at
-    while canary.state == Canary.State.RUNNING and hours.number < 150:
+    while canary.state == Canary.State.RUNNING and hours.number < MOST_HOURS:
         looked = hours.at
         hours.pass_one()
         canary_check(canary_id=canary.pk, moment=hours.at)

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mlregistry.domain.canary import CanaryRules, Measured, Slippage, guard, rules_read, weigh
+from mlregistry.domain.canary import (
+    CanaryRules,
+    Measured,
+    Slippage,
+    evidence_path,
+    guard,
+    rules_read,
+    weigh,
+)
+from mlregistry.domain.challengers import alpha_share
 from trading.domain.statistics.peeking import first_crossing, peek
 
 RULES = CanaryRules(dwell_s=0, fills=0)
@@ -27,6 +36,9 @@ def breached(**changes: Any) -> list[str]:
         ("drawdown", {"peak": 100.0, "day_start": -29.0}, {"peak": 100.01, "day_start": -29.0}),
         ("daily_loss", {"day_start": 30.0, "peak": 30.0}, {"day_start": 30.01, "peak": 30.01}),
         ("rejects", {"rejected": 2}, {"rejected": 3}),
+        ("errors", {"lost": 1}, {"lost": 2}),
+        ("unknown_s", {"unknown_s": 45.0}, {"unknown_s": 45.1}),
+        ("quote_s", {"quote_s": 120.0}, {"quote_s": 120.1}),
         ("stale", {"bars_behind": 3}, {"bars_behind": 4}),
         ("unmeasured_s", {"result": None, "unmeasured_s": 45.0}, {"result": None, "unmeasured_s": 45.1}),
         ("drift", {"drifted": False}, {"drifted": True}),
@@ -66,9 +78,27 @@ def test_slippage_that_may_be_chance_and_that_of_few_orders_ends_no_canary() -> 
     assert breached(slippage=Slippage(9, 50.0, 0.0)) == []
 
 
-def test_few_orders_say_nothing_of_rejects() -> None:
-    assert breached(orders=4, rejected=4) == []
+def test_few_orders_say_nothing_of_rejects_and_lost_answers() -> None:
+    assert breached(orders=4, rejected=4, lost=4) == []
     assert breached(orders=5, rejected=4) == ["rejects"]
+    assert breached(orders=5, lost=1) == ["errors"]
+
+
+def test_every_guard_rail_of_the_specification_is_there() -> None:
+    """The list of science.md, section 3, by the names used here."""
+    with_backtest = guard(RULES, replace(QUIET, backtest_drawdown=0.02))
+    assert {rail.name for rail in with_backtest} >= {
+        "backtest_drawdown",  # sleeve's drawdown over twice the backtest's 99 %
+        "drawdown",  # or an absolute cap
+        "daily_loss",
+        "errors",  # order error rate
+        "rejects",
+        "slippage",
+        "divergence",
+        "stale",
+        "quote_s",  # stale data
+        "drift",  # CUSUM of the log score
+    }
 
 
 @pytest.mark.parametrize(
@@ -80,6 +110,8 @@ def test_few_orders_say_nothing_of_rejects() -> None:
         ({"fills": True}, "expected a number"),
         ({"cap": float("nan")}, "expected a number"),
         ({"unmeasured_s": 61}, "at most 60"),
+        ({"unknown_s": 61}, "unknown_s: expected at most 60"),
+        ({"errors": 1.1}, "at most 1.0"),
         ({"shares": 0.1}, "no rule is called shares"),
         ({"ramp": 0.26}, "at most 0.25"),
         ({"ramp": -0.1}, "zero or more"),
@@ -171,6 +203,41 @@ def test_two_thousand_canaries_without_a_difference_win_no_oftener_than_alpha_wh
     assert won == crossed.tolist()
     promoted = sum(won) / RUNS
     assert 0.005 < promoted <= RULES.alpha + 3 * math.sqrt(RULES.alpha * (1 - RULES.alpha) / RUNS)
+
+
+@pytest.mark.parametrize("noise", ["normal", "t4", "ar1"])
+def test_of_two_thousand_champions_no_more_than_alpha_ever_see_a_false_winner_among_all_their_challengers(
+    noise: str,
+) -> None:
+    """As canaries are decided: each with its own part of alpha, looked at after every interval, no slack allowed."""
+    rng = np.random.default_rng(13)
+    fooled = np.zeros(RUNS, dtype=bool)
+    for earlier in range(3):
+        paths = {
+            "normal": lambda: rng.normal(size=(RUNS, LENGTH)),
+            "t4": lambda: rng.standard_t(4, size=(RUNS, LENGTH)),
+            "ar1": lambda: ar1(rng, 0.2),
+        }[noise]()
+        alpha = alpha_share(RULES.alpha, earlier)
+        fooled |= first_crossing(paths, alpha=alpha, n_opt=RULES.n_opt) > 0
+    assert 0 < fooled.mean() <= RULES.alpha
+
+
+def test_the_parts_of_alpha_add_up_to_no_more_than_alpha() -> None:
+    assert [alpha_share(0.05, n) for n in range(3)] == [0.025, 0.0125, 0.00625]
+    assert sum(alpha_share(0.05, n) for n in range(60)) == pytest.approx(0.05)
+    with pytest.raises(ValueError, match="zero challengers"):
+        alpha_share(0.05, -1)
+
+
+def test_the_evidence_drawn_is_the_evidence_decided_by() -> None:
+    path = (0.2 + np.random.default_rng(5).normal(size=120)).tolist()
+    better, worse = evidence_path(path, RULES, alpha=0.025)
+    assert better[:29] == worse[:29] == [None] * 29
+    for n in (30, 77, 120):
+        assert better[n - 1] == peek(path[:n], alpha=0.025, n_opt=RULES.n_opt).log_e
+        assert worse[n - 1] == peek([-one for one in path[:n]], alpha=0.2, n_opt=RULES.n_opt).log_e
+    assert evidence_path([], RULES, alpha=0.025) == ([], [])
 
 
 def test_what_a_look_says_after_all_is_the_first_look_that_said_it() -> None:

@@ -1,4 +1,4 @@
-"""Models, training jobs and inference on the wire."""
+"""Versions, verdicts, promotion and inference on the wire."""
 
 from __future__ import annotations
 
@@ -6,68 +6,24 @@ from typing import Any
 
 from rest_framework import serializers
 
-from mlregistry.domain.asked import SEEDS
-from mlregistry.domain.recipes import ALIASES, MODELS, MOST_STATES
 from mlregistry.domain.stages import Stage
+from mlregistry.serializers.canaries import CanarySerializer
+from mlregistry.serializers.drift import DriftSerializer, TruthSerializer
+from mlregistry.serializers.training import JOB_STATES
 from trading.serializers.strict import (
     CountField,
     ExpiryField,
     FlagField,
     ReasonField,
     RequestSerializer,
-    TextField,
     WordField,
 )
 
 FEWEST_FOLDS, MOST_FOLDS, MOST_BARS = 2, 50, 100_000_000
-KINDS = [*MODELS, *ALIASES]
 STAGES = [stage.value for stage in Stage]
-CANARY_STATES = ["running", "won", "harmed", "breached", "ended"]
-DRIFT_VERDICTS = ["stable", "watch", "alarm"]
-JOB_STATES = ["queued", "running", "done", "failed", "canceled"]
 TRADING_STAGES = [Stage.CANARY.value, Stage.CHAMPION.value]
 ASKED_STAGES = [Stage.SHADOW.value, *TRADING_STAGES]
 IDLE_STAGES = [Stage.CANDIDATE.value, Stage.SHADOW.value, Stage.RETIRED.value]
-
-
-class TrainRequestSerializer(RequestSerializer):
-    """One training run. Without `states` their number is chosen by held-out score."""
-
-    model = WordField(choices=KINDS)
-    symbol = TextField(max_length=32)
-    market = WordField(choices=["spot", "usdm"], required=False, default="spot")
-    interval = TextField(max_length=4)
-    states = CountField(required=False, allow_null=True, default=None, min_value=1, max_value=MOST_STATES)
-    seed = CountField(required=False, default=0, min_value=0, max_value=SEEDS)
-    start = serializers.DateTimeField(required=False, allow_null=True, default=None)
-    end = serializers.DateTimeField(required=False, allow_null=True, default=None)
-
-
-class TrainingStartedSerializer(serializers.Serializer[Any]):
-    """Where to follow a run."""
-
-    job_id = serializers.UUIDField()
-
-
-class TrainingRunSerializer(serializers.Serializer[Any]):
-    """A training run. `log_likelihood` is the trace of the fit that is running, or of the one that won."""
-
-    id = serializers.UUIDField()
-    model = serializers.CharField()
-    asked = serializers.JSONField()
-    study = serializers.UUIDField(allow_null=True)
-    state = serializers.ChoiceField(choices=JOB_STATES)
-    stage = serializers.CharField()
-    progress = serializers.FloatField()
-    eta_s = serializers.FloatField(allow_null=True)
-    log_likelihood = serializers.ListField(child=serializers.FloatField())
-    model_version = serializers.IntegerField(allow_null=True, help_text="id of the version it made")
-    digest = serializers.CharField(allow_null=True)
-    error = serializers.CharField()
-    requested_by = serializers.CharField(allow_null=True)
-    created_at = serializers.DateTimeField()
-    started_at = serializers.DateTimeField(allow_null=True)
-    finished_at = serializers.DateTimeField(allow_null=True)
 
 
 class DatasetSerializer(serializers.Serializer[Any]):
@@ -159,79 +115,6 @@ class JudgeRequestSerializer(RequestSerializer):
     train = CountField(required=False, allow_null=True, default=None, min_value=1, max_value=MOST_BARS)
 
 
-class RailSerializer(serializers.Serializer[Any]):
-    """One guard rail as last measured."""
-
-    name = serializers.CharField()
-    measured = serializers.FloatField(allow_null=True)
-    limit = serializers.FloatField()
-    breached = serializers.BooleanField()
-
-
-class CanarySerializer(serializers.Serializer[Any]):
-    """A version trading a capped part of its champion's capital, paired with it."""
-
-    id = serializers.UUIDField()
-    model = serializers.CharField()
-    version = serializers.IntegerField()
-    version_id = serializers.IntegerField()
-    champion = serializers.IntegerField()
-    strategy = serializers.CharField()
-    champion_strategy = serializers.CharField()
-    state = serializers.ChoiceField(choices=CANARY_STATES)
-    rules = serializers.JSONField()
-    capital = serializers.CharField()
-    champion_capital = serializers.CharField()
-    step = serializers.IntegerField(help_text="1: the first share; 2: the ramp's")
-    step_at = serializers.DateTimeField()
-    intervals = serializers.IntegerField(help_text="paired observations so far")
-    log_e = serializers.FloatField(allow_null=True)
-    best_log_e = serializers.FloatField()
-    harm_log_e = serializers.FloatField()
-    p_value = serializers.FloatField(help_text="always valid: looking as often as one likes is allowed")
-    low = serializers.FloatField(allow_null=True, help_text="confidence sequence of the mean difference")
-    high = serializers.FloatField(allow_null=True)
-    rails = RailSerializer(many=True)
-    reason = serializers.CharField()
-    started_at = serializers.DateTimeField()
-    checked_at = serializers.DateTimeField(allow_null=True)
-    ended_at = serializers.DateTimeField(allow_null=True)
-    cool_until = serializers.DateTimeField(allow_null=True)
-
-
-class CanaryObservationSerializer(serializers.Serializer[Any]):
-    """One interval, net returns on each one's capital."""
-
-    from_at = serializers.DateTimeField()
-    to_at = serializers.DateTimeField()
-    canary_return = serializers.FloatField()
-    champion_return = serializers.FloatField()
-
-
-class CanaryDetailSerializer(CanarySerializer):
-    """A canary with every paired observation."""
-
-    observations = CanaryObservationSerializer(many=True)
-
-
-class DriftSerializer(serializers.Serializer[Any]):
-    """One day of one version."""
-
-    day = serializers.DateField()
-    verdict = serializers.ChoiceField(choices=DRIFT_VERDICTS)
-    bars = serializers.IntegerField()
-    window = serializers.IntegerField(help_text="rows behind the stability index")
-    psi = serializers.DictField(child=serializers.FloatField())
-    occupancy = serializers.JSONField(help_text="by state: share of time in training, and now")
-    score_mean = serializers.FloatField(allow_null=True)
-    score_reference = serializers.FloatField()
-    cusum = serializers.FloatField()
-    cusum_peak = serializers.FloatField()
-    threshold = serializers.FloatField()
-    alarms = serializers.IntegerField()
-    measured_at = serializers.DateTimeField()
-
-
 class PosteriorRowSerializer(serializers.Serializer[Any]):
     """One closed bar, and what was known when it closed."""
 
@@ -293,6 +176,10 @@ class ModelDetailSerializer(ModelVersionSerializer):
     )
     pruned_at = serializers.DateTimeField(allow_null=True, help_text="when its bytes were let go")
     lineage = serializers.JSONField()
+    drift = DriftSerializer(many=True)
+    truth = TruthSerializer(many=True, help_text="beside the paper exchange's true regimes; newest first")
+    graph = serializers.JSONField(help_text="nodes and edges of the lineage")
+    envelope = serializers.JSONField(help_text="what may happen to the family by itself; empty: nothing")
     stages = StageChangeSerializer(many=True)
 
 
@@ -357,11 +244,16 @@ class ServingWorkerSerializer(serializers.Serializer[Any]):
 
 
 class ChampionSerializer(serializers.Serializer[Any]):
-    """A champion at the moment asked for."""
+    """A version in its stage at the moment asked for, and how it came there."""
 
     model = serializers.CharField()
     version = serializers.IntegerField()
+    version_id = serializers.IntegerField()
     digest = serializers.CharField()
+    since = serializers.DateTimeField()
+    actor = serializers.CharField()
+    reason = serializers.CharField()
+    approval = serializers.CharField(allow_null=True)
 
 
 class ServingSerializer(serializers.Serializer[Any]):
@@ -369,4 +261,5 @@ class ServingSerializer(serializers.Serializer[Any]):
 
     at = serializers.DateTimeField()
     champions = ChampionSerializer(many=True)
+    canaries = ChampionSerializer(many=True)
     workers = ServingWorkerSerializer(many=True)
