@@ -8,6 +8,8 @@ from governance.selectors.shell import shell_state
 from mlregistry.domain.stages import Stage
 from mlregistry.selectors.canaries import canary_members, canary_queryset
 from mlregistry.selectors.drift import drift_newest
+from mlregistry.selectors.studies import study_members, study_queryset
+from mlregistry.selectors.truth import truth_newest
 from mlregistry.selectors.verdicts import verdict_members, verdict_queryset
 from mlregistry.selectors.versions import (
     run_members,
@@ -17,7 +19,8 @@ from mlregistry.selectors.versions import (
     version_queryset,
 )
 
-_VERSIONS, _RUNS = 200, 50
+_VERSIONS, _RUNS, _STUDIES = 200, 50, 20
+_TRACE = 60
 _TONES = {
     Stage.CHAMPION: "good",
     Stage.CANARY: "warn",
@@ -33,6 +36,7 @@ def models_state() -> dict[str, Any]:
         **shell_state(),
         "versions": _versions(),
         "training": [_run(row) for row in run_queryset().order_by("-id")[:_RUNS]],
+        "studies": [_study(row) for row in study_queryset()[:_STUDIES]],
         "canaries": [_canary(row) for row in canary_queryset()[:_RUNS]],
         "verdicts": [_verdict(row) for row in verdict_queryset()[:_RUNS]],
         "serving": [
@@ -44,8 +48,16 @@ def models_state() -> dict[str, Any]:
 
 def _versions() -> list[dict[str, Any]]:
     rows = list(version_queryset().order_by("-id")[:_VERSIONS])
-    drift = drift_newest([row.pk for row in rows])
-    return [{**_version(row), "drift": drift[row.pk].verdict if row.pk in drift else None} for row in rows]
+    ids = [row.pk for row in rows]
+    drift, truth = drift_newest(ids), truth_newest(ids)
+    return [
+        {
+            **_version(row),
+            "drift": drift[row.pk].verdict if row.pk in drift else None,
+            "truth": round(truth[row.pk].accuracy, 4) if row.pk in truth else None,
+        }
+        for row in rows
+    ]
 
 
 def _version(row: Any) -> dict[str, Any]:
@@ -59,7 +71,7 @@ def _version(row: Any) -> dict[str, Any]:
         "states": members["states"],
         "bars": members["dataset"]["bars"],
         "trained_to": members["dataset"]["end_at"],
-        "bic": members["metrics"].get("bic"),
+        "bic": _rounded(members["metrics"].get("bic"), 1),
         "digest": members["digest"][:12],
         "created_at": members["created_at"],
     }
@@ -79,15 +91,80 @@ def _canary(row: Any) -> dict[str, Any]:
         "version": members["version"],
         "version_id": members["version_id"],
         "strategy": members["strategy"],
+        "step": _step(members),
         "capital": members["capital"],
         "intervals": members["intervals"],
-        "p_value": members["p_value"],
+        "evidence": _evidence(members),
+        "left": _left(members),
+        "p_value": _rounded(members["p_value"], 4),
         "difference": None if None in ends else " to ".join(f"{end * 1e4:.1f}" for end in ends),
         "rails": members["reason"]
         or ", ".join(f"{one['name']} breached" for one in members["rails"] if one["breached"])
-        or ("all hold" if members["rails"] else "not measured yet"),
+        or (f"all {len(members['rails'])} hold" if members["rails"] else "not measured yet"),
         "started_at": members["started_at"],
     }
+
+
+def _step(members: dict[str, Any]) -> str:
+    standing = members["standing"]
+    if standing is None:
+        return f"{members['step']}"
+    return f"{members['step']} of {standing['steps']}, {standing['share'] * 100:g} % of the capital"
+
+
+def _evidence(members: dict[str, Any]) -> str | None:
+    """Log e beside what it takes to win; before the test speaks, how many pairs it still waits for."""
+    standing = members["standing"]
+    if standing is None:
+        return None if members["log_e"] is None else f"{members['log_e']:.2f}"
+    if members["log_e"] is None:
+        return f"speaks from {standing['pairs_needed']} pairs on"
+    grows = "" if standing["grows_at"] is None else f", grows at {standing['grows_at']:.2f}"
+    return f"{members['log_e']:.2f}, wins at {standing['wins_at']:.2f}{grows}"
+
+
+def _left(members: dict[str, Any]) -> str | None:
+    """What this step still asks for, and when all of it ends."""
+    standing = members["standing"]
+    if standing is None:
+        return None
+    asks = []
+    if standing["dwell_left_s"] > 0:
+        asks.append(f"{_span(standing['dwell_left_s'])} of this step")
+    if standing["fills"] < standing["fills_needed"]:
+        asks.append(f"{standing['fills_needed'] - standing['fills']} fills")
+    return f"{' and '.join(asks) or 'nothing but evidence'}; over in {_span(standing['ends_in_s'])}"
+
+
+def _span(seconds: float) -> str:
+    for limit, divisor, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{round(seconds / divisor)} {unit}"
+    return f"{round(seconds / 86_400)} d"
+
+
+def _study(row: Any) -> dict[str, Any]:
+    members = study_members(row)
+    asked = members["asked"]
+    symbols = ", ".join(sorted({str(one["symbol"]) for one in asked["models"]}))
+    states = ", ".join("auto" if one is None else str(one) for one in asked["states"])
+    failed = members["by_state"].get("failed", 0)
+    return {
+        "id": members["id"],
+        "state": members["state"],
+        "symbols": symbols,
+        "asked_states": states,
+        "seeds": ", ".join(str(one) for one in asked["seeds"]),
+        "over": f"{members['ended']} of {members['runs']}{f', {failed} failed' if failed else ''}",
+        "progress": members["progress"],
+        "created_at": members["created_at"],
+        "finished_at": members["finished_at"],
+    }
+
+
+def _rounded(value: float | None, places: int) -> str | None:
+    """As plain text: a float's own digits say more than is known."""
+    return None if value is None else f"{value:.{places}f}"
 
 
 def _verdict(row: Any) -> dict[str, Any]:
@@ -121,7 +198,7 @@ def _run(row: Any) -> dict[str, Any]:
         "model": members["model"],
         "progress": members["progress"],
         "doing": members["error"] or members["stage"],
-        "log_likelihood": trace[-1] if trace else None,
+        "log_likelihood": trace[-_TRACE:],
         "eta_s": members["eta_s"],
         "asked_states": members["asked"]["states"] or "auto",
         "seed": members["asked"]["seed"],

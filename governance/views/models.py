@@ -22,6 +22,7 @@ class Models(Page):
         model_tables.CANARIES,
         model_tables.VERDICTS,
         model_tables.TRAINING,
+        model_tables.STUDIES,
         model_tables.SERVING,
     )
 

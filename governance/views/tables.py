@@ -9,7 +9,9 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
 from typing import Any
 
 NONE = "–"
-NUMERIC = frozenset({"money", "price", "signed", "decimal", "percent", "age", "count", "bar", "progress"})
+NUMERIC = frozenset(
+    {"money", "price", "signed", "decimal", "percent", "age", "count", "bar", "progress", "trace"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,14 @@ def cell_text(kind: str, value: Any) -> str:
         return str(value["text"]) if value else NONE
     if kind == "action":
         return ""
-    if value is None or value == "":
+    if value is None or value == "" or value == []:
         return NONE
     if kind in ("money", "price", "signed", "decimal"):
         return _number(kind, value)
     if kind == "percent":
         return f"{float(value) * 100:.2f} %"
+    if kind == "trace":
+        return f"{float(value[-1]):,.1f}".replace("-", "−") if value else NONE
     if kind in ("bar", "progress"):
         return f"{round(float(value) * 100)} %"
     if kind == "age":

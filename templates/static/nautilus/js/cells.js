@@ -1,7 +1,7 @@
 // One cell of a table, by the kind its column declares. The server renders the same kinds for the first paint.
-import { clock, fullTime, money, NONE, percent, plain, price, seconds, signed, signOf, STATUS_TONE } from "./format.js";
+import { clock, fullTime, group, money, NONE, percent, plain, price, roundText, seconds, signed, signOf, STATUS_TONE } from "./format.js";
 
-const ALIGNED = new Set(["money", "price", "signed", "decimal", "percent", "age", "count", "bar", "progress"]);
+const ALIGNED = new Set(["money", "price", "signed", "decimal", "percent", "age", "count", "bar", "progress", "trace"]);
 export const isAligned = (kind) => ALIGNED.has(kind);
 
 /** Text of a value, for screens, filters and CSV comparison. */
@@ -18,6 +18,7 @@ export function cellText(kind, value) {
     case "flag": return value ? "yes" : "no";
     case "progress":
     case "bar": return value === null || value === undefined ? NONE : `${Math.round(Number(value) * 100)} %`;
+    case "trace": return value?.length ? group(roundText(value[value.length - 1], 1) ?? String(value[value.length - 1])).replace("-", "−") : NONE;
     case "action": return "";
     default: return value === null || value === undefined || value === "" ? NONE : String(value);
   }
@@ -43,6 +44,18 @@ export function barElement(share) {
     rect.setAttribute("rx", "2");
     svg.append(rect);
   }
+  return svg;
+}
+
+/** A small line through numbers; what it ends in stands beside it as text. */
+export function traceElement(values) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const points = values.map((value, at) => `${((at / Math.max(1, values.length - 1)) * 60).toFixed(1)},${(15 - (high > low ? (value - low) / (high - low) : 0.5) * 14).toFixed(1)}`);
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  for (const [name, value] of Object.entries({ class: "trace", viewBox: "0 0 60 16", width: "60", height: "16", "aria-hidden": "true" })) svg.setAttribute(name, value);
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+  line.setAttribute("points", points.join(" "));
+  svg.append(line);
   return svg;
 }
 
@@ -74,6 +87,10 @@ export function fillCell(cell, column, value, row) {
     const bar = barElement(value);
     delete bar.dataset.tone; // nearly done is no reason to worry
     cell.replaceChildren(bar, ` ${text}`);
+    return;
+  }
+  if (column.kind === "trace" && value?.length > 1) {
+    cell.replaceChildren(traceElement(value.map(Number)), ` ${text}`);
     return;
   }
   if (column.kind === "bar") {

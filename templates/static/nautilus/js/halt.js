@@ -85,9 +85,6 @@ export function bindHalt({ config, feed, refetch }) {
       go.textContent = "Try again";
     }
   });
-  for (const close of document.querySelectorAll("dialog [data-close]")) {
-    close.addEventListener("click", () => close.closest("dialog").close());
-  }
   dialog.addEventListener("close", () => (watching = null));
   bindResume({ refetch });
 }

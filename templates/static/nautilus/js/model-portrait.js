@@ -78,7 +78,7 @@ const DAYS_SHOWN = 14; // the API has sixty
 function driftPart(reports) {
   const table = node("table");
   const head = node("tr");
-  head.append(...["Day", "Verdict", "Bars", "Stability index", "Time in each state, trained → now", "Log score, now / trained", "CUSUM peak / limit"].map((title) => node("th", title)));
+  head.append(...["Day", "Verdict", "Bars", "Alarm in", "Stability index (alarm above 0.25)", "Time in each state, trained → now", "Index of it / limit", "Log score, now / trained, nats", "CUSUM peak / limit"].map((title) => node("th", title)));
   const top = node("thead");
   top.append(head);
   const body = node("tbody");
@@ -88,13 +88,76 @@ function driftPart(reports) {
     const psi = Object.entries(report.psi).map(([name, value]) => `${name} ${value.toFixed(3)}`).join(", ");
     const share = (value) => `${(value * 100).toFixed(0)} %`;
     const occupancy = Object.entries(report.occupancy).map(([name, [before, after]]) => `${name} ${share(before)} → ${share(after)}`).join(", ");
-    line.append(node("td", report.day), node("td", report.verdict, tones[report.verdict]), node("td", String(report.bars), "number"), node("td", psi || "too few bars yet"), node("td", occupancy || "–"), node("td", `${number(report.score_mean)} / ${number(report.score_reference)}`, "number"), node("td", `${number(report.cusum_peak, 3)} / ${number(report.threshold, 3)}`, "number"));
+    line.append(node("td", report.day), node("td", report.verdict, tones[report.verdict]), node("td", String(report.bars), "number"), node("td", report.alarmed.join(", ") || "–"), node("td", psi || "too few bars yet"), node("td", occupancy || "–"), node("td", report.occupancy_index === null ? "–" : `${number(report.occupancy_index, 3)} / ${number(report.occupancy_limit, 3)}`, "number"), node("td", `${number(report.score_mean)} / ${number(report.score_reference)}`, "number"), node("td", `${number(report.cusum_peak, 3)} / ${number(report.threshold, 3)}`, "number"));
     body.append(line);
   }
   table.append(top, body);
   const scroll = node("div", "", "scroll");
   scroll.append(table);
   return scroll;
+}
+
+function truthPart(reports) {
+  const part = node("div");
+  const [newest] = reports;
+  const share = (value) => `${(value * 100).toFixed(1)} %`;
+  part.append(
+    facts([
+      ["Named rightly", `${share(newest.accuracy)} of ${newest.rows} bars since training`],
+      ["Always naming the commonest state", share(newest.always)],
+      ["Mean probability of the right state", share(newest.probability)],
+      ["Bars", `${fullTime(newest.from_at)} to ${fullTime(newest.to_at)}`],
+      ["Measured", fullTime(newest.measured_at)],
+    ]),
+  );
+  const table = node("table");
+  table.append(node("caption", "Rows: what it truly was. Columns: how many of these bars each state was named in"));
+  const labels = Object.keys(Object.values(newest.confusion)[0] ?? {});
+  const head = node("tr");
+  head.append(...["True regime", "goes by", ...labels, "right"].map((title) => node("th", title)));
+  const top = node("thead");
+  top.append(head);
+  const body = node("tbody");
+  for (const [regime, counts] of Object.entries(newest.confusion)) {
+    const line = node("tr");
+    line.append(node("th", regime.replaceAll("_", " ")), node("td", newest.matched[regime]), ...labels.map((label) => node("td", String(counts[label]), "number")), node("td", share(newest.recall[regime]), "number"));
+    body.append(line);
+  }
+  table.append(top, body);
+  const scroll = node("div", "", "scroll");
+  scroll.append(table);
+  part.append(scroll);
+  if (reports.length > 1) part.append(node("p", `Before: ${reports.slice(1, 8).map((report) => `${report.day} ${share(report.accuracy)}`).join(", ")}.`));
+  return part;
+}
+
+/** `study`: what `/models/studies/{id}` answers. */
+export function drawStudy(body, study) {
+  const table = node("table");
+  const head = node("tr");
+  head.append(...["Model", "States", "Seed", "State", "Version", "Log likelihood", "BIC", ""].map((title) => node("th", title)));
+  const top = node("thead");
+  top.append(head);
+  const rows = node("tbody");
+  for (const one of study.results) {
+    const line = node("tr");
+    line.append(node("td", one.model), node("td", one.states === null ? "auto" : String(one.states), "number"), node("td", String(one.seed), "number"), node("td", one.state), node("td", one.version === null ? "–" : String(one.version), "number"), node("td", number(one.log_likelihood, 8), "number"), node("td", number(one.bic, 8), "number"), node("td", one.error));
+    rows.append(line);
+  }
+  table.append(top, rows);
+  const scroll = node("div", "", "scroll");
+  scroll.append(table);
+  body.replaceChildren(
+    facts([
+      ["State", study.state],
+      ["Runs over", `${study.ended} of ${study.runs}`],
+      ["Asked", `${fullTime(study.created_at)}${study.requested_by ? ` by ${study.requested_by}` : ""}`],
+      ["Over", study.finished_at ? fullTime(study.finished_at) : ""],
+    ]),
+    node("h2", "Runs, of each model the smallest BIC first"),
+    scroll,
+    node("p", "BIC compares runs on the same bars and features only. Each run that ended well made a candidate, or is the version it already was."),
+  );
 }
 
 function shadowPart(shadow) {
@@ -174,6 +237,7 @@ export function drawModel(body, model) {
     verdicts(model.verdicts),
     ...(model.shadow.decisions || model.shadow.refused.length ? [node("h2", "In the shadow"), shadowPart(model.shadow)] : []),
     ...(model.drift.length ? [node("h2", "Drift"), driftPart(model.drift)] : []),
+    ...(model.truth.length ? [node("h2", "Beside the true regimes"), truthPart(model.truth)] : []),
     node("h2", "History"),
     history,
   );

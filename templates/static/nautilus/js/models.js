@@ -1,7 +1,9 @@
 import { call } from "./api.js";
+import { drawCanary } from "./canary-portrait.js";
 import { node } from "./explain-parts.js";
+import { fullTime } from "./format.js";
 import { confirm } from "./freshness.js";
-import { drawComparison, drawModel } from "./model-portrait.js";
+import { drawComparison, drawModel, drawStudy } from "./model-portrait.js";
 import { drawPosterior } from "./model-posterior.js";
 import { button } from "./order-actions.js";
 import { can, config, onEvent, onState, refetch, refetchSoon, start } from "./shell.js";
@@ -21,6 +23,7 @@ const tables = {
   canaries: new LiveTable("canaries", config.tables.canaries, { actions: canaryActions }),
   verdicts: new LiveTable("verdicts", config.tables.verdicts, { actions: verdictActions }),
   training: new LiveTable("training", config.tables.training, { actions: trainingActions }),
+  studies: new LiveTable("studies", config.tables.studies, { actions: studyActions }),
   serving: new LiveTable("serving", config.tables.serving),
 };
 
@@ -33,7 +36,7 @@ function versionActions(row) {
 }
 
 function canaryActions(row) {
-  const buttons = [button("Look", `Look at ${row.model} version ${row.version}`, () => look({ ...row, id: row.version_id }), "button-small button-quiet")];
+  const buttons = [button("Look", `Look at the canary ${row.model} version ${row.version}`, () => lookAtCanary(row), "button-small button-quiet")];
   // The way out is one click: no dialog, no second person.
   if (can("models.rollback") && row.open) buttons.push(button("Roll back", `Roll back the canary of ${row.model}`, () => rollBackCanary(row)));
   return buttons;
@@ -90,18 +93,48 @@ async function cancel(row) {
   }
 }
 
-async function look(row) {
-  document.getElementById("model-title").textContent = `${row.model} version ${row.version}`;
+function studyActions(row) {
+  const buttons = [button("Look", `Look at the study of ${row.symbols}`, () => lookAtStudy(row), "button-small button-quiet")];
+  if (can("models.train") && row.state === "running") buttons.push(button("Cancel", `Cancel the study of ${row.symbols}`, () => cancelStudy(row)));
+  return buttons;
+}
+
+async function cancelStudy(row) {
+  try {
+    await call("DELETE", `/api/v1/models/studies/${row.id}`);
+    toast(`Cancel asked for: every run of the study of ${row.symbols} that is not over`);
+    refetchSoon(300);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+async function lookAtStudy(row) {
+  await opened(`Study of ${row.symbols}`, async () => drawStudy(modelBody, (await call("GET", `/api/v1/models/studies/${row.id}`)).body));
+}
+
+async function lookAtCanary(row) {
+  await opened(`Canary: ${row.model} version ${row.version}`, async () => drawCanary(modelBody, (await call("GET", `/api/v1/canaries/${row.id}`)).body));
+}
+
+async function opened(title, draw) {
+  document.getElementById("model-title").textContent = title;
   modelBody.textContent = "Reading …";
   modelDialog.showModal();
   try {
-    const { body } = await call("GET", `/api/v1/models/${row.id}`);
-    drawModel(modelBody, body);
-    if (!body.pruned_at) await lookFurther(body);
+    await draw();
   } catch (error) {
     modelDialog.close();
     complain(error);
   }
+}
+
+async function look(row) {
+  await opened(`${row.model} version ${row.version}`, async () => {
+    const { body } = await call("GET", `/api/v1/models/${row.id}`);
+    drawModel(modelBody, body);
+    if (!body.pruned_at) await lookFurther(body);
+  });
 }
 
 function headed(title, part) {
@@ -162,19 +195,35 @@ trainDialog.querySelector("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const form = event.target;
   const result = trainDialog.querySelector("[data-result]");
+  const several = (text) => text.split(",").map((part) => part.trim()).filter(Boolean);
+  const asked = { model: form.model.value, interval: form.interval.value };
+  const [symbols, seeds] = [several(form.symbol.value), several(form.seed.value).map(Number)];
+  const states = form.states.value === "" ? [null] : several(form.states.value).map(Number);
+  const one = symbols.length * seeds.length * states.length === 1;
   try {
-    await call("POST", "/api/v1/models/train", {
-      model: form.model.value,
-      symbol: form.symbol.value,
-      interval: form.interval.value,
-      states: form.states.value === "" ? null : Number(form.states.value),
-      seed: Number(form.seed.value),
-    });
+    if (one) await call("POST", "/api/v1/models/train", { ...asked, symbol: symbols[0], states: states[0], seed: seeds[0] });
+    else await call("POST", "/api/v1/models/studies", { ...asked, symbols, states, seeds });
     trainDialog.close();
-    toast("Queued; it appears under Training.");
+    toast(one ? "Queued; it appears under Training." : `Queued: ${symbols.length * seeds.length * states.length} runs, shared by the workers; they appear under Studies.`);
     refetchSoon(300);
   } catch (error) {
     showProblem(result, error);
+  }
+});
+
+const served = document.getElementById("served");
+served.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const result = served.querySelector("output");
+  try {
+    const { body } = await call("GET", `/api/v1/models/serving?at=${encodeURIComponent(`${served.at.value}Z`)}`);
+    const list = node("ul");
+    for (const [word, rows] of [["champion", body.champions], ["canary", body.canaries]]) {
+      for (const row of rows) list.append(node("li", `${row.model} version ${row.version} (${row.digest.slice(0, 12)}) was ${word}, since ${fullTime(row.since)}, by ${row.actor}: ${row.reason}`));
+    }
+    result.replaceChildren(list.childElementCount ? list : node("p", `No model was in force at ${fullTime(body.at)}.`));
+  } catch (error) {
+    result.replaceChildren(node("p", error.message, "message"));
   }
 });
 

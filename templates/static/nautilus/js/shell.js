@@ -135,6 +135,8 @@ function bindButtons() {
 // The groups of pages are <details> of one name, so that opening one closes the others; the rest is ours.
 function bindNavigation() {
   const opened = () => document.querySelector(".nav details[open]");
+  // Whoever may not halt closes dialogs, too.
+  document.addEventListener("click", (event) => event.target.closest("dialog [data-close]")?.closest("dialog").close());
   document.addEventListener("click", (event) => {
     const group = opened();
     if (group && !group.contains(event.target)) group.open = false;
