@@ -30,6 +30,7 @@ from mlregistry.serializers import (
     InferRequestSerializer,
     ModelDetailSerializer,
     ModelVersionSerializer,
+    NotesRequestSerializer,
     PromoteRequestSerializer,
     RollbackRequestSerializer,
     ServingSerializer,
@@ -39,6 +40,7 @@ from mlregistry.serializers import (
     TrainRequestSerializer,
 )
 from mlregistry.services.inference import model_infer
+from mlregistry.services.register import version_note
 from mlregistry.services.stages import promotion_request, rollback, version_move
 from mlregistry.services.training import training_cancel, training_request
 from nautilus_site.common.api.approvals import ApprovalSerializer, approval_response
@@ -75,14 +77,27 @@ class ModelListView(MembersListView):
 
 
 class ModelDetailView(APIView):
-    """One version with its lineage and history."""
+    """One version with its lineage and history; its notes can be written."""
 
-    required = {"GET": "read"}
+    required = {"GET": "read", "PATCH": "models.train"}
 
     @extend_schema(operation_id="models_retrieve", responses=ModelDetailSerializer)
     def get(self, request: Request, pk: int) -> Response:
         check_parameters(request, ())
         return Response(version_detail(version_get(pk)))
+
+    @extend_schema(
+        operation_id="models_note",
+        request=NotesRequestSerializer,
+        parameters=[OPTIONAL_KEY],
+        responses=ModelVersionSerializer,
+    )
+    @idempotent()
+    def patch(self, request: Request, pk: int) -> Response:
+        check_parameters(request, ())
+        values = validated(NotesRequestSerializer, request)
+        version_note(version=version_get(pk), notes=values["notes"], actor=person_of(request))
+        return Response(version_members(version_get(pk)))
 
 
 class TrainView(APIView):

@@ -1,6 +1,7 @@
 """Models, training jobs, canaries and inference on the wire."""
 
 from mlregistry.serializers.canaries import (
+    CANARY_STATES,
     CanaryDetailSerializer,
     CanaryObservationSerializer,
     CanarySerializer,
@@ -8,10 +9,14 @@ from mlregistry.serializers.canaries import (
     StandingSerializer,
 )
 from mlregistry.serializers.drift import (
+    DRIFT_VERDICTS,
     DriftSerializer,
     TruthSerializer,
 )
 from mlregistry.serializers.registry import (
+    ASKED_STAGES,
+    IDLE_STAGES,
+    STAGES,
     TRADING_STAGES,
     ChampionSerializer,
     CriterionSerializer,
@@ -24,6 +29,7 @@ from mlregistry.serializers.registry import (
     ModelComparisonSerializer,
     ModelDetailSerializer,
     ModelVersionSerializer,
+    NotesRequestSerializer,
     PosteriorRowSerializer,
     PosteriorSerializer,
     PromoteRequestSerializer,
@@ -35,6 +41,8 @@ from mlregistry.serializers.registry import (
     VerdictSerializer,
 )
 from mlregistry.serializers.training import (
+    JOB_STATES,
+    STUDY_STATES,
     StudyDetailSerializer,
     StudyRequestSerializer,
     StudyResultSerializer,
@@ -46,6 +54,13 @@ from mlregistry.serializers.training import (
 )
 
 __all__ = [
+    "ASKED_STAGES",
+    "CANARY_STATES",
+    "DRIFT_VERDICTS",
+    "IDLE_STAGES",
+    "JOB_STATES",
+    "STAGES",
+    "STUDY_STATES",
     "TRADING_STAGES",
     "CanaryDetailSerializer",
     "CanaryObservationSerializer",
@@ -62,6 +77,7 @@ __all__ = [
     "ModelComparisonSerializer",
     "ModelDetailSerializer",
     "ModelVersionSerializer",
+    "NotesRequestSerializer",
     "PosteriorRowSerializer",
     "PosteriorSerializer",
     "PromoteRequestSerializer",

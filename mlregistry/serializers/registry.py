@@ -16,6 +16,7 @@ from trading.serializers.strict import (
     FlagField,
     ReasonField,
     RequestSerializer,
+    TextField,
     WordField,
 )
 
@@ -205,6 +206,12 @@ class StageRequestSerializer(RequestSerializer):
 
     stage = WordField(choices=IDLE_STAGES)
     reason = ReasonField()
+
+
+class NotesRequestSerializer(RequestSerializer):
+    """What people know of a version; it replaces what stood there."""
+
+    notes = TextField(max_length=4000, allow_blank=True)
 
 
 class RollbackRequestSerializer(RequestSerializer):

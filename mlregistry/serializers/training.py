@@ -12,6 +12,7 @@ from trading.serializers.strict import CountField, RequestSerializer, TextField,
 
 KINDS = [*MODELS, *ALIASES]
 JOB_STATES = ["queued", "running", "done", "failed", "canceled"]
+STUDY_STATES = ["running", "done"]
 MOST_SYMBOLS, MOST_SEEDS = 50, 50
 
 
@@ -108,7 +109,7 @@ class StudySerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     asked = serializers.JSONField()
-    state = serializers.ChoiceField(choices=["running", "done"])
+    state = serializers.ChoiceField(choices=STUDY_STATES)
     runs = serializers.IntegerField()
     ended = serializers.IntegerField()
     by_state = serializers.JSONField()

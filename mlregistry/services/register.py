@@ -13,6 +13,7 @@ from mlregistry.models import Dataset, ModelFamily, ModelVersion, StageChange, T
 from mlregistry.services.artefacts import artefact_keep
 from nautilus_site.common.build import commit_sha
 from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.outbox import publish
@@ -40,6 +41,9 @@ def family_ensure(*, kind: str, symbol: str, market: str, interval: str) -> Mode
         },
     )
     return family
+
+
+MOST_NOTES = 4000
 
 
 @transaction.atomic
@@ -104,6 +108,27 @@ def version_register(
     )
     publish("models", {"family": family.name, "version": version.number, "stage": version.stage})
     return version
+
+
+@transaction.atomic
+def version_note(*, version: ModelVersion, notes: str, actor: User) -> ModelVersion:
+    """Write down what people know of a version; what stood there before is in the audit trail.
+
+    Raises
+    ------
+    ApplicationError : INVALID_VALUE, more than 4,000 characters.
+    """
+    text = notes.strip()
+    if len(text) > MOST_NOTES:
+        raise ApplicationError("INVALID_VALUE", f"expected at most {MOST_NOTES} characters, were {len(text)}")
+    locked = ModelVersion.objects.select_for_update(of=("self",)).select_related("family").get(pk=version.pk)
+    if text == locked.notes:
+        return locked
+    before, locked.notes = locked.notes, text
+    locked.save(update_fields=["notes"])
+    audit_record(action="model.noted", target=f"model:{locked}", actor=actor, before=before, after=text)
+    publish("models", {"family": locked.family.name, "version": locked.number, "notes": True})
+    return locked
 
 
 def _dataset(lineage: Mapping[str, Any]) -> Dataset:

@@ -212,6 +212,7 @@ SPECTACULAR_SETTINGS = {
         "CanaryStateEnum": "mlregistry.serializers.CANARY_STATES",
         "DriftVerdictEnum": "mlregistry.serializers.DRIFT_VERDICTS",
         "JobStateEnum": "mlregistry.serializers.JOB_STATES",
+        "StudyStateEnum": "mlregistry.serializers.STUDY_STATES",
         "AllocationOutcomeEnum": "governance.serializers.capital.OUTCOMES",
         "FiringOutcomeEnum": "governance.serializers.policies.FIRING_OUTCOMES",
     },

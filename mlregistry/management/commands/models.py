@@ -24,6 +24,7 @@ from mlregistry.services.autopromotion import autopromote
 from mlregistry.services.envelopes import envelope_close, envelope_request, family_get
 from mlregistry.services.exchange import version_export, version_import
 from mlregistry.services.judging import judge_claim, judge_execute, judge_request
+from mlregistry.services.register import version_note
 from mlregistry.services.retention import KEEP, OLDER_THAN_DAYS, artefacts_prune
 from mlregistry.services.stages import promotion_request, rollback, version_move
 from nautilus_site.common.errors import ApplicationError, Conflict
@@ -44,6 +45,7 @@ EXAMPLES = """examples:
   manage.py models compare hmm-btcusdt-spot-1h@3 hmm-btcusdt-spot-1h@4
   manage.py models export hmm-btcusdt-spot-1h@3 model.zip --requester model_owner
   manage.py models import model.zip --requester model_owner --reason "trained on the big machine"
+  manage.py models note hmm-btcusdt-spot-1h@3 "too few turbulent weeks" --requester model_owner
   manage.py models prune --older-than 90 --keep 20 --dry-run
   manage.py models serving --at 2026-11-01T12:00:00Z
   manage.py models study hmm --symbols BTCUSDT,ETHUSDT --interval 1h --states 2,3 --seeds 0,1,2 --requester model_owner
@@ -124,6 +126,10 @@ class Command(Asking, BaseCommand):
         into.add_argument("file", type=Path)
         into.add_argument("--requester", required=True, metavar="USER")
         into.add_argument("--reason", required=True)
+        note = actions.add_parser("note", help="write down what people know of a version")
+        note.add_argument("model", type=version_named, metavar="FAMILY@N")
+        note.add_argument("text", help="replaces what stood there; empty text takes it away")
+        note.add_argument("--requester", required=True, metavar="USER")
         prune = actions.add_parser("prune", help="let go of the bytes of versions that never traded")
         prune.add_argument("--older-than", type=int, default=OLDER_THAN_DAYS, metavar="DAYS")
         prune.add_argument("--keep", type=int, default=KEEP, help="of each family, the newest so many")
@@ -162,6 +168,8 @@ class Command(Asking, BaseCommand):
         self.stdout.write(
             f"{version.dataset}: {version.dataset.bars} bars, sha256 {version.dataset.bars_sha256[:12]}"
         )
+        if detail["notes"]:
+            self.stdout.write(f"notes: {detail['notes']}")
         for change in detail["stages"]:
             self.stdout.write(f"  {change['at']}  {change['to']:10} {change['actor']}: {change['reason']}")
 
@@ -263,6 +271,12 @@ class Command(Asking, BaseCommand):
             path=options["file"], actor=person_of(options["requester"]), reason=options["reason"]
         )
         self.stdout.write(f"{version} {version.digest[:12]} is a {version.stage}")
+
+    def _note(self, options: dict[str, Any]) -> None:
+        noted = version_note(
+            version=version_of(options["model"]), notes=options["text"], actor=person_of(options["requester"])
+        )
+        self.stdout.write(f"{noted}: {noted.notes or 'no notes'}")
 
     def _prune(self, options: dict[str, Any]) -> None:
         pruned = artefacts_prune(

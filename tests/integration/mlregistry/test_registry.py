@@ -243,3 +243,23 @@ def test_a_move_outside_the_table_is_refused(
     version = promoted(registered(artefacts[0]), people)
     with pytest.raises(IllegalTransition):
         version_move(version_id=version.pk, stage=Stage.CANDIDATE, actor="mo", reason="again")
+
+
+def test_owners_note_what_they_know_and_what_stood_there_stays_in_the_trail(
+    artefacts: list[EncodedArtefact], token_client: Any, make_user: Any
+) -> None:
+    version = registered(artefacts[0])
+    owner, viewer = (token_client(make_user(role)) for role in (Role.MODEL_OWNER, Role.VIEWER))
+    path = f"/api/v1/models/{version.pk}"
+    assert viewer.patch(path, {"notes": "mine"}, format="json").status_code == 403
+    for text in (" few turbulent weeks ", "seen again"):
+        assert owner.patch(path, {"notes": text}, format="json").json()["notes"] == text.strip()
+    assert owner.patch(path, {"notes": "x" * 4001}, format="json").status_code == 400
+    assert viewer.get(path).json()["notes"] == "seen again"
+    entries = AuditEntry.objects.filter(action="model.noted").order_by("pk")
+    assert [(entry.before, entry.after) for entry in entries] == [
+        ("", "few turbulent weeks"),
+        ("few turbulent weeks", "seen again"),
+    ]
+    version.refresh_from_db()
+    assert version.digest == artefacts[0].digest

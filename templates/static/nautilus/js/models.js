@@ -133,8 +133,30 @@ async function look(row) {
   await opened(`${row.model} version ${row.version}`, async () => {
     const { body } = await call("GET", `/api/v1/models/${row.id}`);
     drawModel(modelBody, body);
+    modelBody.append(node("h2", "Notes"), notesPart(body));
     if (!body.pruned_at) await lookFurther(body);
   });
+}
+
+function notesPart(model) {
+  if (!can("models.train")) return node("p", model.notes || "None.");
+  const form = node("form", "", "notes");
+  const text = node("textarea");
+  Object.assign(text, { name: "notes", rows: 3, maxLength: 4000, value: model.notes });
+  text.setAttribute("aria-label", "Notes");
+  const save = node("button", "Save notes", "button-small");
+  save.type = "submit";
+  form.append(text, save);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      await call("PATCH", `/api/v1/models/${model.id}`, { notes: text.value });
+      toast("Notes saved; what stood there before is in the audit trail.");
+    } catch (error) {
+      complain(error);
+    }
+  });
+  return form;
 }
 
 function headed(title, part) {
