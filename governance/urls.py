@@ -66,6 +66,7 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("strategy/weights", weights.WeightsView.as_view(), name="api-strategy-weights"),
     path("strategy/routing", weights.RoutingListView.as_view(), name="api-strategy-routing"),
     path("strategy/promote", weights.PromoteByTagView.as_view(), name="api-strategy-promote"),
+    path("leaderboard", capital.LeaderboardView.as_view(), name="api-leaderboard"),
     path("allocations/what-if", capital.AllocationWhatIfView.as_view(), name="api-allocation-what-if"),
     path("allocations/reset", capital.AllocationResetView.as_view(), name="api-allocation-reset"),
     path("notifications/channels", notifications.ChannelListView.as_view(), name="api-notification-channels"),

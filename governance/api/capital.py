@@ -11,10 +11,12 @@ from rest_framework.views import APIView
 
 from governance.models import Allocation, AllocationRun
 from governance.selectors.capital import allocation_members, allocation_queryset, run_members, run_queryset
+from governance.selectors.leaderboard import leaderboard_members
 from governance.serializers.capital import (
     AllocationRunSerializer,
     AllocationSerializer,
     AskSerializer,
+    LeaderboardSerializer,
     WhatIfAnswerSerializer,
     WhatIfSerializer,
 )
@@ -91,6 +93,17 @@ class AllocationRequestView(APIView):
                 expires_in_s=values.get("expires_in_s"),
             )
         )
+
+
+class LeaderboardView(APIView):
+    """Strategies ranked by the lower end of the interval of their Sharpe ratio, those of a month at most."""
+
+    required = {"GET": "read"}
+
+    @extend_schema(operation_id="leaderboard", responses=LeaderboardSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        check_parameters(request, ())
+        return Response(leaderboard_members())
 
 
 class AllocationWhatIfView(APIView):

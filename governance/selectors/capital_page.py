@@ -14,6 +14,7 @@ from governance.selectors.capital import (
     run_members,
     run_queryset,
 )
+from governance.selectors.leaderboard import leaderboard_members
 from governance.selectors.policies import version_in_force
 from governance.selectors.routing import routing_members, routing_queryset, weights_members
 from governance.selectors.shell import shell_state
@@ -58,6 +59,7 @@ def capital_state() -> dict[str, Any]:
             else {"id": str(waiting.pk), "kind": waiting.kind, "expires_at": utc_text(waiting.expires_at)},
         },
         "flow": _flow(decided),
+        "leaderboard": [{**row, "id": row["strategy"]} for row in leaderboard_members()],
         "what_if": [],  # asked for by the sliders, one question at a time
         "allocations": []
         if decided is None

@@ -53,6 +53,26 @@ class AllocationRunSerializer(serializers.Serializer[Any]):
     policy_version = serializers.IntegerField()
 
 
+class LeaderboardSerializer(serializers.Serializer[Any]):
+    """One strategy by its hourly returns of market time, a month at most. Sharpe ratios are a year's."""
+
+    rank = serializers.IntegerField(allow_null=True, help_text="by `low`; null while too little is known")
+    strategy = serializers.CharField()
+    stage = serializers.CharField(allow_null=True, help_text="of a model it follows")
+    periods = serializers.IntegerField(help_text="returns it rests on")
+    total = serializers.FloatField(help_text="sum of the returns over its own capital, a fraction")
+    deepest = serializers.FloatField(help_text="deepest fall from a peak, a fraction")
+    sharpe = serializers.FloatField(allow_null=True)
+    low = serializers.FloatField(
+        allow_null=True, help_text="with `high`: holds for all of them together, 95 %"
+    )
+    high = serializers.FloatField(allow_null=True)
+    probability = serializers.FloatField(
+        allow_null=True, help_text="that its true ratio is above zero, deflated for being one of so many"
+    )
+    verdict = serializers.CharField()
+
+
 class WhatIfSerializer(RequestSerializer):
     """Members of the capital policy with other values; the rest is as in force."""
 

@@ -118,6 +118,26 @@ ACTIVATIONS = Table(
 )
 
 
+LEADERBOARD = Table(
+    "leaderboard",
+    "Leaderboard",
+    (
+        Column("rank", "Rank", "count"),
+        Column("strategy", "Strategy"),
+        Column("periods", "Hours", "count"),
+        Column("total", "Return", "percent"),
+        Column("deepest", "Deepest fall", "percent"),
+        Column("sharpe", "Sharpe, a year", "decimal"),
+        Column("low", "At least", "decimal"),
+        Column("high", "At most", "decimal"),
+        Column("probability", "Better than luck", "percent"),
+        Column("verdict", "So it is", wrap=True),
+    ),
+    "/api/v1/leaderboard",
+    "There is no strategy.",
+    "Define one on the page Strategies.",
+    tall=False,
+)
 WHAT_IF = Table(
     "what_if",
     "What would be decided",
@@ -143,7 +163,7 @@ class Capital(Page):
     title = "Capital"
     template = "governance/capital.html"
     topics = ("trading_state", "approvals")
-    tables = (ALLOCATIONS, WHAT_IF, WEIGHTS, CHANGES, ROUTING, RUNS, ACTIVATIONS)
+    tables = (ALLOCATIONS, LEADERBOARD, WHAT_IF, WEIGHTS, CHANGES, ROUTING, RUNS, ACTIVATIONS)
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return capital_state()

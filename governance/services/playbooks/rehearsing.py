@@ -108,8 +108,9 @@ def _finish(row: Rehearsal, run: PlaybookRun | None, moment: datetime) -> None:
         fault_withdraw(row.fault)
     except ControlError as error:
         withdrawn, row.error = False, str(error)[:300]
-    undo = _undo(row, run) if run is not None else False
+    # As they were before they are taken back: one with nothing to take back is marked undone at once.
     actions = list(run.actions.all()) if run is not None else []
+    undo = _undo(row, run) if run is not None else False
     good = (PlaybookAction.State.DONE, PlaybookAction.State.VERIFIED, PlaybookAction.State.STANDING)
     seen = (PlaybookAction.State.VERIFIED, PlaybookAction.State.STANDING)
     facts = Facts(

@@ -8,7 +8,7 @@ import { LiveTable } from "./table.js";
 import { showProblem } from "./toast.js";
 
 const RENEW_S = 10; // a run that changes nothing is no event
-const names = ["allocations", "weights", "changes", "routing", "runs", "activations"];
+const names = ["allocations", "leaderboard", "weights", "changes", "routing", "runs", "activations"];
 const tables = Object.fromEntries(names.map((name) => [name, new LiveTable(name, config.tables[name])]));
 const explanation = document.querySelector("[data-explanation]");
 const waiting = document.querySelector("[data-waiting]");
