@@ -15,8 +15,9 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.live.groups import push, push_prices
 from nautilus_site.common.models import User
 from tests.browser.conftest import PASSWORD
+from tests.browser.orders import make_fill, make_order
 from tests.browser.pages import Site
-from tests.browser.rows import World, in_own_thread, make_fill, make_order, number_event
+from tests.browser.rows import World, in_own_thread, number_event
 from trading.selectors.fills import fill_members
 from trading.selectors.orders import order_members
 

@@ -1,4 +1,4 @@
-"""A small exchange in memory: fakes of the ports ExecutionVenue and MarketData.
+"""A small exchange in memory: a fake of the port ExecutionVenue, and of MarketData by what it stands on.
 
 It behaves as the venue's documentation says where that matters to the platform: a client order id is
 unique only among open orders, an answer can be lost before or after execution, commission is taken from
@@ -11,37 +11,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_DOWN, Decimal
-from typing import Any, Literal
+from typing import Literal
 
+from tests.fakes.market import FakeMarket
+from tests.fakes.triggers import TAKES_AT_ONCE, is_reached, trails
 from trading.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
 from trading.domain.ports import (
     BalanceReport,
-    BookTicker,
-    KlineRecord,
     OrderListReport,
     OrderReport,
     TradeReport,
     VenueOrder,
     VenueOrderList,
 )
-from trading.domain.values import Instrument, ListKind, OrderType, Side, TimeInForce
+from trading.domain.values import ListKind, OrderType, Side, TimeInForce
 
 _ONE_UNIT = Decimal("0.00000001")
-
-_MARKET_TYPES = frozenset(
-    {OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET, OrderType.TRAILING_STOP_MARKET}
-)
-_STOPS = frozenset({OrderType.STOP_MARKET, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP_MARKET})
 
 Fault = Literal["lost_before", "lost_after", "busy"]
 
 
-@dataclass(slots=True)
-class FakeVenue:
+@dataclass(slots=True, kw_only=True)
+class FakeVenue(FakeMarket):
     """One account on one market. `faults` are used up by the next calls of `place`, first first."""
 
-    instruments: Mapping[str, Instrument]
-    book: dict[str, tuple[Decimal, Decimal]]
     free: dict[str, Decimal]
     fee_rate: Decimal = Decimal("0.001")
     now_ms: int = 1_700_000_000_000
@@ -49,7 +42,6 @@ class FakeVenue:
     locked: dict[str, Decimal] = field(default_factory=dict)
     orders: list[OrderReport] = field(default_factory=list)
     own_trades: list[TradeReport] = field(default_factory=list)
-    klines_by_symbol: dict[str, list[KlineRecord]] = field(default_factory=dict)
     lists: dict[int, tuple[ListKind, str, tuple[int, ...]]] = field(default_factory=dict)
     waiting: dict[int, VenueOrder] = field(default_factory=dict)
     extremes: dict[int, Decimal] = field(default_factory=dict)
@@ -188,32 +180,6 @@ class FakeVenue:
         """Return the one rate there is."""
         return self.fee_rate, self.fee_rate
 
-    def exchange_info(self) -> Mapping[str, Any]:
-        """Return only the names and states; tests that need filters build instruments themselves."""
-        return {"symbols": [{"symbol": i.symbol, "status": i.status} for i in self.instruments.values()]}
-
-    def klines(
-        self,
-        symbol: str,
-        interval: str,
-        *,
-        start_ms: int | None,
-        end_ms: int | None,
-        limit: int | None,
-    ) -> list[KlineRecord]:
-        """List the bars the test put in."""
-        bars = [
-            k
-            for k in self.klines_by_symbol.get(symbol, [])
-            if k.open_time_ms >= (start_ms or 0) and (end_ms is None or k.open_time_ms <= end_ms)
-        ]
-        return bars if limit is None else bars[:limit]
-
-    def book_ticker(self, symbol: str) -> BookTicker:
-        """Return the top of the fake book."""
-        bid, ask = self.book[symbol]
-        return BookTicker(symbol, bid, Decimal(1), ask, Decimal(1))
-
     def move(self, symbol: str, bid: Decimal, ask: Decimal) -> None:
         """Move the market: trigger what waits for the price, and fill resting orders it reaches at their limit."""
         self.book[symbol] = (bid, ask)
@@ -228,7 +194,7 @@ class FakeVenue:
                     continue
                 del self.waiting[order.venue_order_id]
                 order = self.orders[number] = replace(order, triggered=True)
-                if waiting.type in _MARKET_TYPES:
+                if waiting.type in TAKES_AT_ONCE:
                     self._trade(order, touch)
                     continue
             reached = touch <= order.price if order.side is Side.BUY else touch >= order.price
@@ -246,21 +212,12 @@ class FakeVenue:
             self._begin(order.venue_list_id)
 
     def _is_due(self, order: VenueOrder, number: int, touch: Decimal) -> bool:
-        rises = (order.side is Side.BUY) == (order.type in _STOPS)
         if order.type is not OrderType.TRAILING_STOP_MARKET:
-            assert order.stop_price is not None
-            return touch >= order.stop_price if rises else touch <= order.stop_price
-        known = self.extremes.get(number)
-        if known is None:
-            activated = order.stop_price is None or (
-                touch >= order.stop_price if order.side is Side.SELL else touch <= order.stop_price
-            )
-            if activated:
-                self.extremes[number] = touch
-            return False
-        self.extremes[number] = extreme = max(known, touch) if order.side is Side.SELL else min(known, touch)
-        distance = extreme * Decimal(order.callback_bps or 0) / 10_000
-        return touch <= extreme - distance if order.side is Side.SELL else touch >= extreme + distance
+            return is_reached(order, touch)
+        due, extreme = trails(order, self.extremes.get(number), touch)
+        if extreme is not None:
+            self.extremes[number] = extreme
+        return due
 
     def _checked(self, client_id: str, timestamp_ms: int, recv_window_ms: int) -> Fault | None:
         fault = self.faults.pop(0) if self.faults else None

@@ -27,9 +27,9 @@ class Desk:
 
     def __init__(self):
         self.venue = FakeVenue(
-            {"BTCUSDT": INSTRUMENT},
-            {"BTCUSDT": (Decimal("19999.99"), Decimal("20000.01"))},
-            {"USDT": Decimal(10_000)},
+            instruments={"BTCUSDT": INSTRUMENT},
+            book={"BTCUSDT": (Decimal("19999.99"), Decimal("20000.01"))},
+            free={"USDT": Decimal(10_000)},
         )
         self.unknown: dict[str, tuple] = {}
         self.booked: list[Fill] = []

@@ -15,7 +15,8 @@ from django.test.utils import CaptureQueriesContext
 
 from governance.selectors.command_center import command_center_state
 from nautilus_site.common.models import User
-from tests.browser.rows import World, build_world, make_fill, make_order, make_request
+from tests.browser.orders import make_fill, make_order
+from tests.browser.rows import World, build_world, make_request
 from trading.models import Position, TradingState
 
 PAGES = (

@@ -16,9 +16,9 @@ from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 from nautilus_site.common.services.outbox import publish
-from trading.domain.values import Level, decimal_text
-from trading.models import ExposureBucket, RiskLimit
-from trading.services.escrow import escrow_cap_set
+from trading.domain.values import decimal_text
+from trading.models import RiskLimit
+from trading.services.controls.limit_caps import caps_follow
 from trading.services.scopes import GLOBAL, parse_scope
 
 
@@ -269,14 +269,7 @@ def limit_change(
     expires_in_s: int | None = None,
 ) -> RiskLimit | ChangeRequest:
     """Tighten at once, or file a request to loosen. A first limit on a narrower scope always tightens."""
-    scope = parse_scope(scope)
-    kind = LIMITS.get(name)
-    if kind is None:
-        raise NotFound("UNKNOWN_LIMIT", f"no limit is called {name!r}")
-    if not value.is_finite() or value < 0:
-        raise ApplicationError("INVALID_VALUE", f"expected a value of zero or more, was {value}")
-    if not reason.strip():
-        raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    kind, scope = _checked(name, scope, value, reason)
     row = RiskLimit.objects.filter(name=name, scope=scope).first()
     if row is None or not _loosens(kind, row.value, value):
         return _limit_set(kind, scope, value, actor=actor, reason=reason)
@@ -298,6 +291,14 @@ def limit_tighten(*, name: str, scope: str, value: Decimal, reason: str, actor: 
     ------
     NotFound : UNKNOWN_LIMIT.  ApplicationError : INVALID_VALUE, REASON_REQUIRED.  Conflict : NOT_TIGHTER.
     """
+    kind, scope = _checked(name, scope, value, reason)
+    in_force = limits_in_force({GLOBAL, scope}).values[name]
+    if value == in_force or _loosens(kind, in_force, value):
+        raise Conflict("NOT_TIGHTER", f"{name} is {decimal_text(in_force)} in force for {scope}")
+    return _limit_set(kind, scope, value, actor=actor, reason=reason, only_tighter=True)
+
+
+def _checked(name: str, scope: str, value: Decimal, reason: str) -> tuple[LimitKind, str]:
     scope = parse_scope(scope)
     kind = LIMITS.get(name)
     if kind is None:
@@ -306,10 +307,7 @@ def limit_tighten(*, name: str, scope: str, value: Decimal, reason: str, actor: 
         raise ApplicationError("INVALID_VALUE", f"expected a value of zero or more, was {value}")
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
-    in_force = limits_in_force({GLOBAL, scope}).values[name]
-    if value == in_force or _loosens(kind, in_force, value):
-        raise Conflict("NOT_TIGHTER", f"{name} is {decimal_text(in_force)} in force for {scope}")
-    return _limit_set(kind, scope, value, actor=actor, reason=reason, only_tighter=True)
+    return kind, scope
 
 
 def _loosens(kind: LimitKind, before: Decimal, after: Decimal) -> bool:
@@ -345,7 +343,8 @@ def _limit_set(
     row.changed_by, row.changed_at = str(actor), now()
     row.full_clean(exclude=["changed_by"])
     row.save()
-    _caps_follow(kind)
+    if kind.bucket is not None:
+        caps_follow(kind.name, kind.bucket)
     audit_record(
         action="limit.changed",
         target=f"{kind.name}@{scope}",
@@ -356,49 +355,6 @@ def _limit_set(
     )
     publish("trading_state", {"limit": kind.name, "scope": scope, "value": decimal_text(value)})
     return row
-
-
-def _caps_follow(kind: LimitKind) -> None:
-    """Set the caps of every bucket this limit governs. One lowered below its use waits as the target of the cap."""
-    if kind.bucket is None:
-        return
-    default = RiskLimit.objects.get(name=kind.name, scope=GLOBAL).value
-    if kind.bucket == GLOBAL:
-        if escrow_cap_set(default):
-            _only_reduce(GLOBAL, kind.name)
-        return
-    own = {row.scope: row.value for row in RiskLimit.objects.filter(name=kind.name).exclude(scope=GLOBAL)}
-    for bucket in (
-        ExposureBucket.objects.select_for_update().filter(scope__startswith=kind.bucket).order_by("scope")
-    ):
-        cap = min(default, own.get(_limit_scope(bucket.scope), default))
-        if bucket.used <= cap:
-            bucket.cap, bucket.cap_target = cap, None
-        else:
-            bucket.cap, bucket.cap_target = max(cap, min(bucket.cap, bucket.used)), cap
-            _only_reduce(_limit_scope(bucket.scope), kind.name)
-        bucket.overrun = max(bucket.used - bucket.cap, Decimal(0))
-        bucket.save(update_fields=["cap", "cap_target", "overrun"])
-
-
-def _only_reduce(scope: str, limit: str) -> None:
-    """More is in use than the limit now allows: the scope only reduces until people let it go on."""
-    from trading.services.controls.states import kill_raise  # levels are locked before buckets, so afterwards
-
-    transaction.on_commit(
-        lambda: kill_raise(
-            scope=scope,
-            level=Level.REDUCING,
-            reason=f"{limit} was lowered below what is in use",
-            actor="limits",
-        )
-    )
-
-
-def _limit_scope(bucket_scope: str) -> str:
-    """The limit scope that governs a bucket: `symbol:paper-spot:BTCUSDT` is governed by `symbol:BTCUSDT`."""
-    parts = bucket_scope.split(":")
-    return f"symbol:{parts[2]}" if parts[0] == "symbol" else bucket_scope
 
 
 def limit_snapshot(target: str) -> dict[str, Any]:
