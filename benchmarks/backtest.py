@@ -12,14 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,117 +28,14 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from trading.domain.backtest import Assignment, BacktestRun, BarSeries, Costs, Inputs, Settings, SizeRule  # noqa: E402
-from trading.domain.strategies import Desired, Observation, Strategy, parameter, parse_params, registry  # noqa: E402
+from benchmarks._backtest_market import Report, cpu, inputs, market  # noqa: E402
+from benchmarks._backtest_strategies import FAST, SLOW, Flipping, PlainCrossing, Silent, Windows  # noqa: E402
+from trading.domain.backtest import BacktestRun, BarSeries  # noqa: E402
+from trading.domain.strategies import Strategy  # noqa: E402
 from trading.domain.strategies.moving_average import MovingAverage, MovingAverageParams  # noqa: E402
-from trading.domain.values import Instrument, Market  # noqa: E402
 
-FAST, SLOW, CASH = 20, 50, 1_000_000_000.0
-MINUTE_NS = 60_000_000_000
+CASH = 1_000_000_000.0
 PEERS = {"backtesting": "4x", "vectorbt": "20x warm, 6x first call"}
-LONG, FLAT = Desired(1.0, reason="FAST_ABOVE_SLOW"), Desired(0.0, reason="FAST_BELOW_SLOW")
-
-
-@dataclass(frozen=True)
-class Windows:
-    """Lengths in bars."""
-
-    fast: int = parameter(FAST)
-    slow: int = parameter(SLOW)
-
-
-class PlainCrossing(Strategy):
-    """What a user writes: two deques and running sums."""
-
-    name = "plain_crossing"
-    Params = Windows
-
-    def warmup(self, params: Windows) -> int:
-        return params.slow
-
-    def initial(self, params: Windows) -> Any:
-        return deque(maxlen=params.fast), deque(maxlen=params.slow), [0.0, 0.0]
-
-    def step(self, params: Windows, state: Any, seen: Observation) -> tuple[Any, Desired | None]:
-        fast, slow, sums = state
-        close = seen.bar.close
-        if len(fast) == params.fast:
-            sums[0] -= fast[0]
-        if len(slow) == params.slow:
-            sums[1] -= slow[0]
-        fast.append(close)
-        slow.append(close)
-        sums[0] += close
-        sums[1] += close
-        if len(slow) < params.slow:
-            return state, None
-        gap = sums[0] * params.slow - sums[1] * params.fast
-        return state, LONG if gap > 0 else FLAT if gap < 0 else None
-
-
-class Silent(PlainCrossing):
-    """Never says anything: what a bar costs by itself."""
-
-    def step(self, params: Windows, state: Any, seen: Observation) -> tuple[Any, Desired | None]:
-        return state, None
-
-
-class Flipping(PlainCrossing):
-    """In at one bar, out at the next: what an order costs."""
-
-    def initial(self, params: Windows) -> Any:
-        return False
-
-    def step(self, params: Windows, state: Any, seen: Observation) -> tuple[Any, Desired | None]:
-        return not state, FLAT if state else LONG
-
-
-def instrument() -> Instrument:
-    zero = Decimal(0)
-    return Instrument(
-        symbol="BTCUSDT", market=Market.spot, base_asset="BTC", quote_asset="USDT", status="TRADING",
-        tick_size=Decimal("0.25"), step_size=Decimal("0.00001"), min_price=zero, max_price=zero,
-        min_quantity=zero, max_quantity=zero, market_step_size=zero, market_min_quantity=zero,
-        market_max_quantity=zero, min_notional=Decimal(5), max_notional=zero, apply_min_to_market=True,
-        apply_max_to_market=False, percent_price=None, max_open_orders=0, order_types=frozenset(),
-    )  # fmt: skip
-
-
-def market(count: int, seed: int = 7) -> BarSeries:
-    """A random walk of 0.05 % a minute around 20,000, in quarters.
-
-    Quarters are exact as floats, so averages tie in the same bars however they are summed.
-    """
-    rng = np.random.default_rng(seed)
-    walk = np.cumsum(rng.normal(0, 0.0005, count)) - 0.5 * 0.0005**2 * np.arange(count)
-    close = np.round(80_000 * np.exp(walk)).astype(np.int64)
-    opens = np.concatenate(([80_000], close[:-1])) + rng.integers(-8, 9, count)
-    high = np.maximum(opens, close) + rng.integers(0, 20, count)
-    low = np.minimum(opens, close) - rng.integers(0, 20, count)
-    open_ns = 1_600_000_020_000_000_000 + np.arange(count, dtype=np.int64) * MINUTE_NS
-    ones, none = np.ones(count), np.zeros(count)
-    return BarSeries(
-        instrument(), "1m", open_ns, open_ns + MINUTE_NS - 1_000_000, opens, high, low, close,
-        ones, none, np.zeros(count, np.int64), none,
-    )  # fmt: skip
-
-
-def settings() -> Settings:
-    costs = Costs(taker_bps=Decimal(10))
-    return Settings(cash=Decimal(1_000_000_000), costs=costs, size=SizeRule.quantity, size_amount=Decimal(1))
-
-
-def inputs(series: BarSeries, strategy: Strategy, params: Any) -> Inputs:
-    return Inputs([series], [Assignment("BTCUSDT", strategy, params)], settings())
-
-
-def cpu(work: Callable[[], Any], repeats: int = 3) -> tuple[float, Any]:
-    times, last = [], None
-    for _ in range(repeats):
-        began = time.process_time()
-        last = work()
-        times.append(time.process_time() - began)
-    return statistics.median(times), last
 
 
 def bare_python(opens: list[float], closes: list[float]) -> tuple[int, float]:
@@ -203,23 +98,15 @@ import sys, time
 began = time.process_time()
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from benchmarks import backtest as b
+from benchmarks._backtest_market import inputs, market
 from trading.domain.backtest import machine
 machine.use_cache(Path({cache!r}))
 from trading.domain.backtest.compiled import run_compiled
-data = b.market(1000)
-made = time.process_time()
-run_compiled(b.inputs(data, b.MovingAverage(), b.MovingAverageParams(20, 50)))
+from trading.domain.strategies.moving_average import MovingAverage, MovingAverageParams
+data = market(1000)
+run_compiled(inputs(data, MovingAverage(), MovingAverageParams(20, 50)))
 print(time.process_time() - began)
 """
-
-
-class Report:
-    """A table for people, JSON lines for machines."""
-
-    def say(self, name: str, value: float, unit: str, note: str = "") -> None:
-        print(f"{name:44} {value:>12.4g} {unit:10} {note}")
-        print(json.dumps({"name": name, "value": value, "unit": unit, "note": note}))
 
 
 def python_engine(report: Report, series: BarSeries) -> tuple[int, Decimal, float]:
@@ -290,70 +177,11 @@ def compiled_engine(report: Report, series: BarSeries) -> tuple[float, float] | 
     first = float(done.stdout)
     report.say("compiled_first_call_fresh_process", first, "s", "imports and stored machine code included")
     sweep(report, series.first(min(len(series), 100_000)))
+    # It loads numba, without which the rest still runs.
+    from benchmarks._backtest_built_in import built_in
+
     built_in(report, series)
     return ours, first
-
-
-def built_in(report: Report, series: BarSeries) -> None:
-    """The built-in strategies with longer steps: machine code against their Python steps, on the same bars."""
-    from trading.domain.backtest.compiled import run_compiled
-    from trading.domain.strategies.trend_follow import TrendFollow, TrendFollowParams
-
-    piece = series.first(min(len(series), 20_000))
-    with tempfile.TemporaryDirectory(prefix="nautilus-bench-") as home:
-        os.environ["NAUTILUS_HOME"] = home
-        policy, ensemble = registry()["hmm_policy"](), registry()["ma_hmm_ensemble"]()
-        model = regime_model(Path(home) / "models")
-        values = {"model": model, "refit_days": 0.0}
-        for strategy, params in (
-            (TrendFollow(), TrendFollowParams()),
-            (policy, parse_params(policy.Params, values)),
-            (ensemble, parse_params(ensemble.Params, values)),
-        ):
-
-            def whole(strategy: Strategy = strategy, params: Any = params) -> Any:
-                run = BacktestRun(inputs(piece, strategy, params))
-                run.advance()
-                return run.result()
-
-            run_compiled(inputs(piece, strategy, params))  # compiles
-            slow, told = cpu(whole, 1)
-            fast, result = cpu(
-                lambda strategy=strategy, params=params: run_compiled(inputs(piece, strategy, params))
-            )
-            report.say(
-                f"{strategy.name}_compiled_over_python",
-                slow / fast,
-                "x",
-                f"{len(piece) / fast / 1e6:.2f} M bars/s",
-            )
-            report.say(
-                f"{strategy.name}_engines_agree", float(told.sha256 == result.sha256), "bool",
-                f"{len(result.ledger.fills):,} fills",
-            )  # fmt: skip
-
-
-def regime_model(folder: Path) -> str:
-    """Write a model of one-minute returns, calm and turbulent, as `manage.py train` would; return its digest."""
-    from trading.domain.regime.artefact import Artefact, encode
-    from trading.domain.regime.drift import ScoreReference
-    from trading.domain.regime.features import FeatureSpec
-    from trading.domain.regime.gaussian import GaussianEmission
-    from trading.domain.regime.model import GaussianHmm, RegimeModel
-    from trading.domain.regime.scaler import Scaler
-
-    emission = GaussianEmission("diag", np.array([[0.05], [-0.05]]), np.array([[[0.5]], [[2.0]]]))
-    hmm = GaussianHmm(np.array([0.5, 0.5]), np.array([[0.98, 0.02], [0.05, 0.95]]), emission)
-    scaler = Scaler(np.zeros(1), np.array([0.0005]), 8.0)
-    spec = FeatureSpec(("log_return",), 5, 10)
-    model = RegimeModel(hmm, scaler, spec, ("calm", "turbulent"), MINUTE_NS)
-    lineage = {"train_end_ns": 1_600_000_019_999_000_000, "visits": [5_000.0, 2_000.0]}
-    encoded = encode(Artefact(model, ScoreReference(0.0, 1.0, -40.0, 0.5, 10.0), {}, lineage))
-    target = folder / encoded.digest
-    target.mkdir(parents=True)
-    (target / "model.json").write_bytes(encoded.document)
-    (target / "arrays.npz").write_bytes(encoded.arrays)
-    return str(encoded.digest)
 
 
 def sweep(report: Report, series: BarSeries) -> None:

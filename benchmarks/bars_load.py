@@ -30,7 +30,7 @@ import django  # noqa: E402
 
 django.setup()
 
-from benchmarks.backtest import instrument  # noqa: E402
+from benchmarks._backtest_market import instrument  # noqa: E402
 from trading.domain.backtest import BarSeries  # noqa: E402
 from trading.services.backtests.columns import columns_read  # noqa: E402
 from universe.adapters.klines.tables import MONEY, SCHEMA  # noqa: E402

@@ -10,13 +10,14 @@ from trading.domain.backtest.arithmetic import NO_LIMIT, PARTS, mul_div
 from trading.domain.backtest.engine import Inputs
 from trading.domain.backtest.impact import trailing_day
 from trading.domain.backtest.ledger import FILL_COLUMNS, FUNDING_COLUMNS, REFUSAL_COLUMNS, Ledger
-from trading.domain.backtest.loop import Columns, FundingColumns, Said, Setup, Tables, first_lie, run_bars
+from trading.domain.backtest.loop import first_lie, run_bars
 from trading.domain.backtest.rails import LimitTable, limit_table
 from trading.domain.backtest.result import BacktestResult
 from trading.domain.backtest.scale import scale_of
 from trading.domain.backtest.series import BarSeries, FloatArray, FundingSeries
 from trading.domain.backtest.settings import FillMode, Settings, SizeRule
 from trading.domain.backtest.sizing import MAX_CHILDREN
+from trading.domain.backtest.tables import Columns, FundingColumns, Said, Setup, Tables
 from trading.domain.backtest.timing import arrivals, funding_ranges
 from trading.domain.strategies.compiled import CompiledStep
 from trading.domain.values import Market, to_units

@@ -7,10 +7,7 @@ It is plain Python and runs as such; `machine.py` compiles it. Step by step it d
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import Final
 
 from trading.domain.backtest.arithmetic import NO_LIMIT, PARTS, mul_div
 from trading.domain.backtest.costs import CostTable, fee, funding_payment, slipped
@@ -18,8 +15,9 @@ from trading.domain.backtest.execution import trade_market
 from trading.domain.backtest.fold import average_price, carried_after, cost_quote, fold_trade
 from trading.domain.backtest.rails import LimitTable
 from trading.domain.backtest.scale import Scale, base_quantity, market_value, notional
-from trading.domain.backtest.series import FloatArray, IntArray
+from trading.domain.backtest.series import FloatArray
 from trading.domain.backtest.sizing import child_steps, fixed_steps, planned_steps, wanted_steps
+from trading.domain.backtest.tables import Columns, FundingColumns, Said, Setup, Tables
 from trading.domain.backtest.touches import (
     LIQUIDATED,
     NOTHING,
@@ -31,76 +29,9 @@ from trading.domain.backtest.touches import (
     trailing_stop,
 )
 
-CodeArray = npt.NDArray[np.int8]
 ArrayStep = Callable[..., tuple[int, float, float, float, float]]
 MINUTE_NS: Final = 60_000_000_000
 MAX_PRICE: Final = 1e12
-
-
-class Setup(NamedTuple):
-    """Settings as whole numbers; flags are 0 or 1, rates parts of 1e-8, money quote units, 0 for none.
-    `largest` is the most that equity may become."""
-
-    cash: int
-    quantity: int
-    capital: int
-    share: int
-    usable: int
-    band: int
-    max_child: int
-    same_close: int
-    through: int
-    long_only: int
-    leverage: int
-    largest: int
-
-
-class Columns(NamedTuple):
-    """The bars of one series: times, prices in ticks (`t`) and in quote currency (`p`), volume in base."""
-
-    open_ns: IntArray
-    close_ns: IntArray
-    t_open: IntArray
-    t_high: IntArray
-    t_low: IntArray
-    t_close: IntArray
-    p_open: FloatArray
-    p_high: FloatArray
-    p_low: FloatArray
-    p_close: FloatArray
-    volume: FloatArray
-    arrival: IntArray
-    daily: FloatArray
-    sigma: FloatArray
-
-
-class FundingColumns(NamedTuple):
-    """Funding times, and for each bar the range of them that falls to it: (N + 1,) `bar_from`."""
-
-    bar_from: IntArray
-    times_ns: IntArray
-    rates: IntArray
-    marks: IntArray
-
-
-class Tables(NamedTuple):
-    """Where the loop writes: rows as in `ledger.py`, orders in flight, times of orders sent."""
-
-    fills: IntArray
-    refusals: IntArray
-    paid: IntArray
-    flights: IntArray
-    recent: IntArray
-
-
-class Said(NamedTuple):
-    """What a strategy says at each bar, known beforehand: reason numbers, 0 for nothing, and the target of each.
-
-    Empty where the step has to be asked.
-    """
-
-    codes: CodeArray
-    targets: FloatArray
 
 
 def run_bars(

@@ -26,6 +26,7 @@ from trading.domain.backtest import (
     rails,
     scale,
     sizing,
+    tables,
     touches,
 )
 from trading.domain.strategies.compiled import NUMERIC
@@ -37,7 +38,7 @@ _extending: Any = import_module("numba.extending")
 overload, register_jitable = _extending.overload, _extending.register_jitable
 
 _registered: set[Any] = set()
-_MODULES = (arithmetic, costs, execution, fold, loop, rails, scale, sizing, touches)
+_MODULES = (arithmetic, costs, execution, fold, loop, rails, scale, sizing, tables, touches)
 _U32 = np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
 _ONE = np.uint64(1)
@@ -157,21 +158,21 @@ RUN_SIGNATURE = types.UniTuple(types.int64, 3)(
     types.FunctionType(STEP_SIGNATURE),
     _F8,
     _F8,
-    _of_arrays(loop.Columns, _FLOAT_COLUMNS),
-    types.NamedUniTuple(_I8, 4, loop.FundingColumns),
+    _of_arrays(tables.Columns, _FLOAT_COLUMNS),
+    types.NamedUniTuple(_I8, 4, tables.FundingColumns),
     _whole(scale.Scale),
     _whole(rails.LimitTable),
     _named(costs.CostTable, *(types.int64,) * 5, types.float64),
-    _whole(loop.Setup),
-    _named(loop.Tables, *(_TABLE,) * 4, _I8),
-    _named(loop.Said, _CODES, _F8),
+    _whole(tables.Setup),
+    _named(tables.Tables, *(_TABLE,) * 4, _I8),
+    _named(tables.Said, _CODES, _F8),
 )
 PROOF_SIGNATURE = types.int64(
     types.FunctionType(STEP_SIGNATURE),
     _F8,
     _F8,
-    _of_arrays(loop.Columns, _FLOAT_COLUMNS),
-    _named(loop.Said, _CODES, _F8),
+    _of_arrays(tables.Columns, _FLOAT_COLUMNS),
+    _named(tables.Said, _CODES, _F8),
     types.int64,
 )
 
