@@ -20,6 +20,9 @@ BREAKER_CHANGES = Counter(
     "breaker_changes_total", "Times a circuit breaker changed its state.", ["breaker", "state"]
 )
 STRATEGY_DECISIONS = Counter("strategy_decisions_total", "Decisions recorded.", ["strategy"])
+LISTINGS_TAKEN_UP = Counter(
+    "listings_taken_up_total", "New listings given to a strategy that may trade them.", ["strategy"]
+)
 RECONCILE_RUNS = Counter("reconcile_runs_total", "Reconciliations finished.")
 RECONCILE_REPAIRS = Counter("reconcile_repairs_total", "Missing facts that reconciliation booked.")
 INCIDENTS = Counter("incidents_total", "Incidents people were called to.", ["kind"])

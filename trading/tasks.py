@@ -45,11 +45,13 @@ from trading.services.quoting import makers_watched
 from trading.services.reconcile import account_reconcile as reconcile
 from trading.services.reconcile import account_resolve, reconcile_runs_prune, sweep_if_due
 from trading.services.strategies import book_step, books_due, instances_due, strategy_step
+from trading.services.strategies.listings import listing_take_up, listing_venues, listings_due
+from trading.services.strategies.recording import steps_prune
 from trading.services.strategies.results import results_prune
 from trading.services.venue_clock import venue_clock_note
 from trading.services.venue_events import venue_events_settle as settle_events
 from trading.services.venues import execution_venue, futures_venue
-from universe.services import market_data_of, rate_counts_prune
+from universe.services import instruments_sync, market_data_of, rate_counts_prune
 
 log = structlog.get_logger(__name__)
 
@@ -72,9 +74,26 @@ def book_changed(instrument_id: int) -> None:
     instances = StrategyInstance.objects.filter(
         instrument_id=instrument_id, steps_at_books=True, is_enabled=True, strategy__is_enabled=True
     )
-    for instance_id, account_id in instances.values_list("pk", "account_id"):
-        if book_step(instance_id=instance_id):
+    for instance_id, account_id, makes_market in instances.values_list("pk", "account_id", "makes_market"):
+        if book_step(instance_id=instance_id) and makes_market:
             refresh(account_id=account_id, instrument_id=instrument_id)
+
+
+@shared_task
+def listing_opened(listing_id: int) -> None:
+    """Give a symbol that has just opened to the strategies that may trade listings."""
+    if not listing_take_up(listing_id=listing_id):
+        log.info("listing_not_taken_up", listing_id=listing_id)
+
+
+@shared_task
+def listings_watch() -> None:
+    """Look for new symbols more often than instruments are synced anyway, where somebody waits for them."""
+    for venue in listing_venues():
+        try:
+            instruments_sync(venue, market_data_of(venue.market))
+        except VenueError as error:
+            log.warning("listings_not_watched", venue=venue.name, error=str(error)[:200])
 
 
 @shared_task
@@ -121,6 +140,9 @@ def trading_tick() -> None:
         for bracket_id in brackets_open(account.pk):
             with _alone("bracket_step", bracket_id=bracket_id):
                 step_bracket(bracket_id=bracket_id)
+    for listing_id in listings_due():
+        with _alone("listing_take_up", listing_id=listing_id):
+            listing_take_up(listing_id=listing_id)
     for instance_id in instances_due():
         with _alone("strategy_step", instance_id=instance_id):
             strategy_step(instance_id=instance_id)
@@ -294,6 +316,7 @@ def housekeeping() -> None:
     """Hourly: thin out what nobody looks at any more."""
     equity.equity_prune()
     results_prune()
+    steps_prune()
     snapshots_prune()
     reconcile_runs_prune()
     breakers.breaker_windows_prune()

@@ -57,6 +57,11 @@ api_urlpatterns = [
     ),
     path("strategy/<slug:name>/grant", strategies.StrategyGrantView.as_view(), name="api-strategy-grant"),
     path(
+        "strategy/<slug:name>/listings",
+        strategies.StrategyListingsView.as_view(),
+        name="api-strategy-listings",
+    ),
+    path(
         "strategy/<slug:name>/enable",
         strategies.StrategyEnableView.as_view(),
         name="api-strategy-enable",

@@ -18,6 +18,8 @@ from trading.models import (
     EquitySnapshot,
     Fill,
     LedgerEntry,
+    ListingGrant,
+    ObservedStep,
     Order,
     OrderCommand,
     OrderEvent,
@@ -181,6 +183,19 @@ class DecisionAdmin(FactAdmin):
     # The instance's name is made of its strategy and its instrument.
     list_select_related = ("instance__strategy", "instance__instrument")
     search_fields = ("=key", "=instance__instrument__symbol")
+
+
+@admin.register(ListingGrant)
+class ListingGrantAdmin(FactAdmin):
+    list_display = ("strategy", "account", "quote_asset", "allocation", "per_day", "granted_by", "changed_at")
+    list_select_related = ("strategy", "account")
+
+
+@admin.register(ObservedStep)
+class ObservedStepAdmin(FactAdmin):
+    list_display = ("stepped_at", "instance", "trigger", "seen_ns", "seen", "said")
+    list_filter = ("instance__strategy", "trigger")
+    list_select_related = ("instance__strategy", "instance__instrument")
 
 
 @admin.register(Plan)

@@ -18,11 +18,13 @@ from trading.api.filters import DecisionFilter, StrictFilterSet, check_parameter
 from trading.api.lists import MembersListView
 from trading.api.orders import OPTIONAL_KEY, person_of
 from trading.models import Strategy
+from trading.selectors.accounts import account_get
 from trading.selectors.decisions import decision_members, decision_queryset
 from trading.selectors.strategies import strategies_members, strategy_get, strategy_queryset
 from trading.serializers.definitions import (
     GrantRequestSerializer,
     InstanceAddSerializer,
+    ListingGrantSerializer,
     StrategyChangeSerializer,
     StrategyCreateSerializer,
     SwitchProposalSerializer,
@@ -31,12 +33,15 @@ from trading.serializers.definitions import (
 from trading.serializers.strategies import StrategyDecisionSerializer, StrategySerializer
 from trading.services.strategies import (
     Definition,
+    ListingTerms,
     Place,
     grant_change,
     instance_add,
     instance_disable,
     instance_enable_request,
     instance_of,
+    listing_grant_change,
+    listing_grant_raises,
     strategy_define,
     strategy_disable,
     strategy_enable_request,
@@ -187,6 +192,40 @@ class StrategyGrantView(APIView):
             instance=instance,
             weight=weight,
             allocation=allocation,
+            actor=person_of(request),
+            reason=values["reason"],
+            expires_in_s=values.get("expires_in_s"),
+        )
+        return _answer(outcome if isinstance(outcome, ChangeRequest) else strategy)
+
+
+class StrategyListingsView(APIView):
+    """What it may put into new listings: 200 where neither number grows, 202 with a request where one does."""
+
+    required = {"POST": "read"}
+
+    @extend_schema(
+        operation_id="strategy_listings",
+        description=(
+            "A standing grant for symbols that are not listed yet. When one opens on the account's venue, the "
+            "strategy gets it with this capital for a day and the symbol is allowed on the account."
+        ),
+        request=ListingGrantSerializer,
+        parameters=[OPTIONAL_KEY],
+        responses={200: StrategySerializer, 202: ApprovalSerializer},
+    )
+    @idempotent()
+    def post(self, request: Request, name: str) -> Response:
+        check_parameters(request, ())
+        values = validated(ListingGrantSerializer, request)
+        strategy, account = strategy_get(name), account_get(values["account"])
+        terms = ListingTerms(values["allocation"], values["per_day"])
+        raises = listing_grant_raises(strategy, account, terms)
+        require_permission(request, "change.request" if raises else "strategies.disable")
+        outcome = listing_grant_change(
+            strategy=strategy,
+            account=account,
+            terms=terms,
             actor=person_of(request),
             reason=values["reason"],
             expires_in_s=values.get("expires_in_s"),

@@ -70,7 +70,7 @@ HISTORY_BARS: Final = 500
 QUOTE_FLUSH_S: Final = 0.2
 BOOK_HINT_S: Final = 0.1
 PRICE_PUSH_S: Final = 0.5
-FOLLOW_S: Final = 30.0
+FOLLOW_S: Final = 10.0
 PREPARE_RETRY_S: Final = 1.0
 # Bars a process that stands by remembers; its take-over lasts seconds, not minutes.
 REMEMBERED_BARS: Final = 2000

@@ -12,11 +12,12 @@ from trading.models.brackets import Bracket, BracketEvent, BracketLeg
 from trading.models.breakers import BreakerPolicy, BreakerSample, CircuitBreaker, VenueCallWindow
 from trading.models.commands import OrderCommand
 from trading.models.controls import Flatten, KillEnforcement, RiskLimit, SymbolAllowance, TradingState
-from trading.models.decisions import Decision, Plan, PlanShare
+from trading.models.decisions import Decision, ObservedStep, Plan, PlanShare
 from trading.models.equity import EquityAnchor, EquitySnapshot
 from trading.models.exposure import ExposureBucket, ExposureEscrow
 from trading.models.fills import Fill, LedgerEntry
 from trading.models.heartbeats import ProcessHeartbeat, ServingHeartbeat
+from trading.models.listing_grants import ListingGrant
 from trading.models.orders import Order, OrderEvent, OrderList
 from trading.models.positions import Position, PositionTransfer, SubPosition
 from trading.models.reconcile import Divergence, ReconcileRun, Statement, SweepPeriod, SweepState
@@ -50,8 +51,10 @@ __all__ = [
     "IncomeCursor",
     "KillEnforcement",
     "LedgerEntry",
+    "ListingGrant",
     "LossMeasure",
     "MarginTerms",
+    "ObservedStep",
     "Order",
     "OrderCommand",
     "OrderEvent",

@@ -48,6 +48,40 @@ class Decision(models.Model):
         return f"{self.instance} {self.bar_open_at:%H:%M} {self.target:+.2f}"
 
 
+class ObservedStep(models.Model):
+    """What a strategy that looks at books saw at one step, and what it said: kept for hours, to be decided again."""
+
+    class Trigger(models.TextChoices):
+        BAR = "bar"
+        BOOK = "book"
+        LISTING = "listing"
+
+    instance = models.ForeignKey(StrategyInstance, on_delete=models.CASCADE, related_name="observed")
+    trigger = models.CharField(max_length=7, choices=Trigger.choices)
+    seen_ns = models.BigIntegerField(help_text="market time of the step, nanoseconds")
+    bar_open_at = models.DateTimeField(
+        null=True, help_text="of the last bar that had closed, null before any"
+    )
+    parameters_digest = models.CharField(max_length=64)
+    warm_from_at = models.DateTimeField(null=True, help_text="open time of the first bar it remembered")
+    seen = models.JSONField(
+        help_text="top of book, holding, fills, own quotes and what else the step was shown"
+    )
+    said = models.JSONField(null=True, help_text="what it wants, null for no change")
+    memory = models.JSONField(null=True, help_text="its state before the step in a list of one, at bars only")
+    stepped_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["instance", "id"], name="observed_by_instance"),
+            models.Index(fields=["stepped_at"], name="observed_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instance_id} {self.trigger} {self.seen_ns}"
+
+
 class Plan(models.Model):
     """The net target of an account and symbol at one moment, and the orders that lead there."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from nautilus_site.common.errors import NotFound
-from trading.models import Decision, Strategy, StrategyInstance
+from trading.models import Decision, ListingGrant, Strategy, StrategyInstance
 from trading.selectors.decisions import decision_members
 from trading.selectors.notation import amount_text, utc_text
 
@@ -36,7 +36,7 @@ def strategy_list() -> list[dict[str, Any]]:
 
 
 def strategies_members(strategies: list[Strategy]) -> list[dict[str, Any]]:
-    """The public members of strategies, in two more queries however many there are."""
+    """The public members of strategies, in three more queries however many there are."""
     # The index on (instance, bar, id) is walked, one step per instance.
     latest = Decision.objects.filter(instance=OuterRef("pk")).order_by("-bar_open_at", "-pk").values("pk")[:1]
     instances = list(
@@ -56,10 +56,28 @@ def strategies_members(strategies: list[Strategy]) -> list[dict[str, Any]]:
     for row in instances:
         decision = decisions.get(row.latest_decision_id)
         by_strategy.setdefault(row.strategy_id, []).append(_instance_members(row, decision))
-    return [_strategy_members(strategy, by_strategy.get(strategy.pk, [])) for strategy in strategies]
+    grants: dict[int, list[dict[str, Any]]] = {}
+    granted = ListingGrant.objects.filter(strategy__in=strategies).select_related("account")
+    for grant in granted.order_by("account__name"):
+        grants.setdefault(grant.strategy_id, []).append(_grant_members(grant))
+    return [
+        _strategy_members(strategy, by_strategy.get(strategy.pk, []), grants.get(strategy.pk, []))
+        for strategy in strategies
+    ]
 
 
-def _strategy_members(strategy: Strategy, instances: list[dict[str, Any]]) -> dict[str, Any]:
+def _grant_members(grant: ListingGrant) -> dict[str, Any]:
+    return {
+        "account": grant.account.name,
+        "quote_asset": grant.quote_asset,
+        "allocation": amount_text(grant.allocation),
+        "per_day": grant.per_day,
+    }
+
+
+def _strategy_members(
+    strategy: Strategy, instances: list[dict[str, Any]], grants: list[dict[str, Any]]
+) -> dict[str, Any]:
     return {
         "name": strategy.name,
         "kind": strategy.kind,
@@ -69,6 +87,7 @@ def _strategy_members(strategy: Strategy, instances: list[dict[str, Any]]) -> di
         "description": strategy.description,
         "updated_at": utc_text(strategy.updated_at),
         "instances": instances,
+        "listing_grants": grants,
     }
 
 

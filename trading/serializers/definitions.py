@@ -69,6 +69,16 @@ class GrantRequestSerializer(PlaceSerializer):
     expires_in_s = ExpiryField()
 
 
+class ListingGrantSerializer(RequestSerializer):
+    """What a strategy may put into each symbol that is listed from now on; zero takes it back."""
+
+    account = TextField(max_length=40)
+    allocation = DecimalTextField(minimum=Decimal(0), help_text="quote currency, for each listing")
+    per_day = serializers.IntegerField(min_value=0, max_value=20, help_text="listings in 24 hours, at most")
+    reason = ReasonField()
+    expires_in_s = ExpiryField()
+
+
 class SwitchSerializer(RequestSerializer):
     """A whole strategy, or one symbol of one account."""
 

@@ -47,6 +47,15 @@ class StrategyInstanceSerializer(serializers.Serializer[Any]):
     last_decision = StrategyDecisionSerializer(allow_null=True)
 
 
+class ListingGrantMembersSerializer(serializers.Serializer[Any]):
+    """What it may put into each new listing of an account, and into how many in 24 hours."""
+
+    account = serializers.CharField()
+    quote_asset = serializers.CharField()
+    allocation = DecimalTextField()
+    per_day = serializers.IntegerField()
+
+
 class StrategySerializer(serializers.Serializer[Any]):
     """A strategy and its instances."""
 
@@ -58,6 +67,7 @@ class StrategySerializer(serializers.Serializer[Any]):
     description = serializers.CharField(allow_blank=True)
     updated_at = serializers.DateTimeField()
     instances = StrategyInstanceSerializer(many=True)
+    listing_grants = ListingGrantMembersSerializer(many=True)
 
 
 class DayResultsSerializer(serializers.Serializer[Any]):

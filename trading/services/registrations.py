@@ -16,7 +16,7 @@ from trading.selectors.gauges import trading_gauges
 from trading.services import breakers, credential_changes
 from trading.services.controls import allowances, blackouts, groups, limits, overrides, resume
 from trading.services.reconcile import adopting, periods
-from trading.services.strategies import defining, granting, switching
+from trading.services.strategies import defining, granting, listings, switching
 
 RECONCILED_WITHIN = timedelta(seconds=60)
 
@@ -50,6 +50,9 @@ APPLIERS: Final[Mapping[str, Applier]] = {
     "strategy.enable": Applier(switching.strategy_snapshot, switching.apply_enable),
     "strategy.grant": Applier(granting.grant_snapshot, granting.apply_grant),
     "strategy.instance_enable": Applier(granting.instance_snapshot, granting.apply_instance_enable),
+    "strategy.listing_grant": Applier(
+        listings.listing_grant_snapshot, listings.apply_listing_grant, clean=listings.listing_grant_clean
+    ),
     "symbol.allow": Applier(
         allowances.allowance_snapshot, allowances.apply_allow, clean=allowances.allowance_clean
     ),

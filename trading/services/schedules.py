@@ -15,6 +15,7 @@ SCHEDULES = (
     ("books tick", "trading.tasks.books_tick", "control", 10, 10),
     ("housekeeping", "trading.tasks.housekeeping", "universe", 3600, 600),
     ("instruments sync", "universe.tasks.instruments_sync_task", "universe", 300, 120),
+    ("listings watch", "trading.tasks.listings_watch", "universe", 15, 10),
     ("bars prune", "universe.tasks.bars_prune_task", "universe", 3600, 600),
 )
 

@@ -1,7 +1,7 @@
 from django.contrib import admin
 
 from universe.admin.facts import FactAdmin
-from universe.models import Instrument, InstrumentVersion, Venue
+from universe.models import Instrument, InstrumentVersion, Listing, Venue
 
 
 @admin.register(Venue)
@@ -21,5 +21,12 @@ class InstrumentAdmin(FactAdmin):
 class InstrumentVersionAdmin(FactAdmin):
     list_display = ("instrument", "version", "status", "valid_from")
     list_filter = ("status",)
+    list_select_related = ("instrument",)
+    search_fields = ("instrument__symbol",)
+
+
+@admin.register(Listing)
+class ListingAdmin(FactAdmin):
+    list_display = ("instrument", "listed_at", "seen_at", "missed_at", "opened_at")
     list_select_related = ("instrument",)
     search_fields = ("instrument__symbol",)

@@ -1,6 +1,7 @@
 from universe.models.bars import Bar
 from universe.models.instruments import DELISTED, Instrument, InstrumentVersion
 from universe.models.kline_files import KlineFile
+from universe.models.listings import Listing
 from universe.models.quotes import Quote
 from universe.models.streams import StreamState
 from universe.models.venues import RateCount, Venue, VenueBackoff
@@ -11,6 +12,7 @@ __all__ = [
     "Instrument",
     "InstrumentVersion",
     "KlineFile",
+    "Listing",
     "Quote",
     "RateCount",
     "StreamState",

@@ -18,12 +18,13 @@ from trading.domain.values import Instrument as DomainInstrument
 from trading.domain.values import Market
 from universe.adapters.binance.budget import Window, announced
 from universe.models import DELISTED, Instrument, InstrumentVersion, Venue, VenueBackoff
+from universe.services.listings import KlineSource, listings_note, listings_open
 
 log = structlog.get_logger(__name__)
 ACTOR = "universe"
 
 
-class ExchangeInfoSource(Protocol):
+class ExchangeInfoSource(KlineSource, Protocol):
     """The part of the MarketData port a sync needs."""
 
     def exchange_info(self) -> Mapping[str, Any]:
@@ -73,8 +74,9 @@ def instruments_sync(
 ) -> SyncResult:
     """Store what exchangeInfo says; returns what changed. Safe to repeat.
 
-    A changed entry makes a version and an audit entry. A symbol that vanished becomes DELISTED. An
-    answer without symbols changes nothing: a venue that lists nothing is a venue that is broken.
+    A symbol that was not there at the last look becomes a listing. A changed entry makes a version and an audit
+    entry. A symbol that vanished becomes DELISTED. An answer without symbols changes nothing: a venue that lists
+    nothing is a venue that is broken.
 
     Raises
     ------
@@ -87,7 +89,10 @@ def instruments_sync(
     if not entries:
         log.warning("exchange_info_empty", venue=venue.name)
         return SyncResult()
-    return _store(venue, entries, announced(info), now or wall_now())
+    at = now or wall_now()
+    result = _store(venue, entries, announced(info), at)
+    listings_open(venue, market_data, at=at)
+    return result
 
 
 @transaction.atomic
@@ -96,7 +101,7 @@ def _store(
 ) -> SyncResult:
     locked = Venue.objects.select_for_update().get(pk=venue.pk)
     known = {row.symbol: row for row in Instrument.objects.select_for_update().filter(venue=locked)}
-    added: list[str] = []
+    created: list[Instrument] = []
     changed: list[str] = []
     unreadable: list[tuple[str, str]] = []
     unchanged = 0
@@ -108,8 +113,7 @@ def _store(
             continue
         row = known.get(symbol)
         if row is None:
-            _create(locked, parsed, dict(entry), at)
-            added.append(symbol)
+            created.append(_create(locked, parsed, dict(entry), at))
         elif row.filters != dict(entry) or row.status != parsed.status:
             _revise(row, dict(entry), parsed.status, at)
             changed.append(symbol)
@@ -118,6 +122,9 @@ def _store(
     delisted = [s for s, row in known.items() if s not in entries and row.status != DELISTED]
     for symbol in delisted:
         _revise(known[symbol], known[symbol].filters, DELISTED, at)
+    if locked.last_synced_at is not None:  # at a venue's first look everything is new and nothing was listed
+        listings_note(created, missed_at=locked.last_synced_at, at=at)
+    added = [row.symbol for row in created]
     locked.last_synced_at = at
     locked.save(update_fields=["last_synced_at"])
     weight_limit = next((w.limit for w in windows if w.kind == "weight" and w.seconds == 60), None)
@@ -140,7 +147,7 @@ def _store(
     return result
 
 
-def _create(venue: Venue, parsed: DomainInstrument, entry: dict[str, Any], at: datetime) -> None:
+def _create(venue: Venue, parsed: DomainInstrument, entry: dict[str, Any], at: datetime) -> Instrument:
     onboard = entry.get("onboardDate")
     row = Instrument.objects.create(
         venue=venue,
@@ -157,6 +164,7 @@ def _create(venue: Venue, parsed: DomainInstrument, entry: dict[str, Any], at: d
     InstrumentVersion.objects.create(
         instrument=row, version=1, filters=entry, status=parsed.status, valid_from=at
     )
+    return row
 
 
 def _revise(row: Instrument, entry: dict[str, Any], status: str, at: datetime) -> None:

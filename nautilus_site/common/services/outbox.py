@@ -24,6 +24,7 @@ TOPICS = (
     "incidents",
     "research",
     "reconcile",
+    "listings",
 )
 WAKE_CHANNEL = "outbox"
 

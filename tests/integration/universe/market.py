@@ -84,6 +84,14 @@ class Listing:
 
     def __init__(self, *entries: dict[str, Any]) -> None:
         self.entries = list(entries)
+        self.traded: dict[str, KlineRecord] = {}
+        """The first bar of symbols that have traded."""
+
+    def klines(
+        self, symbol: str, interval: str, *, start_ms: int | None, end_ms: int | None, limit: int | None
+    ) -> list[KlineRecord]:
+        first = self.traded.get(symbol)
+        return [first] if first else []
 
     def exchange_info(self) -> Mapping[str, Any]:
         limit = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 1200}

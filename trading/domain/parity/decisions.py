@@ -7,29 +7,38 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from trading.domain.strategies import Desired, Observation, Strategy
+from trading.domain.strategies.base import Protection, Quotes
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One decision about the bar that closed at `close_ns`."""
+    """One decision about the bar that closed at `close_ns`, or about what was seen at that moment.
+
+    Attributes
+    ----------
+    quotes, protection : compared where the step was recorded with what it saw; None for bars, and for none.
+    """
 
     close_ns: int
     target: float
     confidence: float
     reason: str
+    quotes: Quotes | None = None
+    protection: Protection | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One bar on which the two disagree.
+    """One bar or book on which the two disagree.
 
     Attributes
     ----------
-    kind : `other` decisions; `missing`, live said nothing; `extra`, only live said something.
+    kind : `other` decisions; `missing`, live said nothing; `extra`, only live said something; `memory`, what live
+        remembered is not what the steps before lead to.
     """
 
     close_ns: int
-    kind: Literal["other", "missing", "extra"]
+    kind: Literal["other", "missing", "extra", "memory"]
     live: Said | None
     backtest: Said | None
 

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 if TYPE_CHECKING:
     from trading.domain.strategies.compiled import CompiledStep
@@ -32,6 +32,10 @@ class Bar:
     quote_volume: float = 0.0
     trades: int = 0
     taker_base: float = 0.0
+
+
+NO_BAR: Final = Bar(0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""Shown at a listing event and at books after it until the first bar of a listing closes: every number is zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Observation:
     Attributes
     ----------
     symbol, interval : of the bar.  trigger : why the step happens.
-    bar : the bar that just closed (at `book` and `listing` triggers, the last that closed).
+    bar : the bar that just closed (at `book` and `listing` triggers, the last that closed; `NO_BAR` before any).
     bid, ask, bid_size, ask_size : top of book, quote currency and base; 0.0 where a side is empty. In a
         backtest on bars without a book both are the close and the sizes 0.0.
     position : the strategy's own holding, signed base.  average_price : of it, quote; 0.0 when flat.
@@ -166,6 +170,8 @@ class Strategy(ABC):
     """Its `quotes` are what is traded, not its `target`; it has its symbol on its account to itself."""
     steps_at_books: ClassVar[bool] = False
     """Stepped at changes of the book as well, not only at closed bars."""
+    trades_listings: ClassVar[bool] = False
+    """Takes up new listings: stepped once when a symbol opens, before any of its bars has closed (`NO_BAR`)."""
     book_step_s: ClassVar[float] = 0.1
     """Seconds of wall time between two steps at a book, at least."""
 

@@ -95,6 +95,8 @@ class ListingSniper(Strategy):
 
     name: ClassVar[str] = "listing_sniper"
     Params: ClassVar[type] = ListingSniperParams
+    steps_at_books: ClassVar[bool] = True
+    trades_listings: ClassVar[bool] = True
 
     def warmup(self, params: ListingSniperParams) -> int:
         """Return 1: a new listing has no history."""
@@ -132,8 +134,9 @@ def _noticed(state: SniperState, params: ListingSniperParams, seen: Observation)
             baseline = seen.bar.open  # the listing's first bar: its open is the first trade
         elif age_s <= params.baseline_s:
             baseline = (seen.bid + seen.ask) / 2.0 if two_sided(seen) else 0.0
-        else:
-            # A price seen later is not the first one: measured from it, any rise looks small.
+        elif seen.bar.close_ns:
+            # A price seen later is not the first one: measured from it, any rise looks small. While no bar has closed
+            # the first one is still to come, and its open is that price.
             missed = True
     return state._replace(baseline=baseline, missed=missed, quiet_until_ns=quiet, seen_ns=seen.now_ns)
 
@@ -142,7 +145,7 @@ def _watch(state: SniperState, params: ListingSniperParams, seen: Observation) -
     if seen.position > 0.0:
         # Something is held that this state does not know of: sell it rather than guess its entry.
         return state._replace(phase=DONE, reason="UNKNOWN_POSITION")
-    because = entry_refused(seen, state.baseline, state.quiet_until_ns, params.limits())
+    because = entry_refused(seen, state.baseline, state.quiet_until_ns, params.limits(), missed=state.missed)
     if because in FINAL and params.enabled:
         return state._replace(phase=DONE, reason=because)
     if because or not params.enabled:
@@ -167,7 +170,7 @@ def _hold(state: SniperState, params: ListingSniperParams, seen: Observation) ->
         return state._replace(phase=DONE, reason="CLOSED")
     # What a sale would bring now; a bar's close stands in where the book shows no bid.
     price = seen.bid if seen.bid > 0.0 else seen.bar.close
-    if price <= state.entry * (1.0 - params.stop):
+    if 0.0 < price <= state.entry * (1.0 - params.stop):
         return state._replace(phase=DONE, reason="STOP")
     if seen.now_ns - state.since_ns >= params.hold_s * NS_PER_S:
         return state._replace(phase=DONE, reason="TIME_STOP")

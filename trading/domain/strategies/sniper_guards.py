@@ -22,15 +22,18 @@ class EntryLimits:
     chase: float
 
 
-def entry_refused(seen: Observation, baseline: float, quiet_until_ns: int, limits: EntryLimits) -> str:
+def entry_refused(
+    seen: Observation, baseline: float, quiet_until_ns: int, limits: EntryLimits, *, missed: bool
+) -> str:
     """Return the first reason against buying now, "" when there is none.
 
-    In order: AGE_UNKNOWN, TOO_EARLY, LATE, NO_TWO_SIDED_BOOK, BASELINE_UNKNOWN, COOLING_DOWN, WIDE_SPREAD, THIN_BOOK,
-    CHASE. The price that counts is the ask: it is what would be paid.
+    In order: AGE_UNKNOWN, TOO_EARLY, LATE, NO_TWO_SIDED_BOOK, BASELINE_UNKNOWN, FIRST_PRICE_AWAITED, COOLING_DOWN,
+    WIDE_SPREAD, THIN_BOOK, CHASE. The price that counts is the ask: it is what would be paid.
 
     Parameters
     ----------
-    baseline : first price of the listing, 0.0 when it was missed.  quiet_until_ns : no entry before it.
+    baseline : first price of the listing, 0.0 while it is not known.  missed : it never will be.
+    quiet_until_ns : no entry before it.
     """
     age_s = seen.listing_age_s
     if age_s is None:
@@ -42,7 +45,7 @@ def entry_refused(seen: Observation, baseline: float, quiet_until_ns: int, limit
     if not two_sided(seen):
         return "NO_TWO_SIDED_BOOK"
     if baseline <= 0.0:
-        return "BASELINE_UNKNOWN"
+        return "BASELINE_UNKNOWN" if missed else "FIRST_PRICE_AWAITED"
     if seen.now_ns < quiet_until_ns:
         return "COOLING_DOWN"
     middle = (seen.bid + seen.ask) / 2.0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.clock import ns_to_datetime
-from trading.domain.parity import Difference
+from trading.domain.parity import Difference, Said
 from trading.domain.values import decimal_text
 from trading.management.run_options import rate, symbol, time
 from trading.services.parity import ParityReport, parity_check
@@ -19,7 +20,8 @@ EXAMPLES = """examples:
   manage.py parity moving_average
   manage.py parity moving_average --symbol BTCUSDT --start 2026-11-28 --json
 
-Decisions have to be equal. The difference of the results is split into signal (other decisions), latency (the market
+Decisions have to be equal. What a strategy decides at books is decided again from what each step saw, which is kept
+for six hours. The difference of the results is split into signal (other decisions), latency (the market
 moved before the order left), fill (price and quantity) and fee; the parts add up to the difference.
 exit codes: 0 every decision is the same, 1 some are not or there is nothing to compare, 2 usage"""
 
@@ -98,15 +100,31 @@ class Command(BaseCommand):
 
 def _line(difference: Difference) -> str:
     at = ns_to_datetime(difference.close_ns)
+    if difference.kind == "memory":
+        return f"{at:%Y-%m-%d %H:%M:%S} memory   what it remembered is not what the steps before lead to"
     said = [
-        "nothing" if one is None else f"{one.target:+.4f} ({one.reason}, {one.confidence:.3f})"
+        "nothing" if one is None else f"{one.target:+.4f}{_quoted(one)} ({one.reason}, {one.confidence:.3f})"
         for one in (difference.live, difference.backtest)
     ]
     return f"{at:%Y-%m-%d %H:%M:%S} {difference.kind:8} live {said[0]}, backtest {said[1]}"
 
 
+def _quoted(said: Said) -> str:
+    if said.quotes is None:
+        return ""
+    wanted = said.quotes
+    return f" {wanted.bid_size:g} at {wanted.bid_price:g} / {wanted.ask_size:g} at {wanted.ask_price:g}"
+
+
 def _listed(counts: dict[str, int]) -> str:
     return f" ({', '.join(f'{code} {count:,}' for code, count in counts.items())})" if counts else ""
+
+
+def _said(said: Said | None) -> dict[str, Any] | None:
+    if said is None:
+        return None
+    quotes = None if said.quotes is None else asdict(said.quotes)
+    return {"target": said.target, "reason": said.reason, "quotes": quotes}
 
 
 def _members(report: ParityReport) -> dict[str, Any]:
@@ -124,10 +142,8 @@ def _members(report: ParityReport) -> dict[str, Any]:
             {
                 "bar_close_at": ns_to_datetime(d.close_ns).isoformat(),
                 "kind": d.kind,
-                "live": None if d.live is None else {"target": d.live.target, "reason": d.live.reason},
-                "backtest": None
-                if d.backtest is None
-                else {"target": d.backtest.target, "reason": d.backtest.reason},
+                "live": _said(d.live),
+                "backtest": _said(d.backtest),
             }
             for d in report.comparison.differences
         ],

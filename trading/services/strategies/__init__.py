@@ -16,12 +16,15 @@ from trading.services.strategies.granting import (
     instance_enable_request,
     instance_of,
 )
+from trading.services.strategies.listings import Terms as ListingTerms
+from trading.services.strategies.listings import listing_grant_change, listing_grant_raises, listing_take_up
 from trading.services.strategies.stepping import instances_due, strategy_step
 from trading.services.strategies.switching import strategy_disable, strategy_enable_request
 
 __all__ = [
     "Amount",
     "Definition",
+    "ListingTerms",
     "Place",
     "Weighting",
     "allocations_apply",
@@ -34,6 +37,9 @@ __all__ = [
     "instance_enable_request",
     "instance_of",
     "instances_due",
+    "listing_grant_change",
+    "listing_grant_raises",
+    "listing_take_up",
     "parameters_digest",
     "strategy_define",
     "strategy_disable",

@@ -13,6 +13,7 @@ from nautilus_site.common.clock import now
 from trading.domain.clock import datetime_to_ns, ns_to_datetime
 from trading.domain.orders import OPEN
 from trading.domain.strategies import Execution, Observation, WorkingQuote
+from trading.domain.strategies.base import NO_BAR
 from trading.domain.strategies.base import Bar as StrategyBar
 from trading.domain.values import OrderType
 from trading.models import Fill, Order, StrategyInstance, SubPosition
@@ -24,8 +25,8 @@ MOST_FILLS = 200
 """At most so many fills are shown to one step; the rest to the next."""
 
 
-def observation_read(instance: StrategyInstance, bar: BarRecord) -> Observation:
-    """Its own holding, the top of the book now, and a bar."""
+def observation_read(instance: StrategyInstance, bar: BarRecord | None) -> Observation:
+    """Its own holding, the top of the book now, and a bar; `NO_BAR` where none has closed."""
     # Its own part, with its own average: what others hold of the symbol is none of its business.
     position = SubPosition.objects.filter(
         position__account=instance.account,
@@ -39,8 +40,8 @@ def observation_read(instance: StrategyInstance, bar: BarRecord) -> Observation:
     return Observation(
         symbol=instance.instrument.symbol,
         interval=instance.strategy.interval,
-        bar=strategy_bar(bar),
-        now_ns=bar.close_time_ns,
+        bar=NO_BAR if bar is None else strategy_bar(bar),
+        now_ns=0 if bar is None else bar.close_time_ns,
         bid=float(quote.bid or 0) if quote else 0.0,
         ask=float(quote.ask or 0) if quote else 0.0,
         bid_size=float(quote.bid_quantity) if quote else 0.0,
@@ -48,7 +49,6 @@ def observation_read(instance: StrategyInstance, bar: BarRecord) -> Observation:
         position=held,
         average_price=average,
         unrealized=(mid - average) * held if mid else 0.0,
-        listing_age_s=listing_age_s(instance, bar.close_time_ns),
     )
 
 

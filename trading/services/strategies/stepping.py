@@ -29,6 +29,7 @@ from trading.services.strategies.observing import (
     quotes_working,
     strategy_bar,
 )
+from trading.services.strategies.recording import step_record
 from universe.domain.bars import BarRecord
 from universe.selectors import bars_recent, bars_since
 
@@ -75,11 +76,10 @@ def strategy_step(*, instance_id: int) -> Decision | None:
         return None
     strategy, params, digest = loaded.steps, loaded.params, loaded.digest
     step_ns = interval_ns(row.interval)
-    warm = (
-        instance.state is not None
-        and instance.parameters_digest == digest
-        and instance.last_bar_at is not None
-    )
+    begun = instance.state is not None and instance.parameters_digest == digest
+    warm = begun and instance.last_bar_at is not None
+    # A listing is looked at before its first bar has closed: what is remembered of that is not thrown away.
+    before_bars = begun and instance.last_bar_at is None
     try:
         asked = strategy.slower_intervals(params)
         within = bars_within(row.interval, asked)
@@ -97,11 +97,14 @@ def strategy_step(*, instance_id: int) -> Decision | None:
         if not fresh:
             return None
         warm = fresh[0].open_time_ns - step_ns <= datetime_to_ns(_seen(instance))
-    if warm:
-        state = strategy.load(json.dumps(instance.state))
-    else:
+    if not warm:
         fresh = _unbroken_tail(bars, step_ns)
         instance.warm_from_at = ns_to_datetime(fresh[0].open_time_ns) if fresh else None
+    if before_bars and not fresh:
+        return None
+    if warm or before_bars:
+        warm, state = True, strategy.load(json.dumps(instance.state))
+    else:
         try:
             state = strategy.initial(params)
         except ParameterError as error:
@@ -123,21 +126,24 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     wanted: Desired | None = None
     for bar in fresh:
         observation.bar, observation.now_ns = strategy_bar(bar), bar.close_time_ns
-        observation.listing_age_s = listing_age_s(instance, bar.close_time_ns)
         if strategy.steps_at_books:
             # The book of now belongs to the newest bar; time never goes back behind what a book was seen at.
             observation.now_ns = max(bar.close_time_ns, instance.seen_ns)
             observation.bid, observation.ask, observation.bid_size, observation.ask_size = top
             if bar is not fresh[-1]:
                 book_of_bar(observation, bar)
+        observation.listing_age_s = listing_age_s(instance, observation.now_ns)
         if asked:
             observation.slower = slower_closing(shown, number, row.interval, asked)
             number += 1
+        memory = (json.loads(strategy.dump(state)),) if warm and strategy.steps_at_books else None
         taken = step_taken(row, loaded, state, observation)
         if taken is None:
             quotes_drop(instance)
             return None
         state, desired = taken
+        if memory is not None:
+            step_record(instance, observation, desired, digest=digest, memory=memory)
         observation.fills = ()
         if desired is not None:
             wanted = desired
