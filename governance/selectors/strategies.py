@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from governance.selectors.quoting import quoting_rows
 from governance.selectors.shell import shell_state
 from mlregistry.models import ModelFamily
 from nautilus_site.common.clock import now
@@ -37,6 +38,7 @@ def strategies_state() -> dict[str, Any]:
         "instances": [
             _instance(row, instance, held, waiting) for row in members for instance in row["instances"]
         ],
+        "quoting": quoting_rows(held),
         "places": places(),
         "families": list(ModelFamily.objects.order_by("name").values_list("name", flat=True)),
     }

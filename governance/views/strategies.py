@@ -61,14 +61,36 @@ INSTANCES = Table(
     "Press “Add symbol” in a strategy's row.",
     tall=False,
 )
+QUOTING = Table(
+    "quoting",
+    "Quotes",
+    (
+        Column("lamp", "State", "lamp"),
+        Column("strategy", "Strategy"),
+        Column("account", "Account"),
+        Column("symbol", "Symbol"),
+        Column("bid", "Bid that stands", "mono"),
+        Column("ask", "Ask that stands", "mono"),
+        Column("wants", "Wants", "mono"),
+        Column("spread_bps", "Spread, bps", "decimal"),
+        Column("book_spread_bps", "Book, bps", "decimal"),
+        Column("inventory", "Inventory", "decimal"),
+        Column("reason", "Because"),
+        Column("stepped_age", "Looked", "age"),
+    ),
+    "/api/v1/strategy/",
+    "No strategy quotes.",
+    "A strategy that makes a market shows its quotes here once it has seen a bar of its symbol.",
+    tall=False,
+)
 
 
 class Strategies(Page):
     name = "strategies"
     title = "Strategies"
     template = "governance/strategies.html"
-    topics = ("decisions", "trading_state", "approvals", "fills", "models")
-    tables = (STRATEGIES, INSTANCES)
+    topics = ("decisions", "orders", "trading_state", "approvals", "fills", "models")
+    tables = (STRATEGIES, INSTANCES, QUOTING)
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return strategies_state()

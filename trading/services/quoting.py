@@ -108,6 +108,11 @@ def makers_of(account_id: int, instrument_id: int) -> list[StrategyInstance]:
     )
 
 
+def quotes_withheld(maker: StrategyInstance) -> str:
+    """Why nothing it wants may stand now; empty while quoting is in order."""
+    return _why_not(maker, market_of(maker.instrument))
+
+
 def makers_watched() -> list[tuple[int, int]]:
     """Accounts and symbols whose quotes are looked after every second."""
     rows = StrategyInstance.objects.filter(makes_market=True).order_by("account_id", "instrument_id")

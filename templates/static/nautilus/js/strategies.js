@@ -22,6 +22,7 @@ let switched = null; // {path, body, done}
 const tables = {
   strategies: new LiveTable("strategies", config.tables.strategies, { actions: strategyActions, onOpen: openChange }),
   instances: new LiveTable("instances", config.tables.instances, { actions: instanceActions }),
+  quoting: new LiveTable("quoting", config.tables.quoting, {}),
 };
 
 function strategyActions(row) {
@@ -223,8 +224,9 @@ onState((state) => {
   places = state.places;
   tables.strategies.set(state.strategies);
   tables.instances.set(state.instances);
+  tables.quoting.set(state.quoting);
   confirm("page", 0, 20);
 });
-onEvent(({ topic }) => ["decisions", "trading_state", "approvals", "fills", "models"].includes(topic) && refetchSoon(500));
+onEvent(({ topic }) => ["decisions", "orders", "trading_state", "approvals", "fills", "models"].includes(topic) && refetchSoon(500));
 setInterval(() => document.visibilityState === "visible" && refetch(), RENEW_S * 1000);
 start();
