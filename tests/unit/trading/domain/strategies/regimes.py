@@ -66,7 +66,7 @@ def artefact(
     return Artefact(model, ScoreReference(0.0, 1.0, floor, 0.5, 10.0), {}, told)
 
 
-def two_clock_model() -> TwoClockModel:
+def two_clock_model(*, interval_ns: int = HOUR_NS, slow_interval_ns: int = DAY_NS) -> TwoClockModel:
     """Daily calm or turbulent, hourly calm or turbulent, on returns in units of 1 % (days: 3 %)."""
     chain = TwoClockChain(
         np.array([0.5, 0.5]),
@@ -80,7 +80,7 @@ def two_clock_model() -> TwoClockModel:
     scaler, slow_scaler = (Scaler(np.zeros(1), np.array([unit]), 8.0) for unit in (0.01, 0.03))
     return TwoClockModel(
         TwoClockHmm(chain, fast, slow, 0.5), scaler, spec, slow_scaler, spec,
-        ("calm", "turbulent"), ("micro_calm", "micro_turbulent"), HOUR_NS, DAY_NS,
+        ("calm", "turbulent"), ("micro_calm", "micro_turbulent"), interval_ns, slow_interval_ns,
     )  # fmt: skip
 
 
