@@ -175,6 +175,8 @@ function shadowPart(shadow) {
   return part;
 }
 
+const words = (name) => (name === "bic" ? "BIC" : name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " "));
+
 /** `told`: what `/models/compare` answers. */
 export function drawComparison(told) {
   const part = node("div");
@@ -188,14 +190,14 @@ export function drawComparison(told) {
   const row = (name, pair) => {
     const line = node("tr");
     const text = (value) => (typeof value === "number" ? number(value, 7) : value === null || value === undefined ? "–" : String(value));
-    line.append(node("td", name), ...pair.map((value) => node("td", text(value), typeof value === "number" ? "number" : "")));
+    line.append(node("td", name), ...pair.map((value) => node("td", text(value), "number")));
     body.append(line);
   };
   row("Stage", [one.stage, other.stage]);
   row("States", [one.states, other.states]);
   row("Trained to", told.versions.map((version) => fullTime(version.dataset.end_at)));
-  for (const [name, pair] of Object.entries(told.figures)) row(name.replaceAll("_", " "), pair);
-  for (const [name, pair] of Object.entries(told.recipe)) row(name.replaceAll("_", " "), pair);
+  for (const [name, pair] of Object.entries(told.figures)) row(words(name), pair);
+  for (const [name, pair] of Object.entries(told.recipe)) row(`asked: ${words(name)}`, pair);
   for (const state of told.states ?? []) row(`${state.state} lasts, bars (${state.same ? "the same regime" : "another regime"}, ${number(state.nats, 3)} nats)`, state.lasts);
   table.append(top, body);
   const scroll = node("div", "", "scroll");

@@ -123,9 +123,19 @@ async function opened(title, draw) {
   modelDialog.showModal();
   try {
     await draw();
+    alignHeads(modelBody);
   } catch (error) {
     modelDialog.close();
     complain(error);
+  }
+}
+
+/** A heading stands over its numbers, not beside them. */
+function alignHeads(body) {
+  for (const table of body.querySelectorAll("table")) {
+    const first = table.tBodies[0]?.rows[0];
+    if (!first || !table.tHead) continue;
+    [...table.tHead.rows[0].cells].forEach((cell, at) => cell.classList.toggle("number", first.cells[at]?.classList.contains("number") ?? false));
   }
 }
 
