@@ -68,6 +68,8 @@ def _cell(column: Column, value: Any) -> dict[str, str]:
         css.append("mono")
     if column.wrap:
         css.append("wrap")
+    if column.kind == "action":
+        css.append("action")
     if column.kind == "signed":
         css.append(_tone(value))
     if column.kind == "side":

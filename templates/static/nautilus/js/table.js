@@ -152,6 +152,7 @@ export class LiveTable {
       if (isAligned(column.kind)) cell.classList.add("number");
       if (column.kind === "mono") cell.classList.add("mono");
       if (column.wrap) cell.classList.add("wrap");
+      if (column.kind === "action") cell.classList.add("action");
       cell.hidden = this.hidden.has(column.key);
       element.append(cell);
     }
