@@ -148,7 +148,8 @@ def incident_close(*, incident_id: int, actor: User, reason: str) -> Incident:
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     if row.state == Incident.State.CLOSED:
         raise Conflict("INCIDENT_CLOSED", "the incident is closed already")
-    if row.state == Incident.State.OPEN and row.playbook_id is not None:
+    measured = row.playbook is not None and row.playbook.is_armed
+    if row.state == Incident.State.OPEN and measured:  # nobody would see a disarmed one's cause end
         raise Conflict("STILL_OPEN", "what it was opened for is still measured; it closes when that is over")
     if row.needs_review and row.reviewed_at is None:
         raise Conflict("REVIEW_REQUIRED", "a hard stop is reviewed before its incident is closed")

@@ -230,6 +230,19 @@ def test_what_cannot_be_measured_is_an_incident_and_a_hard_limit_then_stops(
     assert RiskLimit.objects.filter(name="exposure_group").exclude(scope="global").count() == 0
 
 
+def test_an_incident_of_a_playbook_that_was_disarmed_can_be_closed(
+    desk: Desk, arm: Arm, watch: Watch, trader: Any
+) -> None:
+    arm("drawdown")
+    drawdown(desk, True)
+    incident = watch(2)
+    assert incident is not None
+    with pytest.raises(Conflict, match="still measured"):
+        incident_close(incident_id=incident.pk, actor=trader, reason="seen")
+    Playbook.objects.update(is_armed=False)
+    assert incident_close(incident_id=incident.pk, actor=trader, reason="seen").state == "closed"
+
+
 def test_a_playbook_that_is_not_armed_does_nothing(desk: Desk, watch: Watch) -> None:
     Playbook.objects.update(is_armed=False)
     drawdown(desk, True)
