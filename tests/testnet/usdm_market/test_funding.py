@@ -8,7 +8,13 @@ import pytest
 
 from testnet.usdm.catalog import catalog_perpetual
 from testnet.usdm.contracts import Perpetual
-from testnet.usdm.funding import PremiumAverage, funding_rate, impact_notional, premium_index
+from testnet.usdm.funding import (
+    PremiumAverage,
+    funding_rate,
+    impact_notional,
+    premium_for,
+    premium_index,
+)
 from testnet.values import SCALE
 
 
@@ -71,3 +77,25 @@ def test_premium_counts_only_what_lies_beyond_the_index(bid: int, ask: int, prem
 def test_impact_notional_is_200_dollars_at_full_leverage() -> None:
     assert impact_notional(terms()) == 25_000 * SCALE
     assert impact_notional(terms("SOLUSDT")) == 15_000 * SCALE
+
+
+@pytest.mark.parametrize("rate", [-300_000, -50_000, 9_999, 10_000, 10_001, 225_000, 300_000])
+@pytest.mark.parametrize("hours", [8, 4])
+def test_the_premium_for_a_rate_gives_that_rate(rate: int, hours: int) -> None:
+    contract = replace(terms(), funding_hours=hours)
+    assert funding_rate(premium_for(rate, contract), contract) == rate
+
+
+def test_no_premium_gives_a_rate_beyond_the_cap() -> None:
+    with pytest.raises(ValueError, match="300000"):
+        premium_for(300_001, terms())
+
+
+def test_a_mean_that_was_set_weighs_as_much_as_the_samples_until_then() -> None:
+    average = PremiumAverage()
+    for premium in (30, 60, 90):
+        average.add(premium)
+    average.become(1000)
+    assert average.value() == 1000
+    average.add(0)
+    assert average.value() == 1000 * 6 // 10  # weights 1 + 2 + 3 of 1 + 2 + 3 + 4

@@ -191,3 +191,17 @@ def test_a_rehearsal_is_marked_by_what_happened(changes: dict[str, Any], points:
     total, marks = score(replace(PERFECT, **changes))
     assert total == points
     assert sum(mark.of for mark in marks) == 100
+
+
+def test_trimming_keeps_a_share_of_the_scope_and_nothing_wider() -> None:
+    (step,) = actions_parse([{"do": "trim", "factor": 0.7}])
+    assert step.members() == {"do": "trim", "on": "scope", "factor": 0.7}
+    for wrong in (
+        {"factor": 1.0},
+        {"factor": 0},
+        {},
+        {"factor": 0.5, "on": "global"},
+        {"factor": 0.5, "limit": "x"},
+    ):
+        with pytest.raises(InvalidAction):
+            actions_parse([{"do": "trim", **wrong}])
