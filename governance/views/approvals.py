@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from governance.selectors.inbox import inbox_state
-from governance.views import catalogue
+from governance.views import people_tables
 from governance.views.page import Page
 from nautilus_site.common.models import User
 
@@ -17,7 +17,7 @@ class Approvals(Page):
     title = "Approvals"
     template = "governance/approvals.html"
     topics = ("approvals", "trading_state")
-    tables = (catalogue.HISTORY,)
+    tables = (people_tables.HISTORY,)
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return inbox_state(user)

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from governance.selectors.blotter import BlotterFilter, blotter_choices, blotter_state
 from governance.selectors.shell import traded_symbols
-from governance.views import catalogue
+from governance.views import order_tables
 from governance.views.page import Page
 from nautilus_site.common.models import User
 from trading.domain.values import OrderType, Side, TimeInForce
@@ -20,7 +20,7 @@ class Blotter(Page):
     title = "Blotter"
     template = "governance/blotter.html"
     topics = ("orders", "fills", "trading_state", "approvals", "prices")
-    tables = (catalogue.BLOTTER_ORDERS, catalogue.BRACKETS, catalogue.FILLS)
+    tables = (order_tables.BLOTTER_ORDERS, order_tables.BRACKETS, order_tables.FILLS)
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return blotter_state(BlotterFilter.from_query(request.GET))

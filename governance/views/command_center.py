@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from governance.selectors.command_center import command_center_state
 from governance.selectors.shell import traded_symbols
-from governance.views import catalogue
+from governance.views import ops_tables, order_tables, risk_tables
 from governance.views.page import ALL_TOPICS, Page
 from governance.views.tables import cell_text
 from nautilus_site.common.models import User
@@ -24,14 +24,14 @@ class CommandCenter(Page):
     template = "governance/command_center.html"
     topics = ALL_TOPICS
     tables = (
-        catalogue.OPEN_ORDERS,
-        catalogue.RECENT_ORDERS,
-        catalogue.FILLS,
-        catalogue.POSITIONS,
-        catalogue.STRATEGIES,
-        catalogue.LIMITS,
-        catalogue.BREAKER_LAMPS,
-        catalogue.PROCESSES,
+        order_tables.OPEN_ORDERS,
+        order_tables.RECENT_ORDERS,
+        order_tables.FILLS,
+        order_tables.POSITIONS,
+        order_tables.STRATEGIES,
+        risk_tables.LIMITS,
+        risk_tables.BREAKER_LAMPS,
+        ops_tables.PROCESSES,
     )
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from governance.selectors.blotter import blotter_choices
 from governance.selectors.fault_injection import last_fault_injection
 from governance.selectors.ops import ops_state
-from governance.views import catalogue
+from governance.views import ops_tables, reconcile_tables
 from governance.views.page import Page
 from nautilus_site.common.models import User
 
@@ -20,7 +20,7 @@ class Ops(Page):
     title = "Operations"
     template = "governance/ops.html"
     topics = ("trading_state", "approvals", "incidents")
-    tables = (catalogue.PROCESSES, catalogue.QUEUES, catalogue.RUNS, catalogue.DIVERGENCES)
+    tables = (ops_tables.PROCESSES, ops_tables.QUEUES, reconcile_tables.RUNS, reconcile_tables.DIVERGENCES)
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return ops_state()

@@ -1,4 +1,4 @@
-"""Tables of the pages about people: the audit trail, persons, tokens."""
+"""Tables of the pages about people: decided requests, the audit trail, persons, tokens, keys."""
 
 from __future__ import annotations
 
@@ -88,4 +88,23 @@ MATRIX = Table(
     "No permission is declared.",
     "The table of nautilus_site/common/roles.py is the only place that decides.",
     tall=False,
+)
+HISTORY = Table(
+    "history",
+    "Decided, expired and void",
+    (
+        Column("created_at", "Requested", "time"),
+        Column("state", "State", "status"),
+        Column("kind", "Kind"),
+        Column("target", "Target"),
+        Column("requester", "Requester"),
+        Column("approver", "Decided by"),
+        Column("reason", "Reason", wrap=True),
+        Column("note", "Note", wrap=True),
+        Column("decided_at", "Decided", "time"),
+        Column("action", "", "action"),
+    ),
+    "/api/v1/approvals",
+    "Nothing was decided yet.",
+    "Requests that were approved, rejected, or ran out of time are kept here.",
 )

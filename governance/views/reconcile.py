@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from governance.selectors.blotter import blotter_choices
 from governance.selectors.reconcile import reconcile_state
-from governance.views import catalogue
+from governance.views import reconcile_tables
 from governance.views.page import Page
 from nautilus_site.common.models import User
 
@@ -20,14 +20,14 @@ class Reconcile(Page):
     template = "governance/reconcile.html"
     topics = ("trading_state", "approvals", "incidents", "reconcile")
     tables = (
-        catalogue.DIVERGENCES,
-        catalogue.RECONCILE_BALANCES,
-        catalogue.RECONCILE_POSITIONS,
-        catalogue.RECONCILE_ORDERS,
-        catalogue.RECONCILE_FILLS,
-        catalogue.SWEEPS,
-        catalogue.RUNS,
-        catalogue.STATEMENTS,
+        reconcile_tables.DIVERGENCES,
+        reconcile_tables.RECONCILE_BALANCES,
+        reconcile_tables.RECONCILE_POSITIONS,
+        reconcile_tables.RECONCILE_ORDERS,
+        reconcile_tables.RECONCILE_FILLS,
+        reconcile_tables.SWEEPS,
+        reconcile_tables.RUNS,
+        reconcile_tables.STATEMENTS,
     )
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:

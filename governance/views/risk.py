@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from governance.selectors.risk import risk_state
-from governance.views import catalogue, risk_tables
+from governance.views import risk_tables
 from governance.views.page import Page
 from nautilus_site.common.models import User
 
@@ -18,13 +18,13 @@ class Risk(Page):
     template = "governance/risk.html"
     topics = ("trading_state", "breakers", "orders", "approvals")
     tables = (
-        catalogue.STATES,
-        catalogue.LIMITS,
+        risk_tables.STATES,
+        risk_tables.LIMITS,
         risk_tables.BLACKOUTS,
-        catalogue.RAILS,
-        catalogue.BREAKERS,
-        catalogue.DENIALS,
-        catalogue.ENFORCEMENTS,
+        risk_tables.RAILS,
+        risk_tables.BREAKERS,
+        risk_tables.DENIALS,
+        risk_tables.ENFORCEMENTS,
     )
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
