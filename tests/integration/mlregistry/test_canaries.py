@@ -112,6 +112,7 @@ def test_a_champion_s_change_of_model_leaves_the_canary_s_alone(
 
 
 def test_each_interval_is_one_paired_observation_of_net_returns(canary: Canary) -> None:
+    """W82: there a fifth of the traffic was compared with all of it by its profit in USD."""
     start = timezone.now()
     assert canary_check(canary_id=canary.pk, moment=start).mark_at is None  # type: ignore[union-attr]
     both_decided()

@@ -65,6 +65,7 @@ def better(canary: Canary, looks: int, *, every_s: float = 10.0) -> list[tuple[i
 def test_a_canary_grows_to_its_ramp_and_only_there_it_wins(
     challenger: ModelVersion, people: tuple[User, User]
 ) -> None:
+    """W82: promotion there went from nothing to everything at once."""
     canary = ramped(challenger, people)
     # A twentieth and a quarter of 3000; the cap of 600 is less than 750.
     assert (canary.capital, canary.champion_capital, canary.step) == (Decimal(150), Decimal(2850), 1)

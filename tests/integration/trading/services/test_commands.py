@@ -36,6 +36,7 @@ def _amend(desk: Desk, order: Order, quantity: str, key: str = "k", price: str |
 
 
 def test_a_cancel_asked_for_twice_is_one_intent_and_ends_done(desk: Desk) -> None:
+    """W86: the earlier route told of a success without any call to the venue."""
     order = _resting(desk)
     for _ in range(2):
         order_cancel_request(order=order, actor="test", reason="enough")
