@@ -41,6 +41,7 @@ api_urlpatterns = [
     path("kill", controls.KillView.as_view(), name="api-kill"),
     path("resume", controls.ResumeView.as_view(), name="api-resume"),
     path("limits", controls.LimitListView.as_view(), name="api-limits"),
+    path("limits/<slug:name>/effect", controls.LimitEffectView.as_view(), name="api-limit-effect"),
     path("limits/<slug:name>", controls.LimitDetailView.as_view(), name="api-limit"),
     path("breakers", controls.BreakerListView.as_view(), name="api-breakers"),
     path("breakers/<int:pk>/reset", controls.BreakerResetView.as_view(), name="api-breaker-reset"),

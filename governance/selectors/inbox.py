@@ -46,7 +46,8 @@ def request_members(request: ChangeRequest, user: User) -> dict[str, Any]:
         "mine": mine,
         "may_decide": not mine
         and "change.decide" in permissions_of(user.role)
-        and user.role in _approver_roles(request.kind),
+        and user.role in _approver_roles(request.kind)
+        and not _barred(request, user),
         "may_withdraw": mine,
         "deciders": _deciders(request),
         "reason": request.reason,
@@ -83,15 +84,23 @@ def _approver_roles(kind: str) -> frozenset[str]:
         return frozenset()
 
 
+def _barred(request: ChangeRequest, person: User) -> str:
+    """Why this object is not theirs to decide about; a kind nobody has registered is nobody's."""
+    try:
+        return applier_for(request.kind).bars(request.target, person)
+    except ApplicationError as error:
+        return error.message
+
+
 def _deciders(request: ChangeRequest) -> str:
     """Who may decide, by name while they are few."""
     people = list(
         User.objects.filter(role__in=_approver_roles(request.kind), is_active=True)
         .exclude(pk=request.requester_id)
-        .order_by("username")
-        .values_list("username", flat=True)[:_NAMES]
+        .order_by("username")[: 2 * _NAMES]
     )
-    return ", ".join(people) if people else "nobody: no other person with the needed role is active"
+    names = [person.username for person in people if not _barred(request, person)][:_NAMES]
+    return ", ".join(names) if names else "nobody: no other person with the needed role is active"
 
 
 def _difference(field: str, change: Any) -> dict[str, Any]:
@@ -100,6 +109,10 @@ def _difference(field: str, change: Any) -> dict[str, Any]:
 
 
 def _effect_lines(effect: dict[str, Any]) -> list[dict[str, str]]:
+    """What an effect says, a line each. One that says it in words says it all: its numbers are for the API."""
+    if "in_words" in effect:
+        unit = f" In {effect['unit']}." if effect.get("unit") else ""
+        return [{"name": "simulated", "value": f"{effect['in_words']}{unit}"}]
     return [{"name": name.replace("_", " "), "value": _text(value)} for name, value in effect.items()]
 
 

@@ -35,6 +35,7 @@ from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import decimal_text, from_units
+from trading.models import EquityAnchor
 from trading.selectors.strategy_results import strategy_returns
 from trading.services.strategies import Amount, allocations_apply
 
@@ -350,6 +351,18 @@ def reset_request(*, requester: User, reason: str) -> ChangeRequest:
 def reset_snapshot(target: str) -> dict[str, Any]:
     state = CapitalState.objects.filter(pk=1).first()
     return {"stopped": state.stopped if state else False}
+
+
+def reset_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The drawdown that stands, and the part of their capital strategies would begin with again."""
+    state = CapitalState.objects.filter(pk=1).first()
+    anchor = EquityAnchor.objects.filter(scope="global").first()
+    fallen = 1 - anchor.equity / anchor.peak_equity if anchor and anchor.peak_equity > 0 else None
+    lifted = throttle_reset(ThrottleState(state.multiplier, state.stopped)) if state else None
+    return {
+        "drawdown_now": f"{fallen * 100:.1f} %" if fallen is not None else None,
+        "of_their_capital_at_first": f"{lifted.multiplier * 100:g} %" if lifted else None,
+    }
 
 
 def apply_reset(request: ChangeRequest, approver: User) -> None:

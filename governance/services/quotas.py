@@ -22,6 +22,7 @@ from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 from trading.domain.values import decimal_text
 from trading.models import Strategy
+from trading.selectors.what_if import capital_share
 from trading.services.strategies import Amount, allocations_apply
 
 FILE = "capital_allocations"
@@ -94,6 +95,17 @@ def quotas_snapshot(target: str) -> dict[str, Any]:
     """What the strategies have: the request is void once any of it changed."""
     names = target.partition(":")[2].split(",")
     return {name: decimal_text(total) for name, total in sorted(grants_now(names).items())}
+
+
+def quotas_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What these strategies have together, now and then, and as a share of equity."""
+    before = sum(grants_now(list(payload)).values(), Decimal(0))
+    after = sum((Decimal(text) for text in payload.values()), Decimal(0))
+    return {
+        "together_now": f"{decimal_text(before)} USDT",
+        "together_then": f"{decimal_text(after)} USDT",
+        "share_of_equity_then": capital_share(after),
+    }
 
 
 def apply_quotas(request: ChangeRequest, approver: User) -> None:

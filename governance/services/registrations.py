@@ -41,10 +41,13 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         capital_asking.endorsement_effect,
         requester_roles=frozenset({Role.TRADER}),
     ),
-    "capital.quotas": Applier(quotas.quotas_snapshot, quotas.apply_quotas),
-    "capital.reset": Applier(capital.reset_snapshot, capital.apply_reset),
+    "capital.quotas": Applier(quotas.quotas_snapshot, quotas.apply_quotas, quotas.quotas_effect),
+    "capital.reset": Applier(capital.reset_snapshot, capital.apply_reset, capital.reset_effect),
     "notification.channel": Applier(
-        notifications.channel_snapshot, notifications.apply_channel, sealed=frozenset({"sealed"})
+        notifications.channel_snapshot,
+        notifications.apply_channel,
+        notifications.channel_effect,
+        sealed=frozenset({"sealed"}),
     ),
     "notification.channel_off": Applier(
         notifications.channel_off_snapshot, notifications.apply_channel_off, notifications.channel_off_effect

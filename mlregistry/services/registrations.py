@@ -7,7 +7,7 @@ from typing import Final
 
 from mlregistry.selectors.gauges import model_gauges
 from mlregistry.selectors.versions import champion_in_force
-from mlregistry.services import artefacts, envelopes, stages
+from mlregistry.services import artefacts, effects, envelopes, owners, stages
 from nautilus_site.common.collectors import register_collector
 from nautilus_site.common.models import Role
 from nautilus_site.common.services.change_requests import Applier, register_appliers
@@ -16,8 +16,20 @@ from trading.services.models import register_model_source
 _OWNERS = frozenset({Role.MODEL_OWNER})
 
 APPLIERS: Final[Mapping[str, Applier]] = {
-    "model.envelope": Applier(envelopes.envelope_snapshot, envelopes.apply_envelope, requester_roles=_OWNERS),
-    "model.promote": Applier(stages.promotion_snapshot, stages.apply_promotion, requester_roles=_OWNERS),
+    "model.envelope": Applier(
+        envelopes.envelope_snapshot,
+        envelopes.apply_envelope,
+        effects.envelope_effect,
+        requester_roles=_OWNERS,
+        bars=owners.trainer_bars,
+    ),
+    "model.promote": Applier(
+        stages.promotion_snapshot,
+        stages.apply_promotion,
+        effects.promotion_effect,
+        requester_roles=_OWNERS,
+        bars=owners.trainer_bars,
+    ),
 }
 
 

@@ -21,11 +21,14 @@ from trading.domain.values import Level
 from trading.selectors.breakers import breaker_get, breaker_members, breaker_queryset
 from trading.selectors.controls import scope_check
 from trading.selectors.limits import Use, limit_get, limit_loosens, limit_members, limit_queryset
+from trading.selectors.what_if import limit_would_have
 from trading.serializers.controls import (
     BreakerSerializer,
     KillReportSerializer,
     KillRequestSerializer,
     LimitChangeSerializer,
+    LimitEffectQuerySerializer,
+    LimitEffectSerializer,
     LimitSerializer,
     ReasonedProposalSerializer,
     ReasonRequestSerializer,
@@ -192,6 +195,27 @@ class LimitDetailView(APIView):
         if isinstance(outcome, ChangeRequest):
             return approval_response(outcome)
         return Response(limit_members(outcome, Use.read()))
+
+
+class LimitEffectView(APIView):
+    """What a value would have done to the orders of the last seven days. Nothing is changed."""
+
+    required = {"GET": "read"}
+
+    @extend_schema(
+        operation_id="limits_effect",
+        parameters=[OpenApiParameter("value", str, required=True), OpenApiParameter("scope", str)],
+        responses=LimitEffectSerializer,
+    )
+    def get(self, request: Request, name: str) -> Response:
+        check_parameters(request, ("value", "scope"))
+        form = LimitEffectQuerySerializer(data=request.query_params.dict())
+        form.is_valid(raise_exception=True)
+        scope = parse_scope(form.validated_data["scope"])
+        scope_check(scope)
+        kind = limit_get(name, "global")
+        found = limit_would_have(name, scope, form.validated_data["value"], tighter=kind.tighter)
+        return Response({"name": kind.name, "scope": scope, **found})
 
 
 class BreakerListView(MembersListView):

@@ -102,6 +102,26 @@ class LimitChangeSerializer(RequestSerializer):
     expires_in_s = ExpiryField()
 
 
+class LimitEffectQuerySerializer(RequestSerializer):
+    """A value to be held against the last week."""
+
+    value = DecimalTextField(minimum=Decimal(0), maximum=LARGEST)
+    scope = ScopeField(required=False, default="global")
+
+
+class LimitEffectSerializer(serializers.Serializer[Any]):
+    """Orders of the last week, judged again by what the rails measured then."""
+
+    name = serializers.CharField()
+    scope = serializers.CharField()
+    orders_last_7_days = serializers.IntegerField()
+    would_have_blocked = serializers.IntegerField()
+    would_have_let_through = serializers.IntegerField(help_text="denied then, within this value")
+    highest_use = serializers.CharField(
+        allow_null=True, help_text="the furthest an order came, of this value"
+    )
+
+
 class BreakerSerializer(serializers.Serializer[Any]):
     """A circuit breaker."""
 

@@ -13,10 +13,11 @@ from nautilus_site.common.probes import register_readiness
 from nautilus_site.common.services.change_requests import ASKERS, Applier, register_appliers
 from trading.models import Account
 from trading.selectors.gauges import trading_gauges
-from trading.services import breakers, credential_changes
+from trading.services import breakers, credential_changes, effects
 from trading.services.controls import allowances, blackouts, groups, limits, overrides, resume
 from trading.services.reconcile import adopting, periods
 from trading.services.strategies import defining, granting, listings, switching
+from trading.services.strategies.owners import strategy_owner_bars
 
 RECONCILED_WITHIN = timedelta(seconds=60)
 
@@ -25,8 +26,13 @@ APPLIERS: Final[Mapping[str, Applier]] = {
     "blackout.end": Applier(
         blackouts.blackout_end_snapshot, blackouts.apply_blackout_end, blackouts.blackout_end_effect
     ),
-    "breaker.reset": Applier(breakers.breaker_snapshot, breakers.apply_reset),
-    "breaker.rule": Applier(breakers.rule_snapshot, breakers.apply_rule, clean=breakers.rule_request_clean),
+    "breaker.reset": Applier(breakers.breaker_snapshot, breakers.apply_reset, effects.breaker_reset_effect),
+    "breaker.rule": Applier(
+        breakers.rule_snapshot,
+        breakers.apply_rule,
+        effects.breaker_rule_effect,
+        clean=breakers.rule_request_clean,
+    ),
     credential_changes.KIND: Applier(
         credential_changes.credential_snapshot,
         credential_changes.apply_credential,
@@ -34,29 +40,48 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         requester_roles=frozenset({Role.ADMIN}),
         sealed=frozenset({"sealed"}),
     ),
-    "group.shrink": Applier(groups.group_snapshot, groups.apply_shrink),
+    "group.shrink": Applier(groups.group_snapshot, groups.apply_shrink, effects.group_effect),
     "limit.loosen": Applier(limits.limit_snapshot, limits.apply_loosen, limits.limit_effect),
     "order.override": Applier(
-        overrides.override_snapshot, overrides.apply_override, clean=overrides.override_clean
+        overrides.override_snapshot,
+        overrides.apply_override,
+        effects.override_effect,
+        clean=overrides.override_clean,
     ),
     "reconcile.adopt": Applier(adopting.adopt_snapshot, adopting.apply_adopt, adopting.adopt_effect),
-    "reconcile.period": Applier(periods.period_snapshot, periods.apply_period, clean=periods.period_clean),
+    "reconcile.period": Applier(
+        periods.period_snapshot, periods.apply_period, effects.period_effect, clean=periods.period_clean
+    ),
     "strategy.change": Applier(
         defining.change_snapshot,
         defining.apply_change,
+        effects.redefine_effect,
         clean=defining.change_clean,
         requester_roles=ASKERS | {Role.MODEL_OWNER},
+        bars=strategy_owner_bars,
     ),
-    "strategy.enable": Applier(switching.strategy_snapshot, switching.apply_enable),
-    "strategy.grant": Applier(granting.grant_snapshot, granting.apply_grant),
-    "strategy.instance_enable": Applier(granting.instance_snapshot, granting.apply_instance_enable),
+    "strategy.enable": Applier(
+        switching.strategy_snapshot, switching.apply_enable, effects.strategy_effect, bars=strategy_owner_bars
+    ),
+    "strategy.grant": Applier(
+        granting.grant_snapshot, granting.apply_grant, effects.grant_effect, bars=strategy_owner_bars
+    ),
+    "strategy.instance_enable": Applier(
+        granting.instance_snapshot,
+        granting.apply_instance_enable,
+        effects.instance_effect,
+        bars=strategy_owner_bars,
+    ),
     "strategy.listing_grant": Applier(
-        listings.listing_grant_snapshot, listings.apply_listing_grant, clean=listings.listing_grant_clean
+        listings.listing_grant_snapshot, listings.apply_listing_grant, effects.listing_effect, clean=listings.listing_grant_clean, bars=strategy_owner_bars
     ),
     "symbol.allow": Applier(
-        allowances.allowance_snapshot, allowances.apply_allow, clean=allowances.allowance_clean
+        allowances.allowance_snapshot,
+        allowances.apply_allow,
+        effects.allowance_effect,
+        clean=allowances.allowance_clean,
     ),
-    "trading_state.lower": Applier(resume.state_snapshot, resume.apply_lower),
+    "trading_state.lower": Applier(resume.state_snapshot, resume.apply_lower, effects.level_effect),
 }
 
 

@@ -84,6 +84,18 @@ def channel_snapshot(target: str) -> dict[str, Any]:
     return {"host": row.host, "shown": row.shown, "secret": digest, "is_enabled": row.is_enabled}
 
 
+def channel_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Where messages would go, and what of the last week the channel was told or would have been."""
+    row = NotificationChannel.objects.filter(name=target.partition(":")[2]).first()
+    week = NotificationDelivery.objects.filter(event_at__gt=now() - timedelta(days=7))
+    if row is not None:
+        return {"goes_to": payload["host"], "told_it_in_the_last_7_days": week.filter(channel=row).count()}
+    told = (
+        week.exclude(severity__in=("info", "success")).values("kind", "title", "event_at").distinct().count()
+    )
+    return {"goes_to": payload["host"], "begins_with": "every warning", "warnings_in_the_last_7_days": told}
+
+
 def apply_channel(request: ChangeRequest, approver: User) -> None:
     """Put the channel in force as approved; a new one gets a route for every warning."""
     payload, name = request.payload, request.target.partition(":")[2]

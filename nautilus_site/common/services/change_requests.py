@@ -41,6 +41,8 @@ class Applier:
     requester_roles: frozenset[str] = ASKERS
     clean: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None
     """Check a payload when it is proposed; raises ApplicationError. What it returns is what is approved."""
+    bars: Callable[[str, User], str] = lambda target, person: ""
+    """Why a person may not decide about this object though their role may decide the kind. Empty: they may."""
     sealed: frozenset[str] = frozenset()
     """Members that hold a sealed secret: approved with the rest of the payload, told to nobody."""
 
@@ -248,6 +250,9 @@ def _check_decider(request: ChangeRequest, decider: User, applier: Applier) -> N
     current = User.objects.get(pk=decider.pk)
     if not current.is_active or current.role not in applier.approver_roles:
         raise Forbidden("ROLE_REQUIRED", "your role may not decide this request")
+    barred = applier.bars(request.target, current)
+    if barred:
+        raise Forbidden("OWN_OBJECT", f"somebody else decides: {barred}")
 
 
 def _close(request: ChangeRequest, state: str, action: str, *, actor: User | str, reason: str = "") -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 from django.db import transaction
 
-from nautilus_site.common.errors import ApplicationError, NotFound
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, Role, User
+from nautilus_site.common.roles import permissions_of
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import Applier, register_applier
 
@@ -25,14 +27,40 @@ def user_snapshot(username: str) -> Mapping[str, Any]:
 
 
 def user_change_clean(username: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Refuse anything but a known role and a yes or no for being active."""
+    """What differs from now, out of a known role and a yes or no for being active; anything else is refused.
+
+    Raises
+    ------
+    ApplicationError : INVALID_CHANGE.  NotFound : USER_NOT_FOUND.  Conflict : NO_CHANGE.
+    """
     if not payload or set(payload) - set(FIELDS):
         raise ApplicationError("INVALID_CHANGE", f"a user's {' and '.join(FIELDS)} can be changed")
     if "role" in payload and payload["role"] not in Role.values:
         raise ApplicationError("INVALID_CHANGE", f"role: expected one of {', '.join(Role.values)}")
     if "is_active" in payload and not isinstance(payload["is_active"], bool):
         raise ApplicationError("INVALID_CHANGE", "is_active: expected true or false")
-    return payload
+    now_has = user_snapshot(username)
+    changed = {name: value for name, value in payload.items() if value != now_has[name]}
+    if not changed:
+        raise Conflict("NO_CHANGE", f"{username} is that already")
+    return changed
+
+
+def user_change_effect(username: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What the person may do afterwards that they may not now, and the other way round."""
+    user = User.objects.get(username=username)
+    before = permissions_of(user.role) if user.is_active else frozenset()
+    after = (
+        permissions_of(payload.get("role", user.role))
+        if payload.get("is_active", user.is_active)
+        else frozenset()
+    )
+    live = user.api_tokens.filter(revoked_at=None, expires_at__gt=now()).count()
+    return {
+        "may_then": sorted(after - before) or "nothing more",
+        "no_longer": sorted(before - after) or "nothing less",
+        "live_tokens": live,
+    }
 
 
 @transaction.atomic
@@ -61,6 +89,7 @@ register_applier(
     Applier(
         snapshot=user_snapshot,
         apply=user_change,
+        effect=user_change_effect,
         clean=user_change_clean,
         requester_roles=frozenset({Role.ADMIN}),
     ),

@@ -364,17 +364,23 @@ def limit_snapshot(target: str) -> dict[str, Any]:
 
 
 def limit_effect(target: str, payload: Any) -> dict[str, Any]:
-    """What the looser limit would let through: the room it adds, and denials of the last week it would have changed."""
+    """What the looser limit would let through: orders of the last week judged again by what was measured then."""
     from trading.selectors.denials import denials_by_limit
+    from trading.selectors.what_if import limit_would_have
 
     name, _, scope = target.partition("@")
     row = RiskLimit.objects.get(name=name, scope=scope)
+    found = limit_would_have(name, scope, Decimal(payload["value"]), tighter=row.tighter)
+    use = f"; the furthest came to {found['highest_use']} of it" if found["highest_use"] else ""
     return {
+        "in_words": f"The last 7 days, {found['orders_last_7_days']} orders: would have blocked "
+        f"{found['would_have_blocked']}, let through {found['would_have_let_through']} that were denied{use}.",
         "limit": name,
         "unit": row.unit,
         "before": decimal_text(row.value),
         "after": payload["value"],
         "denied_last_7_days": denials_by_limit(name),
+        **found,
     }
 
 

@@ -19,7 +19,7 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 from nautilus_site.common.services.outbox import publish
 from trading import metrics
 from trading.domain.strategies.catalogue import StrategyLoadError
@@ -50,6 +50,7 @@ class Terms:
         return {"allocation": decimal_text(self.allocation), "per_day": self.per_day}
 
 
+@one_at_a_time
 def listing_grant_change(
     *,
     strategy: Strategy,

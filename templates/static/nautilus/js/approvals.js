@@ -22,10 +22,16 @@ let view = "all";
 const box = document.getElementById("pending");
 const cards = new Map();
 const KIND_WORDS = {
-  "limit.loosen": "Loosen a limit", "trading_state.lower": "Resume trading", "breaker.reset": "Reset a breaker",
-  "strategy.enable": "Enable a strategy", "strategy.grant": "Grant a strategy more", "symbol.allow": "Allow a symbol",
+  "blackout.end": "End a blackout early", "breaker.reset": "Reset a breaker", "breaker.rule": "Change a breaker's rule",
+  "capital.allocate": "Grant capital beyond the envelope", "capital.quotas": "Grant more capital by a file", "capital.reset": "Give out capital again",
+  "credential.replace": "Use another exchange key", "group.shrink": "Take a symbol out of a group", "limit.loosen": "Loosen a limit",
+  "model.envelope": "Let models be promoted by themselves", "model.promote": "Promote a model", "notification.channel": "Set up a channel",
+  "notification.channel_off": "Silence a channel", "notification.route": "Tell people less", "order.override": "Let one order pass",
+  "playbook.change": "Loosen a playbook", "policy.activate": "Put a policy into force", "reconcile.adopt": "Adopt what the exchange says",
+  "reconcile.period": "Compare the books less often", "schedule.change": "Run a job less often", "strategy.change": "Change what a strategy decides by",
+  "strategy.enable": "Enable a strategy", "strategy.grant": "Grant a strategy more", "strategy.instance_enable": "Enable a symbol of a strategy",
+  "symbol.allow": "Allow a symbol", "trading_state.lower": "Resume trading", "user.change": "Change a person's powers",
 };
-
 function node(tag, text = "", className = "") {
   const element = document.createElement(tag);
   if (text) element.textContent = text;

@@ -66,6 +66,7 @@ function openLimit(row) {
   form.value.value = row.value;
   form.reason.value = "";
   explainLimit();
+  simulate();
   limitDialog.showModal();
   form.value.select();
 }
@@ -85,6 +86,28 @@ function explainLimit() {
   limitDialog.querySelector("[data-confirm]").textContent = tightens ? "Tighten now" : "File the request";
 }
 
+let simulating = null;
+
+/** What the value would have done in the last week, once the typing pauses. */
+function simulate() {
+  clearTimeout(simulating);
+  const form = limitDialog.querySelector("form");
+  const line = limitDialog.querySelector("[data-simulated]");
+  const [value, asked] = [form.value.value, limit];
+  line.textContent = "";
+  if (value === "" || Number(value) === Number(limit.value)) return;
+  simulating = setTimeout(async () => {
+    try {
+      const { body } = await call("GET", `/api/v1/limits/${encodeURIComponent(asked.name)}/effect?${new URLSearchParams({ scope: asked.scope, value })}`);
+      if (form.value.value !== value || limit !== asked) return;
+      const use = body.highest_use ? ` The furthest an order came is ${body.highest_use} of it.` : "";
+      line.textContent = `The last 7 days, ${body.orders_last_7_days} orders: would have blocked ${body.would_have_blocked}, let through ${body.would_have_let_through} that were denied.${use}`;
+    } catch (error) {
+      line.textContent = error.message;
+    }
+  }, 300);
+}
+
 function say(dialog, text, approval = null) {
   const result = dialog.querySelector("[data-result]");
   result.hidden = false;
@@ -98,7 +121,10 @@ function say(dialog, text, approval = null) {
   }
 }
 
-limitDialog.querySelector("form").value.addEventListener("input", explainLimit);
+limitDialog.querySelector("form").value.addEventListener("input", () => {
+  explainLimit();
+  simulate();
+});
 limitDialog.querySelector("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const form = event.target;
