@@ -22,6 +22,7 @@ from governance.services.playbooks import (
 from governance.services.routing import routing_run
 from governance.services.rules import rules_run
 from governance.services.schedules.lateness import schedules_watch
+from nautilus_site.common.services.audit_verifications import verification_step
 
 
 @shared_task
@@ -68,6 +69,12 @@ def compliance_tick() -> None:
 def rules_tick() -> None:
     """Every five seconds: judge the rules over what has happened since."""
     rules_run()
+
+
+@shared_task
+def audit_verification_step(verification_id: int) -> None:
+    """Go on verifying the audit trail for a while; sends itself out again until there is a verdict."""
+    verification_step(verification_id=verification_id)
 
 
 @shared_task

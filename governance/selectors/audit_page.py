@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_datetime
 from governance.domain.differences import differences
 from governance.selectors.shell import shell_state
 from nautilus_site.common.errors import ApplicationError
-from nautilus_site.common.models import AuditEntry, AuditSeal, UnsealedEntry
+from nautilus_site.common.models import AuditEntry, AuditSeal, AuditVerification, UnsealedEntry
 from nautilus_site.common.selectors.audit import AuditSearch, audit_page, waiting_among
 from nautilus_site.common.services.audit_chain import acknowledged_losses, audit_verify_tail
 from trading.selectors.notation import utc_text
@@ -74,6 +74,7 @@ def audit_page_state(chosen: AuditFilter) -> dict[str, Any]:
         "older": page.older,
         "stopped": page.stopped,
         "chain": chain_members(),
+        "verification": verification_members(),
     }
 
 
@@ -112,6 +113,24 @@ def chain_members() -> dict[str, Any]:
         "sealed_at": utc_text(newest.sealed_at) if newest else None,
         "waiting": f"{COUNTED} or more" if waiting == COUNTED else str(waiting),
         "lost": len(acknowledged_losses()),
+    }
+
+
+def verification_members() -> dict[str, Any] | None:
+    """The newest verification of the whole trail; the page follows it while it runs."""
+    row = AuditVerification.objects.order_by("-id").first()
+    if row is None:
+        return None
+    return {
+        "id": row.pk,
+        "state": row.state,
+        "rows": row.rows,
+        "total": row.total,
+        "first_bad_id": row.first_bad_id,
+        "problem": row.problem,
+        "unsealed": row.unsealed,
+        "lost": row.lost,
+        "finished_at": utc_text(row.finished_at),
     }
 
 

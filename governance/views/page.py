@@ -19,8 +19,8 @@ from governance.selectors.shell import known_scopes, traded_symbols
 from governance.views.navigation import navigation, permission_of, reachable
 from governance.views.tables import Table
 from nautilus_site.common.errors import ApplicationError, Forbidden
-from nautilus_site.common.models import User
-from nautilus_site.common.roles import PERMISSIONS, permissions_of, permits
+from nautilus_site.common.models import Role, User
+from nautilus_site.common.roles import PERMISSIONS, ROLE_PERMISSIONS, permissions_of, permits
 
 ENVIRONMENT_WORDS = {
     "local": "paper exchange on this machine · no real money",
@@ -75,7 +75,11 @@ class Page(LoginRequiredMixin, View):
         user = require_user(request.user)
         needed = permission_of(self.name)
         if not permits(permissions_of(user.role), needed):
-            raise Forbidden("PERMISSION_DENIED", f"you lack the permission {needed} ({PERMISSIONS[needed]})")
+            holders = [role.label for role in Role if permits(ROLE_PERMISSIONS[role], needed)]
+            raise Forbidden(
+                "PERMISSION_DENIED",
+                f"you lack the permission {needed} ({PERMISSIONS[needed]}); who has it: {', '.join(holders)}",
+            )
         return user
 
     def get(self, request: HttpRequest) -> HttpResponse:

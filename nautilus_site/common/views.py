@@ -50,7 +50,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _error(request, 403, "PERMISSION_DENIED", "you may not do this")
+    return _error(request, 403, "PERMISSION_DENIED", str(exception) or "you may not do this")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

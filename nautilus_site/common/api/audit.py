@@ -13,11 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from nautilus_site.common.api.idempotency import idempotent
 from nautilus_site.common.daemons.audit_head import AuditHead
-from nautilus_site.common.errors import ApplicationError
-from nautilus_site.common.models import AuditEntry
+from nautilus_site.common.errors import ApplicationError, NotFound
+from nautilus_site.common.models import AuditEntry, AuditVerification, User
 from nautilus_site.common.selectors.audit import numbered_between, of_actor
 from nautilus_site.common.services.audit_chain import audit_verify_alone
+from nautilus_site.common.services.audit_verifications import verification_nudge, verification_start
 
 
 class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):
@@ -90,3 +92,64 @@ class AuditVerifyView(APIView):
     def get(self, request: Request) -> Response:
         verdict = audit_verify_alone(AuditHead(settings.NAUTILUS_HOME / "audit").noted())
         return Response(AuditVerdictSerializer(verdict).data)
+
+
+class VerificationSerializer(serializers.ModelSerializer[AuditVerification]):
+    """A verification as a job: `rows` of `total` entries so far, and what was found."""
+
+    requested_by = serializers.CharField(source="requested_by.username", read_only=True, default=None)
+    progress = serializers.SerializerMethodField()
+
+    def get_progress(self, row: AuditVerification) -> float:
+        if row.state != AuditVerification.State.RUNNING:
+            return 1.0
+        return round(min(row.rows / row.total, 1.0), 4) if row.total else 0.0
+
+    class Meta:
+        model = AuditVerification
+        fields = (
+            *(
+                "id",
+                "state",
+                "progress",
+                "rows",
+                "total",
+                "first_bad_id",
+                "problem",
+                "unsealed",
+                "lost",
+                "head",
+            ),
+            *("requested_by", "requested_at", "stepped_at", "finished_at"),
+        )
+        read_only_fields = fields
+
+
+class VerificationListView(generics.ListAPIView[AuditVerification]):
+    """Verifications of the whole trail, newest first; begin one. While one runs, that one is the answer."""
+
+    required = {"GET": "audit.read", "POST": "audit.read"}
+    serializer_class = VerificationSerializer
+    ordering = "-id"
+    queryset = AuditVerification.objects.select_related("requested_by")
+
+    @extend_schema(
+        operation_id="audit_verifications_start", request=None, responses={202: VerificationSerializer}
+    )
+    @idempotent()
+    def post(self, request: Request) -> Response:
+        assert isinstance(request.user, User)
+        return Response(VerificationSerializer(verification_start(actor=request.user)).data, status=202)
+
+
+class VerificationDetailView(APIView):
+    """How far one is, or what it found."""
+
+    required = {"GET": "audit.read"}
+
+    @extend_schema(operation_id="audit_verification", responses=VerificationSerializer)
+    def get(self, request: Request, pk: int) -> Response:
+        row = AuditVerification.objects.select_related("requested_by").filter(pk=pk).first()
+        if row is None:
+            raise NotFound("VERIFICATION_NOT_FOUND", "no such verification")
+        return Response(VerificationSerializer(verification_nudge(row)).data)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from django.urls import path
 
 from nautilus_site.common.api.approvals import ApprovalDetailView, ApprovalListView, ApproveView, RejectView
-from nautilus_site.common.api.audit import AuditListView, AuditVerifyView
+from nautilus_site.common.api.audit import (
+    AuditListView,
+    AuditVerifyView,
+    VerificationDetailView,
+    VerificationListView,
+)
 from nautilus_site.common.api.tokens import TokenDetailView, TokenListView
 from nautilus_site.common.live.sse import stream
 
@@ -13,6 +18,8 @@ api_urlpatterns = [
     path("stream", stream, name="api-stream"),
     path("audit", AuditListView.as_view(), name="api-audit"),
     path("audit/verify", AuditVerifyView.as_view(), name="api-audit-verify"),
+    path("audit/verifications", VerificationListView.as_view(), name="api-audit-verifications"),
+    path("audit/verifications/<int:pk>", VerificationDetailView.as_view(), name="api-audit-verification"),
     path("tokens", TokenListView.as_view(), name="api-tokens"),
     path("tokens/<int:pk>", TokenDetailView.as_view(), name="api-token"),
     path("approvals", ApprovalListView.as_view(), name="api-approvals"),

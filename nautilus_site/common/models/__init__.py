@@ -1,4 +1,4 @@
-from nautilus_site.common.models.audit import AuditEntry, AuditSeal, UnsealedEntry
+from nautilus_site.common.models.audit import AuditEntry, AuditSeal, AuditVerification, UnsealedEntry
 from nautilus_site.common.models.change_requests import ChangeRequest
 from nautilus_site.common.models.idempotency import IdempotencyRecord
 from nautilus_site.common.models.leases import Lease
@@ -10,6 +10,7 @@ __all__ = [
     "ApiToken",
     "AuditEntry",
     "AuditSeal",
+    "AuditVerification",
     "ChangeRequest",
     "IdempotencyRecord",
     "Lease",

@@ -60,3 +60,37 @@ class AuditSeal(models.Model):
 
     def __str__(self) -> str:
         return self.hash[:12]
+
+
+class AuditVerification(models.Model):
+    """The whole chain being recomputed by workers, piece by piece, and what came of it."""
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        INTACT = "intact"
+        BROKEN = "broken"
+
+    state = models.CharField(max_length=8, choices=State.choices, default=State.RUNNING)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT)
+    requested_at = models.DateTimeField()
+    stepped_at = models.DateTimeField(null=True, help_text="when a worker last got further")
+    finished_at = models.DateTimeField(null=True)
+    seal = models.BigIntegerField(default=0, help_text="the last seal found right")
+    head = models.CharField(max_length=64, blank=True, help_text="its hash")
+    rows = models.BigIntegerField(default=0, help_text="sealed entries looked at")
+    total = models.BigIntegerField(default=0, help_text="entries there were when it was asked for")
+    first_bad_id = models.BigIntegerField(null=True)
+    problem = models.CharField(max_length=300, blank=True)
+    unsealed = models.BigIntegerField(default=0)
+    lost = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["state"], condition=models.Q(state="running"), name="one_audit_verification_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.state} {self.rows} of {self.total}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -103,18 +103,9 @@ def audit_verify(heads: Iterable[Head] = ()) -> Verdict:
     `heads` are the links noted outside the database: they uncover a tail that was cut off, or a chain
     rewritten from some point on. Those whose loss an entry of the chain acknowledges are only counted.
     """
-    noted: dict[int, tuple[str, int]] = {}
-    with _snapshot():
-        known, lost = acknowledged_losses(), 0
-        for seal_id, digest, first in heads:
-            if (seal_id, digest) in known:
-                lost += 1
-            elif noted.setdefault(seal_id, (digest, first))[0] != digest:
-                # A database that came back without its newest rows gives their numbers away a second time.
-                return Verdict(
-                    False, 0, first, f"seal {seal_id} is noted in the head file as two different ones"
-                )
-        return replace(_verify(noted), lost=lost)
+    _, verdict = audit_verify_piece(Checked(), heads)
+    assert verdict is not None, "nothing stopped it"
+    return verdict
 
 
 def audit_verify_alone(heads: Iterable[Head] = ()) -> Verdict:
@@ -138,36 +129,75 @@ def acknowledged_losses() -> set[tuple[int, str]]:
     return {(number, digest) for after in afters for number, digest in (after or {}).get("seals", ())}
 
 
-def _verify(noted: dict[int, tuple[str, int]]) -> Verdict:
-    rows, previous = 0, GENESIS
-    for seal in AuditSeal.objects.order_by("pk").iterator(chunk_size=100):
-        first = seal.entry_ids[0] if seal.entry_ids else None
-        if seal.previous_hash != previous:
-            return Verdict(False, rows, first, f"seal {seal.pk} does not continue the one before it")
-        if len(seal.entry_ids) != len(seal.entry_hashes) or seal.hash != seal_hash(
-            previous, seal.entry_ids, seal.entry_hashes
-        ):
-            return Verdict(False, rows, first, f"seal {seal.pk} was changed")
-        digest, _ = noted.pop(seal.pk, (seal.hash, 0))
-        if digest != seal.hash:
-            return Verdict(False, rows, first, f"seal {seal.pk} is not the one noted in the head file")
-        stored = {
-            row["id"]: row for row in AuditEntry.objects.filter(pk__in=seal.entry_ids).values(*_COLUMNS)
-        }
-        for number, expected in zip(seal.entry_ids, seal.entry_hashes, strict=True):
-            row = stored.get(number)
-            if row is None:
-                return Verdict(False, rows, number, f"entry {number} was removed")
-            if entry_hash(row) != expected:
-                return Verdict(False, rows, number, f"entry {number} was changed")
-            rows += 1
-        previous = seal.hash
-    if noted:
-        seal_id = min(noted)
-        return Verdict(
-            False, rows, noted[seal_id][1], f"seal {seal_id} is noted in the head file and missing"
-        )
-    return _verify_unsealed(rows, previous)
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How far a verification has got: the last seal that was found right, its hash, and the entries so far."""
+
+    seal: int = 0
+    hash: str = GENESIS
+    rows: int = 0
+
+
+def audit_verify_piece(
+    checked: Checked, heads: Iterable[Head] = (), *, within: Callable[[], bool] = lambda: True
+) -> tuple[Checked, Verdict | None]:
+    """Go on verifying while `within()` says so: where it stands then, and the verdict once there is one.
+
+    What is sealed never changes rightly, so a chain checked in pieces is checked as well as in one go; the end of
+    it, with what waits to be sealed, is looked at in one snapshot.
+    """
+    noted: dict[int, tuple[str, int]] = {}
+    with _snapshot():
+        known, lost = acknowledged_losses(), 0
+        for seal_id, digest, first in heads:
+            if (seal_id, digest) in known:
+                lost += 1
+            elif noted.setdefault(seal_id, (digest, first))[0] != digest:
+                # A database that came back without its newest rows gives their numbers away a second time.
+                problem = f"seal {seal_id} is noted in the head file as two different ones"
+                return checked, Verdict(False, checked.rows, first, problem)
+        checked, verdict = _verify_from(checked, noted, within)
+        return checked, verdict and replace(verdict, lost=lost)
+
+
+def _verify_from(
+    checked: Checked, noted: dict[int, tuple[str, int]], within: Callable[[], bool]
+) -> tuple[Checked, Verdict | None]:
+    for seal in AuditSeal.objects.filter(pk__gt=checked.seal).order_by("pk").iterator(chunk_size=100):
+        if not within():
+            return checked, None
+        found = _seal_wrong(seal, checked, noted.get(seal.pk, (seal.hash, 0))[0])
+        if found is not None:
+            return checked, found
+        checked = Checked(seal.pk, seal.hash, checked.rows + len(seal.entry_ids))
+    seals = set(AuditSeal.objects.filter(pk__in=list(noted)).values_list("pk", flat=True))
+    missing = sorted(set(noted) - seals)
+    if missing:
+        problem = f"seal {missing[0]} is noted in the head file and missing"
+        return checked, Verdict(False, checked.rows, noted[missing[0]][1], problem)
+    return checked, _verify_unsealed(checked.rows, checked.hash)
+
+
+def _seal_wrong(seal: AuditSeal, checked: Checked, noted: str) -> Verdict | None:
+    """What is wrong with the next seal or its entries, or None."""
+    rows, first = checked.rows, seal.entry_ids[0] if seal.entry_ids else None
+    if seal.previous_hash != checked.hash:
+        return Verdict(False, rows, first, f"seal {seal.pk} does not continue the one before it")
+    if len(seal.entry_ids) != len(seal.entry_hashes) or seal.hash != seal_hash(
+        checked.hash, seal.entry_ids, seal.entry_hashes
+    ):
+        return Verdict(False, rows, first, f"seal {seal.pk} was changed")
+    if noted != seal.hash:
+        return Verdict(False, rows, first, f"seal {seal.pk} is not the one noted in the head file")
+    stored = {row["id"]: row for row in AuditEntry.objects.filter(pk__in=seal.entry_ids).values(*_COLUMNS)}
+    for number, expected in zip(seal.entry_ids, seal.entry_hashes, strict=True):
+        row = stored.get(number)
+        if row is None:
+            return Verdict(False, rows, number, f"entry {number} was removed")
+        if entry_hash(row) != expected:
+            return Verdict(False, rows, number, f"entry {number} was changed")
+        rows += 1
+    return None
 
 
 def _verify_unsealed(rows: int, head: str) -> Verdict:

@@ -8,7 +8,7 @@ import { config, onState, start } from "./shell.js";
 import { LiveTable } from "./table.js";
 import { showProblem } from "./toast.js";
 
-const VERIFY_S = 600;
+const FOLLOW_MS = 1000;
 const dialog = document.getElementById("entry");
 const older = document.getElementById("older");
 const table = new LiveTable("entries", config.tables.entries, {
@@ -66,21 +66,54 @@ function open(row) {
 
 dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
 
-document.getElementById("verify").addEventListener("click", async (event) => {
-  const said = document.getElementById("verdict");
-  const pressed = event.currentTarget;
-  pressed.disabled = true;
-  said.hidden = false;
-  said.dataset.tone = "";
-  said.textContent = "Every entry is being compared with the chain…";
+const verify = document.getElementById("verify");
+const verdict = document.getElementById("verdict");
+const bar = document.getElementById("progress");
+let followed = null;
+
+/** What the newest verification is at, or found. */
+function told(row) {
+  const runs = row.state === "running";
+  verify.disabled = runs;
+  bar.hidden = !runs;
+  verdict.hidden = false;
+  verdict.dataset.tone = runs ? "" : row.state === "intact" ? "good" : "bad";
+  if (runs) {
+    bar.value = row.total ? Math.min(row.rows / row.total, 1) : 0;
+    verdict.textContent = `${row.rows.toLocaleString("en")} of ${row.total.toLocaleString("en")} entries compared with the chain…`;
+  } else {
+    const at = row.finished_at ? ` (${fullTime(row.finished_at)})` : "";
+    verdict.textContent = row.state === "intact" ? `Intact: ${row.rows} entries sealed, ${row.unsealed} waiting, ${row.lost} seals known to be lost${at}.` : `BROKEN at entry ${row.first_bad_id}: ${row.problem}${at}.`;
+  }
+}
+
+async function follow(id) {
+  if (followed === id) return;
+  followed = id;
   try {
-    const { body } = await call("GET", "/api/v1/audit/verify", undefined, { timeoutS: VERIFY_S });
-    said.dataset.tone = body.ok ? "good" : "bad";
-    said.textContent = body.ok ? `Intact: ${body.rows} entries sealed, ${body.unsealed} waiting, ${body.lost} seals known to be lost.` : `BROKEN at entry ${body.first_bad_id}: ${body.problem}.`;
+    for (;;) {
+      const { body } = await call("GET", `/api/v1/audit/verifications/${id}`);
+      told(body);
+      if (body.state !== "running") break;
+      await new Promise((done) => setTimeout(done, FOLLOW_MS));
+    }
   } catch (error) {
-    showProblem(said, error);
+    showProblem(verdict, error);
+    verify.disabled = false;
   } finally {
-    pressed.disabled = false;
+    followed = null;
+  }
+}
+
+verify.addEventListener("click", async () => {
+  verify.disabled = true;
+  try {
+    const { body } = await call("POST", "/api/v1/audit/verifications");
+    told(body);
+    follow(body.id);
+  } catch (error) {
+    showProblem(verdict, error);
+    verify.disabled = false;
   }
 });
 
@@ -97,6 +130,10 @@ onState((state) => {
   lamp.textContent = chain.lamp.text;
   for (const [name, text] of [["seal", chain.seal ? `${chain.seal} at ${fullTime(chain.sealed_at)}` : "none yet"], ["waiting", chain.waiting], ["lost", String(chain.lost)], ["head", chain.head || "–"]]) {
     document.querySelector(`[data-chain="${name}"]`).textContent = text;
+  }
+  if (state.verification && followed === null) {
+    told(state.verification);
+    if (state.verification.state === "running") follow(state.verification.id);
   }
   confirm("page", 0, 45);
 });

@@ -1,0 +1,89 @@
+"""Verifying the whole trail as a job: asked for by a person, advanced by workers in pieces, watched on a page."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.daemons.audit_head import AuditHead
+from nautilus_site.common.models import AuditEntry, AuditVerification, User
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.audit_chain import GENESIS, Checked, Verdict, audit_verify_piece
+from nautilus_site.common.services.hints import enqueue_on_commit
+
+TASK, QUEUE = "governance.tasks.audit_verification_step", "governance"
+PIECE_S = 20.0
+"""A worker's task may take 100 s; what waits behind this one waits no longer than that."""
+FORGOTTEN = timedelta(seconds=60)
+_State = AuditVerification.State
+
+
+def verification_start(*, actor: User) -> AuditVerification:
+    """Begin one, or give the one that runs; one that no worker has touched for a minute is sent out again."""
+    try:
+        with transaction.atomic():
+            row = AuditVerification.objects.create(
+                requested_by=actor, requested_at=now(), total=AuditEntry.objects.count()
+            )
+            audit_record(action="audit.verification_asked", target=f"verification:{row.pk}", actor=actor)
+            _hint(row)
+            return row
+    except IntegrityError:
+        running = AuditVerification.objects.filter(state=_State.RUNNING).first()
+        if running is None:  # it ended just now
+            return AuditVerification.objects.latest("id")
+        return verification_nudge(running)
+
+
+def verification_nudge(row: AuditVerification) -> AuditVerification:
+    """Send a running one out again when its message seems to be lost. Two workers at it do no harm."""
+    if row.state == _State.RUNNING and now() - (row.stepped_at or row.requested_at) > FORGOTTEN:
+        _hint(row)
+    return row
+
+
+def verification_step(*, verification_id: int, piece_s: float = PIECE_S) -> AuditVerification | None:
+    """Go on for a while: write down how far it got, or what was found. None when there is nothing to do."""
+    with transaction.atomic():
+        row = (
+            AuditVerification.objects.select_for_update(skip_locked=True)
+            .filter(pk=verification_id, state=_State.RUNNING)
+            .first()
+        )
+    if row is None:
+        return None
+    started = time.monotonic()
+    checked, verdict = audit_verify_piece(
+        Checked(row.seal, row.head or GENESIS, row.rows),
+        AuditHead(settings.NAUTILUS_HOME / "audit").noted(),
+        within=lambda: time.monotonic() - started < piece_s,
+    )
+    with transaction.atomic():
+        _write(row, checked, verdict)
+    return row
+
+
+def _write(row: AuditVerification, checked: Checked, verdict: Verdict | None) -> None:
+    row.seal, row.head, row.rows, row.stepped_at = checked.seal, checked.hash, checked.rows, now()
+    if verdict is None:
+        row.save(update_fields=["seal", "head", "rows", "stepped_at"])
+        _hint(row)
+        return
+    row.state = _State.INTACT if verdict.ok else _State.BROKEN
+    row.rows, row.first_bad_id, row.problem = verdict.rows, verdict.first_bad_id, verdict.problem[:300]
+    row.unsealed, row.lost, row.finished_at = verdict.unsealed, verdict.lost, now()
+    row.save()
+    audit_record(
+        action="audit.verified" if verdict.ok else "audit.found_broken",
+        target=f"verification:{row.pk}",
+        actor="audit",
+        after={"rows": row.rows, "first_bad_id": row.first_bad_id, "problem": row.problem},
+    )
+
+
+def _hint(row: AuditVerification) -> None:
+    enqueue_on_commit(TASK, queue=QUEUE, verification_id=row.pk)

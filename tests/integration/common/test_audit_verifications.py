@@ -1,0 +1,125 @@
+"""Verifying the whole trail as a job: pieces add up to the one verdict, one at a time, told while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from governance.tasks import audit_verification_step
+from nautilus_site.common.clock import now
+from nautilus_site.common.daemons.audit_head import AuditHead
+from nautilus_site.common.models import AuditEntry, AuditVerification, User
+from nautilus_site.common.services import audit_verifications
+from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.audit_chain import audit_seal
+from nautilus_site.common.services.audit_verifications import verification_start, verification_step
+from nautilus_site.common.services.leases import lease_acquire
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("nautilus_site.urls")]
+PATH = "/api/v1/audit/verifications"
+
+
+@pytest.fixture
+def trail(tmp_path: Path, settings: Any) -> AuditHead:
+    """Twelve entries in four seals, their head noted where the platform looks for it."""
+    settings.NAUTILUS_HOME = tmp_path
+    held = lease_acquire(name="relay", holder="test", life=timedelta(minutes=5))
+    assert held is not None
+    head = AuditHead(tmp_path / "audit")
+    for batch in range(4):
+        for n in range(3):
+            audit_record(action="limit.changed", target=f"limit:{batch}-{n}", actor="test", after=n)
+        seal = audit_seal(held)
+        assert seal is not None
+        head.note(seal)
+    return head
+
+
+def test_a_person_starts_it_workers_finish_it_and_the_api_tells(
+    trail: AuditHead, risk_officer: User, token_client: Callable[..., APIClient], clean_cache: None
+) -> None:
+    api = token_client(risk_officer)
+    begun = api.post(PATH)
+    body = begun.json()
+    assert (begun.status_code, body["state"], body["progress"]) == (202, "running", 0.0)
+    assert api.post(PATH).json()["id"] == body["id"], "one at a time"
+    audit_verification_step(verification_id=body["id"])
+    done = api.get(f"{PATH}/{body['id']}").json()
+    waiting = AuditEntry.objects.filter(pk__gt=0).count() - 12
+    assert (done["state"], done["rows"], done["first_bad_id"], done["progress"]) == ("intact", 12, None, 1.0)
+    # What the job itself and the token wrote waits to be sealed; its own verdict came after the look.
+    assert done["unsealed"] == waiting - 1
+    assert api.post(PATH).json()["id"] > body["id"]
+
+
+def test_pieces_are_as_good_as_one_look_and_a_broken_entry_is_named(
+    trail: AuditHead, risk_officer: User
+) -> None:
+    victim = AuditEntry.objects.order_by("pk")[7]
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE common_auditentry DISABLE TRIGGER USER")
+        cursor.execute("UPDATE common_auditentry SET reason = 'x' WHERE id = %s", [victim.pk])
+    row = verification_start(actor=risk_officer)
+    seen = []
+    calls = iter(range(1000))
+    original = audit_verifications.audit_verify_piece
+
+    def one_seal(checked: Any, heads: Any, *, within: Any) -> Any:
+        first = next(calls)
+        looked = iter([True])
+        return original(checked, heads, within=lambda: next(looked, False)) if first < 50 else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audit_verifications, "audit_verify_piece", one_seal)
+        for _ in range(10):
+            if verification_step(verification_id=row.pk) is None:
+                break
+            row.refresh_from_db()
+            seen.append(row.rows)
+    assert seen == [3, 6, 7]
+    assert (row.state, row.first_bad_id, row.problem) == (
+        "broken",
+        victim.pk,
+        f"entry {victim.pk} was changed",
+    )
+    assert AuditEntry.objects.filter(action="audit.found_broken").count() == 1
+
+
+def test_a_missing_tail_is_found_through_the_head_file_in_the_last_piece(
+    trail: AuditHead, risk_officer: User
+) -> None:
+    from nautilus_site.common.models import AuditSeal
+
+    last = AuditSeal.objects.latest("pk")
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for table in ("common_auditentry", "common_auditseal"):
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        cursor.execute("DELETE FROM common_auditentry WHERE id = ANY(%s)", [last.entry_ids])
+        cursor.execute("DELETE FROM common_auditseal WHERE id = %s", [last.pk])
+    row = verification_start(actor=risk_officer)
+    verification_step(verification_id=row.pk)
+    row.refresh_from_db()
+    assert (row.state, row.problem) == ("broken", f"seal {last.pk} is noted in the head file and missing")
+
+
+def test_one_whose_message_was_lost_is_sent_again_when_somebody_looks(
+    trail: AuditHead, risk_officer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(audit_verifications, "_hint", lambda row: sent.append(row.pk))
+    row = verification_start(actor=risk_officer)
+    assert sent == [row.pk]
+    audit_verifications.verification_nudge(row)
+    assert sent == [row.pk], "it was sent just now"
+    AuditVerification.objects.update(requested_at=now() - timedelta(minutes=2))
+    row.refresh_from_db()
+    audit_verifications.verification_nudge(row)
+    assert sent == [row.pk, row.pk]
