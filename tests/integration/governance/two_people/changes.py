@@ -1,0 +1,418 @@
+"""How each kind of change is asked for, and how its target is made safer: by the way in that people use.
+
+`RAISES[kind](ask, rng)` asks for more risk, `LOWERS` for less. A kind without its way here fails the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from django.db import transaction
+
+from governance.domain.policies.located import node_of
+from governance.models import Playbook, Policy
+from governance.services.quotas import quotas_change
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.models import User
+from tests.integration.governance.two_people.world import PEOPLE, World
+from trading.domain.values import Level
+from trading.models import (
+    Account,
+    CircuitBreaker,
+    CorrelationGroup,
+    RiskLimit,
+    StrategyInstance,
+    SweepPeriod,
+    TradingState,
+)
+from trading.services.breakers import breaker_rule_change
+from trading.services.controls import kill_raise, symbol_disallow
+from trading.services.controls.groups import group_change
+from trading.services.reconcile.periods import sweep_period_change
+from universe.models import Instrument
+
+API = "/api/v1"
+LIMITS = {"max_notional": 1.3, "daily_loss": 1.3, "min_notional": 0.7, "exposure_symbol": 1.3}
+"""Names, and by what a value is multiplied to be riskier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Who asks, and through which door: a browser, a script, a stale browser, or the service itself."""
+
+    world: World
+    name: str
+    way: str = "session"
+
+    @property
+    def person(self) -> User:
+        return User.objects.get(username=self.name)
+
+    def call(self, method: str, path: str, **body: Any) -> int:
+        """The status of the answer."""
+        client = self.world.client(self.name, self.way)
+        return int(
+            client.generic(method, API + path, _json(body), content_type="application/json").status_code
+        )
+
+    def serve(self, service: Callable[..., Any], **arguments: Any) -> int:
+        """The service itself, past every view: 200, or the status its refusal has."""
+        try:
+            with transaction.atomic():
+                service(**arguments)
+        except ApplicationError as error:
+            return error.status
+        return 200
+
+    def propose(self, kind: str, target: str, payload: dict[str, Any]) -> int:
+        return self.call("POST", "/approvals", kind=kind, target=target, payload=payload, reason="r")
+
+
+def _json(body: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(body, default=str)
+
+
+def _limit(up: bool) -> Callable[[Ask, Random], int]:
+    def change(ask: Ask, rng: Random) -> int:
+        name = rng.choice(sorted(LIMITS))
+        value = RiskLimit.objects.get(name=name, scope="global").value
+        factor = Decimal(str(LIMITS[name] if up else 2 - LIMITS[name]))
+        value = (value * factor).quantize(Decimal("0.0001"))
+        return ask.call("PUT", f"/limits/{name}", scope="global", value=f"{value:f}", reason="r")
+
+    return change
+
+
+def _resume(ask: Ask, rng: Random) -> int:
+    held = list(TradingState.objects.filter(level__gt=0).order_by("scope"))
+    state = rng.choice(held) if held else TradingState(scope="symbol:BTCUSDT", level=0)
+    to = Level(rng.randrange(max(state.level, 1)))
+    return ask.call("POST", "/resume", scope=state.scope, to_level=to.name, reason="found why")
+
+
+def _kill(ask: Ask, rng: Random) -> int:
+    scope = rng.choice(["global", "symbol:BTCUSDT", "strategy:trend", "account:desk"])
+    level = Level(rng.randrange(1, 4))
+    return ask.serve(kill_raise, scope=scope, level=level, reason="r", actor=ask.person)
+
+
+def _breaker(verb: str) -> Callable[[Ask, Random], int]:
+    return lambda ask, rng: ask.call("POST", f"/breakers/{ask.world.breaker.pk}/{verb}", reason="r")
+
+
+def _breaker_rule(up: bool) -> Callable[[Ask, Random], int]:
+    def change(ask: Ask, rng: Random) -> int:
+        row = CircuitBreaker.objects.get(pk=ask.world.breaker.pk)
+        more: dict[str, Any] = rng.choice([
+            {"threshold": row.threshold * (1.5 if up else 0.6)},
+            {"cooldown_s": row.cooldown_s * (0.6 if up else 1.2)},
+            {"is_enabled": not up},
+            {"reset": "auto" if up else "manual"},
+        ])  # fmt: skip
+        return ask.serve(breaker_rule_change, breaker_id=row.pk, values=more, actor=ask.person, reason="r")
+
+    return change
+
+
+def _group(up: bool) -> Callable[[Ask, Random], int]:
+    def change(ask: Ask, rng: Random) -> int:
+        has = set(CorrelationGroup.objects.get(name="majors").symbols)
+        symbols = has - {rng.choice(sorted(has))} if up and has else {*has, "BTCUSDT", "ETHUSDT"}
+        return ask.serve(group_change, name="majors", symbols=sorted(symbols), actor=ask.person, reason="r")
+
+    return change
+
+
+def _blackout_set(ask: Ask, rng: Random) -> int:
+    ends = (now() + timedelta(hours=1)).isoformat()
+    return ask.call("POST", "/blackouts", scope="symbol:ETHUSDT", ends_at=ends, reason="r")
+
+
+def _switch(verb: str, **place: str) -> Callable[[Ask, Random], int]:
+    def change(ask: Ask, rng: Random) -> int:
+        name = "trend" if place else rng.choice(["swing", "trend"])
+        return ask.call("POST", f"/strategy/{name}/{verb}", reason="r", **place)
+
+    return change
+
+
+def _parameters(ask: Ask, rng: Random) -> int:
+    values = {"fast": rng.randrange(2, 9), "slow": rng.randrange(10, 30)}
+    return ask.call("PATCH", f"/strategy/{rng.choice(['trend', 'swing'])}", parameters=values, reason="r")
+
+
+def _grant(up: bool) -> Callable[[Ask, Random], int]:
+    def change(ask: Ask, rng: Random) -> int:
+        row = StrategyInstance.objects.select_related("instrument").get(pk=ask.world.instance.pk)
+        allocation = row.allocation * (2 if up else Decimal("0.5")) or Decimal(up)
+        return ask.call(
+            "POST", "/strategy/trend/grant", account="desk", symbol="BTCUSDT",
+            weight=f"{row.weight:f}", allocation=f"{allocation.quantize(Decimal('0.01')):f}", reason="r",
+        )  # fmt: skip
+
+    return change
+
+
+def _policy(up: bool) -> Callable[[Ask, Random], int]:
+    def change(ask: Ask, rng: Random) -> int:
+        name = rng.choice(["capital_policy", "strategy_weights", "policies"])
+        policy = Policy.objects.select_related("active").get(pk=name)
+        assert policy.active is not None
+        document = dict(policy.active.document)
+        if name == "capital_policy":
+            member = rng.choice(["max_quota_usd", "reserve_equity_usd"])
+            more = up == (member == "max_quota_usd")
+            document[member] = f"{Decimal(document[member]) * Decimal('1.2' if more else '0.9'):.2f}"
+        elif name == "strategy_weights":
+            who = rng.choice(["trend", "swing"])
+            weight = Decimal(document["weights"].get(who, 0)) + (Decimal("0.05") if up else Decimal("-0.05"))
+            document["weights"] = {**document["weights"], who: f"{max(weight, Decimal(0))}"}
+        else:
+            rules = list(document["rules"])
+            extra = {
+                "name": f"more {rng.randrange(99)}",
+                "trigger": "tick",
+                "condition": "level > 3",
+                "action": "notify",
+            }
+            document["rules"] = rules[1:] if up and rules else [*rules, extra]
+        return ask.call("PUT", f"/policies/{name}", document=document, reason="r")
+
+    return change
+
+
+def _quotas(up: bool) -> Callable[[Ask, Random], int]:
+    def change(ask: Ask, rng: Random) -> int:
+        has = sum(
+            StrategyInstance.objects.filter(strategy__name="swing").values_list("allocation", flat=True)
+        )
+        wanted = (Decimal(has) * (Decimal("1.1") if up else Decimal("0.9"))).quantize(Decimal("0.01"))
+        node = node_of({"capital_quota_usd": {"swing": wanted or (100 if up else 0)}})
+        return ask.serve(quotas_change, node=node, actor=ask.person, reason="r")
+
+    return change
+
+
+def _allowance(ask: Ask, rng: Random) -> int:
+    return ask.propose("symbol.allow", "desk:BNBUSDT", {})
+
+
+def _disallow(ask: Ask, rng: Random) -> int:
+    account, instrument = Account.objects.get(name="desk"), Instrument.objects.get(symbol="BNBUSDT")
+    return ask.serve(symbol_disallow, account=account, instrument=instrument, actor=ask.person, reason="r")
+
+
+def _promote(ask: Ask, rng: Random) -> int:
+    version = ask.world.versions[rng.randrange(2)]
+    stage = rng.choice(["champion", "champion", "shadow"])
+    return ask.call("POST", f"/models/{version.pk}/promote", stage=stage, override=True, reason="r")
+
+
+def _retire(ask: Ask, rng: Random) -> int:
+    version = ask.world.versions[rng.randrange(2)]
+    if rng.random() < 0.5:
+        return ask.call("POST", f"/models/{version.pk}/rollback", reason="r")
+    return ask.call(
+        "POST", f"/models/{version.pk}/stage", stage=rng.choice(["retired", "shadow"]), reason="r"
+    )
+
+
+def _envelope(ask: Ask, rng: Random) -> int:
+    until = (now() + timedelta(days=rng.randrange(1, 60))).isoformat()
+    wanted = {"until": until, "champion": True, "canary": True, "most_capital": rng.randrange(1, 900)}
+    family = ask.world.versions[0].family.name
+    return ask.call("PUT", f"/models/families/{family}/envelope", envelope=wanted, reason="r")
+
+
+def _envelope_close(ask: Ask, rng: Random) -> int:
+    return ask.call(
+        "POST", f"/models/families/{ask.world.versions[0].family.name}/envelope/close", reason="r"
+    )
+
+
+def _override(ask: Ask, rng: Random) -> int:
+    payload = {"max_notional": str(rng.randrange(100, 9000)), "valid_for_s": 3600}
+    return ask.propose("order.override", "desk:BTCUSDT:BUY", payload)
+
+
+def _period(up: bool) -> Callable[[Ask, Random], int]:
+    def change(ask: Ask, rng: Random) -> int:
+        row = SweepPeriod.objects.get(sweep=rng.choice(["S2", "S3", "S4"]))
+        every_s = row.every_s * (1.2 if up else 0.9)
+        return ask.serve(sweep_period_change, sweep=row.sweep, every_s=every_s, actor=ask.person, reason="r")
+
+    return change
+
+
+def _channel(ask: Ask, rng: Random) -> int:
+    name = rng.choice(["ops", "more"])
+    members = {"url": f"https://hooks.example.com/{rng.randrange(99)}"}
+    return ask.call("POST", "/notifications/channels", name=name, kind="webhook", members=members, reason="r")
+
+
+def _channel_switch(verb: str) -> Callable[[Ask, Random], int]:
+    return lambda ask, rng: ask.call("POST", f"/notifications/channels/ops/{verb}", reason="r")
+
+
+def _route(up: bool) -> Callable[[Ask, Random], int]:
+    def change(ask: Ask, rng: Random) -> int:
+        kind = rng.choice(["*", "kill.*", "breaker.drawdown"])
+        values = rng.choice(
+            [{"severity": "critical"}, {"is_enabled": False}, {"digest_s": rng.randrange(600, 900)}]
+            if up
+            else [{"severity": "info"}, {"is_enabled": True}, {"digest_s": 0}]
+        )
+        return ask.call("PUT", "/notifications/routes", channel="ops", kind=kind, reason="r", **values)
+
+    return change
+
+
+def _job(up: bool) -> Callable[[Ask, Random], int]:
+    def change(ask: Ask, rng: Random) -> int:
+        job = type(ask.world.job).objects.select_related("interval").get(pk=ask.world.job.pk)
+        every_s = job.interval.every + 7 if up else max(1, job.interval.every - 5)
+        values = rng.choice([{"every_s": every_s}, {"is_enabled": not up}])
+        return ask.call("PUT", f"/schedules/{job.pk}", reason="r", **values)
+
+    return change
+
+
+def _playbook(up: bool) -> Callable[[Ask, Random], int]:
+    def change(ask: Ask, rng: Random) -> int:
+        rows = list(Playbook.objects.order_by("name"))
+        row = rows[rng.randrange(len(rows))]
+        values: dict[str, Any] = rng.choice([
+            {"threshold": row.threshold * (1.3 if up else 0.8)},
+            {"is_armed": not up},
+            {"cooldown_s": row.cooldown_s * (1.3 if up else 0.8)},
+            {"actions": row.actions[:-1] if up else [*row.actions, *row.actions[:1]]},
+        ])  # fmt: skip
+        return ask.call("PUT", f"/playbooks/{row.name}", reason="r", **values)
+
+    return change
+
+
+def _user(ask: Ask, rng: Random) -> int:
+    name = rng.choice(sorted(PEOPLE))
+    payload = rng.choice(
+        [
+            {"role": rng.choice(["viewer", "trader", "risk_officer", "admin"])},
+            {"is_active": rng.random() < 0.7},
+        ]
+    )
+    return ask.propose("user.change", name, payload)
+
+
+def _key(ask: Ask, rng: Random) -> int:
+    return ask.call(
+        "POST", "/credentials", account="desk", purpose=rng.choice(["executor", "feed", "watchdog"]),
+        api_key=f"another-key-{rng.randrange(10**6):06d}", api_secret="another-secret-of-a-key", reason="r",
+    )  # fmt: skip
+
+
+def _nothing(ask: Ask, rng: Random) -> int:
+    """The machine asks for it, when the allocator runs; people only say yes or no."""
+    return 204
+
+
+Change = Callable[[Ask, Random], int]
+RAISES: dict[str, Change] = {
+    "blackout.end": lambda ask, rng: ask.call("POST", f"/blackouts/{ask.world.blackout.pk}/end", reason="r"),
+    "breaker.reset": _breaker("reset"),
+    "breaker.rule": _breaker_rule(True),
+    "capital.allocate": lambda ask, rng: ask.call(
+        "POST", f"/allocations/runs/{ask.world.run.pk}/request", reason="r"
+    ),
+    "capital.endorse": _nothing,
+    "capital.quotas": _quotas(True),
+    "capital.reset": lambda ask, rng: ask.call("POST", "/allocations/reset", reason="r"),
+    "credential.replace": _key,
+    "group.shrink": _group(True),
+    "limit.loosen": _limit(True),
+    "model.envelope": _envelope,
+    "model.promote": _promote,
+    "notification.channel": _channel,
+    "notification.channel_off": _channel_switch("disable"),
+    "notification.route": _route(True),
+    "order.override": _override,
+    "playbook.change": _playbook(True),
+    "policy.activate": _policy(True),
+    "reconcile.adopt": lambda ask, rng: ask.call(
+        "POST", f"/reconcile/divergences/{ask.world.divergence.pk}/adopt", reason="r"
+    ),
+    "reconcile.period": _period(True),
+    "schedule.change": _job(True),
+    "strategy.change": _parameters,
+    "strategy.enable": _switch("enable"),
+    "strategy.grant": _grant(True),
+    "strategy.instance_enable": _switch("enable", account="desk", symbol="ETHUSDT"),
+    "symbol.allow": _allowance,
+    "trading_state.lower": _resume,
+    "user.change": _user,
+}
+LOWERS: dict[str, Change] = {
+    "blackout.end": _blackout_set,
+    "breaker.reset": _breaker("open"),
+    "breaker.rule": _breaker_rule(False),
+    "capital.quotas": _quotas(False),
+    "group.shrink": _group(False),
+    "limit.loosen": _limit(False),
+    "model.envelope": _envelope_close,
+    "model.promote": _retire,
+    "notification.channel_off": _channel_switch("enable"),
+    "notification.route": _route(False),
+    "playbook.change": _playbook(False),
+    "policy.activate": _policy(False),
+    "reconcile.period": _period(False),
+    "schedule.change": _job(False),
+    "strategy.enable": _switch("disable"),
+    "strategy.grant": _grant(False),
+    "strategy.instance_enable": _switch("disable", account="desk", symbol="ETHUSDT"),
+    "symbol.allow": _disallow,
+    "trading_state.lower": _kill,
+}
+# What an approved request of a kind may make riskier, by the beginning of the name; {0} is its target after the colon.
+COVERS: dict[str, tuple[str, ...]] = {
+    "blackout.end": ("blackout {0} ",),
+    "breaker.reset": ("breaker {0} state", "level "),
+    "breaker.rule": ("breaker {0} ", "level "),
+    "capital.allocate": ("instance ",),
+    "capital.endorse": (),
+    "capital.quotas": ("instance ",),
+    "capital.reset": ("capital goes on",),
+    "credential.replace": ("key {0}",),
+    "group.shrink": ("group {0} ",),
+    "limit.loosen": ("limit {target}",),
+    "model.envelope": ("envelope {0}",),
+    "model.promote": ("model {0} ", "strategy ", "instance "),
+    "notification.channel": ("channel {0} ",),
+    "notification.channel_off": ("channel {0} silent", "channel {0} late"),
+    "notification.route": ("channel ops ",),
+    "order.override": ("override ",),
+    "playbook.change": ("playbook {0} ",),
+    "policy.activate": ("policy {0} ", "instance "),
+    "reconcile.adopt": ("adjustments",),
+    "reconcile.period": ("sweep {0}",),
+    "schedule.change": ("schedule {0}",),
+    "strategy.change": ("strategy {0} ",),
+    "strategy.enable": ("strategy {0} on",),
+    "strategy.grant": ("instance {0} ",),
+    "strategy.instance_enable": ("instance {0} on",),
+    "symbol.allow": ("allowed {target}",),
+    "trading_state.lower": ("level {target}",),
+    "user.change": ("user {target} may",),
+}
+
+
+def covered(kind: str, target: str, name: str) -> bool:
+    """Whether an approved request may have raised this."""
+    rest = target.partition(":")[2]
+    return name.startswith(tuple(text.format(rest, target=target) for text in COVERS[kind]))
