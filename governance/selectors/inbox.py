@@ -111,8 +111,7 @@ def _difference(field: str, change: Any) -> dict[str, Any]:
 def _effect_lines(effect: dict[str, Any]) -> list[dict[str, str]]:
     """What an effect says, a line each. One that says it in words says it all: its numbers are for the API."""
     if "in_words" in effect:
-        unit = f" In {effect['unit']}." if effect.get("unit") else ""
-        return [{"name": "simulated", "value": f"{effect['in_words']}{unit}"}]
+        return [{"name": "simulated", "value": str(effect["in_words"])}]
     return [{"name": name.replace("_", " "), "value": _text(value)} for name, value in effect.items()]
 
 
