@@ -73,7 +73,11 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         bars=strategy_owner_bars,
     ),
     "strategy.listing_grant": Applier(
-        listings.listing_grant_snapshot, listings.apply_listing_grant, effects.listing_effect, clean=listings.listing_grant_clean, bars=strategy_owner_bars
+        listings.listing_grant_snapshot,
+        listings.apply_listing_grant,
+        effects.listing_effect,
+        clean=listings.listing_grant_clean,
+        bars=strategy_owner_bars,
     ),
     "symbol.allow": Applier(
         allowances.allowance_snapshot,

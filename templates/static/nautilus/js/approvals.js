@@ -29,7 +29,7 @@ const KIND_WORDS = {
   "notification.channel_off": "Silence a channel", "notification.route": "Tell people less", "order.override": "Let one order pass",
   "playbook.change": "Loosen a playbook", "policy.activate": "Put a policy into force", "reconcile.adopt": "Adopt what the exchange says",
   "reconcile.period": "Compare the books less often", "schedule.change": "Run a job less often", "strategy.change": "Change what a strategy decides by",
-  "strategy.enable": "Enable a strategy", "strategy.grant": "Grant a strategy more", "strategy.instance_enable": "Enable a symbol of a strategy",
+  "strategy.enable": "Enable a strategy", "strategy.grant": "Grant a strategy more", "strategy.instance_enable": "Enable a symbol of a strategy", "strategy.listing_grant": "Let a strategy buy new listings", "capital.endorse": "Make the allocator's request your own",
   "symbol.allow": "Allow a symbol", "trading_state.lower": "Resume trading", "user.change": "Change a person's powers",
 };
 function node(tag, text = "", className = "") {

@@ -26,6 +26,7 @@ from trading.models import (
     Account,
     CircuitBreaker,
     CorrelationGroup,
+    ListingGrant,
     RiskLimit,
     StrategyInstance,
     SweepPeriod,
@@ -156,6 +157,18 @@ def _grant(up: bool) -> Callable[[Ask, Random], int]:
         return ask.call(
             "POST", "/strategy/trend/grant", account="desk", symbol="BTCUSDT",
             weight=f"{row.weight:f}", allocation=f"{allocation.quantize(Decimal('0.01')):f}", reason="r",
+        )  # fmt: skip
+
+    return change
+
+
+def _listings(up: bool) -> Callable[[Ask, Random], int]:
+    def change(ask: Ask, rng: Random) -> int:
+        row = ListingGrant.objects.get(strategy__name="sniper")
+        allocation = row.allocation + 50 if up else max(row.allocation - 30, Decimal(0))
+        return ask.call(
+            "POST", "/strategy/sniper/listings", account="desk", allocation=f"{allocation:.2f}",
+            per_day=row.per_day, reason="r",
         )  # fmt: skip
 
     return change
@@ -353,6 +366,7 @@ RAISES: dict[str, Change] = {
     "strategy.change": _parameters,
     "strategy.enable": _switch("enable"),
     "strategy.grant": _grant(True),
+    "strategy.listing_grant": _listings(True),
     "strategy.instance_enable": _switch("enable", account="desk", symbol="ETHUSDT"),
     "symbol.allow": _allowance,
     "trading_state.lower": _resume,
@@ -375,6 +389,7 @@ LOWERS: dict[str, Change] = {
     "schedule.change": _job(False),
     "strategy.enable": _switch("disable"),
     "strategy.grant": _grant(False),
+    "strategy.listing_grant": _listings(False),
     "strategy.instance_enable": _switch("disable", account="desk", symbol="ETHUSDT"),
     "symbol.allow": _disallow,
     "trading_state.lower": _kill,
@@ -406,6 +421,7 @@ COVERS: dict[str, tuple[str, ...]] = {
     "strategy.enable": ("strategy {0} on",),
     "strategy.grant": ("instance {0} ",),
     "strategy.instance_enable": ("instance {0} on",),
+    "strategy.listing_grant": ("listings {target} ",),
     "symbol.allow": ("allowed {target}",),
     "trading_state.lower": ("level {target}",),
     "user.change": ("user {target} may",),

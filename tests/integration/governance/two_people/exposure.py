@@ -23,6 +23,7 @@ from trading.models import (
     CorrelationGroup,
     Credential,
     LedgerEntry,
+    ListingGrant,
     OverrideGrant,
     RiskLimit,
     Strategy,
@@ -139,6 +140,10 @@ def _symbols() -> Iterator[tuple[str, Reading]]:
             yield f"group {name} {symbol}", More(0, 1)
     for window in Blackout.objects.filter(ended_at=None):
         yield f"blackout {window.pk} lifted", More(0, 1)
+    for standing in ListingGrant.objects.select_related("strategy", "account"):
+        own = f"listings {standing.strategy}:{standing.account}"
+        yield f"{own} each", More(float(standing.allocation) if standing.per_day else 0)
+        yield f"{own} a day", More(standing.per_day if standing.allocation else 0)
     for grant in OverrideGrant.objects.filter(used_by=None):
         yield f"override {grant.pk}", More(float(grant.max_notional))
     yield "adjustments", More(LedgerEntry.objects.filter(kind="adjustment").count())

@@ -32,6 +32,7 @@ from trading.models import (
     CircuitBreaker,
     CorrelationGroup,
     Divergence,
+    ListingGrant,
     Strategy,
     StrategyInstance,
     SweepPeriod,
@@ -116,6 +117,12 @@ def build() -> World:
     Strategy.objects.filter(name="swing").update(is_enabled=False, owner=people["trader"])
     StrategyInstance.objects.filter(pk=desk.instances["trend:ETHUSDT"].pk).update(is_enabled=False)
     SymbolAllowance.objects.filter(instrument__symbol="BNBUSDT").delete()
+    sniper = Strategy.objects.create(
+        name="sniper", kind="listing_sniper", interval="1m", parameters={"enabled": True}, updated_at=moment
+    )
+    ListingGrant.objects.create(
+        strategy=sniper, account=desk.account, allocation=100, per_day=2, changed_at=moment
+    )
     CorrelationGroup.objects.create(
         name="majors", symbols=["BTCUSDT", "ETHUSDT"], changed_by="test", changed_at=moment
     )
