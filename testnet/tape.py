@@ -76,3 +76,16 @@ class Tape:
             )
         self.aggregates.extend(groups)
         return groups
+
+    def aggregates_between(
+        self, from_id: int | None, start_ms: int | None, end_ms: int | None, limit: int
+    ) -> list[Aggregate]:
+        """Kept aggregates, oldest first: the first ones from an id or a time on, the latest ones without either."""
+        rows = [
+            row
+            for row in self.aggregates
+            if (from_id is None or row.agg_id >= from_id)
+            and (start_ms is None or row.time_ms >= start_ms)
+            and (end_ms is None or row.time_ms <= end_ms)
+        ]
+        return rows[:limit] if from_id is not None or start_ms is not None else rows[-limit:]

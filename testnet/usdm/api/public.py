@@ -128,14 +128,7 @@ def _agg_trades(call: Call, args: tuple[Listing, int]) -> Json:
     listing, limit = args
     params = call.params
     from_id, start, end = params.integer("fromId"), params.time_ms("startTime"), params.time_ms("endTime")
-    rows = [
-        row
-        for row in listing.tape.aggregates
-        if (from_id is None or row.agg_id >= from_id)
-        and (start is None or row.time_ms >= start)
-        and (end is None or row.time_ms <= end)
-    ]
-    rows = rows[:limit] if from_id is not None or start is not None else rows[-limit:]
+    rows = listing.tape.aggregates_between(from_id, start, end, limit)
     return [aggregate_json(listing.instrument, row) for row in rows]
 
 

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,28 +12,6 @@ from universe.adapters.binance.events import BookTickerEvent, Connected, KlineEv
 from universe.models import Instrument
 from universe.selectors import bars_recent
 from universe.services import bars_backfill, instruments_sync, venue_ensure
-
-ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    command = [
-        sys.executable, "-m", "testnet", "--port", "0", "--no-rate-limits", "--speed", "60",
-        "--symbols", "BTCUSDT", "ETHUSDT", "--history-days", "1", "--hourly-history-days", "2",
-    ]  # fmt: skip
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            found = None
-            for line in process.stderr:
-                found = re.search(r"listening on (http://\S+?),", line)
-                if found:
-                    break
-            assert found, "the paper exchange did not start"
-            yield found.group(1)
-        finally:
-            process.terminate()
 
 
 @pytest.fixture

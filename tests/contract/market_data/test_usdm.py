@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
-from tests.factories.exchange import running_exchange
 from trading.daemons.market_feed import USDM
 from trading.domain.errors import VenueRejected
 from universe.adapters.binance import BinanceUsdmMarketData, MarketStream, UsdmClient, endpoints_for
 from universe.adapters.binance.events import BookTickerEvent, KlineEvent, MarkPriceEvent
 from universe.models import Instrument, Venue
 from universe.services import instruments_sync, venue_ensure
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with running_exchange("BTCUSDT", "ETHUSDT", speed="60") as address:
-        yield address
 
 
 @pytest.fixture

@@ -216,11 +216,11 @@ def test_at_the_threshold_it_acts_its_effect_is_seen_and_new_risk_is_denied(
 def test_just_below_the_threshold_nothing_happens(case: Case, desk: Desk, arm: Arm, watch: Watch) -> None:
     arm(case.name, **dict(case.changes))
     case.arrange(desk, False)
-    levels = list(TradingState.objects.values_list("scope", "level"))
-    limits = list(RiskLimit.objects.values_list("name", "scope", "value"))
+    levels = dict(TradingState.objects.values_list("scope", "level"))
+    limits = set(RiskLimit.objects.values_list("name", "scope", "value"))
     assert watch(case.times + 2) is None
-    assert list(TradingState.objects.values_list("scope", "level")) == levels
-    assert list(RiskLimit.objects.values_list("name", "scope", "value")) == limits
+    assert dict(TradingState.objects.values_list("scope", "level")) == levels
+    assert set(RiskLimit.objects.values_list("name", "scope", "value")) == limits
 
 
 def test_entropy_halves_what_the_strategy_may_send(desk: Desk, arm: Arm, watch: Watch) -> None:

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.trading.hints import hints as hints
+
 if TYPE_CHECKING:
     from tests.factories.futures import Futures
-
-
-@pytest.fixture(autouse=True)
-def hints(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
-    """What would have been put on the broker; a hint is never needed, so none is sent here."""
-    sent: list[tuple[str, dict[str, Any]]] = []
-
-    def send_hint(task: str, *, queue: str, **kwargs: Any) -> bool:
-        sent.append((task, kwargs))
-        return True
-
-    monkeypatch.setattr("nautilus_site.common.services.hints.send_hint", send_hint)
-    return sent
 
 
 @pytest.fixture

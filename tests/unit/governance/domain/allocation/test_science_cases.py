@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from governance.domain.allocation import (
@@ -21,8 +18,8 @@ from governance.domain.allocation import (
     kelly_weights,
     risk_budget,
 )
+from tests.unit.science_cases import CASES, assert_near
 
-CASES = json.loads((Path(__file__).parents[4] / "data" / "science_cases.json").read_text(encoding="utf-8"))
 OURS = [case for case in CASES if case["group"] == "allocation"]
 
 
@@ -43,17 +40,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "gaussian_best": lambda means, sds: best_probabilities(means, sds),
     "drawdown_multiplier": lambda dd, soft, hard: drawdown_multiplier(dd, soft, hard),
 }
-
-
-def assert_near(found: Any, expected: Any, tolerance: float) -> None:
-    if isinstance(expected, dict):
-        assert found.keys() == expected.keys()
-        for name in expected:
-            assert_near(found[name], expected[name], tolerance)
-        return
-    want, got = np.asarray(expected, dtype=float), np.asarray(found, dtype=float)
-    assert got.shape == want.shape
-    assert np.all(np.abs(got - want) <= tolerance * np.maximum(1.0, np.abs(want)))
 
 
 @pytest.mark.parametrize("case", OURS, ids=lambda case: case["id"])

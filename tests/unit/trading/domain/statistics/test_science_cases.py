@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.unit.science_cases import CASES, assert_near
 from trading.domain.research.overfitting import backtest_overfitting
 from trading.domain.research.splits import cpcv_counts, purged_train
 from trading.domain.statistics import (
@@ -38,7 +37,6 @@ from trading.domain.statistics.sequential import (
     sprt_plan,
 )
 
-CASES = json.loads((Path(__file__).parents[4] / "data" / "science_cases.json").read_text(encoding="utf-8"))
 SIDES = {"long": 1, "short": -1}
 
 
@@ -156,17 +154,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 # The breaker trace is tested beside the breaker, the allocation cases beside the allocator.
 OURS = [case for case in CASES if case["id"][0] in "BSR" and case["function"] != "breaker_trace"]
-
-
-def assert_near(found: Any, expected: Any, tolerance: float) -> None:
-    if isinstance(expected, dict):
-        assert found.keys() == expected.keys()
-        for name in expected:
-            assert_near(found[name], expected[name], tolerance)
-        return
-    want, got = np.asarray(expected, dtype=float), np.asarray(found, dtype=float)
-    assert got.shape == want.shape
-    assert np.all(np.abs(got - want) <= tolerance * np.maximum(1.0, np.abs(want)))
 
 
 @pytest.mark.parametrize("case", OURS, ids=lambda case: case["id"])
