@@ -231,8 +231,28 @@ class BreakerPolicyAdmin(CircuitBreakerAdmin):
         )
 
 
+class AddedIntentAdmin(IntentAdmin):
+    """What is put here at once by those who may, and changed or ended like all intent."""
+
+    add_permission: str
+    add_fields: tuple[str, ...]
+
+    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
+        role = getattr(request.user, "role", "")
+        return may_open_admin(request) and permits(permissions_of(role), self.add_permission)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if obj else self.add_fields
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """The audit trail has it."""
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
+        return HttpResponseRedirect(reverse(f"admin:trading_{self.opts.model_name}_changelist"))
+
+
 @admin.register(Blackout)
-class BlackoutAdmin(IntentAdmin):
+class BlackoutAdmin(AddedIntentAdmin):
     """Setting a window is immediate; one that is set can only be ended, by request."""
 
     form = BlackoutForm
@@ -253,16 +273,9 @@ class BlackoutAdmin(IntentAdmin):
     def why(self, window: Blackout) -> str:
         return Blackout.objects.values_list("reason", flat=True).get(pk=window.pk)
 
-    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
-        role = getattr(request.user, "role", "")
-        return may_open_admin(request) and permits(permissions_of(role), self.add_permission)
-
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = self.form if obj else NewBlackoutForm
         return super().get_form(request, obj, change=change, **{**kwargs, "form": form})
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fields if obj else self.add_fields
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         # The form's reason is the one for ending it; the stored one is shown beside it.
@@ -288,12 +301,6 @@ class BlackoutAdmin(IntentAdmin):
         obj.pk = window.pk
         messages.success(request, "The blackout is set.")
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
-        """The audit trail has it."""
-
-    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
-        return HttpResponseRedirect(reverse("admin:trading_blackout_changelist"))
-
     def propose(
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
@@ -302,7 +309,7 @@ class BlackoutAdmin(IntentAdmin):
 
 
 @admin.register(CorrelationGroup)
-class CorrelationGroupAdmin(IntentAdmin):
+class CorrelationGroupAdmin(AddedIntentAdmin):
     """A symbol that joins counts at once; one that leaves is a request."""
 
     form = GroupForm
@@ -313,13 +320,6 @@ class CorrelationGroupAdmin(IntentAdmin):
     ordering = ("name",)
     add_fields = ("name", "symbols", "reason")
     fields = ("name", "symbols", "changed_by", "changed_at", "reason")
-
-    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
-        role = getattr(request.user, "role", "")
-        return may_open_admin(request) and permits(permissions_of(role), self.add_permission)
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fields if obj else self.add_fields
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return super().get_readonly_fields(request, obj) if obj else []
@@ -340,12 +340,6 @@ class CorrelationGroupAdmin(IntentAdmin):
             messages.error(request, error.message)
             return
         messages.success(request, f"{made} is in force.")
-
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
-        """The audit trail has it."""
-
-    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
-        return HttpResponseRedirect(reverse("admin:trading_correlationgroup_changelist"))
 
     def propose(
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str

@@ -77,36 +77,10 @@ def marks_store(batch: Sequence[MarkUpdate]) -> int:
     ------
     ValueError : a price that is not positive and finite, or a rate that is not finite.
     """
-    newest: dict[int, MarkUpdate] = {}
     for update in batch:
-        for name, price in (("mark price", update.mark), ("index price", update.index)):
-            if not (price.is_finite() and price > 0):
-                raise ValueError(
-                    f"instrument {update.instrument_id}: expected a positive {name}, was {price}"
-                )
-        if not update.funding_rate.is_finite():
-            raise ValueError(f"instrument {update.instrument_id}: funding rate {update.funding_rate}")
-        known = newest.get(update.instrument_id)
-        if known is None or update.received_at >= known.received_at:
-            newest[update.instrument_id] = update
-    if not newest:
-        return 0
-    rows = list(newest.values())
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _UPSERT_MARKS,
-            [
-                [r.instrument_id for r in rows],
-                [r.mark for r in rows],
-                [r.index for r in rows],
-                [r.funding_rate for r in rows],
-                [r.next_funding_at for r in rows],
-                [r.received_at for r in rows],
-            ],
-        )
-        written = int(cursor.rowcount)
-    MARKET_DATA_EVENTS.labels(source="stream", type="mark").inc(written)
-    return written
+        _check_mark(update)
+    columns = ("instrument_id", "mark", "index", "funding_rate", "next_funding_at", "received_at")
+    return _store(_UPSERT_MARKS, columns, batch, of="mark")
 
 
 def quotes_store(batch: Sequence[QuoteUpdate]) -> int:
@@ -119,32 +93,36 @@ def quotes_store(batch: Sequence[QuoteUpdate]) -> int:
     ------
     ValueError : a price that is not positive and finite, or a crossed book.
     """
-    newest: dict[int, QuoteUpdate] = {}
     for update in batch:
         _check(update)
+    columns = ("instrument_id", "bid", "ask", "bid_quantity", "ask_quantity", "last_price", "market_time")
+    return _store(_UPSERT, (*columns, "received_at"), batch, of="quote")
+
+
+def _store(
+    statement: str, columns: Sequence[str], batch: Sequence[QuoteUpdate | MarkUpdate], *, of: str
+) -> int:
+    """Run it with one array for each column, of the newest update of each instrument."""
+    newest: dict[int, QuoteUpdate | MarkUpdate] = {}
+    for update in batch:
         known = newest.get(update.instrument_id)
         if known is None or update.received_at >= known.received_at:
             newest[update.instrument_id] = update
     if not newest:
         return 0
-    rows = list(newest.values())
     with connection.cursor() as cursor:
-        cursor.execute(
-            _UPSERT,
-            [
-                [r.instrument_id for r in rows],
-                [r.bid for r in rows],
-                [r.ask for r in rows],
-                [r.bid_quantity for r in rows],
-                [r.ask_quantity for r in rows],
-                [r.last_price for r in rows],
-                [r.market_time for r in rows],
-                [r.received_at for r in rows],
-            ],
-        )
+        cursor.execute(statement, [[getattr(row, name) for row in newest.values()] for name in columns])
         written = int(cursor.rowcount)
-    MARKET_DATA_EVENTS.labels(source="stream", type="quote").inc(written)
+    MARKET_DATA_EVENTS.labels(source="stream", type=of).inc(written)
     return written
+
+
+def _check_mark(update: MarkUpdate) -> None:
+    for name, price in (("mark price", update.mark), ("index price", update.index)):
+        if not (price.is_finite() and price > 0):
+            raise ValueError(f"instrument {update.instrument_id}: expected a positive {name}, was {price}")
+    if not update.funding_rate.is_finite():
+        raise ValueError(f"instrument {update.instrument_id}: funding rate {update.funding_rate}")
 
 
 def _check(update: QuoteUpdate) -> None:

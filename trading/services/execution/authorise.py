@@ -41,6 +41,7 @@ from trading.models import Account, Order, OrderList, PlanShare, Position, Strat
 from trading.services.controls.states import KillUnreadable
 from trading.services.execution.gate import gate_read
 from trading.services.execution.holds import order_only_reduces
+from trading.services.execution.joined import orders_joined
 from trading.services.execution.release import order_release
 from trading.services.order_events import STEP_ENDS, STEP_FOLLOWS, order_event, step_parameters
 from trading.services.scopes import scopes_of
@@ -90,15 +91,7 @@ _STRATEGIES = Table(Strategy, "name")
 
 @cache
 def _order_sql() -> str:
-    return f"""
-SELECT {_ORDERS.columns("o")}, {_ACCOUNTS.columns("a")}, {_VENUES.columns("v")}, {_INSTRUMENTS.columns("i")},
-       {_STRATEGIES.columns("s")}
-  FROM trading_order AS o
-  JOIN trading_account AS a ON a.id = o.account_id
-  JOIN universe_venue AS v ON v.id = a.venue_id
-  JOIN universe_instrument AS i ON i.id = o.instrument_id
-  LEFT JOIN trading_strategy AS s ON s.id = o.strategy_id
-"""  # noqa: S608  only names of our own columns
+    return orders_joined(_ORDERS, _ACCOUNTS, _VENUES, _INSTRUMENTS, _STRATEGIES)
 
 
 # What was read of it never changes while an order is RESERVED. That it still is decides here, and for one only.

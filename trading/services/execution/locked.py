@@ -10,6 +10,7 @@ from django.db import connection
 
 from nautilus_site.common.tables import Table
 from trading.models import Account, Order, Strategy
+from trading.services.execution.joined import orders_joined
 from universe.models import Instrument, Venue
 
 # The verdicts are as long as everything else together, and settling never looks at them.
@@ -24,17 +25,8 @@ _ACCOUNTS, _VENUES, _INSTRUMENTS, _STRATEGIES = (
 
 @cache
 def _locked_sql() -> str:
-    return f"""
-SELECT {_ORDERS.columns("o")}, {_ACCOUNTS.columns("a")}, {_VENUES.columns("v")}, {_INSTRUMENTS.columns("i")},
-       {_STRATEGIES.columns("s")}
-  FROM trading_order AS o
-  JOIN trading_account AS a ON a.id = o.account_id
-  JOIN universe_venue AS v ON v.id = a.venue_id
-  JOIN universe_instrument AS i ON i.id = o.instrument_id
-  LEFT JOIN trading_strategy AS s ON s.id = o.strategy_id
- WHERE o.id = ANY(%(keys)s::bigint[])
- ORDER BY o.id FOR UPDATE OF o
-"""  # noqa: S608  only names of our own columns
+    joined = orders_joined(_ORDERS, _ACCOUNTS, _VENUES, _INSTRUMENTS, _STRATEGIES)
+    return f"{joined} WHERE o.id = ANY(%(keys)s::bigint[]) ORDER BY o.id FOR UPDATE OF o"
 
 
 def orders_locked(keys: Iterable[int]) -> dict[int, Order]:
