@@ -389,10 +389,10 @@ class MarketFeed:
             await in_database(marks_store, marks)
 
     def _market_time(self, symbol: str) -> datetime | None:
-        """Market time of the newest quote of a symbol, which carries none on spot."""
-        clock, quote = self._clocks.get(symbol), self._quotes.get(symbol)
-        told = clock.now(quote.received_ns if quote else time.time_ns()) if clock else None
-        return None if told is None else ns_to_datetime(told)
+        """Market time of the newest quote of a symbol, which carries none on spot; a new one borrows a clock."""
+        quote, clocks = self._quotes.get(symbol), (self._clocks.get(symbol), *self._clocks.values())
+        at = quote.received_ns if quote else time.time_ns()
+        return next((ns_to_datetime(ns) for clock in clocks if clock and (ns := clock.now(at))), None)
 
 
 def _backfill(instrument: Instrument, interval: str) -> None:

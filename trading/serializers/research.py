@@ -37,7 +37,9 @@ class ParametersField(serializers.DictField):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         found: dict[str, Any] = super().to_internal_value(data)
         for name, value in found.items():
-            if not isinstance(value, (bool, int, float, str)):
+            if isinstance(value, Decimal):  # what JSON's numbers with a fraction are read as
+                found[name] = float(value)
+            elif not isinstance(value, (bool, int, float, str)):
                 raise serializers.ValidationError(f"{name}: expected a number, true, false or text")
         return found
 

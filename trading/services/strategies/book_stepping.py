@@ -79,6 +79,8 @@ def book_step(*, instance_id: int) -> bool:
     bars = bars_recent(instance.instrument, row.interval, 1)
     if at_ns is None or not (bars or instance.last_bar_at is None):
         return False
+    if begins and bars:
+        return False  # its bars come first, from the one it was listed in: that one has its first price
     try:
         state = (
             loaded.steps.initial(loaded.params) if begins else loaded.steps.load(json.dumps(instance.state))

@@ -43,6 +43,41 @@ def test_a_new_strategy_is_switched_off_and_has_no_capital(client: Any) -> None:
     assert AuditEntry.objects.get(action="strategy.defined").reason == "hourly crossing"
 
 
+def test_parameters_with_a_fraction_are_numbers(client: Any) -> None:
+    """JSON's 0.25 is read as a Decimal, exactly; a parameter is a float."""
+    asked = {
+        **CROSSING,
+        "kind": "listing_sniper",
+        "parameters": {"spread": 0.25, "chase": 1.0, "enabled": True},
+    }
+    answer = _post(client, "", asked)
+    assert answer.status_code == 201, answer.json()
+    assert answer.json()["parameters"] == {"spread": 0.25, "chase": 1.0, "enabled": True}
+    assert Strategy.objects.get(name="crossing").parameters["spread"] == 0.25
+    changed = client.patch(
+        "/api/v1/strategy/crossing", {"parameters": {"spread": 0.125}, "reason": "narrower"}, format="json"
+    )
+    assert changed.json()["parameters"] == {"spread": 0.125}
+
+
+def test_capital_for_listings_takes_two_people_and_is_taken_back_by_one(client: Any, make_user: Any) -> None:
+    _post(client, "", {**CROSSING, "kind": "listing_sniper", "parameters": {}})
+    body = {"account": "paper-spot", "allocation": "500", "per_day": 2, "reason": "small and capped"}
+    answer = _post(client, "crossing/listings", body)
+    assert answer.status_code == 202, answer.json()
+    assert client.get("/api/v1/strategy/crossing").json()["listing_grants"] == []
+    change_request_approve(request_id=answer.json()["id"], approver=make_user("risk_officer"))
+    granted = {"account": "paper-spot", "quote_asset": "USDT", "allocation": "500", "per_day": 2}
+    assert client.get("/api/v1/strategy/crossing").json()["listing_grants"] == [granted]
+    answer = _post(client, "crossing/listings", {**body, "allocation": "0", "per_day": 0})
+    assert answer.status_code == 200, answer.json()
+    assert answer.json()["listing_grants"][0]["per_day"] == 0
+    other = {**CROSSING, "name": "averages"}
+    _post(client, "", other)
+    refused = _post(client, "averages/listings", body)
+    assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_VALUE")
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code", "names"),
     [

@@ -250,6 +250,19 @@ def test_found_late_it_is_left_alone_with_the_seconds_it_was_late(sniping: Snipi
     assert not Order.objects.exists()
 
 
+def test_first_looked_at_after_its_first_bars_it_still_counts_from_the_first_price(sniping: Sniping) -> None:
+    sniping.grant()
+    sniping.list_symbol()
+    sniping.pass_seconds(125)
+    sniping.watch()
+    bars_backfill(sniping.instrument, "1m", sniping.market, count=10)
+    assert not sniping.look(), "the bars come first"
+    sniping.bars()
+    first = sniping.instrument.bars.filter(interval="1m").order_by("open_time")[0]
+    assert Decimal(str(sniping.instance.state[1])) == first.open
+    assert Decision.objects.order_by("-pk")[0].reason != "BASELINE_UNKNOWN"
+
+
 def test_without_a_grant_nothing_is_taken_up(sniping: Sniping) -> None:
     sniping.list_symbol()
     sniping.pass_seconds(3)
