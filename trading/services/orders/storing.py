@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -91,9 +91,15 @@ def order_row(
         adjustments=[*submission.adjustments, *(routed.adjustments if routed else ())],
         created_at=moment,
         updated_at=moment,
-        expires_at=submission.decided_at
-        + timedelta(microseconds=judged.context.limits.decision_ttl_ns // 1_000),
+        expires_at=_sent_until(submission, judged),
     )
+
+
+def _sent_until(submission: Submission, judged: Judged) -> datetime | None:
+    """After which it is not sent any more. What protects a position is wanted for as long as that is open."""
+    if submission.origin == Order.Origin.PROTECTION:
+        return None
+    return submission.decided_at + timedelta(microseconds=judged.context.limits.decision_ttl_ns // 1_000)
 
 
 def order_hold(order: Order, routed: Routed, judged: Judged, books: Books) -> None:

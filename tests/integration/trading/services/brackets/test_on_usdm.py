@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 from tests.integration.trading.services.brackets.conftest import Rig
 from trading.domain.brackets import BracketState
+from trading.models import Order
 from trading.services.venue_events import venue_event_store, venue_events_settle
 
 S = BracketState
@@ -19,6 +21,22 @@ def test_a_long_is_guarded_by_conditional_orders_that_hold_nothing(futures: Rig)
     assert sorted(futures.open_at_venue()) == ["STOP_MARKET 0.02", "TAKE_PROFIT_MARKET 0.02"]
     assert all(o.service == "algo" for o in futures.listed())
     assert futures.desk.position().open_sell == 0
+
+
+def test_a_stop_that_could_not_be_sent_for_long_is_sent_when_it_can_be(futures: Rig) -> None:
+    """A decision grows too old to be sent; the protection of what is held does not."""
+    futures.buy("0.02", stop=futures.near("0.95"))
+    futures.look()
+    futures.send()
+    futures.hear()
+    futures.step()
+    (stop,) = futures.legs("stop")
+    (entry,) = Order.objects.exclude(pk=stop.pk)
+    assert (stop.status, stop.expires_at) == ("RESERVED", None)
+    assert entry.expires_at is not None
+    Order.objects.filter(expires_at__isnull=False).update(expires_at=entry.created_at - timedelta(hours=1))
+    futures.send()
+    assert futures.open_at_venue() == ["STOP_MARKET 0.02"]
 
 
 def test_the_stop_trades_and_the_sibling_is_confirmed_gone(futures: Rig) -> None:
