@@ -153,7 +153,7 @@ def test_where_nothing_tells_the_truth_the_command_says_so(
 CALM, TURBULENT = (0.0012, 0.0004), (-0.006, 0.002)
 STEP_S, MOST_HOURS = 10, 300
 RULES = {
-    "share": 0.1, "ramp": 0.25, "cap": 750, "dwell_s": 300, "fills": 6, "interval_s": STEP_S, "n_opt": 40,
+    "share": 0.25, "cap": 750, "dwell_s": 300, "fills": 6, "interval_s": STEP_S, "n_opt": 40,
     "drawdown": 0.3, "daily_loss": 0.2, "quote_s": 1e6,
 }  # fmt: skip
 
@@ -257,19 +257,12 @@ def test_the_better_model_trades_as_canary_until_it_has_won_and_is_then_promoted
 ) -> None:
     hours, canary, challenger = begun(live, url, models, people, champion="blind", trying="seeing")
     passed_the_gate(challenger)
-    assert (canary.capital, canary.step) == (Decimal(300), 1)
-    grown_at = 0
     while canary.state == Canary.State.RUNNING and hours.number < MOST_HOURS:
         hours.pass_one()
         canary_check(canary_id=canary.pk, moment=hours.at)
         canary.refresh_from_db()
-        if canary.step == 2 and not grown_at:
-            grown_at = canary.n
-            assert (canary.capital, canary.champion_capital) == (Decimal(750), Decimal(2250))
     assert (canary.state, canary.reason) == (Canary.State.WON, "")
-    # It grew on the exchange, with positions held, and won only at its larger size, after as long again.
-    assert grown_at >= 30
-    assert canary.n >= grown_at + RULES["dwell_s"] / STEP_S
+    assert canary.n >= 30
     assert canary.best_log_e >= np.log(1 / 0.025)
     assert Fill.objects.filter(order__created_at__gte=canary.started_at).count() >= 6
     asked = promotion_request(version=challenger, stage=Stage.CHAMPION, reason="it won", requester=people[0])
