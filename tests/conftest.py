@@ -7,12 +7,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings as property_settings
 
 if TYPE_CHECKING:
     from django.test import Client
     from rest_framework.test import APIClient
 
     from nautilus_site.common.models import User
+
+# How long one example takes says nothing on a machine that does other work.
+property_settings.register_profile("any_machine", deadline=None)
+property_settings.load_profile("any_machine")
 
 PASSWORD = "correct horse battery staple"
 

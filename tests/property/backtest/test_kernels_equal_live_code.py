@@ -157,6 +157,9 @@ def judged(draw: Any) -> tuple[Any, Any, dict[str, int]]:
             name: max(0, draw(st.sampled_from([value, 10**17])) + draw(near))
             for name in ("exposure_symbol", "exposure_strategy", "exposure_account", "exposure_global")
         },
+        # A backtest knows neither of these caps (docs/BACKTESTING.md, What is not modelled).
+        exposure_strategy_symbol=10**17,
+        exposure_group=10**17,
         orders_per_minute=draw(st.sampled_from([2, 30])),
         max_open_orders=draw(st.sampled_from([1, 20])),
         collar_bps=draw(st.sampled_from([0, 50, 200])),

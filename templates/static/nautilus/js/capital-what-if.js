@@ -11,6 +11,7 @@ const panel = document.querySelector("[data-what-if]");
 const form = panel?.querySelector("form");
 const table = panel ? new LiveTable("what_if", config.tables.what_if) : null;
 let inForce = null;
+let known = false; // whether the last run knew what all accounts are worth
 let timer = null;
 let asked = 0;
 
@@ -38,7 +39,15 @@ function reset() {
     input.dataset.inForce = input.value;
     tell(input);
   }
-  ask();
+  if (known) ask();
+  else wait();
+}
+
+function wait() {
+  const message = panel.querySelector("[data-verdict]");
+  message.hidden = false;
+  message.dataset.tone = "off";
+  message.textContent = "The sliders wait for the first run that knows what all accounts are worth.";
 }
 
 async function ask() {
@@ -85,6 +94,7 @@ export function whatIfFollows(document, equity) {
   if (panel.dataset.document === key) return;
   panel.dataset.document = key;
   inForce = document;
+  known = Number(equity ?? 0) > 0;
   const most = Math.max(1000, Math.ceil(Number(equity ?? 0) / 1000) * 1000);
   for (const input of inputs()) if (input.dataset.unit === "money") input.max = String(most);
   reset();

@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
+import nautilus_site.urls  # noqa: F401  the admin's pages are found there
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import AuditEntry, ChangeRequest
 from tests.integration.trading.api.world import World
@@ -25,7 +26,9 @@ from trading.models import (
     Divergence,
     EquitySnapshot,
     LedgerEntry,
+    ListingGrant,
     MarginTerms,
+    ObservedStep,
     OrderCommand,
     Plan,
     PlanShare,
@@ -36,6 +39,7 @@ from trading.models import (
     ResearchJob,
     RiskLimit,
     Statement,
+    StrategyInstance,
     SubBalance,
     SubPosition,
     SweepState,
@@ -125,6 +129,11 @@ def rows(world: World) -> dict[str, Any]:
         created_by="trader", created_at=moment,
     )  # fmt: skip
     CorrelationGroup.objects.create(name="majors", symbols=["BTCUSDT"], changed_at=moment)
+    ListingGrant.objects.create(strategy=world.strategy, account=world.account, changed_at=moment)
+    ObservedStep.objects.create(
+        instance=StrategyInstance.objects.earliest("pk"), trigger="book", seen_ns=1, parameters_digest="0" * 64,
+        seen={}, stepped_at=moment,
+    )  # fmt: skip
     breaker()
     books_rows(world)
     return {"run": run, "order": order}
