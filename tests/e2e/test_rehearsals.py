@@ -95,7 +95,7 @@ def guarded_position(platform: Platform) -> None:
 def test_a_rehearsed_fault_is_noticed_answered_seen_to_work_and_taken_back(
     name: str, platform: Platform, second: Session
 ) -> None:
-    if name == "unprotected_position":
+    if name in ("unprotected_position", "leverage"):
         guarded_position(platform)
     if name in ("drawdown", "daily_loss"):  # a fall of prices costs only what is held
         eventually(

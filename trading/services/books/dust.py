@@ -16,7 +16,7 @@ from trading.domain.values import Market, to_units
 from trading.models import Account, StrategyInstance, SubPosition
 from trading.selectors.marks import marks_read
 from trading.services.books.transfers import position_give_up_dust
-from trading.services.exposure import buckets_locked, owner_buckets, position_locked
+from trading.services.exposure import position_locked
 
 
 def dust_sweep(account: Account) -> int:
@@ -54,7 +54,6 @@ def _is_left_over(part: SubPosition, mid: Decimal) -> bool:
 @transaction.atomic
 def _give_up(account: Account, part: SubPosition, mid: Decimal) -> bool:
     instrument = part.position.instrument
-    buckets_locked(list(owner_buckets(part.owner, instrument.symbol)))
     position = position_locked(account, instrument)
     held = SubPosition.objects.select_related("position__instrument").get(pk=part.pk)
     held.position = position

@@ -146,7 +146,7 @@ def positions_cross(
 def position_give_up_dust(
     position: Position, instrument: Instrument, *, giver: str, quantity: Decimal, price: Decimal
 ) -> None:
-    """Let people take from a strategy what it can no longer sell, at a price. Buckets and position are locked.
+    """Let people take from a strategy what it can no longer sell, at a price. The position is locked by the caller.
 
     Its share of the caps goes with it: people have no cap of their own.
     """

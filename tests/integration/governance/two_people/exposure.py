@@ -183,9 +183,10 @@ def _told() -> Iterator[tuple[str, Reading]]:
             route = next((routes[name] for name in _widening(kind) if name in routes), None)
             told = route is not None and route.is_enabled and SEVERITY[severity] >= SEVERITY[route.severity]
             yield f"{own} silent about {severity} {kind}", More(not told, 1)
-            late = route.digest_s if told and route and severity != "critical" else 0
-            again = route.dedupe_s if told and route else 0
-            yield f"{own} late with {severity} {kind}", More(late + again)
+            late = NEVER  # what is not told at all cannot come later still
+            if told and route is not None:
+                late = route.dedupe_s + (route.digest_s if severity != "critical" else 0)
+            yield f"{own} late with {severity} {kind}", More(late, NEVER)
 
 
 def _widening(kind: str) -> list[str]:

@@ -6,9 +6,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db import connection
 from django.db.models import Sum
+from django.test.utils import CaptureQueriesContext
 
-from trading.models import LedgerEntry, PositionTransfer, StrategyInstance, SubBalance, SubPosition
+from trading.models import LedgerEntry, Position, PositionTransfer, StrategyInstance, SubBalance, SubPosition
 from trading.services.books.dust import dust_sweep
 from trading.services.books.verify import books_verify
 
@@ -68,6 +70,21 @@ def test_what_cannot_be_sold_becomes_peoples_and_the_strategy_is_flat(
         assert books_verify(spot.account, full=full).differences == []
     assert dust_sweep(spot.account) == 0, "once"
     assert PositionTransfer.objects.get().kind == "dust"
+
+
+def test_rows_are_locked_in_the_order_of_an_order_that_is_reserved(spot: Futures) -> None:
+    """Position, balances, buckets; the other way round the two would wait for each other (decision 0005)."""
+    left_over(spot, "0.00099")
+    Position.objects.update(carried_notional=1, carried_by={"a": "1"})
+    with CaptureQueriesContext(connection) as asked:
+        assert dust_sweep(spot.account) == 1
+    tables = ("trading_position", "trading_balance", "trading_exposurebucket")
+    locking = [query["sql"] for query in asked if "FOR UPDATE" in query["sql"]]
+    locked = [
+        table for sql in locking for table in tables if f"FROM {table} " in sql or f'FROM "{table}"' in sql
+    ]
+    assert sorted(set(locked), key=locked.index) == list(tables)
+    assert locked == sorted(locked, key=tables.index)
 
 
 def test_dust_is_left_alone_while_it_is_wanted_or_may_still_grow(spot: Futures) -> None:
