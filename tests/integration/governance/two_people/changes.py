@@ -6,21 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
 
-from django.db import transaction
-
 from governance.domain.policies.located import node_of
 from governance.models import Playbook, Policy
 from governance.services.quotas import quotas_change
 from nautilus_site.common.clock import now
-from nautilus_site.common.errors import ApplicationError
-from nautilus_site.common.models import User
-from tests.integration.governance.two_people.world import PEOPLE, World
+from tests.integration.governance.two_people.asking import Ask
+from tests.integration.governance.two_people.world import PEOPLE
 from trading.domain.values import Level
 from trading.models import (
     Account,
@@ -38,47 +34,8 @@ from trading.services.controls.groups import group_change
 from trading.services.reconcile.periods import sweep_period_change
 from universe.models import Instrument
 
-API = "/api/v1"
 LIMITS = {"max_notional": 1.3, "daily_loss": 1.3, "min_notional": 0.7, "exposure_symbol": 1.3}
 """Names, and by what a value is multiplied to be riskier."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Who asks, and through which door: a browser, a script, a stale browser, or the service itself."""
-
-    world: World
-    name: str
-    way: str = "session"
-
-    @property
-    def person(self) -> User:
-        return User.objects.get(username=self.name)
-
-    def call(self, method: str, path: str, **body: Any) -> int:
-        """The status of the answer."""
-        client = self.world.client(self.name, self.way)
-        return int(
-            client.generic(method, API + path, _json(body), content_type="application/json").status_code
-        )
-
-    def serve(self, service: Callable[..., Any], **arguments: Any) -> int:
-        """The service itself, past every view: 200, or the status its refusal has."""
-        try:
-            with transaction.atomic():
-                service(**arguments)
-        except ApplicationError as error:
-            return error.status
-        return 200
-
-    def propose(self, kind: str, target: str, payload: dict[str, Any]) -> int:
-        return self.call("POST", "/approvals", kind=kind, target=target, payload=payload, reason="r")
-
-
-def _json(body: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(body, default=str)
 
 
 def _limit(up: bool) -> Callable[[Ask, Random], int]:

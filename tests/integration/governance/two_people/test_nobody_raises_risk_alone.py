@@ -36,7 +36,8 @@ from nautilus_site.common.services.change_requests import (
     change_requests_expire,
     registered_kinds,
 )
-from tests.integration.governance.two_people.changes import COVERS, LOWERS, RAISES, Ask, covered
+from tests.integration.governance.two_people.asking import Ask
+from tests.integration.governance.two_people.changes import COVERS, LOWERS, RAISES, covered
 from tests.integration.governance.two_people.exposure import Exposure, exposure, raised
 from tests.integration.governance.two_people.world import PEOPLE, WAYS, World, build
 
