@@ -18,7 +18,7 @@ SETTINGS = {"TESTNET_SPEED": "10"}
 
 ORDER = [
     "venue_lag", "reject_spike", "stale_data", "depeg", "corr_spike", "funding_spike", "unprotected_position",
-    "drawdown", "daily_loss", "position", "open_trades", "leverage",
+    "drawdown", "daily_loss", "position", "open_trades",
 ]  # fmt: skip
 # Thresholds that a paper account with little in it can reach; tightening is one person's.
 TIGHTER: dict[str, dict[str, Any]] = {
@@ -95,6 +95,11 @@ def guarded_position(platform: Platform) -> None:
 def test_a_rehearsed_fault_is_noticed_answered_seen_to_work_and_taken_back(
     name: str, platform: Platform, second: Session
 ) -> None:
+    rehearsed(name, platform, second)
+
+
+def rehearsed(name: str, platform: Platform, second: Session) -> None:
+    """One playbook from its fault to the approval of what takes its measures back."""
     if name in ("unprotected_position", "leverage"):
         guarded_position(platform)
     if name in ("drawdown", "daily_loss"):  # a fall of prices costs only what is held
