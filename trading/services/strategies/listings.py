@@ -257,7 +257,7 @@ def _check(strategy: Strategy, terms: Terms) -> None:
         raise ApplicationError("INVALID_VALUE", f"strategy: {error}") from None
     if not known:
         raise ApplicationError("INVALID_VALUE", f"strategy: {strategy.kind} does not trade listings")
-    if terms.allocation < 0 or not terms.allocation.is_finite():
+    if not terms.allocation.is_finite() or terms.allocation < 0:
         raise ApplicationError("INVALID_VALUE", "allocation: expected zero or more")
     if not 0 <= terms.per_day <= MOST_PER_DAY:
         raise ApplicationError("INVALID_VALUE", f"per_day: expected 0 to {MOST_PER_DAY}")
@@ -268,10 +268,13 @@ def _terms(grant: ListingGrant | None) -> Terms:
 
 
 def _payload(payload: Mapping[str, Any]) -> Terms:
+    per_day = payload.get("per_day")
+    if not isinstance(per_day, int) or isinstance(per_day, bool):
+        raise ApplicationError("INVALID_VALUE", f"per_day: expected 0 to {MOST_PER_DAY}")
     try:
-        return Terms(Decimal(str(payload["allocation"])), int(payload["per_day"]))
-    except (KeyError, ValueError, InvalidOperation) as error:
-        raise ApplicationError("INVALID_VALUE", f"expected allocation and per_day: {error!r}") from None
+        return Terms(Decimal(str(payload.get("allocation"))), per_day)
+    except InvalidOperation:
+        raise ApplicationError("INVALID_VALUE", "allocation: expected an amount") from None
 
 
 def _by_target(target: str) -> tuple[Strategy, Account]:

@@ -27,7 +27,12 @@ from trading.models import (
 )
 from trading.services.parity import parity_check
 from trading.services.strategies import ListingTerms, listing_grant_change, listing_take_up
-from trading.services.strategies.listings import apply_listing_grant, listing_venues, listings_due
+from trading.services.strategies.listings import (
+    apply_listing_grant,
+    listing_grant_clean,
+    listing_venues,
+    listings_due,
+)
 from universe.adapters.binance import BinanceSpotMarketData
 from universe.models import Instrument, Listing, Quote
 from universe.services import bars_backfill, instruments_sync
@@ -355,6 +360,23 @@ def test_more_takes_a_second_person_and_less_does_not(waiting: Desk) -> None:
     lowered = listing_grant_change(**asked, terms=ListingTerms(Decimal(0), 0))
     assert isinstance(lowered, ListingGrant)
     assert ListingGrant.objects.get().per_day == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"allocation": "NaN"}, {"allocation": "Infinity"}, {"allocation": "-1"}, {"allocation": "much"},
+        {"allocation": None}, {"per_day": -1}, {"per_day": 21}, {"per_day": 2.9}, {"per_day": True},
+        {"per_day": []}, {"per_day": None},
+    ],
+)  # fmt: skip
+def test_terms_that_are_none_are_refused_when_they_are_proposed(waiting: Desk, wrong: dict[str, Any]) -> None:
+    target = f"{waiting.strategies['trend'].name}:{waiting.account.name}"
+    good = {"allocation": "200", "per_day": 2}
+    assert listing_grant_clean(target, good) == good
+    with pytest.raises(ApplicationError) as refused:
+        listing_grant_clean(target, {**good, **wrong})
+    assert refused.value.code == "INVALID_VALUE"
 
 
 def test_a_strategy_that_does_not_trade_listings_is_granted_none(waiting: Desk) -> None:
