@@ -13,6 +13,7 @@ from tests.fakes.checks import limits
 from tests.property.backtest.markets import Erratic, ErraticParams, perpetual, series
 from trading.domain.backtest import Assignment, BacktestRun, Costs, FillMode, Inputs, Settings, SizeRule, run
 from trading.domain.backtest.compiled import run_compiled
+from trading.domain.backtest.limits import LossLimits
 from trading.domain.values import UNITS, from_units
 
 COSTS = st.builds(
@@ -31,21 +32,41 @@ SIZES = st.sampled_from(
         {"size": SizeRule.quantity, "size_amount": Decimal("0.00013")},
     ]
 )
-LIMITS = st.sampled_from(
-    [
-        None,
-        limits(max_notional=40_000 * UNITS, exposure_symbol=50_000 * UNITS, exposure_strategy=45_000 * UNITS),
-        limits(
-            max_notional=10**6 * UNITS,
-            max_quantity=10 * UNITS,
-            exposure_symbol=10**6 * UNITS,
-            exposure_strategy=10**6 * UNITS,
-            exposure_account=10**6 * UNITS,
-            exposure_global=10**6 * UNITS,
-            orders_per_minute=1,
-        ),
-    ]
-)
+CAPS = (
+    "max_notional", "soft_notional", "exposure_symbol", "exposure_strategy", "exposure_strategy_symbol",
+    "exposure_group", "exposure_account", "exposure_global", "net_account", "net_global",
+)  # fmt: skip
+SECOND = 1_000_000_000
+
+
+@st.composite
+def bounds(draw: Any) -> dict[str, Any]:
+    """Limits, each either far away or where a run of 100,000 meets it; one in four runs has none."""
+    if draw(st.integers(0, 3)) == 0:
+        return {}
+    far, few = st.just(10**9), st.sampled_from([1, 2, 4, 1_000, 1_000])
+    amounts = st.one_of(far, far, far, st.sampled_from([20_000, 45_000, 70_000, 90_000]))
+    found = limits(
+        min_notional=draw(st.sampled_from([0, 10, 5_000])) * UNITS,
+        max_quantity=draw(st.sampled_from([2 * UNITS, 10**6 * UNITS])),
+        **{name: draw(amounts) * UNITS for name in CAPS},
+        orders_per_minute=draw(few),
+        orders_per_minute_strategy=draw(few),
+        repeated_executions=draw(st.sampled_from([3, 1_000, 1_000, 1_000])),
+        sends_per_decision=draw(st.sampled_from([2, 1_000, 1_000])),
+        slippage_bps=draw(st.sampled_from([20, 20, 20, 19])),
+        near_window_ns=draw(st.sampled_from([0, 0, 2, 61])) * SECOND,
+        loss_cooldown_ns=draw(st.sampled_from([0, 0, 600])) * SECOND,
+        leverage_max=draw(st.sampled_from([20, 20, 19])),
+        margin_ratio_max=draw(st.sampled_from([10_000, 500_000, 1_000_000])),
+        liquidation_distance_min=draw(st.sampled_from([0, 40_000, 100_000])),
+    )
+    losses = LossLimits(draw(st.sampled_from([None, 300 * UNITS])), draw(st.sampled_from([None, 10_000])))
+    groups = draw(st.sampled_from([{}, {"majors": ("BTCUSDT", "ETHUSDT")}]))
+    return {"limits": found, "losses": losses, "groups": groups}
+
+
+OWN = st.sampled_from([LossLimits(), LossLimits(), LossLimits(250 * UNITS, 9_000, 3)])
 
 
 @st.composite
@@ -60,18 +81,19 @@ def runs(draw: Any) -> Inputs:
         long_only=draw(st.booleans()),
         latency_bars=draw(st.integers(0, 3)) if late else 0,
         latency_ns=draw(st.sampled_from([0, 250_000_000, 150_000_000_000])) if late else 0,
-        limits=draw(LIMITS),
+        **draw(bounds()),
         rebalance_band=draw(st.sampled_from([Decimal(0), Decimal("0.1")])),
         max_child=draw(st.sampled_from([None, Decimal(7_000)])),
         leverage=draw(st.sampled_from([Decimal(1), Decimal(20)])),
         touch_fills=draw(st.booleans()),
         **draw(SIZES),
     )
-    strategy, params = Erratic(), ErraticParams(draw(st.booleans()))
+    params, own = ErraticParams(draw(st.booleans())), draw(OWN)
+    assignment = Assignment("BTCUSDT", Erratic(), params, losses=own)
     if draw(st.booleans()):
         market, funding = perpetual(seed, bars)
-        return Inputs([market], [Assignment("BTCUSDT", strategy, params)], assumptions, {"BTCUSDT": funding})
-    return Inputs([series(seed, bars)], [Assignment("BTCUSDT", strategy, params)], assumptions)
+        return Inputs([market], [assignment], assumptions, {"BTCUSDT": funding})
+    return Inputs([series(seed, bars)], [assignment], assumptions)
 
 
 def same(left: Any, right: Any) -> None:

@@ -1,6 +1,7 @@
 """Backtests: the strategies, rails, sizing and books of live trading, on recorded bars and trades."""
 
-from trading.domain.backtest.engine import Assignment, BacktestRun, Inputs, run
+from trading.domain.backtest.engine import BacktestRun, run
+from trading.domain.backtest.inputs import Assignment, Inputs
 from trading.domain.backtest.ledger import FillKind, Ledger
 from trading.domain.backtest.result import BacktestResult
 from trading.domain.backtest.series import BarSeries, FundingSeries

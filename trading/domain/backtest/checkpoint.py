@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from trading.domain.backtest.account import Account
 from trading.domain.backtest.fold import average_price
-from trading.domain.backtest.lane import Account, Lane
+from trading.domain.backtest.lane import Lane
 from trading.domain.backtest.leg import Leg
 from trading.domain.backtest.scale import base_quantity
 from trading.domain.strategies import Execution, Protection
 
 _LANE: Final = (
     "position", "cost", "realized", "worth", "carried", "mark", "best", "stop", "take_profit", "trail",
-    "busy", "settled",
+    "busy", "settled", "off", "carried_by",
 )  # fmt: skip
 _ROWS: Final = ("fills", "refusals", "paid")
 
@@ -28,18 +29,14 @@ def write_lanes(account: Account) -> dict[str, Any]:
     ValueError : a strategy's state is not plain data.
     """
     return {
-        "cash": account.cash,
-        "used": account.used,
-        "sent": list(account.sent),
+        "account": account.as_json(),
         "lanes": [_lane_data(lane) for lane in account.lanes],
     }
 
 
 def read_lanes(account: Account, data: Mapping[str, Any]) -> None:
     """Put back what `write_lanes` wrote."""
-    account.cash, account.used = data["cash"], data["used"]
-    account.sent.clear()
-    account.sent.extend(data["sent"])
+    account.read(data["account"])
     for lane, saved in zip(account.lanes, data["lanes"], strict=True):
         for name in _LANE:
             setattr(lane, name, saved[name])

@@ -7,11 +7,12 @@ from typing import Any, Final
 import numpy as np
 
 from trading.domain.backtest.arithmetic import NO_LIMIT, PARTS, mul_div
-from trading.domain.backtest.engine import Inputs
 from trading.domain.backtest.impact import trailing_day
+from trading.domain.backtest.inputs import Inputs
 from trading.domain.backtest.ledger import FILL_COLUMNS, FUNDING_COLUMNS, REFUSAL_COLUMNS, Ledger
+from trading.domain.backtest.limits import LimitTable
 from trading.domain.backtest.loop import first_lie, run_bars
-from trading.domain.backtest.rails import LimitTable, limit_table
+from trading.domain.backtest.losses import first_measure
 from trading.domain.backtest.result import BacktestResult
 from trading.domain.backtest.scale import scale_of
 from trading.domain.backtest.series import BarSeries, FloatArray, FundingSeries
@@ -72,7 +73,7 @@ def run_compiled(inputs: Inputs, *, interpreted: bool = False) -> BacktestResult
     signals: Any
     prove: Any
     run, step, signals, prove = _as_written(declared) if interpreted else _machine_code(declared)
-    costs, limits = settings.cost_table(), limit_table(settings.limits, series.instrument.step_units)
+    costs, limits = settings.cost_table(), inputs.limit_table(assignment)
     columns = _columns(series, settings, costs.impact)
     vector = np.array(declared.numbers(assignment.params, series.interval), dtype=np.float64)
     size = declared.state_size(assignment.params)
@@ -192,14 +193,17 @@ def _tables(rows: int, bars: Columns, limits: LimitTable, settings: Settings) ->
     in_flight = settings.latency_bars + 2
     if settings.latency_ns:
         in_flight = int((bars.arrival - np.arange(size)).max()) + 2
-    rate = limits.orders_per_minute
+    # Of the last minute no more go out than the rail on the rate lets pass.
+    rate = min(limits.orders_per_minute, limits.orders_per_minute_strategy)
     recent = 1 if rate >= NO_LIMIT else max(1, min(rate, MAX_CHILDREN * size))
     return Tables(
         fills=np.empty((rows, len(FILL_COLUMNS)), np.int64),
         refusals=np.empty((rows, len(REFUSAL_COLUMNS)), np.int64),
         paid=np.empty((rows, len(FUNDING_COLUMNS)), np.int64),
         flights=np.zeros((in_flight, 4), np.int64),
-        recent=np.zeros(recent, np.int64),
+        recent=np.zeros((recent, 3), np.int64),
+        account=np.array(first_measure(to_units(settings.cash)), np.int64),
+        strategy=np.array(first_measure(0), np.int64),
     )
 
 

@@ -5,106 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import numpy as np
 
+from trading.domain.backtest.account import Account
 from trading.domain.backtest.arithmetic import PARTS, mul_div
 from trading.domain.backtest.checkpoint import read_lanes, write_lanes
 from trading.domain.backtest.fold import cost_quote
-from trading.domain.backtest.lane import Account, Lane
+from trading.domain.backtest.inputs import Inputs
+from trading.domain.backtest.lane import Lane
 from trading.domain.backtest.ledger import FILL_COLUMNS, FUNDING_COLUMNS, REFUSAL_COLUMNS, Ledger
 from trading.domain.backtest.leg import NO_SLOWER, Leg
 from trading.domain.backtest.result import BacktestResult
 from trading.domain.backtest.series import BarSeries, FundingSeries, IntArray, slower_bars
-from trading.domain.backtest.settings import Settings, SizeRule
-from trading.domain.strategies import Bar, Strategy
+from trading.domain.strategies import Bar
 from trading.domain.values import Market, to_units
 
 _ALWAYS = 1 << 62
 BLOCK: Final = 4096
 """Bars turned into Python numbers at a time: few enough to stay in the processor's cache."""
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """A strategy on an instrument: its parameters and its share of the capital, parts of 1e-8."""
-
-    symbol: str
-    strategy: Strategy
-    params: Any
-    share: int = PARTS
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What a run reads: one series per instrument, the strategies on them, funding.
-
-    Attributes
-    ----------
-    slower : slower intervals to show beside those that the strategies ask for.
-    """
-
-    series: Sequence[BarSeries]
-    assignments: Sequence[Assignment]
-    settings: Settings = field(default_factory=Settings)
-    funding: Mapping[str, FundingSeries] = field(default_factory=dict)
-    slower: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        symbols = [s.symbol for s in self.series]
-        if not symbols or len(set(symbols)) != len(symbols):
-            raise ValueError(f"expected one series for each instrument, were {', '.join(symbols) or 'none'}")
-        if len({s.instrument.market for s in self.series}) > 1:
-            raise ValueError("an account holds spot or futures, not both")
-        if {a.symbol for a in self.assignments} != set(symbols):
-            raise ValueError("expected at least one strategy on every instrument, and none elsewhere")
-        for symbol, funding in self.funding.items():
-            if symbol not in symbols:
-                raise ValueError(f"funding of {symbol}, which is not part of the run")
-            if len(funding.times_ns) and self.series[0].instrument.market is not Market.usdm:
-                raise ValueError("only perpetuals have funding")
-        shares = [(a.symbol, a.share) for a in self.assignments]
-        # Capital is one for the account; a fixed quantity is one for each symbol.
-        by_symbol = self.settings.size is SizeRule.quantity
-        for symbol in symbols if by_symbol else [""]:
-            if sum(share for name, share in shares if not by_symbol or name == symbol) > PARTS:
-                of = f"the quantity of {symbol}" if by_symbol else "the capital"
-                raise ValueError(f"the shares of the strategies sum to more than {of}")
-
-    def slower_of(self, symbol: str) -> tuple[str, ...]:
-        """Slower intervals shown on an instrument: asked for by its strategies or by the run, each once."""
-        asked = [a.strategy.slower_intervals(a.params) for a in self.assignments if a.symbol == symbol]
-        return tuple(dict.fromkeys((*self.slower, *(name for names in asked for name in names))))
-
-    def header(self) -> dict[str, Any]:
-        """Return what the run is made of as plain data, content by digest."""
-        return {
-            "series": [
-                {
-                    "symbol": s.symbol,
-                    "market": s.instrument.market.value,
-                    "interval": s.interval,
-                    "bars": len(s),
-                    "sha256": s.digest,
-                }
-                for s in self.series
-            ],
-            "funding": {symbol: _funding_digest(f) for symbol, f in sorted(self.funding.items())},
-            "strategies": [
-                {
-                    "symbol": a.symbol,
-                    "strategy": a.strategy.name,
-                    "params": asdict(a.params),
-                    "share": a.share,
-                }
-                for a in self.assignments
-            ],
-            "slower": list(self.slower),
-            "settings": self.settings.as_json(),
-        }
 
 
 class BacktestRun:
@@ -125,13 +46,22 @@ class BacktestRun:
             slower = _slower(series, inputs.slower_of(series.symbol))
             lane = Lane(number, series, funding, settings, self._account, slower)
             lane.legs = [
-                Leg(a.strategy, a.params, a.share, series.symbol, series.interval, spot or settings.long_only)
+                Leg(
+                    a.strategy,
+                    a.params,
+                    a.share,
+                    series.symbol,
+                    series.interval,
+                    spot or settings.long_only,
+                    inputs.limit_table(a),
+                )
                 for a in inputs.assignments
                 if a.symbol == series.symbol
             ]
             for leg in lane.legs:
                 leg.quantity = mul_div(lane.quantity, leg.share, PARTS)
             self._account.lanes.append(lane)
+        self._account.open(settings.groups)
         self._alone = len(self._account.lanes) == 1 and len(self._account.lanes[0].legs) == 1
         self._groups = [] if self._alone else _groups(inputs.series)
         self.total = len(inputs.series[0]) if self._alone else len(self._groups)
@@ -288,6 +218,9 @@ def _close_group(account: Account, events: Sequence[tuple[int, int]]) -> None:
     # All marks first: what one lane decides must not depend on another's old price.
     for number, i in events:
         account.lanes[number].mark = account.lanes[number].close[i]
+    if account.measured:
+        lane, i = account.lanes[events[0][0]], events[0][1]
+        account.measure_all(lane.close_ns[i])
     for number, i in events:
         lane = account.lanes[number]
         for leg in lane.legs:
@@ -348,10 +281,3 @@ def _table(rows: list[tuple[int, ...]], columns: Sequence[str]) -> IntArray:
     table = np.array(rows, dtype=np.int64)
     # Lanes are read one after the other; the order of time is restored, stable within a lane.
     return table[np.argsort(table[:, 0], kind="stable")]
-
-
-def _funding_digest(funding: FundingSeries) -> str:
-    sha = hashlib.sha256()
-    for column in (funding.times_ns, funding.rates, funding.marks):
-        sha.update(np.ascontiguousarray(column).astype("<i8").tobytes())
-    return sha.hexdigest()

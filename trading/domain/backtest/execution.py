@@ -12,7 +12,8 @@ from trading.domain.backtest.costs import (
     slipped,
 )
 from trading.domain.backtest.fold import reserve
-from trading.domain.backtest.rails import ALLOWED, FREE_BALANCE, UNFILLED, VENUE_FILTER, LimitTable, judge
+from trading.domain.backtest.limits import LimitTable, Use
+from trading.domain.backtest.rails import ALLOWED, FREE_BALANCE, UNFILLED, VENUE_FILTER, judge
 from trading.domain.backtest.scale import Scale, notional
 
 
@@ -25,12 +26,7 @@ def trade_market(
     touch: int,
     position: int,
     cash: int,
-    open_orders: int,
-    sent_last_minute: int,
-    used_symbol: int,
-    used_strategy: int,
-    used_account: int,
-    used_global: int,
+    use: Use,
     daily_steps: float,
     sigma_day: float,
 ) -> tuple[int, int, int, int, int, int]:
@@ -62,12 +58,7 @@ def trade_market(
         touch,
         position,
         cash,
-        open_orders,
-        sent_last_minute,
-        used_symbol,
-        used_strategy,
-        used_account,
-        used_global,
+        use,
     )
     if verdict != ALLOWED:
         return verdict, 0, 0, 0, 0, 0

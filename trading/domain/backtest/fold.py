@@ -44,15 +44,20 @@ def cost_quote(cost: int, position: int) -> float:
     return cost / 1e8 if position > 0 else -cost / 1e8
 
 
-def reserve(position: int, signed: int, notional: int) -> int:
+def reserve(position: int, signed: int, notional: int, open_buy: int = 0, open_sell: int = 0) -> int:
     """Return the quote units an order adds to the exposure buckets; 0 when it raises no exposure.
 
     Parameters
     ----------
-    position : steps held, with no other order open.  notional : of the whole order at its limit.
+    position : signed steps held.  notional : of the whole order at its limit.
+    open_buy, open_sell : steps of other open orders on the symbol.
     """
-    increase = max(abs(position + signed), abs(position)) - abs(position)
-    return mul_div_up(notional, increase, abs(signed))
+    before = max(abs(position + open_buy), abs(position - open_sell))
+    if signed > 0:
+        after = max(abs(position + open_buy + signed), abs(position - open_sell))
+    else:
+        after = max(abs(position + open_buy), abs(position - open_sell + signed))
+    return mul_div_up(notional, after - before, abs(signed))
 
 
 def carried_after(position: int, carried: int, signed: int, reserved: int, quote: int) -> int:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from trading.domain.backtest.arithmetic import NO_LIMIT, PARTS, mul_div
-from trading.domain.backtest.costs import fee, funding_payment, slipped
+from trading.domain.backtest.account import ALONE, Account
+from trading.domain.backtest.arithmetic import PARTS, mul_div
+from trading.domain.backtest.costs import collared_ticks, fee, funding_payment, slipped
 from trading.domain.backtest.execution import trade_market
 from trading.domain.backtest.fold import average_price, carried_after, cost_quote, fold_trade
 from trading.domain.backtest.impact import trailing_day
 from trading.domain.backtest.ledger import FillKind
 from trading.domain.backtest.leg import Leg
-from trading.domain.backtest.rails import limit_table
+from trading.domain.backtest.limits import NOTHING_USED
+from trading.domain.backtest.rails import REPEATED_EXECUTION
 from trading.domain.backtest.scale import base_quantity, market_value, notional, scale_of
 from trading.domain.backtest.series import BarSeries, FloatArray, FundingSeries, IntArray
 from trading.domain.backtest.settings import FillMode, Settings, SizeRule
@@ -34,46 +36,17 @@ from trading.domain.planner import split_steps
 from trading.domain.strategies import Bar, Execution
 from trading.domain.values import UNITS, to_units
 
-_MINUTE_NS: Final = 60_000_000_000
-
-ALONE: Final = (1,)
-"""Shares of a lane with one leg."""
-
 Flight = tuple[int, int, int, int, tuple[int, ...]]
 """An order on its way: (bar it arrives at, signed steps, orders, decided_ns, shares of the legs)."""
-
-
-class Account:
-    """The cash of a run and what its positions carry; in quote units."""
-
-    __slots__ = ("cash", "lanes", "leverage", "sent", "used")
-
-    def __init__(self, cash: int, leverage: int) -> None:
-        self.cash = cash
-        self.used = 0
-        self.leverage = leverage
-        self.lanes: list[Lane] = []
-        self.sent: deque[int] = deque()
-
-    def equity(self) -> int:
-        """Cash plus every holding at its last close."""
-        return self.cash + sum(market_value(x.scale, x.position, x.mark) for x in self.lanes)
-
-    def sent_within_minute(self, now_ns: int) -> int:
-        """How many orders went out in the last 60 s of market time."""
-        sent = self.sent
-        while sent and sent[0] <= now_ns - _MINUTE_NS:
-            sent.popleft()
-        return len(sent)
 
 
 class Lane:
     """State of one instrument; its methods are what can happen to it, in the order it happens in a bar."""
 
     __slots__ = (
-        "account", "arrival", "band", "best", "busy", "capital", "carried", "close", "close_ns", "cost",
+        "account", "arrival", "band", "best", "busy", "capital", "carried", "carried_by", "close", "close_ns", "cost",
         "costs", "daily", "fills", "flights", "funding_from", "funding_marks", "funding_ns",
-        "funding_rates", "high", "legs", "limits", "low", "mark", "max_child", "number", "open",
+        "funding_rates", "high", "legs", "low", "mark", "max_child", "number", "off", "open",
         "open_ns", "paid", "position", "quantity", "realized", "refusals", "same_close", "scale",
         "series", "settings", "settled", "sigma", "slower", "stop", "take_profit", "through",
         "tick_ratio", "trail", "usable", "worth",
@@ -94,7 +67,6 @@ class Lane:
         self.account = account
         self.slower = slower
         self.scale = scale_of(series.instrument)
-        self.limits = limit_table(settings.limits, series.instrument.step_units)
         self.costs = settings.cost_table()
         self.legs: list[Leg] = []
         self.quantity = self.capital = 0
@@ -122,6 +94,8 @@ class Lane:
         self.funding_from = _view(funding_ranges(series, funding))
 
         self.position = self.cost = self.realized = self.carried = 0
+        self.carried_by: dict[str, int] = {}
+        self.off = False
         self.worth = 0.0
         self.mark = self.open[0]
         self.best = 0
@@ -135,6 +109,9 @@ class Lane:
 
     def opened(self, i: int) -> None:
         """Live through bar `i` up to its close: funding, arriving orders, exits inside the bar."""
+        if self.account.measured and i > 0 and len(self.account.lanes) == 1:
+            self.mark = self.close[i - 1]
+            self.account.measure_all(self.close_ns[i - 1])
         first, last = self.funding_from[i], self.funding_from[i + 1]
         at = first
         while at < last and self.funding_ns[at] <= self.open_ns[i]:
@@ -153,6 +130,10 @@ class Lane:
 
     def decide(self, i: int) -> None:
         """Compare what is wanted with what is held and in flight at the close of bar `i`, send the rest."""
+        if self.off:
+            # Switched off: its position is held under its protection, as live.
+            self._set_busy()
+            return
         price = self.close[i]
         wanted = self._wanted(price)
         if self.stop or self.take_profit or self.trail or any(leg.protection for leg in self.legs):
@@ -177,7 +158,13 @@ class Lane:
     def _set_busy(self) -> None:
         self.busy = bool(self.flights) or (
             self.position != 0
-            and (self.scale.futures == 1 or self.stop > 0 or self.take_profit > 0 or self.trail > 0)
+            and (
+                self.scale.futures == 1
+                or self.stop > 0
+                or self.take_profit > 0
+                or self.trail > 0
+                or self.account.measured
+            )
         )
 
     def _wanted(self, price: int) -> int:
@@ -235,52 +222,47 @@ class Lane:
         decided_ns: int,
         shares: Sequence[int],
     ) -> None:
-        account = self.account
+        account, scale = self.account, self.scale
         side, size = (1, steps) if steps > 0 else (-1, -steps)
-        limited = self.limits.orders_per_minute < NO_LIMIT
+        leg = self.legs[0] if len(self.legs) == 1 else self._owner(shares)
+        limits, use, sends, limit = leg.limits, NOTHING_USED, 0, 0
         for number in range(count):
             child = size if count == 1 else child_steps(size, count, number)
+            if limits.in_force:
+                limit = collared_ticks(touch, side, self.costs.collar_bps)
+                use = account.use(self, leg, side * child, touch, limit, time_ns, sends)
             verdict, filled, quote, commission, slippage, reserved = trade_market(
-                self.scale,
-                self.limits,
+                scale,
+                limits,
                 self.costs,
                 side,
                 child,
                 touch,
                 self.position,
-                account.cash if self.scale.futures == 0 else self._margin_room(touch),
-                0,
-                account.sent_within_minute(time_ns) if limited else 0,
-                self.carried,
-                self._carried_by_strategy() if len(account.lanes) > 1 else self.carried,
-                account.used,
-                account.used,
+                account.cash if scale.futures == 0 else account.margin_room(self, touch),
+                use,
                 self.daily[i],
                 self.sigma[i],
             )
             if verdict:
                 self.refusals.append((time_ns, self.number, i, verdict, side * child, touch))
                 self.settled = False
+                if verdict == REPEATED_EXECUTION:
+                    account.switch_off(leg)
                 continue
             if filled < child:
                 self.settled = False
-            if limited:
-                account.sent.append(time_ns)
+            if limits.in_force:
+                account.went_out(time_ns, self, leg, side * child, limit)
+                sends += 1
             self._book(
                 i, time_ns, side * filled, touch, quote, commission, slippage, reserved, FillKind.MARKET,
                 decided_ns, shares,
             )  # fmt: skip
 
-    def _carried_by_strategy(self) -> int:
-        # What is netted with others counts in full for each: never less than a strategy's own.
-        names = {leg.name for leg in self.legs}
-        return sum(x.carried for x in self.account.lanes if any(leg.name in names for leg in x.legs))
-
-    def _margin_room(self, touch: int) -> int:
-        others = sum(notional(x.scale, x.mark, abs(x.position)) for x in self.account.lanes if x is not self)
-        equity = self.account.equity() + market_value(self.scale, self.position, touch)
-        equity -= market_value(self.scale, self.position, self.mark)
-        return mul_div(equity, self.account.leverage, PARTS) - others if equity > 0 else -others
+    def _owner(self, shares: Sequence[int]) -> Leg:
+        # A netted order goes out in the name of the strategy that has most of it, as live.
+        return self.legs[max(range(len(shares)), key=lambda n: shares[n])]
 
     def _book(
         self,
@@ -296,11 +278,15 @@ class Lane:
         decided_ns: int,
         shares: Sequence[int],
     ) -> None:
-        account, before = self.account, self.position
+        account, before, realized = self.account, self.position, self.realized
         carried = carried_after(before, self.carried, signed, reserved, quote)
-        account.used += carried - self.carried
-        self.carried = carried
-        self.position, self.cost, self.realized = fold_trade(before, self.cost, self.realized, signed, quote)
+        position, self.cost, self.realized = fold_trade(before, self.cost, realized, signed, quote)
+        if account.watched:
+            account.carries(self, carried, position, shares)
+        if account.measured:
+            owner = self.legs[0] if len(self.legs) == 1 else self._owner(shares)
+            account.booked(self, owner, signed, quote, commission, self.realized - realized, time_ns)
+        self.carried, self.position = carried, position
         self.worth = cost_quote(self.cost, self.position)
         account.cash -= (quote if signed > 0 else -quote) + commission
         if before == 0 or (before > 0) != (self.position > 0):

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 
 from trading.domain.backtest.arithmetic import PARTS
+from trading.domain.backtest.limits import LimitTable
 from trading.domain.backtest.touches import target_parts
 from trading.domain.strategies import Bar, Desired, Execution, Observation, Protection, Strategy
 
@@ -34,12 +35,14 @@ class Leg:
     quantity : its share of a fixed quantity in steps, 0 under other rules of size.
     attributed : signed steps of the position that are its own.
     executions : own fills since its last step.
+    limits : in force for its orders.
     """
 
     __slots__ = (
         "attributed",
         "bar",
         "executions",
+        "limits",
         "long_only",
         "name",
         "observation",
@@ -54,7 +57,14 @@ class Leg:
     )
 
     def __init__(
-        self, strategy: Strategy, params: Any, share: int, symbol: str, interval: str, long_only: bool
+        self,
+        strategy: Strategy,
+        params: Any,
+        share: int,
+        symbol: str,
+        interval: str,
+        long_only: bool,
+        limits: LimitTable,
     ) -> None:
         if not 0 < share <= PARTS:
             raise ValueError(
@@ -64,6 +74,7 @@ class Leg:
         self.name = strategy.name
         self.params = params
         self.share = share
+        self.limits = limits
         self.long_only = int(long_only)
         self.state: Any = strategy.initial(params)
         self.quantity = 0

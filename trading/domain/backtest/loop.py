@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from trading.domain.backtest.arithmetic import NO_LIMIT, PARTS, mul_div
-from trading.domain.backtest.costs import CostTable, fee, funding_payment, slipped
+from trading.domain.backtest.arithmetic import PARTS, mul_div
+from trading.domain.backtest.costs import CostTable, collared_ticks, fee, funding_payment, slipped
 from trading.domain.backtest.execution import trade_market
 from trading.domain.backtest.fold import average_price, carried_after, cost_quote, fold_trade
-from trading.domain.backtest.rails import LimitTable
+from trading.domain.backtest.limits import NOTHING_USED, LimitTable
+from trading.domain.backtest.losses import closed, roll, take
+from trading.domain.backtest.rails import REPEATED_EXECUTION
+from trading.domain.backtest.recent import single_use
 from trading.domain.backtest.scale import Scale, base_quantity, market_value, notional
 from trading.domain.backtest.series import FloatArray
 from trading.domain.backtest.sizing import child_steps, fixed_steps, planned_steps, wanted_steps
@@ -30,7 +33,6 @@ from trading.domain.backtest.touches import (
 )
 
 ArrayStep = Callable[..., tuple[int, float, float, float, float]]
-MINUTE_NS: Final = 60_000_000_000
 MAX_PRICE: Final = 1e12
 
 
@@ -62,8 +64,9 @@ def run_bars(
     fills_end, refusals_end, paid_end = len(fills) - 1, len(refusals) - 1, len(paid) - 1
     room, first_flight, last_flight = len(flights), 0, 0
     first_row, last_row = 0, 0
-    limited = limits.orders_per_minute < NO_LIMIT
-    sent = 0
+    limited, measured = limits.in_force == 1, limits.measured == 1
+    measure, own = tables.account, tables.strategy
+    sent, off, paid_out, nothing = 0, 0, 0, NOTHING_USED
 
     cash, position, cost, realized, carried = setup.cash, 0, 0, 0, 0
     average, held, worth, best = 0.0, 0.0, 0.0, 0
@@ -83,7 +86,7 @@ def run_bars(
             scripted
             and settled
             and first_flight == last_flight
-            and (position == 0 or scale.futures == 0)
+            and (position == 0 or (scale.futures == 0 and not measured))
             and (fixed or (target == 0 and position == 0))
         ):
             while i < size and (codes[i] == 0 or codes[i] == standing):
@@ -92,8 +95,12 @@ def run_bars(
             break
         # One pass through the order machinery for what arrives at this open, one for this close.
         if first_flight < last_flight or (
-            position != 0 and (scale.futures == 1 or stop > 0 or profit > 0 or trail > 0)
+            position != 0 and (scale.futures == 1 or stop > 0 or profit > 0 or trail > 0 or measured)
         ):
+            if measured and i > 0:
+                equity = cash + market_value(scale, position, bars.t_close[i - 1])
+                take(measure, bars.close_ns[i - 1], equity, position == 0)
+                take(own, bars.close_ns[i - 1], equity - setup.cash + paid_out, position == 0)
             at, last = 0, 0
             if funded:
                 at, last = funding.bar_from[i], funding.bar_from[i + 1]
@@ -102,6 +109,7 @@ def run_bars(
                     mark = funding.marks[at] if funding.marks[at] > 0 else bars.t_open[i]
                     payment = funding_payment(scale, position, mark, funding.rates[at])
                     cash -= payment
+                    paid_out += payment
                     row = min(paid_rows, paid_end)
                     paid[row, 0], paid[row, 1], paid[row, 2] = funding.times_ns[at], 0, i
                     paid[row, 3], paid[row, 4], paid[row, 5] = position, mark, payment
@@ -128,6 +136,7 @@ def run_bars(
                             mark = funding.marks[at] if funding.marks[at] > 0 else bars.t_open[i]
                             payment = funding_payment(scale, position, mark, funding.rates[at])
                             cash -= payment
+                            paid_out += payment
                             row = min(paid_rows, paid_end)
                             paid[row, 0], paid[row, 1] = funding.times_ns[at], 0
                             paid[row, 2], paid[row, 3] = i, position
@@ -165,8 +174,12 @@ def run_bars(
                                 rate, kind = costs.maintenance, 4
                             commission = fee(quote, rate)
                             carried = carried_after(position, carried, -side * steps, 0, quote)
-                            signed = -side * steps
+                            signed, before = -side * steps, realized
                             position, cost, realized = fold_trade(position, cost, realized, signed, quote)
+                            if measured:
+                                roll(measure, bars.close_ns[i])
+                                roll(own, bars.close_ns[i])
+                                closed(own, bars.close_ns[i], realized - before)
                             cash -= (quote if signed > 0 else -quote) + commission
                             row = min(filled_rows, fills_end)
                             fills[row, 0], fills[row, 1] = bars.close_ns[i], bars.close_ns[i]
@@ -224,6 +237,8 @@ def run_bars(
                             settled = False
                     if settled and (fixed or (target == 0 and position == 0)):
                         break
+                    if off == 1:
+                        break
                     if fixed:
                         wanted = fixed_steps(setup.quantity, target)
                     else:
@@ -269,20 +284,26 @@ def run_bars(
 
             side = 1 if order > 0 else -1
             parent = abs(order)
-            complete = True
+            complete, number_out = True, 0
             for number in range(count):
                 child = parent if count == 1 else child_steps(parent, count, number)
                 free = cash
                 if scale.futures == 1:
                     equity = cash + market_value(scale, position, touch)
-                    free = mul_div(equity, setup.leverage, PARTS) if equity > 0 else 0
-                busy_minute = 0
+                    free = -notional(scale, touch, abs(position))
+                    if equity > 0:
+                        free += mul_div(equity, setup.leverage, PARTS)
+                use, limit = nothing, 0
                 if limited:
-                    ring = len(recent)
-                    if limits.orders_per_minute <= 0:
-                        busy_minute = 1
-                    elif sent >= ring and recent[sent % ring] > now - MINUTE_NS:
-                        busy_minute = limits.orders_per_minute
+                    equity = cash + market_value(scale, position, touch)
+                    if measured:
+                        take(measure, now, equity, position == 0)
+                        take(own, now, equity - setup.cash + paid_out, position == 0)
+                    limit = collared_ticks(touch, side, costs.collar_bps)
+                    use = single_use(
+                        limits, recent, sent, now, side * child, limit, position, carried, number_out, equity,
+                        measure, own, off,
+                    )  # fmt: skip
                 if impacted:
                     daily, sigma = bars.daily[i], bars.sigma[i]
                 verdict, got, quote, commission, slippage, reserved = trade_market(
@@ -294,12 +315,7 @@ def run_bars(
                     touch,
                     position,
                     free,
-                    0,
-                    busy_minute,
-                    carried,
-                    carried,
-                    carried,
-                    carried,
+                    use,
                     daily,
                     sigma,
                 )
@@ -310,16 +326,22 @@ def run_bars(
                     refusals[row, 4], refusals[row, 5] = side * child, touch
                     refused_rows += 1
                     complete = False
+                    if verdict == REPEATED_EXECUTION:
+                        off = 1
                     continue
                 if got < child:
                     complete = False
                 if limited:
-                    recent[sent % len(recent)] = now
+                    row = sent % len(recent)
+                    recent[row, 0], recent[row, 1], recent[row, 2] = now, side * child, limit
                     sent += 1
-                signed, before = side * got, position
+                    number_out += 1
+                signed, before, gained = side * got, position, realized
                 carried = carried_after(position, carried, signed, reserved, quote)
                 position, cost, realized = fold_trade(position, cost, realized, signed, quote)
                 cash -= (quote if signed > 0 else -quote) + commission
+                if measured:
+                    closed(own, now, realized - gained)
                 if before == 0 or (before > 0) != (position > 0):
                     best = touch
                 if not scripted:

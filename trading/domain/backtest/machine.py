@@ -22,8 +22,11 @@ from trading.domain.backtest import (
     costs,
     execution,
     fold,
+    limits,
     loop,
+    losses,
     rails,
+    recent,
     scale,
     sizing,
     tables,
@@ -38,7 +41,10 @@ _extending: Any = import_module("numba.extending")
 overload, register_jitable = _extending.overload, _extending.register_jitable
 
 _registered: set[Any] = set()
-_MODULES = (arithmetic, costs, execution, fold, loop, rails, scale, sizing, tables, touches)
+_MODULES = (
+    *(arithmetic, costs, execution, fold, limits, losses, loop, rails, recent, scale, sizing, tables),
+    touches,
+)
 _U32 = np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
 _ONE = np.uint64(1)
@@ -161,10 +167,10 @@ RUN_SIGNATURE = types.UniTuple(types.int64, 3)(
     _of_arrays(tables.Columns, _FLOAT_COLUMNS),
     types.NamedUniTuple(_I8, 4, tables.FundingColumns),
     _whole(scale.Scale),
-    _whole(rails.LimitTable),
+    _whole(limits.LimitTable),
     _named(costs.CostTable, *(types.int64,) * 5, types.float64),
     _whole(tables.Setup),
-    _named(tables.Tables, *(_TABLE,) * 4, _I8),
+    _named(tables.Tables, *(_TABLE,) * 5, _I8, _I8),
     _named(tables.Said, _CODES, _F8),
 )
 PROOF_SIGNATURE = types.int64(

@@ -31,6 +31,7 @@ class Resting:
     decided_ns, live_ns : when we wanted it, when it reached the book.
     ahead : steps in front of it; None while its level is not the best and so not displayed.
     shown : displayed size of its level, the trades since the last top already taken off.
+    reserved : quote units it holds of the caps.  traded : whether any of it has filled.
     """
 
     side: int
@@ -40,6 +41,8 @@ class Resting:
     live_ns: int
     ahead: int | None = None
     shown: int = 0
+    reserved: int = 0
+    traded: bool = False
 
     def join(self, best: int, displayed: int) -> None:
         """Take a place: at the back of the best level, alone in front of it, or unseen behind it."""

@@ -7,12 +7,12 @@ out; a property test holds the rest equal to the live rails.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
-from trading.domain.backtest.arithmetic import NO_LIMIT, PARTS, mul_div
+from trading.domain.backtest.arithmetic import NO_LIMIT, PARTS, mul_div, mul_div_up
 from trading.domain.backtest.fold import reserve
-from trading.domain.backtest.scale import Scale
-from trading.domain.risk import RiskLimits
+from trading.domain.backtest.limits import MILLION, LimitTable, Use, demanded
+from trading.domain.backtest.scale import Scale, notional
 
 ALLOWED: Final = 0
 VENUE_FILTER: Final = 1
@@ -29,53 +29,43 @@ OPEN_ORDERS: Final = 11
 ORDER_RATE: Final = 12
 
 MARGIN: Final = 13
-"""USD-M in place of the balance: the position after the order must fit equity times leverage."""
+"""The rail `free_balance` on USD-M: the initial margin of what the order adds."""
 
 UNFILLED: Final = 14
 """Not a rail: the order went out and nothing of it filled inside its collar."""
+
+EXPOSURE_STRATEGY_SYMBOL: Final = 15
+NET_ACCOUNT: Final = 16
+NET_GLOBAL: Final = 17
+EXPOSURE_GROUP: Final = 18
+OPEN_ORDERS_STRATEGY: Final = 19
+ORDER_RATE_STRATEGY: Final = 20
+STRATEGY_ENABLED: Final = 21
+ACCOUNT_MODE: Final = 22
+MARKET_ORDER: Final = 23
+MARGIN_USE: Final = 24
+LIQUIDATION_DISTANCE: Final = 25
+REPEATED_EXECUTION: Final = 26
+NEAR_DUPLICATE: Final = 27
+SELF_TRADE: Final = 28
+DAILY_LOSS: Final = 29
+DRAWDOWN: Final = 30
+LOSS_STREAK: Final = 31
+LOSS_COOLDOWN: Final = 32
+SENDS_PER_DECISION: Final = 33
+OVERRIDE: Final = 34
 
 CODES: Final = (
     *("venue_filter", "price_collar", "min_notional", "max_notional", "max_quantity"),
     *("exposure_symbol", "exposure_strategy", "exposure_account", "exposure_global"),
     *("free_balance", "open_orders", "order_rate", "margin", "unfilled"),
+    *("exposure_strategy_symbol", "net_account", "net_global", "exposure_group"),
+    *("open_orders_strategy", "order_rate_strategy", "strategy_enabled", "account_mode", "market_order"),
+    *("margin_use", "liquidation_distance", "repeated_execution", "near_duplicate", "self_trade"),
+    *("daily_loss", "drawdown", "loss_streak", "loss_cooldown", "sends_per_decision", "override"),
 )
 """Names of the verdicts; verdict n is `CODES[n - 1]`. Their own numbers, not those of the live chain: compiled code
-keeps a number it was compiled with, whatever is put into the chain afterwards."""
-
-
-class LimitTable(NamedTuple):
-    """Limits in force, as whole numbers; see `RiskLimits`. `max_steps` is its max_quantity in steps."""
-
-    min_notional: int
-    max_notional: int
-    max_steps: int
-    exposure_symbol: int
-    exposure_strategy: int
-    exposure_account: int
-    exposure_global: int
-    orders_per_minute: int
-    max_open_orders: int
-    collar_bps: int
-
-
-def limit_table(limits: RiskLimits | None, step_units: int) -> LimitTable:
-    """Return the table of some limits; without limits only the collar of 100 % binds."""
-    if limits is None:
-        return LimitTable(
-            0, NO_LIMIT, NO_LIMIT, NO_LIMIT, NO_LIMIT, NO_LIMIT, NO_LIMIT, NO_LIMIT, NO_LIMIT, 10_000
-        )
-    return LimitTable(
-        min_notional=limits.min_notional,
-        max_notional=limits.max_notional,
-        max_steps=limits.max_quantity // step_units,
-        exposure_symbol=limits.exposure_symbol,
-        exposure_strategy=limits.exposure_strategy,
-        exposure_account=limits.exposure_account,
-        exposure_global=limits.exposure_global,
-        orders_per_minute=limits.orders_per_minute,
-        max_open_orders=limits.max_open_orders,
-        collar_bps=limits.collar_bps,
-    )
+keeps a number it was compiled with, whatever is put into the chain afterwards. New ones go to the end."""
 
 
 def passes_filters(
@@ -110,6 +100,106 @@ def passes_filters(
     return not 0 < scale.max_open_orders < open_orders + 1
 
 
+def net_passes(carried: int, buy: int, sell: int, side: int, value: int, cap: int) -> bool:
+    """Tell whether an order leaves a net exposure inside its cap, or no larger than it could become already.
+
+    Parameters
+    ----------
+    carried : signed quote units.  buy, sell : what open orders may add.
+    """
+    before = max(abs(carried + buy), abs(carried - sell))
+    if side > 0:
+        after = max(abs(carried + buy + value), abs(carried - sell))
+    else:
+        after = max(abs(carried + buy), abs(carried - sell - value))
+    return after <= cap or after <= before
+
+
+def judge_capacity(
+    scale: Scale,
+    limits: LimitTable,
+    side: int,
+    value: int,
+    touch: int,
+    position: int,
+    added: int,
+    shrinks: bool,
+    use: Use,
+) -> int:
+    """Return the verdict of the rails about room in the buckets and for margin; see `judge`.
+
+    Parameters
+    ----------
+    added : quote units the order adds to every gross bucket.  shrinks : whether it only reduces the position.
+    """
+    if added > 0:
+        if use.symbol + added > limits.exposure_symbol:
+            return EXPOSURE_SYMBOL
+        if use.strategy + added > limits.exposure_strategy:
+            return EXPOSURE_STRATEGY
+        if use.strategy_symbol + added > limits.exposure_strategy_symbol:
+            return EXPOSURE_STRATEGY_SYMBOL
+        if use.account + added > limits.exposure_account:
+            return EXPOSURE_ACCOUNT
+    if not shrinks and not net_passes(
+        use.net_account, use.account_buy, use.account_sell, side, value, limits.net_account
+    ):
+        return NET_ACCOUNT
+    if added > 0 and use.everything + added > limits.exposure_global:
+        return EXPOSURE_GLOBAL
+    if not shrinks and not net_passes(
+        use.net_global, use.global_buy, use.global_sell, side, value, limits.net_global
+    ):
+        return NET_GLOBAL
+    if added > 0 and use.group + added > limits.exposure_group:
+        return EXPOSURE_GROUP
+    if added > 0 and scale.futures == 1:
+        held = notional(scale, touch, abs(position)) + added
+        needed = use.maintenance + mul_div_up(held, limits.maintenance, PARTS)
+        # needed / balance > limit, without a quotient that could be anything.
+        if limits.margin_ratio < NO_LIMIT and (
+            use.balance <= 0 or needed > mul_div(min(limits.margin_ratio, MILLION), use.balance, MILLION)
+        ):
+            return MARGIN_USE
+        move = min(limits.liquidation_distance, MILLION)
+        if move > 0 and use.balance < use.at_limit + demanded(held, side < 0, limits.maintenance, move):
+            return LIQUIDATION_DISTANCE
+    return ALLOWED
+
+
+def judge_conduct(limits: LimitTable, side: int, ticks: int, use: Use, shrinks: bool) -> int:
+    """Return the verdict of the rails about counts, repetition and own orders; see `judge`."""
+    if not shrinks:
+        if use.open_orders + 1 > limits.max_open_orders:
+            return OPEN_ORDERS
+        if use.open_orders_strategy + 1 > limits.max_open_orders_strategy:
+            return OPEN_ORDERS_STRATEGY
+    if use.sent + 1 > limits.orders_per_minute:
+        return ORDER_RATE
+    if use.sent_strategy + 1 > limits.orders_per_minute_strategy:
+        return ORDER_RATE_STRATEGY
+    if use.executions >= limits.repeated_executions and not shrinks:
+        return REPEATED_EXECUTION
+    if use.near_age_ns < limits.near_window_ns:
+        return NEAR_DUPLICATE
+    if use.crossing > 0 and side * (ticks - use.crossing) >= 0:
+        return SELF_TRADE
+    return ALLOWED
+
+
+def judge_losses(limits: LimitTable, use: Use) -> int:
+    """Return the verdict of the rails about losses on an order that does not only reduce; see `judge`."""
+    if use.loss > limits.loss or use.loss_strategy > limits.loss_strategy:
+        return DAILY_LOSS
+    if use.drawdown > limits.drawdown or use.drawdown_strategy > limits.drawdown_strategy:
+        return DRAWDOWN
+    if use.streak > limits.streak:
+        return LOSS_STREAK
+    if use.loss_age_ns < limits.cooldown_ns:
+        return LOSS_COOLDOWN
+    return ALLOWED
+
+
 def judge(
     scale: Scale,
     limits: LimitTable,
@@ -121,52 +211,58 @@ def judge(
     touch: int,
     position: int,
     cash: int,
-    open_orders: int,
-    sent_last_minute: int,
-    used_symbol: int,
-    used_strategy: int,
-    used_account: int,
-    used_global: int,
+    use: Use,
 ) -> int:
-    """Return the verdict on an order when nothing else of ours is in flight on the symbol.
+    """Return the verdict on an order.
 
     Parameters
     ----------
     side : +1 or -1.  ticks : its limit.  steps : quantity.  value : notional at `ticks`, quote units.
-    touch : bid and ask alike, ticks.  position : signed steps held.
+    market : 1 for a market order.  touch : bid and ask alike, ticks.  position : signed steps held.
     cash : quote units free, which for USD-M means equity times leverage less what is in use.
-    used_* : quote units the buckets hold.
     """
     signed = side * steps
-    shrinks = 0 < steps <= -side * position
+    held = position - use.open_sell if side < 0 else -position - use.open_buy
+    shrinks = 0 < steps <= held
+    if limits.in_force == 1 and not shrinks:
+        if use.off == 1:
+            return STRATEGY_ENABLED
+        if scale.futures == 1 and limits.over_leveraged == 1:
+            return ACCOUNT_MODE
     # The planner marks what only reduces, so the rail REDUCE_ONLY always passes here.
-    if not passes_filters(scale, side, ticks, steps, touch, open_orders, market, 1 if shrinks else 0):
+    if not passes_filters(scale, side, ticks, steps, touch, use.open_orders, market, 1 if shrinks else 0):
         return VENUE_FILTER
-    if side * (ticks - touch) * 10_000 > limits.collar_bps * touch:
+    beyond = side * (ticks - touch) * 10_000
+    if beyond > limits.collar_bps * touch:
         return PRICE_COLLAR
-    if value < limits.min_notional and not shrinks:
-        return MIN_NOTIONAL
-    if value > limits.max_notional:
-        return MAX_NOTIONAL
-    if steps > limits.max_steps:
-        return MAX_QUANTITY
-    added = reserve(position, signed, value)
-    if added > 0:
-        if used_symbol + added > limits.exposure_symbol:
-            return EXPOSURE_SYMBOL
-        if used_strategy + added > limits.exposure_strategy:
-            return EXPOSURE_STRATEGY
-        if used_account + added > limits.exposure_account:
-            return EXPOSURE_ACCOUNT
-        if used_global + added > limits.exposure_global:
-            return EXPOSURE_GLOBAL
+    added = reserve(position, signed, value, use.open_buy, use.open_sell)
+    if limits.in_force == 1:
+        if market == 1 and beyond > limits.slippage_bps * touch:
+            return MARKET_ORDER
+        if value < limits.min_notional and not shrinks:
+            return MIN_NOTIONAL
+        if value > limits.max_notional:
+            return MAX_NOTIONAL
+        if steps > limits.max_steps:
+            return MAX_QUANTITY
+        verdict = judge_capacity(scale, limits, side, value, touch, position, added, shrinks, use)
+        if verdict != ALLOWED:
+            return verdict
     if scale.futures == 1:
-        if not shrinks and mul_div(value, abs(position + signed), steps) > cash:
+        if added > 0 and added > cash:
             return MARGIN
     elif (value > cash) if side > 0 else (steps > position):
         return FREE_BALANCE
-    if open_orders + 1 > limits.max_open_orders and not shrinks:
-        return OPEN_ORDERS
-    if sent_last_minute + 1 > limits.orders_per_minute:
-        return ORDER_RATE
+    if limits.in_force == 1:
+        verdict = judge_conduct(limits, side, ticks, use, shrinks)
+        if verdict != ALLOWED:
+            return verdict
+        if limits.measured == 1 and not shrinks:
+            verdict = judge_losses(limits, use)
+            if verdict != ALLOWED:
+                return verdict
+        if use.sends + 1 > limits.sends_per_decision:
+            return SENDS_PER_DECISION
+        if value > limits.soft_notional and not shrinks:
+            return OVERRIDE
     return ALLOWED

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from trading.domain.backtest.arithmetic import NO_LIMIT
+from trading.domain.backtest.arithmetic import NO_LIMIT, mul_div
 from trading.domain.backtest.costs import fee
-from trading.domain.backtest.fold import average_price, carried_after, cost_quote, fold_trade
+from trading.domain.backtest.fold import average_price, carried_after, cost_quote, fold_trade, reserve
 from trading.domain.backtest.ledger import FillKind
+from trading.domain.backtest.limits import Use, limit_table
 from trading.domain.backtest.queueing import FillModel, Resting
-from trading.domain.backtest.rails import ALLOWED, VENUE_FILTER, judge, limit_table
+from trading.domain.backtest.rails import ALLOWED, VENUE_FILTER, judge
+from trading.domain.backtest.recent import MINUTE_NS, nearly
 from trading.domain.backtest.replay_result import ReplayResult, replay_result
 from trading.domain.backtest.scale import base_quantity, notional, scale_of
 from trading.domain.backtest.tape import TRADE, Tape
@@ -70,6 +72,8 @@ class _Book:
     fills: list[tuple[int, ...]] = field(default_factory=list)
     refusals: list[tuple[int, ...]] = field(default_factory=list)
     told: list[Execution] = field(default_factory=list)
+    sent: deque[tuple[int, int, Resting]] = field(default_factory=deque)
+    """(arrival, signed steps, order) of the last minute."""
 
 
 class Replay:
@@ -138,27 +142,63 @@ class Replay:
         book, opposite = self._book, self._ask if order.side > 0 else self._bid
         verdict = VENUE_FILTER  # post-only: an order that would take is refused
         if opposite and order.side * (opposite - order.ticks) > 0:
+            value = notional(self._scale, order.ticks, order.left)
             verdict = judge(
                 self._scale,
                 self._limits,
                 order.side,
                 order.ticks,
                 order.left,
-                notional(self._scale, order.ticks, order.left),
+                value,
                 0,
                 (self._bid + self._ask) // 2,
                 book.position,
                 book.cash if self._scale.futures == 0 else NO_LIMIT,
-                len(book.resting),
-                0,
-                book.carried,
-                book.carried,
-                book.carried,
-                book.carried,
+                self._use(order, arrival),
             )
         if verdict != ALLOWED:
             book.refusals.append((arrival, 0, 0, verdict, order.side * order.left, order.ticks))
-        return verdict == ALLOWED
+            return False
+        opens = [sum(o.left for o in book.resting.values() if o.side == side) for side in (1, -1)]
+        order.reserved = reserve(book.position, order.side * order.left, value, *opens)
+        book.sent.append((arrival, order.side * order.left, order))
+        return True
+
+    def _use(self, order: Resting, arrival: int) -> Use:
+        book = self._book
+        sent, signed = book.sent, order.side * order.left
+        while sent and sent[0][0] <= arrival - MINUTE_NS:
+            sent.popleft()
+        near = [at for at, steps, before in sent if nearly(signed, order.ticks, steps, before.ticks)]
+        resting = book.resting.values()
+        held = book.carried + sum(o.reserved for o in resting)
+        buy, sell = (sum(o.left for o in resting if o.side == side) for side in (1, -1))
+        values = [
+            sum(notional(self._scale, o.ticks, o.left) for o in resting if o.side == side) for side in (1, -1)
+        ]
+        net = book.carried if book.position > 0 else -book.carried
+        return Use(
+            open_buy=buy,
+            open_sell=sell,
+            symbol=held,
+            strategy=held,
+            strategy_symbol=held,
+            account=held,
+            everything=held,
+            net_account=net,
+            account_buy=values[0],
+            account_sell=values[1],
+            net_global=net,
+            global_buy=values[0],
+            global_sell=values[1],
+            open_orders=len(resting),
+            open_orders_strategy=len(resting),
+            sent=len(sent),
+            sent_strategy=len(sent),
+            executions=sum(1 for _, _, before in sent if before.traded and before.side == order.side),
+            near_age_ns=arrival - max(near) if near else NO_LIMIT,
+            crossing=next((o.ticks for o in resting if o.side != order.side), 0),
+        )
 
     def _trade(self, now: int, price: int, steps: int, side: int) -> None:
         # A taker who sold meets the bids, one who bought meets the asks.
@@ -185,7 +225,10 @@ class Replay:
         signed = order.side * steps
         quote = notional(self._scale, order.ticks, steps)
         commission = fee(quote, self._settings.maker)
-        book.carried = carried_after(book.position, book.carried, signed, quote, quote)
+        # What its order had reserved goes over to the position, pro rata.
+        moved = mul_div(order.reserved, steps, order.left)
+        order.reserved -= moved
+        book.carried = carried_after(book.position, book.carried, signed, moved, quote)
         book.position, book.cost, book.realized = fold_trade(
             book.position, book.cost, book.realized, signed, quote
         )
@@ -209,6 +252,7 @@ class Replay:
                 base_quantity(self._scale, signed), self._price(order.ticks), commission / UNITS, True, now
             )
         )
+        order.traded = True
         order.left -= steps
         if order.left == 0:
             del book.resting[order.side]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -10,6 +11,7 @@ from typing import Any
 
 from trading.domain.backtest.arithmetic import PARTS
 from trading.domain.backtest.costs import CostTable
+from trading.domain.backtest.limits import NO_LOSSES, LossLimits
 from trading.domain.risk import RiskLimits
 from trading.domain.values import decimal_text, to_units
 
@@ -76,6 +78,8 @@ class Settings:
     long_only : a negative target is taken as 0; on spot it always is.
     latency_bars, latency_ns : how much later than at once an order reaches the venue; the later counts.
     limits : the rails' limits; without them only balance, filters and collar bind.
+    losses : limits on what the account loses.
+    groups : symbols that move together, by the name of their group; each group shares one cap.
     market_collar_bps : how far beyond the touch a market order may trade.
     rebalance_band : fraction of the target within which drift alone does not trade.
     max_child : largest order in quote currency; None is no bound.
@@ -92,6 +96,8 @@ class Settings:
     latency_bars: int = 0
     latency_ns: int = 0
     limits: RiskLimits | None = None
+    losses: LossLimits = NO_LOSSES
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     market_collar_bps: int = 20
     rebalance_band: Decimal = Decimal("0.10")
     max_child: Decimal | None = None
@@ -149,9 +155,6 @@ class Settings:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data that identifies the assumptions; numbers as text."""
-        limits = None
-        if self.limits is not None:
-            limits = {name: getattr(self.limits, name) for name in RiskLimits.__slots__}
         return {
             "cash": decimal_text(self.cash),
             "fill": self.fill.value,
@@ -161,13 +164,20 @@ class Settings:
             "long_only": self.long_only,
             "latency_bars": self.latency_bars,
             "latency_ns": self.latency_ns,
-            "limits": limits,
+            "limits": None if self.limits is None else limits_json(self.limits),
+            **({} if self.losses == NO_LOSSES else {"losses": self.losses.as_json()}),
+            **({"groups": {n: list(s) for n, s in sorted(self.groups.items())}} if self.groups else {}),
             "market_collar_bps": self.market_collar_bps,
             "rebalance_band": decimal_text(self.rebalance_band),
             "max_child": None if self.max_child is None else decimal_text(self.max_child),
             "leverage": decimal_text(self.leverage),
             "touch_fills": self.touch_fills,
         }
+
+
+def limits_json(limits: RiskLimits) -> dict[str, int]:
+    """Return limits as plain data."""
+    return {name: getattr(limits, name) for name in RiskLimits.__slots__}
 
 
 def _parts(rate: Decimal) -> int:

@@ -59,13 +59,16 @@ class FundingColumns(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """Where the loop writes: rows as in `ledger.py`, orders in flight, times of orders sent."""
+    """Where the loop writes: rows as in `ledger.py`, orders in flight, the last orders that went out, and the
+    measures of the account's and the strategy's losses."""
 
     fills: IntArray
     refusals: IntArray
     paid: IntArray
     flights: IntArray
     recent: IntArray
+    account: IntArray
+    strategy: IntArray
 
 
 class Said(NamedTuple):

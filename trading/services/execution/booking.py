@@ -11,6 +11,7 @@ import structlog
 from nautilus_site.common.clock import now
 from trading import metrics
 from trading.domain import portfolio
+from trading.domain.carried import carried_split
 from trading.domain.clock import ms_to_ns, ns_to_datetime
 from trading.domain.errors import InvariantViolation
 from trading.domain.orders import Fill as DomainFill
@@ -29,7 +30,6 @@ from universe.models import Instrument, Quote
 
 log = structlog.get_logger(__name__)
 ZERO = Decimal(0)
-SMALLEST = Decimal("1E-8")
 
 
 class SymbolBooks:
@@ -301,44 +301,6 @@ class SymbolBooks:
             ledger_write(account=self.account, postings=[*fills, *self._postings], promises=promises)
         for action in self._afterwards:
             action()
-
-
-def carried_split(
-    carried_by: dict[str, str], weights: Mapping[str, int], delta: Decimal
-) -> dict[str, Decimal]:
-    """Whose carried notional changes: those the order is for, by their weights, as its fills are split.
-
-    Nobody releases more than it carries; what is left over, and what nobody asked for by name (a weight of zero), is
-    released by all pro rata.
-    """
-    parts = _weighted(weights, delta)
-    if delta >= 0:
-        return parts if delta else {}
-    held = {name: Decimal(text) for name, text in carried_by.items()}
-    if not any(weights.values()):
-        parts = {}
-    changes = {name: max(part, -max(held.get(name, ZERO), ZERO)) for name, part in parts.items()}
-    left = delta - sum(changes.values(), ZERO)
-    after = {name: amount + changes.get(name, ZERO) for name, amount in held.items()}
-    total = sum(after.values(), ZERO)
-    if left and total > 0:
-        for name, amount in after.items():
-            changes[name] = changes.get(name, ZERO) + (left * amount / total).quantize(SMALLEST)
-    rest = delta - sum(changes.values(), ZERO)
-    if rest:
-        last = max(held or weights, key=lambda name: after.get(name, ZERO))
-        changes[last] = changes.get(last, ZERO) + rest
-    return {name: change for name, change in changes.items() if change}
-
-
-def _weighted(weights: Mapping[str, int], delta: Decimal) -> dict[str, Decimal]:
-    """An amount by weights, equally where all are zero; the largest takes what rounding leaves."""
-    counted = dict(weights) if any(weights.values()) else dict.fromkeys(weights, 1)
-    total = sum(counted.values())
-    parts = {name: (delta * weight / total).quantize(SMALLEST) for name, weight in counted.items()}
-    largest = max(counted, key=lambda name: counted[name])
-    parts[largest] += delta - sum(parts.values(), ZERO)
-    return parts
 
 
 def _after(carried_by: dict[str, str], changes: dict[str, Decimal]) -> dict[str, str]:

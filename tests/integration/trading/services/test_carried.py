@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
+from trading.domain.carried import carried_split
 from trading.models import ExposureBucket
 from trading.services.controls import limits_install
-from trading.services.execution.booking import carried_split
 from trading.services.exposure import buckets_locked, buckets_move
 
 BOTH = {"trend": "2250", "canary": "750"}
