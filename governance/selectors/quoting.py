@@ -9,7 +9,7 @@ from typing import Any
 from nautilus_site.common.clock import now
 from trading.models import Order, StrategyInstance
 from trading.selectors.notation import amount_text
-from trading.services.quoting import quotes_withheld
+from trading.services.quotes_withheld import quotes_withheld
 from trading.services.strategies.observing import quotes_working
 from universe.models import Quote
 

@@ -25,6 +25,11 @@ from tests.e2e.platform import Answer, Platform, eventually
 ENDED = ("FILLED", "CANCELED", "EXPIRED", "REJECTED", "ABSENT", "RELEASED")
 
 
+def _tick(price: Decimal) -> Decimal:
+    """A step that every tick size of the demo's coins divides, for a price of theirs."""
+    return Decimal(1).scaleb(price.adjusted() - 3)
+
+
 class Bench:
     """A platform without strategies, so that every order is the test's."""
 
@@ -67,6 +72,24 @@ class Bench:
             return str(answer.body["client_order_id"])
 
         return str(eventually(accepted, within_s=90, what=f"an accepted order of {symbol}", every_s=0.5))
+
+    def replace(self, client_id: str) -> str:
+        """Ask for a resting order at a price a little lower, until that is accepted; the new one's client order id."""
+        row = self.row(client_id)
+        body = {"price": f"{row['price'] * Decimal('0.999') // _tick(row['price']) * _tick(row['price']):f}"}
+
+        def accepted() -> str | None:
+            answer = self.platform.request(
+                "POST",
+                f"/api/v1/orders/{row['uid']}/amend",
+                {**body, "reason": "the matrix moves it"},
+                headers={"Idempotency-Key": f"matrix-{uuid.uuid4()}"},
+            )
+            if answer.status not in (200, 201, 202):
+                raise KeyError(str(answer.body)[:300])
+            return str(answer.body["client_order_id"])
+
+        return str(eventually(accepted, within_s=60, what=f"{client_id} replaced", every_s=0.5))
 
     def accepted(self) -> list[Row]:
         """Orders that were not denied."""

@@ -145,6 +145,39 @@ def test_a_canceler_killed_before_or_after_the_venue_answers_cancels_once_and_bo
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
+def test_whoever_replaces_an_order_and_dies_leaves_one_of_the_two_at_the_venue(
+    bench: Bench, round_: int
+) -> None:
+    """C3: nothing was sent, the old one stands. C5: it was carried out, and nobody heard. A lost answer: the same."""
+    bench.round()
+    old = {
+        name: bench.order(symbol, rests=True)
+        for name, symbol in (("C3", "BTCUSDT"), ("C5", "ETHUSDT"), ("drop", "SOLUSDT"))
+    }
+    for client_id in old.values():
+        bench.ended(client_id, "NEW")
+    new: dict[str, str] = {}
+    for name, client_id in old.items():
+        if name == "drop":
+            bench.fault(
+                {"path": f"{ORDER}/cancelReplace", "method": "POST", "count": 1}, {"error_after": "drop"}
+            )
+        else:
+            bench.arm(name)
+        new[name] = bench.replace(client_id)
+        if name != "drop":
+            bench.hit(name)
+    assert bench.ended(new["C3"], "ABSENT", "RELEASED") in ("ABSENT", "RELEASED")
+    assert bench.row(old["C3"])["status"] in ("NEW", "FILLED")
+    assert bench.times_at_venue(new["C3"]) == 0
+    for name in ("C5", "drop"):
+        assert bench.ended(new[name], "NEW", "FILLED") in ("NEW", "FILLED")
+        assert bench.ended(old[name]) == "CANCELED"
+        assert bench.times_at_venue(new[name]) == 1
+    bench.agree()
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
 def test_c10_c12_c13_postgres_valkey_and_beat_may_die_and_hints_may_vanish(bench: Bench, round_: int) -> None:
     orders = [bench.order("BTCUSDT")]
     bench.kill("postgres")

@@ -52,9 +52,14 @@ class FakeVenue(FakeMarket):
         return self.now_ms
 
     def place(self, order: VenueOrder, *, timestamp_ms: int, recv_window_ms: int) -> OrderReport:
-        """Accept, match at the touch, rest or expire the remainder."""
+        """Accept, match at the touch, rest or expire the remainder; one that replaces another, only in its place."""
         fault = self._checked(order.client_order_id, timestamp_ms, recv_window_ms)
         self._check_id(order)
+        if order.replaces is not None:
+            old = self.query(order.symbol, client_order_id=order.replaces)
+            if old is None or old.status != "NEW":
+                raise VenueRejected(-2022, "Order cancel-replace failed.")
+            self._end(old, "CANCELED")
         report = self._accept(order)
         if fault == "lost_after":
             raise OutcomeUnknown(order.client_order_id, "read timed out")

@@ -73,13 +73,20 @@ class Desire:
 
 @dataclass(frozen=True, slots=True)
 class WorkingOrder:
-    """An order of ours on the symbol that may still trade; `remaining` in steps, `price` in ticks."""
+    """An order of ours on the symbol that may still trade; `remaining` in steps, `price` in ticks.
+
+    `replaces` is the client id of an order that its own request cancels first. `is_going` was asked to be cancelled, or
+    nobody knows what became of a change of it; `is_changing` is being amended at this moment.
+    """
 
     client_order_id: str
     side: Side
     remaining: int
     price: int | None
     status: OrderStatus
+    replaces: str | None = None
+    is_going: bool = False
+    is_changing: bool = False
 
     def __post_init__(self) -> None:
         if self.status not in OPEN:

@@ -1,9 +1,14 @@
 """From the quotes a market maker wants to the fewest orders that lead there: placed, made smaller, or taken back.
 
 Level-triggered like the planner of targets: it depends on what is wanted and what is working now, so running it
-twice, late or after a crash is harmless. A side never has more than one order: a quote that has to move is taken
-back first, and the new one follows when the old one is certainly gone. So a side's size bounds what can trade there,
-whatever is lost or late.
+twice, late or after a crash is harmless. A side never has more than one order that can trade. A quote that has to
+move is replaced by one request where the venue has one (spot: the new order is placed only if the old one was cancelled
+and nothing of it had traded), moved away from the market in place where the venue does that (USD-M), and else taken
+back first, the new one following when the old one is certainly gone. So a side's size bounds what can trade there,
+whatever is lost or late; while it is replaced both orders hold what they may need, and the room is for both.
+
+A quote that stands farther from the market than it should can only miss a trade, so it stands until a new one may
+be placed; one that stands nearer goes at once.
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ class QuoteCode(StrEnum):
     WOULD_TAKE = "WOULD_TAKE"
     WOULD_MEET_OWN = "WOULD_MEET_OWN"
     CANCEL_FIRST = "CANCEL_FIRST"
+    MOVES = "MOVES"
     OUTCOME_PENDING = "OUTCOME_PENDING"
     PACED = "PACED"
 
@@ -53,17 +59,30 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """A working order that keeps its price and its place with less; `left` is what it may still trade, in steps."""
+    """A working order that is asked to do less: `left` is what it may still trade, in steps.
+
+    `price` is None where it keeps its price and its place, else farther from the market, in ticks.
+    """
 
     client_order_id: str
     left: int
+    price: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """One request that cancels a working order and, only if that succeeded, places another."""
+
+    client_order_id: str
+    intent: OrderIntent
 
 
 @dataclass(slots=True)
 class QuotePlan:
-    """What to place, to make smaller and to take back; `notes` say why a side is not as it was wanted."""
+    """What to place, to replace, to make smaller and to take back; `notes` say why a side is not as it was wanted."""
 
     places: list[OrderIntent] = field(default_factory=list)
+    replaces: list[Replacement] = field(default_factory=list)
     amends: list[Amendment] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
     notes: list[tuple[Side, QuoteCode]] = field(default_factory=list)
@@ -71,7 +90,15 @@ class QuotePlan:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.places or self.amends or self.cancels)
+        return not (self.places or self.replaces or self.amends or self.cancels)
+
+    @property
+    def intents(self) -> list[tuple[OrderIntent, str | None]]:
+        """Every new order, with the client id of the one it replaces."""
+        return [
+            *((intent, None) for intent in self.places),
+            *((new.intent, new.client_order_id) for new in self.replaces),
+        ]
 
 
 def room(
@@ -153,7 +180,7 @@ def _side(
     room: Room,
     paced: Collection[Side],
 ) -> None:
-    own = [order for order in working if order.side is side]
+    own = _without_replaced([order for order in working if order.side is side])
     ticks, steps = quote_numbers(wanted, side, instrument)
     most = room.buy if side is Side.BUY else room.sell
     if steps > most:
@@ -163,9 +190,16 @@ def _side(
         plan.notes.append((side, QuoteCode.BELOW_VENUE_MINIMUM))
         steps = 0
     kept = _kept(own, ticks, steps)
+    others = [order for order in own if order is not kept]
+    if steps and others and _on_its_way(own, steps):
+        plan.notes.append((side, QuoteCode.OUTCOME_PENDING))
+        return
     if kept is not None and kept.remaining > steps:
         plan.amends.append(Amendment(kept.client_order_id, steps))
-    others = [order for order in own if order is not kept]
+    code = _not_now(side, ticks, working, instrument, best_bid, best_ask, paced) if steps else None
+    alone = own[0] if steps and len(own) == 1 == len(others) else None
+    if alone is not None and _moved(plan, side, alone, ticks, steps, most, instrument, code):
+        return
     if others:
         going = [order.client_order_id for order in others if order.status in _CANCELABLE]
         plan.cancels += going
@@ -177,21 +211,22 @@ def _side(
         return
     if kept is not None or not steps:
         return
-    code = _not_now(side, ticks, working, instrument, best_bid, best_ask, paced)
     if code is not None:
         plan.notes.append((side, code))
         return
-    plan.places.append(
-        OrderIntent(
-            symbol=instrument.symbol,
-            side=side,
-            type=OrderType.LIMIT_MAKER,
-            time_in_force=TimeInForce.GTC,
-            quantity=steps,
-            price=ticks,
-            reduce_only=False,
-            reason="quote",
-        )
+    plan.places.append(_intent(side, ticks, steps, instrument))
+
+
+def _intent(side: Side, ticks: int, steps: int, instrument: Instrument) -> OrderIntent:
+    return OrderIntent(
+        symbol=instrument.symbol,
+        side=side,
+        type=OrderType.LIMIT_MAKER,
+        time_in_force=TimeInForce.GTC,
+        quantity=steps,
+        price=ticks,
+        reduce_only=False,
+        reason="quote",
     )
 
 
@@ -203,6 +238,56 @@ def _kept(own: Sequence[WorkingOrder], ticks: int, steps: int) -> WorkingOrder |
         if order.remaining == steps or (order.remaining > steps and order.status in _AT_VENUE):
             return order
     return None
+
+
+def _without_replaced(own: Sequence[WorkingOrder]) -> list[WorkingOrder]:
+    """Leave out what a working order has replaced: that stands at the venue, so the other one is gone there."""
+    gone = {order.replaces for order in own if order.replaces is not None and order.status in _AT_VENUE}
+    return [order for order in own if order.client_order_id not in gone]
+
+
+def _on_its_way(own: Sequence[WorkingOrder], steps: int) -> bool:
+    """Whether the side's one new order is about to be sent, or is being, and answers in a moment.
+
+    What it is to replace is left to it. Not so in doubt: then what stands is taken back, whatever comes of the new one.
+    """
+    coming = [order for order in own if order.status in (OrderStatus.RESERVED, OrderStatus.SENDING)]
+    if len(coming) != 1 or coming[0].remaining > steps:
+        return False
+    return all(order is coming[0] or order.client_order_id == coming[0].replaces for order in own)
+
+
+def _moved(
+    plan: QuotePlan,
+    side: Side,
+    order: WorkingOrder,
+    ticks: int,
+    steps: int,
+    most: int,
+    instrument: Instrument,
+    code: QuoteCode | None,
+) -> bool:
+    """Plan for a side's one order that stands at the venue elsewhere; False where it has to be taken back first."""
+    if order.status not in _AT_VENUE or order.price is None or order.is_going:
+        return False
+    if order.is_changing:
+        plan.notes.append((side, QuoteCode.OUTCOME_PENDING))
+        return True
+    is_near = order.price > ticks if side is Side.BUY else order.price < ticks
+    if instrument.market is not Market.spot:
+        if is_near:
+            plan.amends.append(Amendment(order.client_order_id, min(order.remaining, steps), ticks))
+            return True
+    elif code is None and order.status is OrderStatus.NEW and order.remaining + steps <= most:
+        plan.replaces.append(Replacement(order.client_order_id, _intent(side, ticks, steps, instrument)))
+        plan.notes.append((side, QuoteCode.MOVES))
+        return True
+    if is_near or code is None:
+        return False
+    if order.remaining > steps:
+        plan.amends.append(Amendment(order.client_order_id, steps))
+    plan.notes.append((side, code))
+    return True
 
 
 def _too_small(instrument: Instrument, ticks: int, steps: int) -> bool:

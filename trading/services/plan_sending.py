@@ -26,6 +26,7 @@ def plan_send(
     latest: Decision,
     *,
     decided_at: datetime | None = None,
+    replaces: Order | None = None,
 ) -> Order | None:
     """Reserve one order of a plan; None where a rail denied it, which is written down, or nothing could be judged.
 
@@ -33,6 +34,7 @@ def plan_send(
     ----------
     latest : the decision it is for where the plan has no shares.
     decided_at : wall time from which it may still be sent for a while; the plan's own where not given.
+    replaces : a working order that the same request cancels; nothing is placed unless that succeeded.
     """
     first = plan.shares.select_related("decision__instance__strategy").order_by("-share", "pk").first()
     decision = first.decision if first else latest
@@ -57,6 +59,7 @@ def plan_send(
                 strategy=strategy,
                 plan=plan,
                 decision=decision,
+                replaces=replaces,
             )
         )
     except OrderDenied as denial:

@@ -12,81 +12,55 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, Final
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.services.outbox import publish
 from trading import metrics
-from trading.domain.clock import datetime_to_ns, interval_ns
+from trading.domain.execution import RECV_WINDOW_MS
 from trading.domain.hedge import position_sides
 from trading.domain.orders import OrderStatus
 from trading.domain.planner import WorkingOrder
 from trading.domain.quote_plan import Amendment, QuotePlan, Room, plan_quotes, room
 from trading.domain.strategies import Desired, Quotes
-from trading.domain.subaccounts import PEOPLE
 from trading.domain.values import Instrument as DomainInstrument
-from trading.domain.values import Level, OrderType, Side
+from trading.domain.values import OrderType, Side
 from trading.models import (
-    Blackout,
-    CircuitBreaker,
     Decision,
     Order,
+    OrderCommand,
     Plan,
     PlanShare,
     Position,
     StrategyInstance,
     SubPosition,
 )
-from trading.services.brackets import bracket_leaves
 from trading.services.controls.limits import limit_values
-from trading.services.controls.states import effective_level
 from trading.services.execution.amend import order_amend_request
 from trading.services.exposure import positions_locked
-from trading.services.market import Market, market_of
-from trading.services.models import model_name
+from trading.services.market import market_of
 from trading.services.orders.cancel import order_cancel_request
 from trading.services.plan_sending import plan_send
-from trading.services.scopes import scopes_of
+from trading.services.quotes_withheld import SILENT_BARS, Withdrawn, quotes_withheld
 from trading.services.strategies.deciding import decide_at_book
 from trading.services.strategies.observing import quotes_working
-from universe.models import StreamState
-from universe.selectors import bar_latest_open_time
 
 log = structlog.get_logger(__name__)
 
-SILENT_BARS: Final = 2
-"""Bars without a step after which quotes are nobody's any more (ruling 4)."""
 WISH_LIFE: Final = timedelta(seconds=5)
 """A quote is not placed on a step older than this; one that stands may stay until the strategy counts as silent."""
 PACE: Final = timedelta(seconds=3)
 """Between two new quotes on one side; taking back is never paced. The rails' window for near duplicates if longer."""
 PACE_DENIED: Final = timedelta(seconds=10)
 """The same after a rail said no."""
+ANSWERED: Final = timedelta(milliseconds=RECV_WINDOW_MS)
+"""A request without an answer for so long is in doubt, for what else stands on its side."""
 _ROOM: Final = Decimal("0.98")
 """Of the largest order: prices move between here and the rail."""
-
-
-class Withdrawn(StrEnum):
-    """Why nothing may be quoted."""
-
-    SHARED = "it is not alone on its symbol"
-    OFF = "the strategy is switched off"
-    SILENT = "the strategy is silent"
-    HALTED = "trading is halted or may only reduce"
-    BREAKER = "a circuit breaker is open"
-    BLACKOUT = "a blackout is in force"
-    EXPIRED = "its grant is past its time"
-    GRANTED_NOTHING = "its grant is gone"
-    UNHEARD = "the market's stream is silent"
-    NO_PRICE = "the book has no two sides"
-    LEAVING = "protection is closing the position"
-    HEDGED = "an account in hedge mode has no one position to quote around"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +80,6 @@ def makers_of(account_id: int, instrument_id: int) -> list[StrategyInstance]:
         .filter(account_id=account_id, instrument_id=instrument_id, makes_market=True)
         .order_by("pk")
     )
-
-
-def quotes_withheld(maker: StrategyInstance) -> str:
-    """Why nothing it wants may stand now; empty while quoting is in order."""
-    return _why_not(maker, market_of(maker.instrument))
 
 
 def makers_watched() -> list[tuple[int, int]]:
@@ -140,8 +109,6 @@ def quotes_refresh(account_id: int, instrument_id: int) -> list[Order] | None:
 
 def _act(maker: StrategyInstance) -> list[Order]:
     orders, again = _place(maker.pk)
-    if again is None:
-        return []
     by_id = {order.client_order_id: order for order in again.working}
     for client_order_id in again.plan.cancels:
         order = by_id[client_order_id]
@@ -154,8 +121,11 @@ def _act(maker: StrategyInstance) -> list[Order]:
 
 
 @transaction.atomic
-def _place(maker_id: int) -> tuple[list[Order], Outlook | None]:
-    """Place what is missing, the position locked from reading to reserving, so that two do not place it twice."""
+def _place(maker_id: int) -> tuple[list[Order], Outlook]:
+    """Place what is missing, the position locked from reading to reserving, so that two do not place it twice.
+
+    What replaces another order is reserved beside it: until it is certain which of the two stands, both hold theirs.
+    """
     maker = StrategyInstance.objects.select_related("strategy", "account__venue", "instrument").get(
         pk=maker_id
     )
@@ -163,29 +133,43 @@ def _place(maker_id: int) -> tuple[list[Order], Outlook | None]:
     sides = position_sides(instrument.to_domain().market, hedge=account.hedge_mode)
     position = positions_locked(account, instrument, set(sides))[sides[0]]
     outlook = _outlook(maker)
-    if not outlook.plan.places:
+    if not outlook.plan.intents:
         return [], outlook
     decision = _decision(maker)
     if decision is None or maker.stepped_at is None:
         return [], outlook
+    working = {order.client_order_id: order for order in outlook.working}
     plan = _record(maker, position, outlook.plan, decision)
     sent = [
-        plan_send(account, instrument, plan, leg, intent, decision, decided_at=maker.stepped_at)
-        for leg, intent in enumerate(outlook.plan.places)
+        plan_send(
+            account,
+            instrument,
+            plan,
+            leg,
+            intent,
+            decision,
+            decided_at=maker.stepped_at,
+            replaces=None if old is None else working[old],
+        )
+        for leg, (intent, old) in enumerate(outlook.plan.intents)
     ]
     return [order for order in sent if order is not None], outlook
 
 
 def _amend(order: Order, amendment: Amendment, domain: DomainInstrument) -> None:
     quantity = order.executed_quantity + domain.quantity(amendment.left)
+    price = None if amendment.price is None else domain.price(amendment.price)
     try:
-        order_amend_request(
+        command = order_amend_request(
             order=order,
             quantity=quantity,
+            price=price,
             actor="planner",
-            reason="less is quoted",
-            key=f"{order.pk}:{quantity}",
+            reason="less is quoted" if price is None else "the quote moves away",
+            key=f"{order.pk}:{quantity}" + ("" if price is None else f":{order.price}:{price}"),
         )
+        if price is not None and command.state == OrderCommand.State.REFUSED:
+            order_cancel_request(order=order, actor="planner", reason="the quote moves")
     except (Conflict, ApplicationError) as error:
         # Over or traded in the meantime, or an earlier one is on its way: the next look sees what became of it.
         log.info("quote_not_amended", order_id=order.pk, code=error.code)
@@ -195,11 +179,11 @@ def _outlook(maker: StrategyInstance) -> Outlook:
     domain = maker.instrument.to_domain()
     working = quotes_working(maker)
     market = market_of(maker.instrument)
-    why = _why_not(maker, market)
+    why = quotes_withheld(maker, market)
     wanted = None if why or maker.quotes is None else Quotes(**maker.quotes)
     plan = plan_quotes(
         wanted,
-        [_working(order, domain) for order in working],
+        _working(working, domain),
         domain,
         best_bid=market.bid,
         best_ask=market.ask,
@@ -207,79 +191,6 @@ def _outlook(maker: StrategyInstance) -> Outlook:
         paced=_paced(maker) if wanted is not None else (),
     )
     return Outlook(maker, why, working, plan)
-
-
-def _why_not(maker: StrategyInstance, market: Market) -> str:
-    account, instrument, strategy = maker.account, maker.instrument, maker.strategy
-    scopes = scopes_of(
-        venue=account.venue.name,
-        account=account.name,
-        symbol=instrument.symbol,
-        strategy=strategy.name,
-        model=model_name(strategy),
-    )
-    if not (maker.is_enabled and strategy.is_enabled):
-        return Withdrawn.OFF
-    if maker.weight * maker.allocation <= 0:
-        return Withdrawn.GRANTED_NOTHING
-    if _is_shared(maker):
-        return Withdrawn.SHARED
-    if effective_level(scopes)[0] >= Level.REDUCING:
-        return Withdrawn.HALTED
-    if CircuitBreaker.objects.filter(scope__in=scopes, state=CircuitBreaker.State.OPEN).exists():
-        return Withdrawn.BREAKER
-    if Blackout.objects.filter(
-        scope__in=scopes, starts_at__lte=now(), ends_at__gt=now(), ended_at=None
-    ).exists():
-        return Withdrawn.BLACKOUT
-    if maker.in_force_until is not None and maker.in_force_until <= now():
-        return Withdrawn.EXPIRED
-    if account.hedge_mode and len(position_sides(instrument.to_domain().market, hedge=True)) > 1:
-        return Withdrawn.HEDGED
-    if bracket_leaves(account, instrument):
-        return Withdrawn.LEAVING
-    if _is_silent(maker):
-        return Withdrawn.SILENT
-    if _is_unheard(maker):
-        return Withdrawn.UNHEARD
-    return "" if market.mid is not None else Withdrawn.NO_PRICE
-
-
-def _is_shared(maker: StrategyInstance) -> bool:
-    """Whether another strategy trades the symbol on the account, or still holds some of it."""
-    others = StrategyInstance.objects.filter(
-        account_id=maker.account_id, instrument_id=maker.instrument_id
-    ).exclude(pk=maker.pk)
-    if others.filter(is_enabled=True, strategy__is_enabled=True).exists():
-        return True
-    held = SubPosition.objects.filter(
-        position__account_id=maker.account_id, position__instrument_id=maker.instrument_id
-    ).exclude(Q(quantity=0) | Q(owner__in=(PEOPLE, maker.strategy.name)))
-    step = maker.instrument.to_domain().step_size
-    return any(abs(part.quantity) >= step for part in held)
-
-
-def _is_silent(maker: StrategyInstance) -> bool:
-    """Two bars without a step, by our clock or, which may run faster, by that of the market."""
-    length_ns = interval_ns(maker.strategy.interval)
-    length = timedelta(microseconds=length_ns // 1_000)
-    if maker.stepped_at is None or now() - maker.stepped_at > SILENT_BARS * length:
-        return True
-    latest = bar_latest_open_time(maker.instrument, maker.strategy.interval)
-    return (
-        latest is not None and datetime_to_ns(latest) + length_ns - maker.seen_ns >= SILENT_BARS * length_ns
-    )
-
-
-def _is_unheard(maker: StrategyInstance) -> bool:
-    """Whether nothing has come from the market for longer than an account may go without its own stream."""
-    values, _ = limit_values(["global", f"account:{maker.account.name}"])
-    heard = StreamState.objects.filter(
-        name=f"market:{maker.account.venue.name}",
-        connected_at__isnull=False,
-        last_message_at__gt=now() - timedelta(seconds=float(values["stream_max_age"])),
-    )
-    return not heard.exists()
 
 
 def _silence(maker: StrategyInstance) -> None:
@@ -342,13 +253,27 @@ def _paced(maker: StrategyInstance) -> set[Side]:
     return paced
 
 
-def _working(order: Order, domain: DomainInstrument) -> WorkingOrder:
+def _working(orders: Sequence[Order], domain: DomainInstrument) -> list[WorkingOrder]:
+    open_commands = OrderCommand.objects.filter(order__in=orders, ended_at=None) if orders else ()
+    commands = {command.order_id: command for command in open_commands}
+    return [_as_working(order, commands.get(order.pk), domain) for order in orders]
+
+
+def _as_working(order: Order, command: OrderCommand | None, domain: DomainInstrument) -> WorkingOrder:
+    status = OrderStatus(order.status)
+    if status is OrderStatus.SENDING and order.sent_at is not None and now() - order.sent_at > ANSWERED:
+        status = OrderStatus.UNKNOWN  # its sender may be gone: whoever waits for it does not wait longer
+    changing = command is not None and command.kind == OrderCommand.Kind.AMEND
+    in_doubt = command is not None and command.state == OrderCommand.State.UNKNOWN
     return WorkingOrder(
         client_order_id=order.client_order_id,
         side=Side(order.side),
         remaining=domain.steps(order.quantity - order.executed_quantity),
         price=domain.ticks(order.price) if order.price is not None else None,
-        status=OrderStatus(order.status),
+        status=status,
+        replaces=order.replaces.client_order_id if order.replaces is not None else None,
+        is_going=order.cancel_requested_at is not None or in_doubt,
+        is_changing=changing and not in_doubt,
     )
 
 
@@ -388,11 +313,15 @@ def _record(maker: StrategyInstance, position: Position, wanted: QuotePlan, deci
 
 
 def _total(wanted: QuotePlan, domain: DomainInstrument) -> Decimal:
-    return sum((domain.quantity(intent.quantity) for intent in wanted.places), start=Decimal(0))
+    return sum((domain.quantity(intent.quantity) for intent, _ in wanted.intents), start=Decimal(0))
 
 
 def _notes(wanted: QuotePlan) -> Sequence[dict[str, str]]:
     return [
-        {"code": "QUOTES", "detail": f"{len(wanted.places)} to place, {len(wanted.cancels)} to take back"},
+        {
+            "code": "QUOTES",
+            "detail": f"{len(wanted.places)} to place, {len(wanted.replaces)} to replace, "
+            f"{len(wanted.cancels)} to take back",
+        },
         *({"code": str(code), "detail": f"{side} side"} for side, code in wanted.notes),
     ]

@@ -145,7 +145,12 @@ def orders_settle(settlements: Sequence[Settlement]) -> dict[int, Order]:
     crash_point("C")
     if any(settlement.source in ("sweep", "query") for settlement in settlements):
         crash_point("C14")
-    if any(fill.order.plan_id is not None for fill in booked):
+    taken_back = any(
+        order.plan_id is not None and order.cancel_requested_at is not None and order.ended_at is not None
+        for order in (step.order for step in steps)
+    )
+    if taken_back or any(fill.order.plan_id is not None for fill in booked):
+        # What was taken back to make room is certainly gone: what was to follow it may come now.
         enqueue_on_commit(
             "trading.tasks.plan_refresh",
             queue="trading",

@@ -68,12 +68,15 @@ def quotes_working(instance: StrategyInstance) -> list[Order]:
             origin=Order.Origin.STRATEGY,
             type=OrderType.LIMIT_MAKER,
             status__in=_OPEN,
-        ).order_by("pk")
+        )
+        .select_related("replaces")
+        .order_by("pk")
     )
 
 
 def quotes_seen(working: Sequence[Order]) -> tuple[WorkingQuote, ...]:
-    """The resting ones as the strategy sees them; what was asked to go is not its quote any more."""
+    """The resting ones as the strategy sees them; what was asked to go or is being replaced is its quote no more."""
+    going = {order.replaces_id for order in working}
     return tuple(
         WorkingQuote(
             "BUY" if order.side == "BUY" else "SELL",
@@ -81,7 +84,7 @@ def quotes_seen(working: Sequence[Order]) -> tuple[WorkingQuote, ...]:
             float(order.quantity - order.executed_quantity),
         )
         for order in working
-        if order.price is not None and order.cancel_requested_at is None
+        if order.price is not None and order.cancel_requested_at is None and order.pk not in going
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,7 @@ from trading.domain.orders import OrderStatus
 from trading.domain.planner import WorkingOrder
 from trading.domain.quote_plan import Amendment, QuoteCode, Room, plan_quotes, quote_numbers, room
 from trading.domain.strategies import Quotes
-from trading.domain.values import Side
+from trading.domain.values import Market, Side
 
 SPOT = spot()
 BOOK = {"best_bid": Decimal("19999.00"), "best_ask": Decimal("20001.00")}
@@ -88,11 +89,72 @@ def test_a_quote_in_its_place_is_left_alone() -> None:
     assert planned(wanted, working(Side.BUY, "19999.50", "0.01")).is_empty
 
 
-def test_a_quote_that_moves_is_taken_back_before_the_new_one_is_placed() -> None:
+@pytest.mark.parametrize("price", ["19999.40", "19999.60"])
+def test_on_spot_a_quote_that_moves_is_replaced_by_one_request(price: str) -> None:
     wanted = Quotes(19999.5, 0.01, 0.0, 0.0)
-    plan = planned(wanted, working(Side.BUY, "19999.40", "0.01"))
-    assert (plan.cancels, plan.places) == (["w1"], [])
+    plan = planned(wanted, working(Side.BUY, price, "0.01"))
+    assert (plan.cancels, plan.places) == ([], [])
+    ((new, old),) = plan.intents
+    assert (new.price, new.quantity, old) == (1_999_950, 1_000, "w1")
+    assert plan.notes == [(Side.BUY, QuoteCode.MOVES)]
+
+
+@pytest.mark.parametrize(
+    ("size", "status", "room"),
+    [
+        ("0.01", "PARTIALLY_FILLED", WIDE),  # the venue replaces only what has not traded
+        ("0.01", "NEW", Room(1_999, 0)),  # there is not room for both
+    ],
+)
+def test_a_quote_that_cannot_be_replaced_is_taken_back_before_the_new_one_is_placed(
+    size: str, status: str, room: Room
+) -> None:
+    plan = planned(Quotes(19999.5, 0.01, 0.0, 0.0), working(Side.BUY, "19999.40", size, status), room=room)
+    assert (plan.cancels, plan.intents) == (["w1"], [])
     assert plan.notes == [(Side.BUY, QuoteCode.CANCEL_FIRST)]
+
+
+def test_before_its_pace_a_quote_too_far_away_stands_and_one_too_near_goes() -> None:
+    wanted, paced = Quotes(19999.5, 0.01, 0.0, 0.0), {Side.BUY, Side.SELL}
+    far = planned(wanted, working(Side.BUY, "19999.40", "0.01"), paced=paced)
+    assert far.is_empty
+    assert far.notes == [(Side.BUY, QuoteCode.PACED)]
+    assert planned(wanted, working(Side.BUY, "19999.60", "0.01"), paced=paced).cancels == ["w1"]
+    larger = planned(wanted, working(Side.BUY, "19999.40", "0.02"), paced=paced)
+    assert (larger.amends, larger.cancels) == ([Amendment("w1", 1_000)], [])
+
+
+def test_on_usdm_a_quote_moves_away_in_place_and_comes_nearer_anew() -> None:
+    contract = replace(SPOT, market=Market.usdm)
+    wanted = Quotes(19999.5, 0.01, 0.0, 0.0)
+    away = plan_quotes(wanted, [working(Side.BUY, "19999.60", "0.02")], contract, room=WIDE, **BOOK)
+    assert (away.amends, away.cancels, away.intents) == ([Amendment("w1", 1_000, 1_999_950)], [], [])
+    nearer = plan_quotes(wanted, [working(Side.BUY, "19999.40", "0.01")], contract, room=WIDE, **BOOK)
+    assert (nearer.amends, nearer.cancels, nearer.intents) == ([], ["w1"], [])
+
+
+@pytest.mark.parametrize(
+    ("status", "cancels"), [("RESERVED", []), ("SENDING", []), ("UNKNOWN", ["w1"]), ("NEW", [])]
+)
+def test_what_is_being_replaced_is_left_to_the_replacement_unless_that_is_in_doubt(
+    status: str, cancels: list[str]
+) -> None:
+    old = working(Side.BUY, "19999.40", "0.01")
+    new = replace(working(Side.BUY, "19999.50", "0.01", status), client_order_id="w2", replaces="w1")
+    plan = planned(Quotes(19999.5, 0.01, 0.0, 0.0), old, new)
+    assert (plan.cancels, plan.intents) == (cancels, [])
+    assert sorted(planned(None, old, new).cancels) == sorted(
+        {"RESERVED": ["w1", "w2"], "NEW": ["w2"]}.get(status, ["w1"])
+    )
+
+
+def test_a_quote_that_was_asked_to_go_or_is_being_changed_is_not_replaced() -> None:
+    wanted, order = Quotes(19999.5, 0.01, 0.0, 0.0), working(Side.BUY, "19999.40", "0.01")
+    going = planned(wanted, replace(order, is_going=True))
+    assert (going.cancels, going.intents) == (["w1"], [])
+    changing = planned(wanted, replace(order, is_changing=True))
+    assert changing.is_empty
+    assert changing.notes == [(Side.BUY, QuoteCode.OUTCOME_PENDING)]
 
 
 def test_a_quote_that_shrinks_keeps_its_place() -> None:

@@ -15,6 +15,9 @@ from trading.models import Fill, Order, OrderEvent
 WOULD_TAKE: Final = "immediately match and take"
 """What the venue says of a post-only order that is too late; its code, -2010, means other things as well."""
 
+NOT_REPLACED: Final = "-2022"
+"""The order it was to replace could not be cancelled, so the venue did not try it."""
+
 
 def unknown(scope: str, since: datetime, moment: datetime) -> Reading:
     """Orders whose outcome became unknown in the window."""
@@ -28,10 +31,13 @@ def unknown(scope: str, since: datetime, moment: datetime) -> Reading:
 def reject_rate(scope: str, since: datetime, moment: datetime) -> Reading:
     """Orders the venue refused, per cent of those sent in the window.
 
-    A post-only order that would have taken was refused as it asked to be: the market moved, nothing is wrong.
+    A post-only order that would have taken was refused as it asked to be, and so was one that was to replace an order
+    which had traded first: the market moved, nothing is wrong.
     """
-    refusals = Q(status=OrderStatus.REJECTED) & ~(
-        Q(type=OrderType.LIMIT_MAKER) & Q(message__icontains=WOULD_TAKE)
+    refusals = (
+        Q(status=OrderStatus.REJECTED)
+        & ~(Q(type=OrderType.LIMIT_MAKER) & Q(message__icontains=WOULD_TAKE))
+        & ~Q(replaces__isnull=False, code=NOT_REPLACED)
     )
     sent = _sent(scope, since).aggregate(total=Count("pk"), refused=Count("pk", filter=refusals))
     total, refused = sent["total"], sent["refused"]

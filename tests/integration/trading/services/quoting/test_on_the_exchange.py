@@ -139,3 +139,39 @@ def test_whoever_comes_next_goes_on_from_the_rows(live: Maker) -> None:
     assert live.instance.quotes == before
     assert StrategyInstance.objects.get(pk=live.instance.pk).state is not None
     assert Order.objects.filter(type="LIMIT_MAKER").count() == 1
+
+
+def test_a_quote_that_follows_the_market_is_replaced_at_the_exchange_by_one_request(live: Maker) -> None:
+    stocked(live)
+    (old,) = Order.objects.filter(side="BUY", ended_at=None)
+    drive(live, "1.001")
+    live.round()
+    (new,) = Order.objects.filter(side="BUY", ended_at=None)
+    assert new.replaces == old
+    assert live.desk.fresh(old).status == "CANCELED"
+    assert old.price is not None
+    assert new.price is not None
+    assert new.price > old.price
+    assert [side for side, _, _ in live.standing()] == ["BUY", "SELL"]
+    assert reconciled(live) == "clean"
+
+
+def test_the_lost_answer_of_a_replacement_leads_to_no_second_quote(live: Maker) -> None:
+    assert live.exchange is not None
+    stocked(live)
+    drive(live, "1.001")
+    live.look()
+    live.step()
+    moved = list(Order.objects.filter(status="RESERVED", replaces__isnull=False))
+    assert moved
+    live.exchange.fault("/api/v3/order/cancelReplace", "POST", error_after="drop")
+    live.send()
+    assert Order.objects.filter(status="UNKNOWN").count() == 1, "the first of them"
+    live.look()
+    live.step()
+    assert len(live.standing()) <= 2
+    live.hear()
+    assert not Order.objects.filter(status="UNKNOWN").exists()
+    live.round(times=2)
+    assert len(live.standing()) <= 2
+    assert reconciled(live) == "clean"

@@ -78,3 +78,31 @@ def test_from_nothing_it_quotes_both_sides_post_only_and_is_filled_as_a_maker(fu
     futures.send()
     assert futures.standing() == []
     assert not Order.objects.filter(ended_at=None).exists()
+
+
+def test_a_quote_that_moves_away_is_amended_and_one_that_comes_nearer_is_placed_anew(futures: Maker) -> None:
+    futures.round()
+    exchange = futures.exchange
+    assert exchange is not None
+    before = {o.side: o for o in Order.objects.filter(ended_at=None)}
+    (_, ask, _) = futures.standing()[1]
+    price = (Decimal(ask) * Decimal("0.999")).quantize(Decimal("1"))
+    exchange.drive((1, price), (4, price), market="usdm", seconds=4)
+    futures.hear()
+    filled = {side for side, order in before.items() if futures.desk.fresh(order).ended_at is not None}
+    hear(futures.desk, exchange)
+    futures.round()
+    # The market fell: the ask comes nearer and is taken back, the bid, if it was not met, moves away in place.
+    after = futures.standing()
+    if "BUY" not in filled:
+        bid = futures.desk.fresh(before["BUY"])
+        assert bid.ended_at is None
+        assert bid.price is not None
+        assert before["BUY"].price is not None
+        assert bid.price < before["BUY"].price
+        assert [price for side, price, _ in after if side == "BUY"] == [f"{bid.price.normalize():f}"]
+    futures.round(times=2)
+    assert [side for side, _, _ in futures.standing()] == ["BUY", "SELL"]
+    run = account_reconcile(account_id=futures.desk.account.pk, venue=futures.desk.venue, trigger="periodic")
+    assert run is not None
+    assert run.outcome == "clean"
