@@ -14,7 +14,9 @@ class ListingGrant(models.Model):
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
     quote_asset = models.CharField(max_length=20, default="USDT", help_text="only listings priced in it")
     allocation = money(default=0, help_text="capital for each listing, in quote currency")
-    per_day = models.PositiveSmallIntegerField(default=0, help_text="listings taken up in 24 hours, at most")
+    per_day = models.PositiveSmallIntegerField(
+        default=0, help_text="listings of 24 hours that may be bought, at most"
+    )
     granted_by = models.CharField(max_length=320, blank=True)
     changed_at = models.DateTimeField()
 

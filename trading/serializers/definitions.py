@@ -74,7 +74,9 @@ class ListingGrantSerializer(RequestSerializer):
 
     account = TextField(max_length=40)
     allocation = DecimalTextField(minimum=Decimal(0), help_text="quote currency, for each listing")
-    per_day = serializers.IntegerField(min_value=0, max_value=20, help_text="listings in 24 hours, at most")
+    per_day = serializers.IntegerField(
+        min_value=0, max_value=20, help_text="listings of 24 hours that may be bought, at most"
+    )
     reason = ReasonField()
     expires_in_s = ExpiryField()
 

@@ -191,6 +191,10 @@ class Strategy(ABC):
     def step(self, params: Any, state: Any, observation: Observation) -> tuple[Any, Desired | None]:
         """Take one observation; return the new state and the desired state, None for no change."""
 
+    def gave_up(self, state: Any) -> bool:
+        """Whether it will never enter any more: a listing it gave up counts no longer among those of the day."""
+        return False
+
     def dump(self, state: Any) -> str:
         """Write a state as JSON text; floats keep every bit.
 

@@ -75,7 +75,8 @@ class SniperState(NamedTuple):
     ----------
     baseline : first price, 0.0 before it was seen or when it was missed.  missed : it was.
     seen_ns : market time of the last step.  quiet_until_ns : no entry before it.
-    since_ns : of the entry's decision, then of its fill.  entry : price the exits count from.
+    since_ns : of the entry's decision at a book, of the step after one at a bar (0 until then), then of the fill.
+    entry : price the exits count from.
     rungs : of the ladder that were sold.  reason : how it ended.
     """
 
@@ -105,6 +106,10 @@ class ListingSniper(Strategy):
     def initial(self, params: ListingSniperParams) -> tuple[Any, ...]:
         """Return a sniper that has seen nothing."""
         return SniperState()
+
+    def gave_up(self, state: tuple[Any, ...]) -> bool:
+        """Say whether its one entry is over, or never was."""
+        return SniperState(*state).phase == DONE
 
     def step(
         self, params: ListingSniperParams, state: tuple[Any, ...], observation: Observation
@@ -150,13 +155,17 @@ def _watch(state: SniperState, params: ListingSniperParams, seen: Observation) -
         return state._replace(phase=DONE, reason=because)
     if because or not params.enabled:
         return state._replace(reason=because if params.enabled else "OFF")
-    return state._replace(phase=ENTERING, since_ns=seen.now_ns, entry=seen.ask, reason="ENTRY")
+    # A bar is stamped by its close and may be told long after it: the time to be filled begins with the next look.
+    since_ns = 0 if seen.trigger == "bar" else seen.now_ns
+    return state._replace(phase=ENTERING, since_ns=since_ns, entry=seen.ask, reason="ENTRY")
 
 
 def _enter(state: SniperState, params: ListingSniperParams, seen: Observation) -> SniperState:
     if seen.position > 0.0:
         paid = seen.average_price if seen.average_price > 0.0 else state.entry
         return state._replace(phase=HOLDING, since_ns=seen.now_ns, entry=paid, reason="HELD")
+    if state.since_ns == 0:
+        state = state._replace(since_ns=seen.now_ns)
     if seen.now_ns - state.since_ns > params.fill_s * NS_PER_S:
         return state._replace(phase=DONE, reason="NOT_FILLED")
     if seen.ask > state.baseline * (1.0 + params.chase):

@@ -6,6 +6,7 @@ gets it with that capital for a day, and the symbol is allowed on the account: t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -13,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
@@ -24,7 +25,8 @@ from nautilus_site.common.services.outbox import publish
 from trading import metrics
 from trading.domain.strategies.catalogue import StrategyLoadError
 from trading.domain.values import decimal_text
-from trading.models import Account, ListingGrant, Strategy, StrategyInstance, SymbolAllowance
+from trading.models import Account, ListingGrant, Order, Strategy, StrategyInstance, SymbolAllowance
+from trading.services.strategies.loading import strategy_loaded
 from trading.services.strategies.switching import strategy_locked
 from trading.services.strategy_kinds import strategy_load
 from universe.models import Listing, Venue
@@ -40,7 +42,7 @@ MOST_PER_DAY: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Of a grant: capital for each listing in quote currency, and how many in 24 hours."""
+    """Of a grant: capital for each listing in quote currency, and how many may be bought of those of 24 hours."""
 
     allocation: Decimal
     per_day: int
@@ -180,11 +182,7 @@ def _instance(grant: ListingGrant, listing: Listing) -> StrategyInstance | None:
     others = StrategyInstance.objects.filter(account=account, instrument=instrument)
     if others.exists():  # taken up already, or somebody's own
         return None
-    since = now() - timedelta(days=1)
-    used = StrategyInstance.objects.filter(
-        strategy=strategy, account=account, instrument__listing__opened_at__gt=since
-    ).count()
-    if used >= grant.per_day:
+    if _entries(strategy, account) >= grant.per_day:
         return None
     instance = StrategyInstance.objects.create(
         strategy=strategy,
@@ -213,6 +211,31 @@ def _instance(grant: ListingGrant, listing: Listing) -> StrategyInstance | None:
     )
     publish("trading_state", {"strategy": strategy.name, "enabled": True, "symbol": instrument.symbol})
     return instance
+
+
+def _entries(strategy: Strategy, account: Account) -> int:
+    """Listings of the last 24 hours that it has bought or may still buy.
+
+    One that it gave up unbought, because it came too late or its book was too thin, leaves its place to the next one.
+    """
+    since = now() - timedelta(days=1)
+    instances = StrategyInstance.objects.filter(
+        strategy=strategy, account=account, instrument__listing__opened_at__gt=since
+    )
+    orders = Order.objects.filter(
+        account=account, strategy=strategy, instrument__in=instances.values("instrument")
+    )
+    bought = set(
+        orders.filter(Q(executed_quantity__gt=0) | Q(ended_at=None)).values_list("instrument_id", flat=True)
+    )
+    loaded = strategy_loaded(strategy)
+    return sum(
+        instance.instrument_id in bought
+        or instance.state is None
+        or loaded is None  # nobody can say: it counts
+        or not loaded.steps.gave_up(loaded.steps.load(json.dumps(instance.state)))
+        for instance in instances
+    )
 
 
 def _set(

@@ -321,6 +321,26 @@ def test_no_more_are_taken_up_in_a_day_than_were_granted(waiting: Desk) -> None:
     assert [len(one) for one in taken] == [1, 1, 0]
 
 
+def test_a_listing_given_up_unbought_leaves_its_place_and_one_that_was_bought_does_not(waiting: Desk) -> None:
+    from trading.domain.strategies.listing_sniper import DONE, HOLDING, SniperState
+
+    (first,), (second,) = (listing_take_up(listing_id=_listing(waiting, f"{c * 3}USDT").pk) for c in "AB")
+    third = _listing(waiting, "CCCUSDT").pk
+    for phase in (HOLDING, DONE):  # not yet over; over with an order that may still trade
+        first.state = list(SniperState(phase=phase, reason="LATE"))
+        first.save()
+        order = waiting.submit("BUY", "0.001", strategy=first.strategy)
+        Order.objects.filter(pk=order.pk).update(instrument=first.instrument)
+        assert listing_take_up(listing_id=third) == []
+        Order.objects.filter(pk=order.pk).update(ended_at=now(), status="CANCELED")
+    Order.objects.update(executed_quantity=Decimal("0.0001"))
+    assert listing_take_up(listing_id=third) == [], "it was bought, and has been sold since"
+    Order.objects.update(executed_quantity=0)
+    (instance,) = listing_take_up(listing_id=third)
+    assert instance.instrument.symbol == "CCCUSDT"
+    assert second.state is None, "which may still be bought, and counts"
+
+
 @pytest.mark.parametrize(
     ("symbol", "changes"),
     [

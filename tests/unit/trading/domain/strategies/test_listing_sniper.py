@@ -106,6 +106,22 @@ def test_a_market_that_was_silent_cools_down_first() -> None:
     assert [one.reason for one in said[1:]] == ["COOLING_DOWN", "COOLING_DOWN"]
 
 
+def test_an_entry_decided_at_a_bar_that_came_late_has_its_time_from_the_next_look() -> None:
+    # The bar closed at 60 s and was told when the market stood at 110 s, as after a listing that was found late.
+    seen = look(60, 14.0)
+    seen.trigger, seen.bar = "bar", Bar(LISTED, LISTED + 60 * S, 13.9, 14.0, 13.9, 14.0, 1.0)
+    said = step([seen, look(110), look(139), look(140.1)])
+    assert [one.reason for one in said] == ["ENTRY", "ENTRY", "ENTRY", "NOT_FILLED"]
+
+
+def test_it_gave_up_where_it_will_never_enter_any_more() -> None:
+    sniper = ListingSniper()
+    assert not sniper.gave_up(sniper.initial(ListingSniper.Params()))
+    params = ListingSniper.Params(enabled=True)
+    late, _ = sniper.step(params, sniper.initial(params), look(181))
+    assert sniper.gave_up(late)
+
+
 def test_an_order_that_is_not_filled_is_given_up() -> None:
     said = step([look(0), look(13), look(40), look(43.1), look(44)])
     assert told(said)[1:] == [
