@@ -366,6 +366,7 @@ class MarketFeed:
                     send_hint,
                     "trading.tasks.book_changed",
                     queue="trading",
+                    worthless_after_s=10 * BOOK_HINT_S,
                     instrument_id=self._instruments[symbol].pk,
                 )
 

@@ -41,13 +41,18 @@ def enqueue_on_commit(task: str, *, queue: str, **kwargs: Any) -> None:
     transaction.on_commit(send, robust=True)
 
 
-def send_hint(task: str, *, queue: str, **kwargs: Any) -> bool:
-    """Send now. A broker that is down costs latency only: the periodic sweep finds the work in Postgres."""
+def send_hint(task: str, *, queue: str, worthless_after_s: float | None = None, **kwargs: Any) -> bool:
+    """Send now. A broker that is down costs latency only: the periodic sweep finds the work in Postgres.
+
+    Parameters
+    ----------
+    worthless_after_s : a worker that takes it up later drops it; for news that the next message tells again.
+    """
     global _failed_at
     if _withheld.get() or time.monotonic() - _failed_at < QUIET_S:
         return False
     try:
-        current_app.send_task(task, kwargs=kwargs, queue=queue, retry=False)
+        current_app.send_task(task, kwargs=kwargs, queue=queue, retry=False, expires=worthless_after_s)
     except (OSError, RuntimeError, KombuError, RedisError) as error:
         _failed_at = time.monotonic()
         log.warning("hint_not_sent", task=task, error=type(error).__name__)

@@ -109,6 +109,20 @@ def test_a_broker_that_is_away_is_asked_once_and_then_left_alone(
     assert refusing.calls == tried
 
 
+def test_a_hint_that_grows_worthless_says_when_and_any_other_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[object] = []
+
+    class App:
+        def send_task(self, name: str, *, expires: float | None, **_: object) -> None:
+            sent.append(expires)
+
+    monkeypatch.setattr(hints, "current_app", App())
+    monkeypatch.setattr(hints, "_failed_at", float("-inf"))
+    assert hints.send_hint("a.task", queue="trading", number=1)
+    assert hints.send_hint("a.task", queue="trading", worthless_after_s=1.0, number=1)
+    assert sent == [None, 1.0]
+
+
 class StandsStill:
     """A channel to a broker that does not answer."""
 

@@ -46,7 +46,10 @@ class Told:
     def __init__(self) -> None:
         self.hints: list[tuple[float, str, int, Decimal | None]] = []
 
-    def __call__(self, task: str, *, queue: str, instrument_id: int) -> bool:
+    def __call__(self, task: str, *, queue: str, instrument_id: int, worthless_after_s: float) -> bool:
+        assert worthless_after_s <= 1.0, (
+            "workers that are behind drop old news of a book before orders wait for it"
+        )
         stored = Quote.objects.get(instrument_id=instrument_id).bid
         self.hints.append((time.monotonic(), task, instrument_id, stored))
         return True
