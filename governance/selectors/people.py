@@ -32,6 +32,7 @@ def people_state(user: User) -> dict[str, Any]:
         **shell_state(),
         "everybody": everybody,
         "people": [person_row(person, person.username in asked) for person in people[:_MOST]],
+        "newcomers": sorted(_asked("user.create")) if everybody else [],
         "tokens": [token_row(token) for token in tokens[:_MOST]],
         "keys": key_rows(),
         "matrix": matrix_rows(),
@@ -56,13 +57,16 @@ def key_rows() -> list[dict[str, Any]]:
 
 def person_row(person: User, is_asked: bool) -> dict[str, Any]:
     """A person. `pending` says that a change of theirs waits for a decision."""
+    invited = person.is_active and not person.has_usable_password()
+    state = {"tone": "good", "text": "active"} if person.is_active else {"tone": "off", "text": "off"}
     return {
         "id": person.username,
         "username": person.username,
         "role": person.role,
         "role_name": person.get_role_display(),
         "is_active": person.is_active,
-        "state": {"tone": "good", "text": "active"} if person.is_active else {"tone": "off", "text": "off"},
+        "is_invited": invited,
+        "state": {"tone": "warn", "text": "invited"} if invited else state,
         "last_login": utc_text(person.last_login),
         "joined": utc_text(person.date_joined),
         "pending": "a change waits" if is_asked else "",

@@ -7,11 +7,13 @@ from typing import Any
 from django.db.models import Max
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.models import ChangeRequest, OutboxEvent
+from nautilus_site.common.models import ChangeRequest, OutboxEvent, User
+from nautilus_site.common.roles import permissions_of, permits
 from trading.domain.values import Level
 from trading.models import Account, Strategy, SymbolAllowance, TradingState
 from trading.selectors.controls import global_level, trading_state_members, trading_states
 from trading.selectors.notation import utc_text
+from trading.services.models import model_name, owns_model
 from universe.models import Instrument
 
 TITLES = {
@@ -77,8 +79,13 @@ def scope_row(state: TradingState) -> dict[str, Any]:
     }
 
 
-def known_scopes() -> list[str]:
-    """Every scope a person may halt, widest first."""
+def haltable_scopes(person: User) -> list[str]:
+    """Every scope this person may halt, widest first: all of them, or a model owner's own models."""
+    held = permissions_of(person.role)
+    models = sorted({name for row in Strategy.objects.exclude(model_family="") if (name := model_name(row))})
+    if not permits(held, "kill.raise"):
+        own = permits(held, "kill.raise:own_model")
+        return [f"model:{name}" for name in models if own and owns_model(person, name)]
     accounts = list(Account.objects.select_related("venue").order_by("name")[:_LONGEST_LIST])
     venues = sorted({account.venue.name for account in accounts})
     strategies = Strategy.objects.order_by("name").values_list("name", flat=True)[:_LONGEST_LIST]
@@ -88,6 +95,7 @@ def known_scopes() -> list[str]:
         *(f"account:{account.name}" for account in accounts),
         *(f"strategy:{name}" for name in strategies),
         *(f"symbol:{symbol}" for symbol in traded_symbols()),
+        *(f"model:{name}" for name in models),
     ]
 
 

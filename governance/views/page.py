@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.views import View
 
 from governance.selectors.inbox import require_user
-from governance.selectors.shell import known_scopes, traded_symbols
+from governance.selectors.shell import haltable_scopes, traded_symbols
 from governance.views.navigation import navigation, permission_of, reachable
 from governance.views.tables import Table
 from nautilus_site.common.errors import ApplicationError, Forbidden
@@ -104,7 +104,7 @@ class Page(LoginRequiredMixin, View):
             "environment": settings.BINANCE_ENV,
             "environment_words": ENVIRONMENT_WORDS[settings.BINANCE_ENV],
             "navigation": navigation(self.name, held),
-            "scopes": known_scopes(),
+            "scopes": (scopes := haltable_scopes(user)),
             "levels": LEVELS,
             "can": set(held),
             "csrf": get_token(request),
@@ -120,6 +120,7 @@ class Page(LoginRequiredMixin, View):
                 "topics": list(self.topics),
                 "pages": reachable(held),
                 "symbols": symbols,
+                "haltable": scopes,
                 "tables": {table.name: table.members() for table in self.tables},
                 **self.client(request, state),
             },

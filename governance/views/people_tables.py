@@ -37,7 +37,7 @@ PEOPLE = Table(
     ),
     "/api/v1/approvals?kind=user.change",
     "Nobody is here.",
-    "People are made with `manage.py createsuperuser` or by the demo.",
+    "An admin proposes people, a risk officer approves them.",
     tall=False,
 )
 TOKENS = Table(

@@ -11,7 +11,7 @@ from mlregistry.services import artefacts, effects, envelopes, owners, stages
 from nautilus_site.common.collectors import register_collector
 from nautilus_site.common.models import Role
 from nautilus_site.common.services.change_requests import Applier, register_appliers
-from trading.services.models import register_model_source
+from trading.services.models import register_model_owners, register_model_source
 
 _OWNERS = frozenset({Role.MODEL_OWNER})
 
@@ -37,4 +37,5 @@ def register() -> None:
     """Register everything; called once per process."""
     register_appliers(APPLIERS)
     register_model_source(artefacts.artefact_place, champion_in_force)
+    register_model_owners(owners.owns_model)
     register_collector(model_gauges, name="models")

@@ -15,7 +15,8 @@ PERMISSIONS: dict[str, str] = {
     "audit.read": "read and verify the audit trail",
     "orders.place": "place manual orders",
     "orders.cancel": "cancel working orders",
-    "kill.raise": "raise a kill level",
+    "kill.raise": "raise a kill level of any scope, open a breaker, set a blackout",
+    "kill.raise:own_model": "raise the kill level of a model one had trained or registered",
     "kill.resume": "ask for a lower kill level",
     "breakers.reset": "close an open circuit breaker",
     "limits.tighten": "tighten a limit in force",
@@ -32,9 +33,9 @@ PERMISSIONS: dict[str, str] = {
     "models.infer": "ask a model for its inference",
     "models.propose": "propose the promotion of a model, move one that does not trade",
     "models.rollback": "put the previous model back in force",
-    "universe.propose": "draft a change of what may be traded",
+    "universe.propose": "ask for a symbol to be allowed",
     "tokens.own": "make API tokens of one's own, and revoke them",
-    "users.manage": "propose people, roles and tokens",
+    "users.manage": "propose people and roles, switch people off, make their invitations",
     "keys.propose": "propose exchange keys",
 }
 
@@ -81,7 +82,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
         {
             "read",
             "tokens.own",
-            "kill.raise",
+            "kill.raise:own_model",
             "backtests.run",
             "models.train",
             "models.infer",

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
+from django import forms
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
+from django.views.generic import FormView
 
 from nautilus_site.common.api.problems import INTERNAL_DETAIL, plain_problem, request_reference
+from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.services.invitations import invitation_use
 
 
 class LoginForm(AuthenticationForm):
@@ -32,6 +39,45 @@ class LoginView(auth_views.LoginView):
     template_name = "registration/login.html"
     authentication_form = LoginForm
     redirect_authenticated_user = False
+
+
+class WelcomeForm(forms.Form):
+    """What a new person was given by two people, and the password they choose."""
+
+    link = forms.CharField(max_length=200, label="Link")
+    code = forms.CharField(max_length=20, label="Code")
+    password = forms.CharField(max_length=256, strip=False, widget=forms.PasswordInput, label="New password")
+    again = forms.CharField(max_length=256, strip=False, widget=forms.PasswordInput, label="Once more")
+
+    def clean_link(self) -> str:
+        """The secret alone; a whole address may be pasted."""
+        return str(self.cleaned_data["link"]).rpartition("#")[2]
+
+    def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("password") != self.cleaned_data.get("again"):
+            self.add_error("again", "The two passwords differ.")
+        return self.cleaned_data
+
+
+@method_decorator(sensitive_post_parameters(), name="dispatch")
+@method_decorator(never_cache, name="dispatch")
+class WelcomeView(FormView):  # type: ignore[type-arg]  # Django's own class takes none
+    """Where a new person chooses their password, with a link from an admin and a code from a risk officer."""
+
+    template_name = "registration/welcome.html"
+    form_class = WelcomeForm
+
+    def form_valid(self, form: WelcomeForm) -> HttpResponse:
+        values = form.cleaned_data
+        try:
+            user = invitation_use(link=values["link"], code=values["code"], password=values["password"])
+        except ApplicationError as error:
+            form.add_error(None, error.message)
+        except ValidationError as error:
+            form.add_error("password", error)
+        else:
+            return TemplateResponse(self.request, "registration/welcomed.html", {"name": user.username})
+        return self.form_invalid(form)
 
 
 class LogoutView(auth_views.LogoutView):

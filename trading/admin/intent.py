@@ -144,7 +144,7 @@ class TradingStateAdmin(IntentAdmin):
     """Raising a level is immediate, lowering it is a request."""
 
     form = StateForm
-    change_permission = "kill.raise"
+    change_permission = "kill.raise:own_model"
     governed_fields = ("level",)
     list_display = ("scope", "level", "reason_given", "changed_by", "changed_at")
     list_filter = ("level",)
@@ -168,7 +168,8 @@ class TradingStateAdmin(IntentAdmin):
         if level < Level(TradingState.objects.values_list("level", flat=True).get(pk=obj.pk)):
             requester = acting(request, "kill.resume")
             return resume_request(scope=obj.scope, to_level=level, reason=reason, requester=requester)
-        kill_raise(scope=obj.scope, level=level, reason=reason, actor=acting(request, "kill.raise"))
+        actor = acting(request, self.change_permission)
+        kill_raise(scope=obj.scope, level=level, reason=reason, actor=actor)
         return None
 
 

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from nautilus_site.common.api.approvals import ApprovalSerializer, approval_response
 from nautilus_site.common.api.idempotency import idempotent
-from nautilus_site.common.api.permissions import require_permission
+from nautilus_site.common.api.permissions import request_permissions, require_permission
 from nautilus_site.common.models import ChangeRequest
 from trading.api.filters import BreakerFilter, LimitFilter, check_parameters
 from trading.api.lists import MembersListView
@@ -36,7 +36,14 @@ from trading.serializers.controls import (
 )
 from trading.serializers.strict import RequestSerializer
 from trading.services.breakers import breaker_force_open, breaker_reset_request
-from trading.services.controls import kill_raise, kill_wait, limit_change, parse_scope, resume_request
+from trading.services.controls import (
+    check_may_raise,
+    kill_raise,
+    kill_wait,
+    limit_change,
+    parse_scope,
+    resume_request,
+)
 from trading.services.flatten import flatten_report
 
 _PROPOSED = {202: ApprovalSerializer}
@@ -52,7 +59,7 @@ def validated(form_class: type[RequestSerializer], request: Request) -> dict[str
 class KillView(APIView):
     """Raise a level at once and say what the exchange has confirmed."""
 
-    required = {"POST": "kill.raise"}
+    required = {"POST": "kill.raise:own_model"}  # which scopes, the service says
 
     @extend_schema(
         operation_id="kill",
@@ -60,7 +67,8 @@ class KillView(APIView):
             "In force when this answers, whatever became of the cancels: `confirmed` says whether the "
             "exchange showed no open order any more. Asking again enforces again and never lowers. `flatten` (level "
             "FLATTEN) closes the positions of the scope once the cancels are confirmed; `flatten` in the answer "
-            "and in `/status` says how far that is."
+            "and in `/status` says how far that is. A model owner raises `model:FAMILY@NUMBER` of models they had "
+            "trained or registered; any other scope is 403 `OWN_MODEL_ONLY`."
         ),
         request=KillRequestSerializer,
         parameters=[TIMEOUT, OPTIONAL_KEY],
@@ -81,6 +89,8 @@ class KillView(APIView):
         values = validated(KillRequestSerializer, request)
         # The word "global" needs no look-up: stopping everything must not depend on one more read.
         scope = parse_scope(values["scope"])
+        # A token may be narrower than its owner's role, which is all the service knows.
+        check_may_raise(person_of(request), scope, request_permissions(request))
         scope_check(scope)
         level = Level.FLATTEN if values["flatten"] else Level[values["level"]]
         started = time.monotonic()

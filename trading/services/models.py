@@ -25,6 +25,7 @@ CHAMPION, CANARY = "champion", "canary"
 log = structlog.get_logger(__name__)
 _sources: list[Callable[[str], Any]] = []
 _champions: list[Callable[[str], tuple[str, int] | None]] = []
+_owners: list[Callable[[User, str], bool]] = []
 
 
 def register_model_source(
@@ -36,6 +37,16 @@ def register_model_source(
     """
     _sources[:] = [place]
     _champions[:] = [champion]
+
+
+def register_model_owners(owns: Callable[[User, str], bool]) -> None:
+    """Say who knows whose a model `FAMILY@NUMBER` is; the registry does at start."""
+    _owners[:] = [owns]
+
+
+def owns_model(person: User, name: str) -> bool:
+    """Whether the model `FAMILY@NUMBER` is this person's; nobody's in a process without a registry."""
+    return any(owns(person, name) for owns in _owners)
 
 
 def champion_of(family: str) -> tuple[str, int] | None:

@@ -84,6 +84,8 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         allowances.apply_allow,
         effects.allowance_effect,
         clean=allowances.allowance_clean,
+        requester_roles=frozenset({Role.TRADER, Role.RISK_OFFICER}),
+        permission="universe.propose",
     ),
     "trading_state.lower": Applier(resume.state_snapshot, resume.apply_lower, effects.level_effect),
 }

@@ -1,20 +1,25 @@
-"""People and tokens. Admins see both; what decides about power (role, being active) goes through approval."""
+"""People and tokens. Admins see both; a new person, another role or being let in again goes through approval."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth.forms import AdminPasswordChangeForm
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
 from unfold.decorators import display
 
-from nautilus_site.common.admin.governed import GovernedAdmin
+from nautilus_site.common.admin.governed import GovernedAdmin, GovernedForm
 from nautilus_site.common.admin.read_only import ReadOnlyAdmin
-from nautilus_site.common.models import ApiToken, User
+from nautilus_site.common.admin.site import may_open_admin
+from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.models import ApiToken, ChangeRequest, User
 from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.tokens import token_revoke
+from nautilus_site.common.services.users import USER_CREATE, user_deactivate
 
 USERS_MANAGE = "users.manage"
 
@@ -23,22 +28,82 @@ def may_manage_users(request: HttpRequest) -> bool:
     return permits(permissions_of(getattr(request.user, "role", "")), USERS_MANAGE)
 
 
+class NewPersonForm(GovernedForm):
+    """A person to propose. They choose their password themselves, once somebody has approved them."""
+
+    class Meta:
+        model = User
+        fields = ("username", "email", "role")
+
+
 @admin.register(User)
 class UserAdmin(GovernedAdmin):
-    """Change of role or of being active is proposed here and approved by a risk officer."""
+    """A new person and another role are proposed here and approved by a risk officer; switching off is immediate."""
 
     change_kind = "user.change"
     change_permission = USERS_MANAGE
     governed_fields = ("role", "is_active")
-    change_password_form = AdminPasswordChangeForm
     list_display = ("username", "role", "is_active", "last_login", "date_joined")
     list_filter = ("role", "is_active")
     search_fields = ("username",)
     ordering = ("username",)
     fields = ("username", "role", "is_active", "last_login", "date_joined", "reason")
 
+    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
+        return may_open_admin(request) and may_manage_users(request)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = self.form if obj else NewPersonForm
+        return super().get_form(request, obj, change=change, **{**kwargs, "form": form})
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if obj else ("username", "email", "role", "reason")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return super().get_readonly_fields(request, obj) if obj else []
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        request.governed_outcome = None  # type: ignore[attr-defined]
+        values = form.cleaned_data
+        if not isinstance(request.user, User):
+            raise PermissionDenied
+        try:
+            request.governed_outcome = change_request_create(  # type: ignore[attr-defined]
+                kind=USER_CREATE,
+                target=values["username"],
+                payload={"role": values["role"], "email": values["email"]},
+                reason=values["reason"],
+                requester=request.user,
+            )
+        except ApplicationError as error:
+            messages.error(request, error.message)
+            return
+        messages.success(request, "Proposed. Somebody else must approve it before the person exists.")
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """The audit trail has it."""
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
+        created = getattr(request, "governed_outcome", None)
+        if created is not None:
+            return HttpResponseRedirect(reverse("admin:common_changerequest_change", args=[created.pk]))
+        return HttpResponseRedirect(reverse("admin:common_user_changelist"))
+
     def change_target(self, obj: Any) -> str:
         return str(obj.username)
+
+    def propose(
+        self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
+    ) -> ChangeRequest | None:
+        if payload.get("is_active") is False and isinstance(request.user, User):
+            user_deactivate(username=obj.username, actor=request.user, reason=reason)
+            payload = {name: value for name, value in payload.items() if name != "is_active"}
+            if not payload:
+                return None
+        return super().propose(request, obj, payload, reason)
 
 
 @admin.register(ApiToken)

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from nautilus_site.common.api.idempotency import idempotent
+from nautilus_site.common.api.permissions import require_permission
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
@@ -109,7 +110,9 @@ class ApprovalListView(generics.ListAPIView[ChangeRequest]):
         form.is_valid(raise_exception=True)
         values = form.validated_data
         assert isinstance(request.user, User)
-        if applier_for(values["kind"]).clean is None:
+        applier = applier_for(values["kind"])
+        require_permission(request, applier.permission)
+        if applier.clean is None:
             # Its payload is only ever made by the route that checks it.
             raise ApplicationError(
                 "OWN_ROUTE", f"a change of kind {values['kind']} is proposed by its own route"

@@ -11,6 +11,7 @@ from nautilus_site.common.api.audit import (
     VerificationDetailView,
     VerificationListView,
 )
+from nautilus_site.common.api.people import CodeView, DeactivateView, LinkView
 from nautilus_site.common.api.tokens import TokenDetailView, TokenListView
 from nautilus_site.common.live.sse import stream
 
@@ -22,6 +23,9 @@ api_urlpatterns = [
     path("audit/verifications/<int:pk>", VerificationDetailView.as_view(), name="api-audit-verification"),
     path("tokens", TokenListView.as_view(), name="api-tokens"),
     path("tokens/<int:pk>", TokenDetailView.as_view(), name="api-token"),
+    path("people/<str:username>/link", LinkView.as_view(), name="api-person-link"),
+    path("people/<str:username>/code", CodeView.as_view(), name="api-person-code"),
+    path("people/<str:username>/deactivate", DeactivateView.as_view(), name="api-person-deactivate"),
     path("approvals", ApprovalListView.as_view(), name="api-approvals"),
     path("approvals/<uuid:pk>", ApprovalDetailView.as_view(), name="api-approval"),
     path("approvals/<uuid:pk>/approve", ApproveView.as_view(), name="api-approval-approve"),

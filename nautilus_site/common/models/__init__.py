@@ -1,6 +1,7 @@
 from nautilus_site.common.models.audit import AuditEntry, AuditSeal, AuditVerification, UnsealedEntry
 from nautilus_site.common.models.change_requests import ChangeRequest
 from nautilus_site.common.models.idempotency import IdempotencyRecord
+from nautilus_site.common.models.invitations import Invitation
 from nautilus_site.common.models.leases import Lease
 from nautilus_site.common.models.outbox import OutboxEvent
 from nautilus_site.common.models.tokens import ApiToken
@@ -13,6 +14,7 @@ __all__ = [
     "AuditVerification",
     "ChangeRequest",
     "IdempotencyRecord",
+    "Invitation",
     "Lease",
     "OutboxEvent",
     "Role",

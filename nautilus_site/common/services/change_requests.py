@@ -43,6 +43,8 @@ class Applier:
     """Check a payload when it is proposed; raises ApplicationError. What it returns is what is approved."""
     bars: Callable[[str, User], str] = lambda target, person: ""
     """Why a person may not decide about this object though their role may decide the kind. Empty: they may."""
+    permission: str = "change.request"
+    """What the asker's credentials must allow, where a narrow token is to ask for other kinds but not for this."""
     sealed: frozenset[str] = frozenset()
     """Members that hold a sealed secret: approved with the rest of the payload, told to nobody."""
 

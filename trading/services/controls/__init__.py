@@ -4,6 +4,7 @@ from trading.services.controls.allowances import symbol_allow_request, symbol_di
 from trading.services.controls.enforcement import enforcement_step, enforcements_due
 from trading.services.controls.kill_report import KillReport, kill_report, kill_wait
 from trading.services.controls.limits import LIMITS, limit_change, limit_values, limits_install
+from trading.services.controls.raising import check_may_raise
 from trading.services.controls.resume import resume_request
 from trading.services.controls.states import auto_level_set, effective_level, kill_raise, states_install
 from trading.services.scopes import parse_scope
@@ -12,6 +13,7 @@ __all__ = [
     "LIMITS",
     "KillReport",
     "auto_level_set",
+    "check_may_raise",
     "effective_level",
     "enforcement_step",
     "enforcements_due",

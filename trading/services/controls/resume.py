@@ -14,7 +14,7 @@ from nautilus_site.common.services.outbox import publish
 from trading.domain.values import Level
 from trading.models import Account, Divergence, Strategy, TradingState
 from trading.services.controls.states import locked_states, save_next_version, state_members
-from trading.services.models import model_name
+from trading.services.models import model_name, owns_model
 from trading.services.scopes import parse_scope
 
 RECONCILED_WITHIN = timedelta(seconds=60)
@@ -87,17 +87,19 @@ def apply_lower(request: ChangeRequest, approver: User) -> None:
 
 
 def _check_not_owner(scope: str, person: User) -> None:
-    """Whoever a strategy belongs to does not decide that it may trade again."""
+    """Whoever a strategy or a model belongs to does not decide that it may trade again."""
     kind, _, rest = scope.partition(":")
     names = Strategy.objects.filter(owner=person)
     if kind in ("strategy", "strategy_symbol"):
         owned = names.filter(name=rest.rpartition(":")[0] if kind == "strategy_symbol" else rest).exists()
     elif kind == "model":
-        owned = any(model_name(strategy) == rest for strategy in names)
+        owned = any(model_name(strategy) == rest for strategy in names) or owns_model(person, rest)
     else:
         owned = False
     if owned:
-        raise Forbidden("OWNER_MAY_NOT_RESUME", f"{person} owns a strategy of {scope}")
+        raise Forbidden(
+            "OWNER_MAY_NOT_RESUME", f"{scope} is {person}'s own: somebody else decides that it trades again"
+        )
 
 
 def _check_reconciled(scope: str, moment: datetime) -> None:

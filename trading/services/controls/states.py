@@ -18,6 +18,7 @@ from trading import metrics
 from trading.domain.errors import InvariantViolation
 from trading.domain.values import Level
 from trading.models import Account, TradingState
+from trading.services.controls.raising import check_may_raise
 from trading.services.scopes import GLOBAL, parse_scope
 
 
@@ -64,9 +65,12 @@ def kill_raise(
 ) -> TradingState:
     """Raise the level of a scope at once. Never lowers; asking again for the same level enforces it again.
 
-    `include_stops` cancels the protective orders too, which CANCEL otherwise leaves standing.
+    `include_stops` cancels the protective orders too, which CANCEL otherwise leaves standing. Machines raise any
+    scope, people what `check_may_raise` lets them.
     """
     scope = parse_scope(scope)
+    if isinstance(actor, User):
+        check_may_raise(actor, scope)
     if level is Level.ACTIVE:
         raise ApplicationError("INVALID_LEVEL", "a kill raises the level; use resume to return to ACTIVE")
     if not reason.strip():

@@ -27,7 +27,7 @@ export function bindHalt({ config, feed, refetch }) {
   const open = (scope = "global") => {
     if (dialog.open) return;
     result.hidden = true;
-    go.disabled = false;
+    go.disabled = form.scope.options.length === 0;  // a model owner without a model that trades
     go.textContent = "Halt now";
     if ([...form.scope.options].some((option) => option.value === scope)) form.scope.value = scope;
     form.level.value = "CANCEL";

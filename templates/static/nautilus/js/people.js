@@ -15,22 +15,69 @@ const matrix = new LiveTable("matrix", config.tables.matrix);
 function changed(row, { role, is_active }) {
   const payload = {};
   if (role !== row.role) payload.role = role;
-  if ((is_active === "yes") !== row.is_active) payload.is_active = is_active === "yes";
+  if (is_active === "yes") payload.is_active = true;
   return payload;
 }
 
 function actions(row) {
   const made = [auditLink(`user:${row.username}`)].filter(Boolean);
+  if (row.is_invited && can("users.manage")) made.unshift(button("Link…", `Make the link of ${row.username}`, () => makeLink(row)));
+  if (row.is_invited && can("change.decide")) made.unshift(button("Code…", `Make the code of ${row.username}`, () => makeCode(row)));
   if (!can("users.manage")) return made;
+  if (row.is_active && row.username !== config.user) made.unshift(button("Switch off…", `Switch ${row.username} off`, () => switchOff(row)));
   return [button("Change…", `Change ${row.username}`, () => ask({
     title: `Change ${row.username}`,
     effect: "Files a request; nothing changes until a risk officer approves, who may not be the person concerned.",
     confirm: "Ask for it",
-    fields: [field("role", "Role", { options: config.roles, value: row.role }), field("is_active", "Active", { options: ["yes", "no"], value: row.is_active ? "yes" : "no" })],
+    fields: [field("role", "Role", { options: config.roles, value: row.role }), ...(row.is_active ? [] : [field("is_active", "Let in again", { options: ["yes", "no"], value: "yes" })])],
     request: (values) => ({ method: "POST", path: "/api/v1/approvals", body: { kind: "user.change", target: row.username, payload: changed(row, values), reason: values.reason } }),
     said: () => "Request filed.",
   })), ...made];
 }
+
+function switchOff(row) {
+  ask({
+    title: `Switch ${row.username} off`,
+    effect: "At once: their sessions, live pages and tokens are refused from now on. Letting them in again takes a request.",
+    confirm: "Switch off",
+    request: ({ reason }) => ({ method: "POST", path: `/api/v1/people/${row.username}/deactivate`, body: { reason } }),
+    said: () => "Switched off.",
+  });
+}
+
+const half = document.getElementById("half-dialog");
+const halfText = document.getElementById("half-text");
+
+/** One half of an invitation: made, and shown once. */
+function makeHalf(row, what, { title, effect, shown, member }) {
+  ask({
+    title, effect, confirm: "Make it", needsReason: false,
+    intent: { do: what, username: row.username },
+    request: () => ({ method: "POST", path: `/api/v1/people/${row.username}/${what}`, body: {} }),
+    said: (_, body) => {
+      document.getElementById("half-title").textContent = title;
+      document.getElementById("half-effect").textContent = shown;
+      halfText.value = body[member];
+      document.getElementById("ask-dialog").close();
+      half.showModal();
+      halfText.select();
+      return "Made.";
+    },
+  });
+}
+
+const makeLink = (row) => makeHalf(row, "link", {
+  title: `Link for ${row.username}`,
+  effect: "They choose their password with it, and with a code that a risk officer makes. It works once, for a day; an earlier link ends.",
+  shown: `Give it to ${row.username} and to nobody else. A risk officer gives them the code.`,
+  member: "link",
+});
+const makeCode = (row) => makeHalf(row, "code", {
+  title: `Code for ${row.username}`,
+  effect: "They choose their password with it, and with a link that an admin makes. It works once, for a day; an earlier code ends.",
+  shown: `Tell it to ${row.username} yourself, and to nobody else, the admin least of all.`,
+  member: "code",
+});
 
 function tokenActions(row) {
   if (!row.revocable) return [];
@@ -93,21 +140,45 @@ document.getElementById("new-token").addEventListener("click", () => ask({
     return "Made.";
   },
 }));
-document.getElementById("token-copy").addEventListener("click", async () => {
-  text.select();
-  try {
-    await navigator.clipboard.writeText(text.value);
-    toast("Copied.");
-  } catch (error) {
-    if (!["NotAllowedError", "TypeError"].includes(error.name)) throw error;
-    toast("Press Ctrl+C: the browser does not let a page copy here.", "bad");
-  }
-});
-shown.addEventListener("close", () => { text.value = ""; });
+/** Copy what a dialog shows once, and forget it when the dialog closes. */
+function shownOnce(dialog, input, copy) {
+  document.getElementById(copy).addEventListener("click", async () => {
+    input.select();
+    try {
+      await navigator.clipboard.writeText(input.value);
+      toast("Copied.");
+    } catch (error) {
+      if (!["NotAllowedError", "TypeError"].includes(error.name)) throw error;
+      toast("Press Ctrl+C: the browser does not let a page copy here.", "bad");
+    }
+  });
+  dialog.addEventListener("close", () => { input.value = ""; });
+}
+shownOnce(shown, text, "token-copy");
+shownOnce(half, halfText, "half-copy");
+document.getElementById("new-person")?.addEventListener("click", () => ask({
+  title: "New person",
+  effect: "Files a request; a risk officer approves. Then you make a link and the risk officer a code, and with both they choose their password.",
+  confirm: "Ask for it",
+  fields: [field("username", "User name", { required: true }), field("email", "E-mail", { type: "email", required: true }), field("role", "Role", { options: config.roles, value: "viewer" })],
+  request: ({ username, email, role, reason }) => ({ method: "POST", path: "/api/v1/approvals", body: { kind: "user.create", target: username, payload: { role, email }, reason } }),
+  said: () => "Request filed.",
+}));
 if (sessionStorage.getItem("nautilus.intent")?.includes('"do":"token"') && takeIntent()) document.getElementById("new-token").click();
 
+let resumed = false;
 onState((state) => {
   people.set(state.people);
+  const waiting = document.getElementById("newcomers");
+  waiting.hidden = state.newcomers.length === 0;
+  waiting.textContent = `Waiting for a risk officer: ${state.newcomers.join(", ")}.`;
+  const asked = resumed ? "" : sessionStorage.getItem("nautilus.intent") ?? "";
+  resumed = true;
+  if (asked.includes('"do":"link"') || asked.includes('"do":"code"')) {
+    const intent = takeIntent();
+    const row = state.people.find((person) => person.username === intent?.username);
+    if (row?.is_invited) (intent.do === "link" ? makeLink : makeCode)(row);
+  }
   tokens.set(state.tokens);
   keys.set(state.keys);
   matrix.set(state.matrix);

@@ -24,7 +24,7 @@ const tables = {
 
 function stateActions(row) {
   const buttons = [];
-  if (can("kill.raise") && row.level < 4) {
+  if (row.level < 4 && (can("kill.raise") || config.haltable.includes(row.scope))) {
     const halt = button("Halt…", `Halt ${row.scope}`, () => {});
     halt.dataset.openHalt = row.scope;
     buttons.push(halt);

@@ -30,8 +30,11 @@ class Ask:
 
     def call(self, method: str, path: str, **body: Any) -> int:
         """The status of the answer."""
+        return int(self.answer(method, path, **body).status_code)
+
+    def answer(self, method: str, path: str, **body: Any) -> Any:
         client, sent = self.world.client(self.name, self.way), json.dumps(body, default=str)
-        return int(client.generic(method, API + path, sent, content_type="application/json").status_code)
+        return client.generic(method, API + path, sent, content_type="application/json")
 
     def serve(self, service: Callable[..., Any], **arguments: Any) -> int:
         """The service itself, past every view: 200, or the status its refusal has."""

@@ -15,8 +15,9 @@ from governance.domain.policies.located import node_of
 from governance.models import Playbook, Policy
 from governance.services.quotas import quotas_change
 from nautilus_site.common.clock import now
+from nautilus_site.common.services.invitations import invitation_use
 from tests.integration.governance.two_people.asking import Ask
-from tests.integration.governance.two_people.world import PEOPLE
+from tests.integration.governance.two_people.world import NEWCOMERS, PEOPLE
 from trading.domain.values import Level
 from trading.models import (
     Account,
@@ -281,6 +282,29 @@ def _user(ask: Ask, rng: Random) -> int:
     return ask.propose("user.change", name, payload)
 
 
+def _switch_off(ask: Ask, rng: Random) -> int:
+    return ask.call("POST", f"/people/{rng.choice(sorted(PEOPLE))}/deactivate", reason="r")
+
+
+def _newcomer(ask: Ask, rng: Random) -> int:
+    payload = {"role": rng.choice(["trader", "risk_officer", "admin"]), "email": "new@example.org"}
+    return ask.propose("user.create", rng.choice(NEWCOMERS), payload)
+
+
+def _let_in(ask: Ask, rng: Random) -> int:
+    """Whatever half of an invitation one can get, and a log-in with the halves one has, made up where one has none."""
+    name, mine = rng.choice(NEWCOMERS), ask.world.halves.setdefault(ask.name, {})
+    what = rng.choice(["link", "code", "use"])
+    if what != "use":
+        answer = ask.answer("POST", f"/people/{name}/{what}")
+        if answer.status_code == 201:
+            mine[what] = answer.json()[what].rpartition("#")[2]
+        return int(answer.status_code)
+    given = {"link": mine.get("link", "x"), "code": mine.get("code", "AAAAA-AAAAA")}
+    password = "a password that is long enough"
+    return ask.serve(invitation_use, **given, password=password)
+
+
 def _key(ask: Ask, rng: Random) -> int:
     return ask.call(
         "POST", "/credentials", account="desk", purpose=rng.choice(["executor", "feed", "watchdog"]),
@@ -328,6 +352,7 @@ RAISES: dict[str, Change] = {
     "symbol.allow": _allowance,
     "trading_state.lower": _resume,
     "user.change": _user,
+    "user.create": _newcomer,
 }
 LOWERS: dict[str, Change] = {
     "blackout.end": _blackout_set,
@@ -350,6 +375,8 @@ LOWERS: dict[str, Change] = {
     "strategy.instance_enable": _switch("disable", account="desk", symbol="ETHUSDT"),
     "symbol.allow": _disallow,
     "trading_state.lower": _kill,
+    "user.change": _switch_off,
+    "user.create": _let_in,
 }
 # What an approved request of a kind may make riskier, by the beginning of the name; {0} is its target after the colon.
 COVERS: dict[str, tuple[str, ...]] = {
@@ -381,7 +408,8 @@ COVERS: dict[str, tuple[str, ...]] = {
     "strategy.listing_grant": ("listings {target} ",),
     "symbol.allow": ("allowed {target}",),
     "trading_state.lower": ("level {target}",),
-    "user.change": ("user {target} may",),
+    "user.change": ("user {target} may", "user {target} on"),
+    "user.create": ("user {target} ", "password {target}"),
 }
 
 

@@ -224,7 +224,8 @@ def _models() -> Iterator[tuple[str, Reading]]:
 
 def _people() -> Iterator[tuple[str, Reading]]:
     for user in User.objects.all():
-        yield f"user {user.username} may", Same(f"{user.role} {user.is_active} {user.is_superuser}")
+        yield f"user {user.username} may", Same(f"{user.role} {user.is_superuser}")
+        yield f"user {user.username} on", More(user.is_active)
         yield f"password {user.username}", Same(user.password)
     for token in ApiToken.objects.select_related("user"):
         live = token.revoked_at is None and token.expires_at > now()

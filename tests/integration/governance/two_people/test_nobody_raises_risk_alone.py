@@ -309,6 +309,7 @@ def askers(kind: str) -> Iterator[str]:
     """Who may ask for a kind, a risk officer last: with them the other one decides."""
     preferred = {
         "user.change": ["admin"],
+        "user.create": ["admin"],
         "credential.replace": ["admin"],
         "model.promote": ["owner"],
         "model.envelope": ["owner"],

@@ -44,6 +44,8 @@ PEOPLE = {
     "viewer": "viewer", "trader": "trader", "trader2": "trader", "risk": "risk_officer",
     "risk2": "risk_officer", "owner": "model_owner", "admin": "admin", "admin2": "admin",
 }  # fmt: skip
+NEWCOMERS = ("ada", "grace")
+"""Who may be proposed; nobody of that name is here at first."""
 WAYS = ("session", "token", "stale")
 
 
@@ -61,6 +63,8 @@ class World:
     versions: list[ModelVersion]
     run: AllocationRun
     fresh_at: dict[str, float] = field(default_factory=dict)
+    halves: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The halves of invitations each person was shown: they tell nobody."""
 
     @property
     def instance(self) -> StrategyInstance:

@@ -89,7 +89,7 @@ def test_roles_decide_who_sets_and_who_asks(world: World, make_user: Any, token_
         ("viewer", 403, 403),
         ("trader", 201, 202),
         ("risk_officer", 201, 202),
-        ("model_owner", 201, 403),
+        ("model_owner", 403, 403),
         ("admin", 201, 202),
     ):
         client = token_client(make_user(role))

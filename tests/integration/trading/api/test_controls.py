@@ -42,8 +42,16 @@ def test_a_kill_is_in_force_at_once_and_says_that_nothing_is_confirmed_yet(
     assert place(client).json()["code"] == "TRADING_HALTED"
 
 
-def test_every_role_but_the_viewer_may_stop_trading(world: World, make_user: Any, token_client: Any) -> None:
-    for role, status in (("admin", 200), ("model_owner", 200), ("risk_officer", 200), ("viewer", 403)):
+def test_traders_risk_officers_and_admins_may_stop_all_trading(
+    world: World, make_user: Any, token_client: Any
+) -> None:
+    for role, status in (
+        ("admin", 200),
+        ("trader", 200),
+        ("model_owner", 403),
+        ("risk_officer", 200),
+        ("viewer", 403),
+    ):
         answer = token_client(make_user(role)).post(
             "/api/v1/kill?timeout=0.05", {"reason": role, "level": "HALT_NEW"}, format="json"
         )

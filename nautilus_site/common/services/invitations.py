@@ -1,0 +1,141 @@
+"""The first password of a new person, who alone knows it.
+
+An admin makes the link, a risk officer the code, each shown once and kept as a digest. Were one of them enough, whoever
+made it could log in as the person they made, and be two people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.contrib.auth.hashers import check_password, make_password
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden, NotFound
+from nautilus_site.common.models import Invitation, User
+from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.services.audit import audit_record
+
+LIFE = timedelta(hours=24)
+MOST_FAILURES = 10
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+_INVALID = ApplicationError(
+    "INVITATION_INVALID",
+    "link and code do not belong together, or one of them is used, replaced or over: ask for new ones",
+)
+
+
+@transaction.atomic
+def invitation_link(*, username: str, actor: User) -> str:
+    """The secret of a fresh link for a person without a password; an earlier one ends. Shown once, for 24 hours.
+
+    Raises
+    ------
+    Forbidden : PERMISSION_DENIED, OWN_ACCOUNT, OTHER_HALF.  NotFound : USER_NOT_FOUND.
+    Conflict : HAS_PASSWORD, PERSON_OFF.
+    """
+    invitation = _for_half(username, actor, "users.manage")
+    if invitation.code_by_id == actor.pk:
+        raise Forbidden("OTHER_HALF", "you made the code of this person: somebody else makes the link")
+    text = secrets.token_urlsafe(32)
+    invitation.link_digest, invitation.link_by = _digest(text), actor
+    invitation.link_expires_at = now() + LIFE
+    invitation.save()
+    _record("invitation.link", invitation, actor)
+    return text
+
+
+@transaction.atomic
+def invitation_code(*, username: str, actor: User) -> str:
+    """A fresh code for a person without a password; an earlier one ends. Shown once, for 24 hours and ten attempts.
+
+    Raises
+    ------
+    As `invitation_link`.
+    """
+    invitation = _for_half(username, actor, "change.decide")
+    if invitation.link_by_id == actor.pk:
+        raise Forbidden("OTHER_HALF", "you made the link of this person: somebody else makes the code")
+    letters = "".join(secrets.choice(_LETTERS) for _ in range(10))
+    invitation.code_hash, invitation.code_by = make_password(letters), actor
+    invitation.code_expires_at, invitation.failures = now() + LIFE, 0
+    invitation.save()
+    _record("invitation.code", invitation, actor)
+    return f"{letters[:5]}-{letters[5:]}"
+
+
+def invitation_use(*, link: str, code: str, password: str) -> User:
+    """Set the person's first password. Works once, with both halves.
+
+    Raises
+    ------
+    ApplicationError : INVITATION_INVALID, which never says which half was wrong.
+    ValidationError : a password that is too weak; this uses up nothing.
+    """
+    user, problem = _use(link, code, password)
+    if user is None:
+        raise problem or _INVALID
+    return user
+
+
+@transaction.atomic
+def _use(link: str, code: str, password: str) -> tuple[User | None, ValidationError | None]:
+    moment = now()
+    invitation = (
+        Invitation.objects.select_for_update(of=("self",))
+        .select_related("user")
+        .filter(link_digest=_digest(link), used_at=None, user__is_active=True)
+        .first()
+    )
+    if invitation is None or invitation.failures >= MOST_FAILURES or not invitation.code_hash:
+        return None, None
+    ends = (invitation.link_expires_at, invitation.code_expires_at)
+    if any(end is None or end <= moment for end in ends) or invitation.user.has_usable_password():
+        return None, None
+    letters = code.upper().replace("-", "").replace(" ", "")
+    if not check_password(letters, invitation.code_hash):
+        invitation.failures += 1
+        invitation.save(update_fields=["failures"])
+        _record("invitation.refused", invitation, invitation.user)
+        return None, None
+    user = invitation.user
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        return None, error
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    invitation.used_at, invitation.link_digest, invitation.code_hash = moment, None, ""
+    invitation.save()
+    _record("invitation.used", invitation, user)
+    return user, None
+
+
+def _for_half(username: str, actor: User, permission: str) -> Invitation:
+    """The invitation of a person who may get one from this actor, locked."""
+    if not permits(permissions_of(actor.role), permission):
+        raise Forbidden("PERMISSION_DENIED", f"you lack the permission {permission}")
+    user = User.objects.select_for_update().filter(username=username).first()
+    if user is None:
+        raise NotFound("USER_NOT_FOUND", f"no user {username!r}")
+    if user.pk == actor.pk:
+        raise Forbidden("OWN_ACCOUNT", "nobody invites themselves")
+    if user.has_usable_password():
+        raise Conflict("HAS_PASSWORD", f"{username} has a password; only they may change it")
+    if not user.is_active:
+        raise Conflict("PERSON_OFF", f"{username} is switched off")
+    invitation, _ = Invitation.objects.select_for_update().get_or_create(user=user)
+    return invitation
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _record(action: str, invitation: Invitation, actor: User) -> None:
+    audit_record(action=action, target=f"user:{invitation.user.username}", actor=actor)
