@@ -27,6 +27,9 @@ class Account(models.Model):
     day_started_on = models.DateField(null=True, blank=True)
     day_start_equity = ledger_amount(null=True, blank=True)
     peak_equity = ledger_amount(null=True, blank=True)
+    transferred = ledger_amount(
+        default=0, help_text="what came in less what went out since the opening, as it was worth then"
+    )
 
     def __str__(self) -> str:
         return self.name

@@ -21,6 +21,7 @@ class EquitySnapshot(models.Model):
     realized = ledger_amount()
     commission = ledger_amount()
     funding = ledger_amount(default=0)
+    transferred = ledger_amount(default=0, help_text="the account's, when this was written")
 
     class Meta:
         ordering = ["-id"]

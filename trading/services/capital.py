@@ -19,19 +19,21 @@ ZERO = Decimal(0)
 def capital_moved(account: Account, value: Decimal) -> None:
     """Move day start and peak of an account, and of everything, by what came in (negative: went out).
 
-    The account row is locked by the caller. What leaves one account for another of ours moves both, one after the
-    other, and so comes to nothing over all.
+    The equity last marked moves with them, so that until the next mark nothing is compared with what it was
+    before. The account row is locked by the caller, as it is by whoever marks. What leaves one account for another
+    of ours moves both, one after the other, and so comes to nothing over all.
     """
-    changed = []
+    account.transferred += value
+    changed = ["transferred"]
     for name in ("day_start_equity", "peak_equity"):
         before = getattr(account, name)
         if before is not None:
             setattr(account, name, max(before + value, ZERO))
             changed.append(name)
-    if changed:
-        account.save(update_fields=changed)
+    account.save(update_fields=changed)
     for scope in (f"account:{account.name}", "global"):
         EquityAnchor.objects.filter(pk=scope).update(
+            equity=F("equity") + value,
             day_start_equity=Greatest(F("day_start_equity") + value, ZERO),
             peak_equity=Greatest(F("peak_equity") + value, ZERO),
         )

@@ -25,8 +25,12 @@ _ZERO = Decimal(0)
 @transaction.atomic
 def equity_mark() -> list[EquitySnapshot]:
     """Write one snapshot per open account whose holdings all have a price; keep day start and peak beside it."""
+    # Locked as by whoever books a transfer: what is read here is from before it or from after it in every number.
     accounts = list(
-        Account.objects.filter(is_active=True, opened_at__isnull=False).select_related("venue").order_by("pk")
+        Account.objects.select_for_update(of=("self",), no_key=True)
+        .filter(is_active=True, opened_at__isnull=False)
+        .select_related("venue")
+        .order_by("pk")
     )
     marks = marks_read()
     worths = worth_by_account(
@@ -54,6 +58,7 @@ def equity_mark() -> list[EquitySnapshot]:
             realized=worth.realized,
             commission=worth.fees,
             funding=worth.funding,
+            transferred=account.transferred,
         )
         today = (market_at or moment).date()
         _day_and_peak(account, worth.equity, today)

@@ -37,15 +37,17 @@ def _account(account: Account) -> LossMeasure | None:
     latest = EquitySnapshot.objects.filter(account=account).order_by("-at").first()
     if latest is None or account.day_start_equity is None or account.day_started_on is None:
         return None
-    peak = max(account.peak_equity or latest.equity, latest.equity)
+    # What came in or went out since the mark is in day start and peak already.
+    equity = latest.equity + account.transferred - latest.transferred
+    peak = max(account.peak_equity or equity, equity)
     row, _ = LossMeasure.objects.update_or_create(
         scope=f"account:{account.name}",
         defaults={
             "day": account.day_started_on,
-            "value": latest.equity,
+            "value": equity,
             "day_start": account.day_start_equity,
             "peak": peak,
-            "drawdown_ppm": drawdown_ppm(latest.equity, peak, peak),
+            "drawdown_ppm": drawdown_ppm(equity, peak, peak),
             "measured_at": latest.at,
         },
     )

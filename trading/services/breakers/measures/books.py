@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Max
+from django.db.models import F, Max
 
 from trading.domain.breakers import Reading
 from trading.models import Account, BreakerSample, Divergence, EquitySnapshot
@@ -39,10 +39,11 @@ def daily_loss(scope: str, since: datetime, moment: datetime) -> Reading:
 
 
 def pnl_velocity(scope: str, since: datetime, moment: datetime) -> Reading:
-    """How far equity is below its highest of the window, per cent."""
+    """How far equity is below its highest of the window, per cent; what came in or went out since is left out."""
     account = Account.objects.get(name=_name(scope))
     rows = EquitySnapshot.objects.filter(account=account, at__gt=since).order_by()
-    highest = rows.aggregate(top=Max("equity"))["top"]
+    result = rows.aggregate(top=Max(F("equity") - F("transferred")))["top"]
+    highest = None if result is None else result + account.transferred
     reading = _below(account, highest, moment, f"its highest of {(moment - since).total_seconds():.0f} s")
     return Reading(reading.value, min(rows.count(), 1000) if reading.samples else 0, reading.detail)
 
@@ -65,7 +66,9 @@ def _below(account: Account, from_: Decimal | None, moment: datetime, what: str)
     latest = EquitySnapshot.objects.filter(account=account).order_by("-at").first()
     if latest is None or from_ is None or from_ <= 0 or moment - latest.at > FRESH:
         return Reading(0.0, 0, "equity is not known")
-    loss = float(100 * (from_ - latest.equity) / from_)
+    # A transfer moves day start and peak when it is booked, and the equity marked before it has to follow.
+    equity = latest.equity + account.transferred - latest.transferred
+    loss = float(100 * (from_ - equity) / from_)
     return Reading(max(loss, 0.0), detail=f"equity is {loss:.2f} % below {what}")
 
 
