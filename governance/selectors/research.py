@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from governance.selectors.shell import shell_state
-from trading.models import ResearchJob
+from trading.models import Account, ResearchJob
 from trading.selectors.notation import utc_text
 from trading.selectors.research import job_members, job_queryset
 from universe.selectors import kline_files_listed
@@ -35,6 +35,10 @@ def research_state() -> dict[str, Any]:
                 "end": utc_text(row.last_open_time),
             }
             for row in kline_files_listed()
+        ],
+        "accounts": [
+            {"name": row.name, "market": row.market}
+            for row in Account.objects.filter(is_active=True).order_by("name")
         ],
     }
 

@@ -66,7 +66,7 @@ def backtest_selected(
 
     return carried_out(
         request,
-        queryset.select_related("strategy", "instrument"),
+        queryset.select_related("strategy", "instrument", "account"),
         lambda instance, person: job_create(request=job_of_instance(instance), actor=person),
         name="backtest_selected",
         title="Backtest on the stored bars",

@@ -12,10 +12,12 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from nautilus_site.common.errors import ApplicationError
 from trading.domain.backtest import FillMode
 from trading.domain.clock import interval_ns
 from trading.domain.values import decimal_of, split_symbol
 from trading.services.backtests import BacktestRequest
+from trading.services.backtests.limits import asked_limits
 
 
 def add_bar_arguments(parser: CommandParser) -> None:
@@ -36,6 +38,17 @@ def add_run_arguments(parser: CommandParser) -> None:
         "--quantity",
         type=positive,
         help="base quantity at full exposure, in place of a fraction of the equity",
+    )
+    parser.add_argument("--allocation", type=positive, help="quote currency at full exposure, as live")
+    parser.add_argument("--limits", metavar="ACCOUNT", default="", help="judge by the limits in force on it")
+    parser.add_argument(
+        "--limit",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=pair,
+        metavar="k=v",
+        help="set for this run alone",
     )
     parser.add_argument("--fill", choices=[mode.value for mode in FillMode], default="next_open")
     parser.add_argument("--long-only", action="store_true", help="a negative target is flat")
@@ -66,9 +79,13 @@ def request_of(strategy: str, options: dict[str, Any]) -> BacktestRequest:
 
     Raises
     ------
-    CommandError : as `market_of`.
+    CommandError : as `market_of`; a limit that does not exist; exit code 2.
     """
     name, market = market_of(options)
+    try:
+        limits = asked_limits({"account": options["limits"], "values": dict(options["limit"])})
+    except ApplicationError as error:
+        raise CommandError(f"--limit: {error.message}", returncode=2) from None
     return BacktestRequest(
         strategy=strategy,
         symbol=name,
@@ -79,6 +96,8 @@ def request_of(strategy: str, options: dict[str, Any]) -> BacktestRequest:
         params=dict(options["param"]),
         cash=options["cash"],
         quantity=options["quantity"],
+        allocation=options["allocation"],
+        limits=limits,
         fill=FillMode(options["fill"]),
         long_only=options["long_only"],
         fee_bps=options["fee_bps"],

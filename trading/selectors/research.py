@@ -85,7 +85,7 @@ def job_command(job: ResearchJob) -> str:
             words += [f"--{name}", asked[name]]
     if asked.get("params"):
         words += ["--param", *(f"{name}={value}" for name, value in asked["params"].items())]
-    for name in ("cash", "quantity", "fee_bps", "slippage_bps", "impact", "leverage"):
+    for name in ("cash", "quantity", "allocation", "fee_bps", "slippage_bps", "impact", "leverage"):
         if asked.get(name) is not None and asked[name] != _DEFAULTS.get(name):
             words += [f"--{name.replace('_', '-')}", str(asked[name])]
     if asked.get("fill", "next_open") != "next_open":
@@ -94,6 +94,11 @@ def job_command(job: ResearchJob) -> str:
         words.append("--long-only")
     if asked.get("latency_bars"):
         words += ["--latency-bars", str(asked["latency_bars"])]
+    limits = asked.get("limits") or {}
+    if limits.get("account"):
+        words += ["--limits", limits["account"]]
+    if limits.get("values"):
+        words += ["--limit", *(f"{name}={value}" for name, value in limits["values"].items())]
     if asked.get("share"):
         words += ["--share", asked["share"]]
     for leg in asked.get("legs") or ():

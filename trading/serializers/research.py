@@ -72,6 +72,13 @@ class LookaheadSerializer(RequestSerializer):
     seed = CountField(required=False, default=1, min_value=0, max_value=2**31)
 
 
+class RunLimitsSerializer(RequestSerializer):
+    """Limits a run is judged by: those in force on an account when it is asked for, and some set for the run alone."""
+
+    account = TextField(max_length=80, required=False, allow_blank=True, default="")
+    values = ParametersField(required=False, default=dict, help_text="by name, as GET /limits names them")
+
+
 class JobRequestSerializer(RequestSerializer):
     """What to run: one backtest; with a `grid` a sweep over every combination; with `walk` as well a walk-forward.
 
@@ -87,6 +94,10 @@ class JobRequestSerializer(RequestSerializer):
     params = ParametersField(required=False, default=dict)
     cash = DecimalTextField(required=False, positive=True)
     quantity = DecimalTextField(required=False, positive=True, allow_null=True)
+    allocation = DecimalTextField(
+        required=False, positive=True, allow_null=True, help_text="quote currency at full exposure"
+    )
+    limits = RunLimitsSerializer(required=False, allow_null=True, default=None)
     fill = WordField(choices=["next_open", "same_close"], required=False, default="next_open")
     long_only = FlagField(required=False, default=False)
     fee_bps = DecimalTextField(required=False, allow_null=True)

@@ -47,7 +47,7 @@ from universe.models import Instrument
 
 REBALANCE_BAND = Decimal("0.10")
 DECISION_LIFE = timedelta(seconds=15)
-_FALLBACK_LIMIT = Decimal(
+FALLBACK_LIMIT = Decimal(
     "0.98"
 )  # of the largest order: the collared price of a market order is above the close
 
@@ -144,7 +144,7 @@ def _plan(
         domain,
         latest.price,
         rebalance_band=REBALANCE_BAND,
-        max_child_notional=values["max_notional"] * _FALLBACK_LIMIT,
+        max_child_notional=values["max_notional"] * FALLBACK_LIMIT,
         net_units=sum(to_units(row.quantity) for row in positions.values()),
     )
     if len(sides) > 1:

@@ -18,9 +18,11 @@ from trading.domain.backtest import (
     run,
 )
 from trading.domain.backtest.compiled import run_compiled, why_not
+from trading.domain.backtest.limits import NO_LOSSES, LossLimits
 from trading.domain.research.curve_kernel import machine_code
 from trading.domain.research.outcomes import Outcome, outcome_of
 from trading.domain.research.splits import Window
+from trading.domain.risk import RiskLimits
 from trading.domain.statistics.figures import IntArray
 from trading.domain.strategies import Strategy, load_strategy, parse_params
 
@@ -51,8 +53,10 @@ def _compiled_or_not(inputs: Inputs) -> BacktestResult:
 
 
 def with_strategy(inputs: Inputs, strategy: Strategy, params: Any) -> Inputs:
-    """Return the same inputs with this one strategy on their one instrument."""
-    return replace(inputs, assignments=[Assignment(inputs.series[0].symbol, strategy, params)])
+    """Return the same inputs with this one strategy on their one instrument, under the limits of the first."""
+    first = inputs.assignments[0]
+    alone = Assignment(inputs.series[0].symbol, strategy, params, limits=first.limits, losses=first.losses)
+    return replace(inputs, assignments=[alone])
 
 
 def evaluate(
@@ -93,13 +97,15 @@ def evaluate_elsewhere(
     windows: Sequence[Window],
     bars: int,
     cache: Path | None,
+    limits: RiskLimits | None = None,
+    losses: LossLimits = NO_LOSSES,
 ) -> list[Outcome]:
     """Return the outcomes in a process that knows nothing yet: everything it needs is in the arguments.
 
     Parameters
     ----------
     strategy_text : what `load_strategy` takes; a strategy from a file cannot travel between processes.
-    bars : in all, over all processes.  cache : as `engine_for`.
+    bars : in all, over all processes.  cache : as `engine_for`.  limits, losses : of the strategy.
 
     Raises
     ------
@@ -107,6 +113,6 @@ def evaluate_elsewhere(
     """
     strategy = load_strategy(strategy_text)()
     every_params: list[Any] = [parse_params(type(strategy).Params, values) for values in every_values]
-    first = Assignment(series.symbol, strategy, every_params[0])
+    first = Assignment(series.symbol, strategy, every_params[0], limits=limits, losses=losses)
     inputs = Inputs([series], [first], settings, funding)
     return evaluate(inputs, strategy, every_params, rows, engine_for(bars, cache), windows)

@@ -50,6 +50,16 @@ def result_members(
     return found | {"legs": [dict(leg) for leg in legs], "by_symbol": _by_symbol(result)} if legs else found
 
 
+def more_members(result: BacktestResult, statistics: Summary) -> dict[str, Any]:
+    """Return what a job tells beside the figures of the command: costs, refusals by rail, digest of the whole run."""
+    return {
+        "slippage": statistics.slippage,
+        "funding": statistics.funding,
+        "refused": result.refusals_by_rail,
+        "sha256": result.sha256,
+    }
+
+
 def _by_symbol(result: BacktestResult) -> list[dict[str, Any]]:
     """What each symbol made in closed round trips, after their fees and funding."""
     lanes, net = (result.trips[:, TRIP_COLUMNS.index(name)] for name in ("lane", "net"))

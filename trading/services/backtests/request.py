@@ -17,10 +17,13 @@ from trading.domain.research.legs import AskedLeg
 from trading.services.backtests.bars import series_load
 from trading.services.backtests.funding import funding_read
 from trading.services.backtests.legs import leg_load, leg_shares
+from trading.services.backtests.limits import AskedLimits, limits_freeze, limits_of
 
 SPOT_FEE_BPS = Decimal(10)
 FUTURES_FEE_BPS = Decimal(5)
 """Binance's fees without discounts; an account's own come from the venue."""
+
+NO_LIMITS = AskedLimits()
 
 MARKET_COLLAR_BPS = 20
 """As the limit `market_slippage` of a new installation."""
@@ -31,7 +34,7 @@ class BacktestRequest:
     """One strategy on one symbol, and what else trades the same account.
 
     Amounts are in quote currency, rates in basis points. `legs` trade beside the first strategy, on bars of the same
-    interval and market.
+    interval and market. A target of 1 is `quantity` base units, or `allocation`, or else the equity.
     """
 
     strategy: str
@@ -43,6 +46,7 @@ class BacktestRequest:
     params: Mapping[str, Any] = field(default_factory=dict)
     cash: Decimal = Decimal(100_000)
     quantity: Decimal | None = None
+    allocation: Decimal | None = None
     fill: FillMode = FillMode.next_open
     long_only: bool = False
     fee_bps: Decimal | None = None
@@ -53,6 +57,7 @@ class BacktestRequest:
     funding: Path | None = None
     share: Decimal | None = None
     legs: tuple[AskedLeg, ...] = ()
+    limits: AskedLimits = NO_LIMITS
 
     @property
     def all_legs(self) -> tuple[AskedLeg, ...]:
@@ -113,19 +118,28 @@ def backtest_prepare(request: BacktestRequest) -> Prepared:
     taker = default if request.fee_bps is None else request.fee_bps
     # A market order may trade as far beyond the touch as it is assumed to slip.
     collar = max(MARKET_COLLAR_BPS, math.ceil(request.slippage_bps))
+    kinds = [(leg.strategy, leg.symbol) for leg in legs]
+    limits = limits_of(limits_freeze(request.limits, kinds, request.market))
+    judged: dict[str, Any] = {}
+    if limits is not None:
+        collar = limits.collar_bps if request.limits.account else min(collar, limits.collar_bps)
+        judged = {"losses": limits.losses, "groups": limits.groups, "max_child": limits.max_child}
     try:
+        if request.quantity is not None and request.allocation is not None:
+            raise ValueError("a target of 1 is a quantity or an allocation, not both")
         settings = Settings(
             cash=request.cash,
             fill=request.fill,
             costs=Costs(
                 taker_bps=taker, maker_bps=taker, slippage_bps=request.slippage_bps, impact=request.impact
             ),
-            size=SizeRule.fraction if request.quantity is None else SizeRule.quantity,
-            size_amount=request.quantity,
+            size=_size_rule(request),
+            size_amount=request.allocation if request.quantity is None else request.quantity,
             long_only=request.long_only,
             latency_bars=request.latency_bars,
             market_collar_bps=collar,
             leverage=request.leverage,
+            **judged,
         )
         settings.cost_table()
         if request.quantity is not None:
@@ -135,8 +149,8 @@ def backtest_prepare(request: BacktestRequest) -> Prepared:
         if request.funding is not None:
             funding[series.symbol] = funding_read(request.funding, series.instrument.tick_size)
         assignments = [
-            Assignment(leg.symbol, kind, values, share)
-            for leg, (kind, values), share in zip(legs, loaded, shares, strict=True)
+            Assignment(leg.symbol, kind, values, share, *(() if limits is None else limits.legs[at]))
+            for at, (leg, (kind, values), share) in enumerate(zip(legs, loaded, shares, strict=True))
         ]
         inputs = Inputs(list(every.values()), assignments, settings, funding)
     except ValueError as error:
@@ -147,5 +161,20 @@ def backtest_prepare(request: BacktestRequest) -> Prepared:
         count, needed = len(every[leg.symbol]), kind.warmup(values)
         if count < needed:
             notes += (f"{count} bars are fewer than the {needed} the strategy warms up on",)
+    if request.limits:
+        notes += (_judged_by(request.limits),)
     shown = {name: getattr(params, name) for name in type(params).__dataclass_fields__}
     return Prepared(inputs, shown, notes)
+
+
+def _size_rule(request: BacktestRequest) -> SizeRule:
+    if request.quantity is not None:
+        return SizeRule.quantity
+    return SizeRule.fraction if request.allocation is None else SizeRule.allocation
+
+
+def _judged_by(limits: AskedLimits) -> str:
+    changed = ", ".join(f"{name} {value}" for name, value in limits.values.items())
+    if not limits.account:
+        return f"judged by {changed}; no other limit"
+    return f"judged by the limits of {limits.account}" + (f", but {changed}" if changed else "")

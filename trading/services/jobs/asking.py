@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -22,6 +22,7 @@ from trading.domain.strategies import ParameterError, StrategyLoadError, parse_p
 from trading.models import ResearchJob, StrategyInstance
 from trading.services.backtests import BacktestRequest
 from trading.services.backtests.legs import leg_load, leg_shares
+from trading.services.backtests.limits import AskedLimits, asked_limits, limits_freeze
 from trading.services.jobs.events import job_publish
 from trading.services.models import parameters_in_force
 from trading.services.research.lookahead import LookaheadAsked
@@ -31,10 +32,13 @@ from trading.services.strategy_kinds import strategy_load
 from universe.selectors import kline_file_get
 
 QUEUE = "training"
+_CASH = Decimal(100_000)
 MOST_OPEN = 50
 """Jobs one person may have waiting or running."""
 
-_DECIMALS = ("cash", "quantity", "fee_bps", "slippage_bps", "impact", "leverage", "share")
+_DECIMALS = ("cash", "quantity", "allocation", "fee_bps", "slippage_bps", "impact", "leverage", "share")
+_LATER = ("share", "allocation")
+"""Not written down where they were not asked for: earlier requests do not have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class JobRequest:
             **{
                 n: None if getattr(run, n) is None else str(getattr(run, n))
                 for n in _DECIMALS
-                if n != "share"
+                if n not in _LATER
             },
             "fill": run.fill.value,
             "long_only": run.long_only,
@@ -80,7 +84,8 @@ class JobRequest:
             "grid": list(self.grid),
             "score": self.score,
             "engine": self.engine,
-            **({} if run.share is None else {"share": str(run.share)}),
+            **{n: str(getattr(run, n)) for n in _LATER if getattr(run, n) is not None},
+            **({"limits": run.limits.as_json()} if run.limits else {}),
             **({} if self.walk is None else {"walk": asdict(self.walk)}),
             **({} if self.lookahead is None else {"lookahead": asdict(self.lookahead)}),
             **({"legs": [leg.as_json() for leg in run.legs]} if run.legs else {}),
@@ -112,6 +117,7 @@ def job_request(members: Mapping[str, Any]) -> JobRequest:
             long_only=bool(members.get("long_only", False)),
             latency_bars=int(members.get("latency_bars") or 0),
             legs=tuple(leg_of(leg) for leg in members.get("legs") or ()),
+            limits=asked_limits(members.get("limits")),
             **given,
         )
         walk = None if members.get("walk") is None else WalkAsked(**members["walk"])
@@ -137,11 +143,14 @@ def job_create(*, request: JobRequest, actor: User) -> ResearchJob:
 
     Raises
     ------
-    ApplicationError : codes UNKNOWN_STRATEGY, BAD_PARAMETER, BAD_GRID, BAD_SCORE.
+    ApplicationError : codes UNKNOWN_STRATEGY, BAD_PARAMETER, BAD_GRID, BAD_SCORE; those of `limits_freeze`.
     NotFound : code NO_BARS.  Conflict : code TOO_MANY_JOBS.
     """
     run = request.run
     _check(request)
+    kinds = [(leg.strategy, leg.symbol) for leg in run.all_legs]
+    run = replace(run, limits=limits_freeze(run.limits, kinds, run.market))
+    request = replace(request, run=run)
     for symbol in dict.fromkeys(leg.symbol for leg in run.all_legs):
         if kline_file_get(symbol, run.interval, run.market) is None:
             raise NotFound("NO_BARS", f"no {run.market} bars of {symbol} {run.interval} are stored")
@@ -244,13 +253,19 @@ def _locked(uid: Any) -> ResearchJob:
 
 
 def job_of_instance(instance: StrategyInstance) -> JobRequest:
-    """Return the request for a backtest of what runs live: its kind and parameters in force, on its symbol."""
-    row = instance.strategy
+    """Return the request for a backtest of what runs live: kind, parameters, capital and limits in force."""
+    row, account = instance.strategy, instance.account
+    symbol, market = instance.instrument.symbol, instance.instrument.market
+    limits = limits_freeze(AskedLimits(account.name), [(row.kind, symbol)], market, named=[row.name])
+    granted = instance.allocation * instance.weight
     run = BacktestRequest(
         strategy=row.kind,
-        symbol=instance.instrument.symbol,
+        symbol=symbol,
         interval=row.interval,
-        market=instance.instrument.market,
+        market=market,
         params=dict(parameters_in_force(row)),
+        cash=max(_CASH, granted),
+        allocation=granted if granted > 0 else None,
+        limits=limits,
     )
     return JobRequest(run, title=f"{row.name} {run.symbol} {run.interval}, as it runs")

@@ -19,7 +19,7 @@ from trading.domain.backtest import BacktestRun
 from trading.domain.report.from_backtest import summary_of
 from trading.models import ResearchJob, ResearchPart
 from trading.services.backtests import backtest_prepare
-from trading.services.backtests.figures import result_members
+from trading.services.backtests.figures import more_members, result_members
 from trading.services.backtests.running import chosen_engine, run_compiled_here
 from trading.services.jobs.advancing import run_advance
 from trading.services.jobs.asking import QUEUE, job_request
@@ -102,8 +102,9 @@ def _backtest_step(job: ResearchJob, held: Held, budget_s: float) -> None:
         result, done, total = run.result(), run.done, run.total
         checkpoint = None if run.finished else pack_text(run.checkpoint())
     spent += time.perf_counter() - began
+    statistics = summary_of(result)
     figures = result_members(
-        request.run.strategy, prepared.params, result, summary_of(result), round(spent, 3), prepared.legs
+        request.run.strategy, prepared.params, result, statistics, round(spent, 3), prepared.legs
     )
     columns: dict[str, Any] = {
         "done": done,
@@ -113,7 +114,7 @@ def _backtest_step(job: ResearchJob, held: Held, budget_s: float) -> None:
         "notes": list(prepared.notes),
         "content_sha256": content,
         "checkpoint": checkpoint,
-        "figures": figures | {"sha256": result.sha256},
+        "figures": figures | more_members(result, statistics),
     }
     if result.complete:
         columns |= {"state": State.DONE, "finished_at": now(), "ledger": pack_ledger(result.ledger)}

@@ -196,6 +196,8 @@ def outcomes_of(
                 windows,
                 total * len(study.series),
                 machine_code_path(),
+                study.inputs.assignments[0].limits,
+                study.inputs.assignments[0].losses,
             ): number
             for number, chunk in enumerate(chunks)
         }

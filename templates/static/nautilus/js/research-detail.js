@@ -4,6 +4,8 @@ import { complain, toast } from "./toast.js";
 const PERCENT = new Set(["total_return", "max_drawdown", "win_rate", "exposure", "psr", "dsr", "pbo"]);
 const HIDDEN = new Set(["results", "best", "params", "windows", "gate", "leaks"]);
 const ORDER = ["strategy", "symbol", "interval", "bars", "start", "end", "total_return", "final_equity", "max_drawdown", "sharpe", "trades", "win_rate", "exposure", "fees", "psr", "dsr", "pbo", "plateau"];
+/** Limits as asked for; the many that were in force then are in the API's answer. */
+const limitsOf = ({ account, values }) => [account && `in force on ${account} when it was asked for`, textOf("", values ?? {})].filter((text) => text && text !== "none").join("; ");
 const place = (name) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
 const words = (name) => name.replaceAll("_", " ");
 
@@ -55,7 +57,7 @@ export function showJob(job) {
   const gate = (job.figures.gate ?? []).map(({ name, measured, limit, at_least, passed }) => [`gate: ${name}`, measured === null ? "cannot be measured: failed" : `${textOf("", measured)} ${at_least ? "≥" : "≤"} ${textOf("", limit)} ${passed ? "passed" : "failed"}`]);
   const leaks = (job.figures.leaks ?? []).map((leak) => [`look-ahead: ${leak.column}`, `bar ${leak.bar} says ${leak.with_future} with the later bars and ${leak.without_future} without. ${leak.hint}`]);
   facts(document.getElementById("job-figures"), [...figures.map(([name, value]) => [name, textOf(name, value)]), ...gate, ...leaks]);
-  facts(document.getElementById("job-asked"), Object.entries(job.request).filter(([, value]) => value !== null && value !== "" && value !== false && !(Array.isArray(value) && !value.length)).map(([name, value]) => [name, Array.isArray(value) ? value.join(" ") : textOf(name, value)]));
+  facts(document.getElementById("job-asked"), Object.entries(job.request).filter(([, value]) => value !== null && value !== "" && value !== false && !(Array.isArray(value) && !value.length)).map(([name, value]) => [name, name === "limits" ? limitsOf(value) : Array.isArray(value) ? value.map((item) => textOf("", item)).join("; ") : textOf(name, value)]));
   document.getElementById("job-command").textContent = job.command;
   const report = document.getElementById("job-report");
   report.hidden = job.state !== "done" || !job.report_url;

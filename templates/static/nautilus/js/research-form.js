@@ -34,7 +34,9 @@ function answers() {
   if (form.elements.lookahead.checked) body.lookahead = {};
   if (one("train") || one("test")) body.walk = { train: Number(one("train")), test: Number(one("test")) };
   if (one("legs")) body.legs = legsOf(one("legs"));
-  for (const name of ["cash", "fee_bps", "slippage_bps", "title"]) if (one(name)) body[name] = one(name);
+  const values = Object.fromEntries(one("limit").split(/\s+/).filter(Boolean).map((pair) => pair.split("=", 2)).map(([name, value = ""]) => [name, value]));
+  if (one("limits_of") || Object.keys(values).length) body.limits = { account: one("limits_of"), values };
+  for (const name of ["cash", "allocation", "fee_bps", "slippage_bps", "title"]) if (one(name)) body[name] = one(name);
   for (const name of ["start", "end"]) if (one(name)) body[name] = `${one(name)}T00:00:00Z`;
   return body;
 }
