@@ -39,6 +39,7 @@ from trading.services.execution.resolve import orders_in_doubt
 from trading.services.flatten import flatten_step
 from trading.services.income import income_sweep
 from trading.services.invariants import invariants_check
+from trading.services.key_probes import key_probe, keys_to_probe
 from trading.services.planning import plan_refresh as refresh
 from trading.services.planning import plans_due
 from trading.services.quoting import makers_watched
@@ -50,7 +51,7 @@ from trading.services.strategies.recording import steps_prune
 from trading.services.strategies.results import results_prune
 from trading.services.venue_clock import venue_clock_note
 from trading.services.venue_events import venue_events_settle as settle_events
-from trading.services.venues import execution_venue, futures_venue
+from trading.services.venues import execution_venue, futures_venue, probing_venue
 from universe.services import instruments_sync, market_data_of, rate_counts_prune
 
 log = structlog.get_logger(__name__)
@@ -273,6 +274,9 @@ def control_tick() -> None:
                 venue=lambda account=account: execution_venue(account),  # type: ignore[misc]
                 market=partial(market_data_of, account.market),
             )
+    for candidate_id in keys_to_probe():
+        with _alone("key_probe", candidate_id=candidate_id):
+            key_probe(candidate_id=candidate_id, connect=probing_venue)
 
 
 @contextmanager

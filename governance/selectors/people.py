@@ -14,7 +14,7 @@ from nautilus_site.common.roles import (
     permits,
 )
 from nautilus_site.common.services.tokens import answers_for_people
-from trading.selectors.credentials import credential_members, credential_queryset
+from trading.selectors.credentials import candidates_newest, credential_members, credential_queryset
 from trading.selectors.notation import utc_text
 
 _MOST = 500
@@ -48,11 +48,32 @@ def _asked(kind: str) -> set[str]:
 def key_rows() -> list[dict[str, Any]]:
     """Exchange keys by their last four."""
     asked = _asked("credential.replace")
-    rows = [credential_members(row) for row in credential_queryset()]
+    approved = candidates_newest()
+    rows = [
+        credential_members(row, approved.get((row.account_id, row.purpose))) for row in credential_queryset()
+    ]
     return [
-        {**row, "pending": "a change waits" if f"key:{row['account']}:{row['purpose']}" in asked else ""}
+        {
+            **row,
+            "probe": _probe(row["candidate"]),
+            "pending": "a change waits" if f"key:{row['account']}:{row['purpose']}" in asked else "",
+        }
         for row in rows
     ]
+
+
+def _probe(candidate: dict[str, Any] | None) -> dict[str, str]:
+    """What became of the newest approved key, in words."""
+    if candidate is None:
+        return {"tone": "off", "text": "–"}
+    name, why = f"…{candidate['last_four']}", candidate["result"]
+    match candidate["state"]:
+        case "in_use":
+            return {"tone": "good", "text": f"{name} was looked at and is in use"}
+        case "refused":
+            return {"tone": "bad", "text": f"{name} refused: {why}"}
+        case _:
+            return {"tone": "warn", "text": f"{name} is being looked at{f': {why}' if why else ''}"}
 
 
 def person_row(person: User, is_asked: bool) -> dict[str, Any]:

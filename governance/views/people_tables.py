@@ -67,6 +67,7 @@ KEYS = Table(
         Column("purpose", "For"),
         Column("last_four", "Ends in", "mono"),
         Column("age_s", "Age", "age"),
+        Column("probe", "Approved last", "lamp", wrap=True),
         Column("pending", "Requests"),
         Column("action", "", "action"),
     ),

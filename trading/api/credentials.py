@@ -14,7 +14,7 @@ from trading.api.controls import validated
 from trading.api.filters import check_parameters
 from trading.api.lists import MembersListView
 from trading.api.orders import OPTIONAL_KEY, person_of
-from trading.selectors.credentials import credential_members, credential_queryset
+from trading.selectors.credentials import candidates_newest, credential_members, credential_queryset
 from trading.serializers.credentials import CredentialRequestSerializer, CredentialSerializer
 from trading.services.credential_changes import credential_request
 
@@ -30,7 +30,8 @@ class CredentialListView(MembersListView):
         return credential_queryset()
 
     def members(self, rows: list[Any]) -> list[dict[str, Any]]:
-        return [credential_members(row) for row in rows]
+        approved = candidates_newest()
+        return [credential_members(row, approved.get((row.account_id, row.purpose))) for row in rows]
 
     @extend_schema(
         operation_id="credentials_propose",

@@ -34,13 +34,14 @@ _UNUSED: Final = frozenset(
 _NEEDED: Final[Mapping[str, str]] = {"spot": "enableSpotAndMarginTrading", "usdm": "enableFutures"}
 
 
-def key_faults(flags: Mapping[str, bool], *, market: str, live: bool) -> list[str]:
+def key_faults(flags: Mapping[str, bool], *, market: str, live: bool, trades: bool = True) -> list[str]:
     """Say what is wrong with a key, by the venue's flags; nothing when it is as it should be.
 
     Parameters
     ----------
     flags : of `GET /sapi/v1/account/apiRestrictions`.  market : `spot` or `usdm`.
     live : with real money a key is bound to addresses and has no right that is not used.
+    trades : whether its purpose places or cancels orders; one that only reads needs no right to trade.
     """
     faults = [f"the key has {name}" for name in sorted(flags) if name in _NEVER and flags[name]]
     unknown = [n for n in sorted(flags) if flags[n] and n not in _NEVER | _HARMLESS | _UNUSED]
@@ -50,6 +51,6 @@ def key_faults(flags: Mapping[str, bool], *, market: str, live: bool) -> list[st
         if not flags.get("ipRestrict", flags.get("ip_restricted", False)):
             faults.append("the key is not bound to addresses")
     needed = _NEEDED[market]
-    if needed in flags and not flags[needed]:
+    if trades and needed in flags and not flags[needed]:
         faults.append(f"the key lacks {needed}")
     return faults

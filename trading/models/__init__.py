@@ -10,6 +10,7 @@ from trading.models.accounts import (
 from trading.models.books import BookSnapshot
 from trading.models.brackets import Bracket, BracketEvent, BracketLeg
 from trading.models.breakers import BreakerPolicy, BreakerSample, CircuitBreaker, VenueCallWindow
+from trading.models.candidates import CandidateKey
 from trading.models.commands import OrderCommand
 from trading.models.controls import Flatten, KillEnforcement, RiskLimit, SymbolAllowance, TradingState
 from trading.models.decisions import Decision, ObservedStep, Plan, PlanShare
@@ -37,6 +38,7 @@ __all__ = [
     "BracketLeg",
     "BreakerPolicy",
     "BreakerSample",
+    "CandidateKey",
     "CircuitBreaker",
     "CorrelationGroup",
     "Credential",

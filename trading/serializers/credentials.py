@@ -6,8 +6,19 @@ from typing import Any
 
 from rest_framework import serializers
 
-from trading.models import Credential
+from trading.models import CandidateKey, Credential
 from trading.serializers.strict import ReasonField, RequestSerializer
+
+
+class CandidateSerializer(serializers.Serializer[Any]):
+    """An approved key: in use, refused and why, or waiting for a worker to look at it."""
+
+    last_four = serializers.CharField()
+    state = serializers.ChoiceField(choices=CandidateKey.State.choices)
+    result = serializers.CharField()
+    may = serializers.ListField(child=serializers.CharField())
+    approval = serializers.UUIDField()
+    at = serializers.DateTimeField()
 
 
 class CredentialSerializer(serializers.Serializer[Any]):
@@ -20,6 +31,7 @@ class CredentialSerializer(serializers.Serializer[Any]):
     last_four = serializers.CharField()
     since = serializers.DateTimeField()
     age_s = serializers.IntegerField()
+    candidate = CandidateSerializer(allow_null=True)
 
 
 class CredentialRequestSerializer(RequestSerializer):

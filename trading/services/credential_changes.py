@@ -12,7 +12,7 @@ from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
-from trading.models import Account, Credential
+from trading.models import Account, CandidateKey, Credential
 from trading.services.credentials import secret_seal
 
 KIND = "credential.replace"
@@ -74,36 +74,41 @@ def credential_snapshot(target: str) -> dict[str, Any]:
 
 
 def credential_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """What goes through the new key from the approval on."""
+    """What goes through the new key once it was found to be in order."""
     account, purpose = _named(target)
     return {
         "account": account.name,
         "venue": account.venue.name,
         "purpose": f"{purpose.value}: {USED_FOR[purpose]}",
-        "the old key": "is no longer used; revoke it at the exchange",
+        "first": "a worker opens it and asks the exchange what it may do; a key that may withdraw is refused",
+        "the old key": "stays in use until then; revoke it at the exchange afterwards",
     }
 
 
 def apply_credential(request: ChangeRequest, approver: User) -> None:
-    """Put the sealed key in the place of the old one; runs inside the approving transaction."""
+    """Let workers look at the sealed key, which replaces the one in use if it may do what it should and no more."""
     account, purpose = _named(request.target)
-    before = credential_snapshot(request.target)
-    Credential.objects.update_or_create(
+    waiting = CandidateKey.objects.select_for_update().filter(
+        account=account, purpose=purpose, state=CandidateKey.State.WAITING
+    )
+    waiting.update(state=CandidateKey.State.SUPERSEDED, sealed_secret=b"", decided_at=now())
+    CandidateKey.objects.create(
         account=account,
         purpose=purpose,
-        defaults={
-            "api_key": request.payload["api_key"],
-            "sealed_secret": base64.b64decode(request.payload["sealed"]),
-            "last_four": request.payload["last_four"],
-            "created_at": now(),
-        },
+        api_key=request.payload["api_key"],
+        sealed_secret=base64.b64decode(request.payload["sealed"]),
+        last_four=request.payload["last_four"],
+        approval=request.pk,
+        approved_by=f"{request.requester} and {approver}",
+        reason=request.reason,
+        created_at=now(),
     )
     audit_record(
-        action="credential.replaced",
+        action="credential.approved",
         target=f"{account.name}:{purpose}",
         actor=f"{request.requester} and {approver}",
         reason=request.reason,
-        before={"last_four": before["last_four"]},
+        before={"last_four": credential_snapshot(request.target)["last_four"]},
         after={"last_four": request.payload["last_four"]},
     )
 

@@ -70,6 +70,14 @@ def _connected(account: Account, api_key: str, secret: str) -> Venue:
     return BinanceUsdm(client, wallet=spot)
 
 
+def probing_venue(account: Account, api_key: str, secret: str) -> Venue:
+    """A connection with a key that is not in use: neither kept nor counted, whatever the venue answers."""
+    spot = spot_client(api_key=api_key, api_secret=secret, account=account.name)
+    if account.venue.market == Market.spot:
+        return BinanceSpot(spot)
+    return BinanceUsdm(usdm_client(api_key=api_key, api_secret=secret, account=account.name), wallet=spot)
+
+
 def venue_limited(venue: str, status: int, wait_s: float) -> None:
     """Open the venue's breaker for as long as it wants us to wait. Never raises: the answer matters more."""
     try:

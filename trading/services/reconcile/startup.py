@@ -9,17 +9,15 @@ from datetime import datetime, timedelta
 from typing import cast
 
 import structlog
-from django.conf import settings
 from django.db.models import Max
 
-from trading.domain.errors import VenueRejected
-from trading.domain.keys import key_faults
 from trading.domain.ports import FuturesVenue
 from trading.domain.reconcile import DivergenceKind
 from trading.domain.values import Level
 from trading.models import Account, SweepState, TradingState
 from trading.services.controls.states import kill_raise
 from trading.services.divergences import divergence_open
+from trading.services.key_checks import key_verdict
 from trading.services.margin_state import margin_terms_note
 from trading.services.reconcile.context import Run
 
@@ -73,16 +71,7 @@ def check_mode(run: Run) -> None:
 def check_key(run: Run) -> None:
     """The key may trade this market and can move no money. A key that gained withdrawal stops its account."""
     run.report.checked.add(DivergenceKind.KEY_PERMISSIONS)
-    try:
-        flags = run.venue.key_permissions()
-    except VenueRejected as error:
-        flags, faults = {}, [f"the venue does not say what the key may do: {error.code}"]
-    else:
-        if flags is None:
-            # Only a testnet has no such call; the real exchange must say what a key may do.
-            faults = [] if settings.BINANCE_ENV != "live" else ["the venue does not say what the key may do"]
-        else:
-            faults = key_faults(flags, market=run.account.market, live=settings.BINANCE_ENV == "live")
+    flags, faults = key_verdict(run.venue, market=run.account.market)
     if not faults:
         return
     divergence_open(
@@ -92,7 +81,7 @@ def check_key(run: Run) -> None:
         "executor key",
         None,
         faults,
-        evidence={"flags": dict(flags or {})},
+        evidence={"flags": dict(flags)},
     )
     if any(name in fault for fault in faults for name in ("Withdraw", "Transfer", "withdraw")):
         _stop(run, "; ".join(faults))

@@ -95,7 +95,7 @@ function keyActions(row) {
   if (!can("keys.propose")) return [];
   return [button("Replace…", `Replace the ${row.purpose} key of ${row.account}`, () => ask({
     title: `Another ${row.purpose} key for ${row.account}`,
-    effect: "Files a request; the present key is used until a risk officer approves. The secret is sealed at once and never shown again.",
+    effect: "Files a request; once a risk officer approves, a worker looks at what the key may do, and the present one is used until it has. The secret is sealed at once and never shown again.",
     confirm: "Ask for it",
     fields: [field("api_key", "API key", { required: true, wide: true }), field("api_secret", "Secret", { type: "password", required: true, wide: true })],
     request: ({ api_key, api_secret, reason }) => ({ method: "POST", path: "/api/v1/credentials", body: { account: row.account, purpose: row.purpose, api_key, api_secret, reason } }),

@@ -19,6 +19,7 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.models import ApiToken, User
 from trading.models import (
     Blackout,
+    CandidateKey,
     CircuitBreaker,
     CorrelationGroup,
     Credential,
@@ -231,6 +232,8 @@ def _people() -> Iterator[tuple[str, Reading]]:
         live = token.revoked_at is None and token.expires_at > now()
         yield f"token {token.pk} of {token.user}", More(live)
         yield f"token {token.pk} of {token.user} scopes", While(_text(token.scopes))
+    for candidate in CandidateKey.objects.select_related("account"):
+        yield f"key {candidate.account}:{candidate.purpose} to come {candidate.pk}", More(1)
     for key in Credential.objects.select_related("account"):
         yield f"key {key.account}:{key.purpose}", Same(f"{key.api_key} {bytes(key.sealed_secret).hex()}")
 

@@ -15,6 +15,7 @@ from nautilus_site.common.services.change_requests import change_request_approve
 from tests.factories.trading import Desk
 from trading.models import Credential
 from trading.services.credentials import credential_open, credential_store, sealing_keys_install
+from trading.services.key_probes import key_probe, keys_to_probe
 
 pytestmark = pytest.mark.urls("nautilus_site.urls")
 Clients = Callable[..., APIClient]
@@ -33,6 +34,12 @@ def ask(client: APIClient, **changes: Any) -> Any:
     return client.post("/api/v1/credentials", body, format="json")
 
 
+def probe(desk: Desk) -> str:
+    """What a worker makes of the approved key; the desk's venue answers."""
+    (candidate,) = keys_to_probe()
+    return key_probe(candidate_id=candidate, connect=lambda account, key, secret: desk.venue)
+
+
 def test_an_admin_asks_a_risk_officer_approves_and_the_new_key_opens(
     desk: Desk, admin_person: User, risk_officer: User, token_client: Clients
 ) -> None:
@@ -44,6 +51,8 @@ def test_an_admin_asks_a_risk_officer_approves_and_the_new_key_opens(
     assert answer.json()["diff"] == {"key ends in": ["abcd", "wxyz"]}
     assert credential_open(account=desk.account, purpose="feed")[0] == "oldkey-0123456789-abcd"
     change_request_approve(request_id=answer.json()["id"], approver=risk_officer)
+    assert credential_open(account=desk.account, purpose="feed")[0] == "oldkey-0123456789-abcd"
+    assert probe(desk) == "in_use"
     assert credential_open(account=desk.account, purpose="feed") == (ASKED["api_key"], SECRET)
     listed = token_client(admin_person).get("/api/v1/credentials").json()["results"]
     assert [(row["purpose"], row["last_four"]) for row in listed if row["account"] == "desk"] == [
@@ -56,6 +65,7 @@ def test_the_secret_is_nowhere_but_sealed(
 ) -> None:
     answer = ask(token_client(admin_person))
     change_request_approve(request_id=answer.json()["id"], approver=risk_officer)
+    assert probe(desk) == "in_use"
     request = ChangeRequest.objects.get()
     told = [
         answer.content.decode(),
