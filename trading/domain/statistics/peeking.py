@@ -25,6 +25,11 @@ from trading.domain.statistics.sequential import (
 LAGS: Final = 4
 """Autocorrelations looked at; intervals are chosen long enough that later ones are small."""
 
+UPPER_ERRORS: Final = 1.5
+"""Standard errors above the first autocorrelation at which its variance is taken."""
+MOST_CORRELATED: Final = 0.98
+"""Beyond that the factor, 99, has no meaning; a test that needs it decides nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Peek:
@@ -55,12 +60,18 @@ def standard_sums(differences: ArrayLike, *, lags: int = LAGS) -> tuple[FloatArr
     """Return the sums of differences in units of their corrected running deviation, and the factors.
 
     Element n - 1 of the last axis is S_n / sqrt(variance_n x factor_n), with the variance (n - 1) and the long-run
-    factor max(1, 1 + 2 sum_j rho_j) + 2 sqrt(lags / n), j up to `lags`, of the first n differences alone; NaN before 30
-    differences and while they do not vary. The lags are not tapered as in `long_run_factor`: a taper leaves an eighth
-    of the variance out at rho_1 = 0.4, and with it false promotions above alpha; what is not tapered may be negative,
-    and is cut at 1. The last term is the standard error of the estimated sum, since each rho_j has one of 1 / sqrt(n)
-    (Bartlett 1946): a path is stopped where its own estimate happens to be small, and without it, at rho_1 = 0.2, the
-    challengers of a champion are promoted by luck half as often again as alpha says.
+    factor of the first n differences alone; NaN before 30 differences and while they do not vary. The factor is the
+    larger of two:
+
+    - max(1, 1 + 2 sum_j rho_j) + 2 sqrt(lags / n), j up to `lags`. The lags are not tapered as in `long_run_factor`: a
+      taper leaves an eighth of the variance out at rho_1 = 0.4, and with it false promotions above alpha; what is not
+      tapered may be negative, and is cut at 1. The last term is the standard error of the estimated sum, since each
+      rho_j has one of 1 / sqrt(n) (Bartlett 1946): a path is stopped where its own estimate happens to be small.
+    - (1 + u) / (1 - u), the factor of a first-order autoregression, at the upper end u of an interval of rho_1:
+      rho_1 + (1 + 3 rho_1) / n, which takes the estimate's downward bias out (Kendall 1954, Biometrika 41, 403-404),
+      plus 1.5 standard errors sqrt((1 - rho_1^2) / n). A fixed number of lags leaves a tail of the sum out (a tenth at
+      rho_1 = 0.6), and its error grows with rho_1 where the term above does not; alone it promotes by luck in 0.052 of
+      canaries at rho_1 = 0.4 and 0.089 at 0.6, with alpha 0.05.
 
     Parameters
     ----------
@@ -85,7 +96,7 @@ def standard_sums(differences: ArrayLike, *, lags: int = LAGS) -> tuple[FloatArr
     shifted = np.cumsum(y, axis=-1)
     m = shifted / n
     power = np.maximum(np.cumsum(y * y, axis=-1) - n * m * m, 0.0)
-    factor = np.ones_like(x)
+    factor, first = np.ones_like(x), np.zeros_like(x)
     for lag in range(1, min(lags, length - 1) + 1):
         products = np.zeros_like(x)
         products[..., lag:] = np.cumsum(y[..., lag:] * y[..., :-lag], axis=-1)
@@ -94,13 +105,25 @@ def standard_sums(differences: ArrayLike, *, lags: int = LAGS) -> tuple[FloatArr
         behind[..., lag:] = shifted[..., :-lag]
         covariance = products - m * (ahead + behind) + np.maximum(n - lag, 0.0) * m * m
         with np.errstate(divide="ignore", invalid="ignore"):
-            factor += 2.0 * np.where(power > 0.0, covariance / power, 0.0)
+            rho = np.where(power > 0.0, covariance / power, 0.0)
+        factor += 2.0 * rho
+        first = rho if lag == 1 else first
     factor = np.maximum(factor, 1.0) + 2.0 * np.sqrt(lags / n)
+    if lags:
+        factor = np.maximum(factor, _autoregressive(first, n))
     with np.errstate(divide="ignore", invalid="ignore"):
         deviation = np.sqrt(power / np.maximum(n - 1.0, 1.0) * factor)
         # Differences equal up to rounding do not vary.
         varies = (n >= MINIMUM_OBSERVATIONS) & (deviation > 1e-12 * np.maximum(1e-12, np.abs(mean)))
         return np.where(varies, sums / deviation, np.nan), factor
+
+
+def _autoregressive(rho: FloatArray, n: FloatArray) -> FloatArray:
+    """The long-run factor of a first-order autoregression at the upper end of the interval of its coefficient."""
+    unbiased = np.clip(rho + (1.0 + 3.0 * rho) / n, -1.0, 1.0)
+    upper = unbiased + UPPER_ERRORS * np.sqrt((1.0 - unbiased * unbiased) / n)
+    upper = np.clip(upper, 0.0, MOST_CORRELATED)
+    return np.asarray((1.0 + upper) / (1.0 - upper), dtype=np.float64)
 
 
 @lru_cache(maxsize=64)

@@ -30,24 +30,37 @@ def ar1(rng: np.random.Generator, rho: float, runs: int = RUNS, length: int = LE
     return path
 
 
-@pytest.mark.parametrize("noise", ["normal", "t4", "ar1"])
-def test_two_thousand_canaries_without_a_difference_are_promoted_no_oftener_than_alpha(noise: str) -> None:
+@pytest.mark.parametrize("noise", ["normal", "t4", "ma1", 0.2, 0.4, 0.6])
+def test_two_thousand_canaries_without_a_difference_are_promoted_no_oftener_than_alpha(
+    noise: str | float,
+) -> None:
+    """No slack for chance is given: at most 0.05 of them, whatever the correlation of neighbouring intervals."""
     rng = np.random.default_rng(7)
-    paths = {
-        "normal": lambda: rng.normal(size=(RUNS, LENGTH)),
-        "t4": lambda: rng.standard_t(4, size=(RUNS, LENGTH)),
-        "ar1": lambda: ar1(rng, 0.2),
-    }[noise]()
+    if isinstance(noise, float):
+        paths = ar1(rng, noise)
+    elif noise == "ma1":
+        shocks = rng.normal(size=(RUNS, LENGTH + 1))
+        paths = shocks[:, 1:] + 0.8 * shocks[:, :-1]
+    else:
+        paths = rng.standard_t(4, size=(RUNS, LENGTH)) if noise == "t4" else rng.normal(size=(RUNS, LENGTH))
     promoted = float((first_crossing(paths, alpha=ALPHA, n_opt=N_OPT) > 0).mean())
-    assert promoted <= ALLOWED
-    assert promoted > 0.005  # the test does decide
+    assert 0.001 < promoted <= ALPHA  # the test does decide
 
 
 def test_ignoring_autocorrelation_would_promote_too_often() -> None:
     paths = ar1(np.random.default_rng(8), 0.4)
     ignored = float((first_crossing(paths, alpha=ALPHA, n_opt=N_OPT, lags=0) > 0).mean())
-    corrected = float((first_crossing(paths, alpha=ALPHA, n_opt=N_OPT) > 0).mean())
-    assert ignored > ALLOWED > corrected
+    assert ignored > ALLOWED
+
+
+def test_correlated_intervals_do_not_hide_a_real_difference() -> None:
+    # 0.4 of correlation makes a sum's variance 2.33 times as large: 0.3 deviations are then worth 0.2, and the
+    # published median of 151 differences at 0.2 is what an oracle of that variance would need. Not knowing it may
+    # cost as much again.
+    paths = 0.3 + ar1(np.random.default_rng(10), 0.4)
+    found = first_crossing(paths, alpha=ALPHA, n_opt=100.0)
+    assert (found > 0).mean() > 0.95
+    assert np.median(found[found > 0]) < 2 * 151
 
 
 def test_a_real_difference_of_a_fifth_of_a_deviation_is_found_about_as_soon_as_published() -> None:
@@ -65,8 +78,10 @@ def test_all_prefixes_at_once_are_each_prefix_alone() -> None:
     for n in (30, 31, 77, 120):
         part = x[:n]
         y = part - part.mean()
-        factor = max(1.0, 1.0 + 2.0 * sum(float(y[j:] @ y[:-j]) / float(y @ y) for j in range(1, 5)))
-        factor += 2.0 * math.sqrt(4 / n)
+        rho = [float(y[j:] @ y[:-j]) / float(y @ y) for j in range(1, 5)]
+        unbiased = rho[0] + (1 + 3 * rho[0]) / n
+        upper = unbiased + 1.5 * math.sqrt((1 - unbiased**2) / n)
+        factor = max(max(1.0, 1.0 + 2.0 * sum(rho)) + 2.0 * math.sqrt(4 / n), (1 + upper) / (1 - upper))
         assert factors[n - 1] == pytest.approx(factor, rel=1e-9)
         assert sums[n - 1] == pytest.approx(part.sum() / math.sqrt(part.var(ddof=1) * factor), rel=1e-9)
 
