@@ -8,7 +8,15 @@ from django.conf import settings
 
 from trading.domain.errors import VenueUnavailable
 from trading.domain.values import Market
-from universe.services import bars_prune, instruments_sync, market_data_of, venue_ensure
+from universe.adapters.binance import Priority
+from universe.services import (
+    bars_prune,
+    funding_follow,
+    instruments_sync,
+    market_data_of,
+    usdm_market_data,
+    venue_ensure,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -43,3 +51,11 @@ def bars_prune_task() -> None:
     deleted = bars_prune()
     if deleted:
         log.info("bars_pruned", **deleted)
+
+
+@shared_task(name="universe.tasks.funding_follow_task", queue="universe", ignore_result=True)
+def funding_follow_task() -> None:
+    """Ask the venue what the contracts we follow settled."""
+    stored = funding_follow(usdm_market_data(priority=Priority.BULK))
+    if stored:
+        log.info("funding_stored", rates=stored)

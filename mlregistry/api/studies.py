@@ -61,6 +61,7 @@ class StudyListView(MembersListView):
         common = {
             "model": values["model"],
             "interval": values["interval"],
+            "features": values["features"],
             **{name: values[name].isoformat() if values[name] else None for name in ("start", "end")},
         }
         models = []

@@ -17,7 +17,8 @@ def asked_clean(asked: Mapping[str, Any]) -> dict[str, Any]:
 
     Parameters
     ----------
-    asked : model, symbol, market, interval; states (None chooses), seed, start, end (ISO 8601 or None).
+    asked : model, symbol, market, interval; states (None chooses), seed, start, end (ISO 8601 or None), features (names
+        in order; None: the recipe's own).
 
     Raises
     ------
@@ -39,6 +40,7 @@ def asked_clean(asked: Mapping[str, Any]) -> dict[str, Any]:
         "seed": seed,
         "start": asked.get("start"),
         "end": asked.get("end"),
+        "features": None if not asked.get("features") else [str(name) for name in asked["features"]],
     }
     span = [datetime.fromisoformat(str(asked[name])) for name in ("start", "end") if asked.get(name)]
     if len(span) == 2 and span[0] >= span[1]:
@@ -54,7 +56,12 @@ def recipe_of(asked: Mapping[str, Any]) -> HmmRecipe | HierarchicalRecipe:
     ------
     ValueError : numbers the recipe does not take.
     """
+    # Runs that were asked for before features could be chosen do not name any.
+    names = asked.get("features")
     if asked["model"] == HIERARCHICAL:
-        base = HierarchicalRecipe(seed=asked["seed"])
-        return base if asked["states"] is None else replace(base, macros=asked["states"])
-    return HmmRecipe(states=asked["states"], seed=asked["seed"])
+        two = HierarchicalRecipe(seed=asked["seed"])
+        if names:
+            two = replace(two, features=replace(two.features, names=tuple(names)))
+        return two if asked["states"] is None else replace(two, macros=asked["states"])
+    flat = HmmRecipe(states=asked["states"], seed=asked["seed"])
+    return replace(flat, features=replace(flat.features, names=tuple(names))) if names else flat

@@ -76,6 +76,11 @@ class HmmRecipe:
                 f"expected 100 bars or more between false alarms, was {self.bars_between_alarms}"
             )
 
+    @property
+    def reads_funding(self) -> bool:
+        """Whether its features have the funding rate."""
+        return "funding" in self.features.names
+
     def fit_recipe(self, states: int) -> FitRecipe:
         """Return the recipe of one fit.
 
@@ -127,6 +132,11 @@ class HierarchicalRecipe:
             raise ValueError(
                 f"expected 100 bars or more between false alarms, was {self.bars_between_alarms}"
             )
+
+    @property
+    def reads_funding(self) -> bool:
+        """Whether its features have the funding rate."""
+        return "funding" in (*self.features.names, *self.slow_features.names)
 
     def two_clock(self) -> TwoClockRecipe:
         """Return the recipe of the joint fit."""

@@ -8,12 +8,25 @@ from rest_framework import serializers
 
 from mlregistry.domain.asked import SEEDS
 from mlregistry.domain.recipes import ALIASES, MODELS, MOST_STATES
+from trading.domain.regime.features import FEATURES
 from trading.serializers.strict import CountField, RequestSerializer, TextField, WordField
 
 KINDS = [*MODELS, *ALIASES]
 JOB_STATES = ["queued", "running", "done", "failed", "canceled"]
 STUDY_STATES = ["running", "done"]
 MOST_SYMBOLS, MOST_SEEDS = 50, 50
+
+
+def _features() -> serializers.ListField:
+    return serializers.ListField(
+        child=WordField(choices=list(FEATURES)),
+        required=False,
+        allow_null=True,
+        default=None,
+        min_length=1,
+        max_length=len(FEATURES),
+        help_text="in this order; null: the model's own. funding is for perpetuals whose rates are stored",
+    )
 
 
 class TrainRequestSerializer(RequestSerializer):
@@ -27,6 +40,7 @@ class TrainRequestSerializer(RequestSerializer):
     seed = CountField(required=False, default=0, min_value=0, max_value=SEEDS)
     start = serializers.DateTimeField(required=False, allow_null=True, default=None)
     end = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    features = _features()
 
 
 class TrainingStartedSerializer(serializers.Serializer[Any]):
@@ -80,6 +94,7 @@ class StudyRequestSerializer(RequestSerializer):
     )
     start = serializers.DateTimeField(required=False, allow_null=True, default=None)
     end = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    features = _features()
 
 
 class StudyStartedSerializer(serializers.Serializer[Any]):

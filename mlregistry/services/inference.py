@@ -26,7 +26,7 @@ def model_infer(version: ModelVersion, *, bars: int) -> dict[str, Any]:
     ApplicationError : too few bars to fill the model's windows, or a model whose inference needs two clocks.
     NotFound : NO_BARS, the symbol is not followed live at this interval.
     """
-    from mlregistry.selectors.live_bars import bar_columns
+    from mlregistry.selectors.live_bars import bar_columns, contract_of
     from trading.domain.regime.features import feature_matrix
     from trading.domain.regime.filter import filter_series
     from trading.domain.regime.model import RegimeModel
@@ -37,7 +37,8 @@ def model_infer(version: ModelVersion, *, bars: int) -> dict[str, Any]:
         raise ApplicationError("TWO_CLOCK_MODEL", "inference over the API is for flat models")
     rows = _bars(version, min(bars, LONGEST))
 
-    matrix = feature_matrix(bar_columns(rows, version.family.interval), model.features)
+    columns = bar_columns(rows, version.family.interval, contract_of(version.family))
+    matrix = feature_matrix(columns, model.features)
     if not len(matrix.x):
         raise ApplicationError(
             "TOO_FEW_BARS", f"{len(rows)} bars do not fill the model's windows; ask for more"

@@ -20,11 +20,11 @@ from nautilus_site.common.clock import now
 from trading.domain.clock import datetime_to_ns, interval_ns, ns_to_datetime
 from trading.domain.errors import DomainError
 from trading.domain.strategies import Observation
-from trading.domain.strategies.base import Bar
 from trading.domain.strategies.catalogue import StrategyLoadError
 from trading.domain.strategies.parameters import ParameterError, parse_params
 from trading.domain.strategies.slower import bars_within, slower_closing
 from trading.models import StrategyInstance
+from trading.services.strategies.observing import funding_of_bars, strategy_bar
 from trading.services.strategy_kinds import strategy_load
 from universe.selectors import bars_recent
 
@@ -102,14 +102,16 @@ def _advance(version: ModelVersion, instance: StrategyInstance, track: ShadowTra
         if len(fresh) < strategy.warmup(params):
             return 0
     state = strategy.load(json.dumps(track.state)) if warm else strategy.initial(params)
-    bars = [_bar(bar) for bar in stored]
+    bars = [strategy_bar(bar) for bar in stored]
     wanted: list[ShadowDecision] = []
+    rates = funding_of_bars(instance, stored) if strategy.reads_funding(params) else []
     for at in fresh:
         observation = Observation(
             symbol=instance.instrument.symbol,
             interval=row.interval,
             bar=bars[at],
             now_ns=bars[at].close_ns,
+            funding=rates[at] if rates else None,
         )
         if asked:
             observation.slower = slower_closing(bars, at, row.interval, asked)
@@ -145,19 +147,4 @@ def _unbroken_from(bars: Sequence[BarRecord], step_ns: int) -> int:
     return max(
         (at for at in range(1, len(bars)) if bars[at].open_time_ns - bars[at - 1].open_time_ns != step_ns),
         default=0,
-    )
-
-
-def _bar(bar: BarRecord) -> Bar:
-    return Bar(
-        open_ns=bar.open_time_ns,
-        close_ns=bar.close_time_ns,
-        open=float(bar.open),
-        high=float(bar.high),
-        low=float(bar.low),
-        close=float(bar.close),
-        volume=float(bar.volume),
-        quote_volume=float(bar.quote_volume),
-        trades=bar.trades,
-        taker_base=float(bar.taker_base),
     )

@@ -202,8 +202,15 @@ def _train(run: TrainingRun) -> TrainedModel:
 
     asked = run.asked
     start, end = (datetime.fromisoformat(asked[n]) if asked[n] else None for n in ("start", "end"))
-    bars, source = training_bars(asked["symbol"], asked["interval"], asked["market"], start=start, end=end)
     recipe = recipe_of(asked)
+    bars, source = training_bars(
+        asked["symbol"],
+        asked["interval"],
+        asked["market"],
+        start=start,
+        end=end,
+        funding=recipe.reads_funding,
+    )
     progress = _Progress(run)
     if isinstance(recipe, HierarchicalRecipe):
         return train_hierarchical(bars, recipe, source, progress=progress)

@@ -119,7 +119,8 @@ class Walker:
             version.family.symbol, version.family.market, version.family.interval, version.dataset.file_sha256
         )
         step_ns = int(series.close_ns[1]) - int(series.close_ns[0])
-        bars = bar_columns(series.first(window.train_stop, window.train_start), step_ns)
+        part = series.first(window.train_stop, window.train_start)
+        bars = bar_columns(part, step_ns, course.study.inputs.funding.get(series.symbol))
         recipe = recipe_read(str(version.lineage["model"]), version.lineage["recipe"])
         try:
             if isinstance(recipe, HierarchicalRecipe):

@@ -46,8 +46,8 @@ def paying_bars(closes: np.ndarray) -> BarColumns:
     )
 
 
-def store_bars(closes: np.ndarray, folder: Path, symbol: str = "BTCUSDT") -> None:
-    """Bring the closes in as hourly spot bars."""
+def store_bars(closes: np.ndarray, folder: Path, symbol: str = "BTCUSDT", market: str = "spot") -> None:
+    """Bring the closes in as hourly bars."""
     lines, before = ["date,open,high,low,close,volume"], 20_000.0
     volumes = np.exp(np.random.default_rng(1).normal(3.0, 0.4, len(closes)))
     for n, close in enumerate(closes.tolist()):
@@ -57,7 +57,8 @@ def store_bars(closes: np.ndarray, folder: Path, symbol: str = "BTCUSDT") -> Non
         before = close
     path = folder / f"{symbol}.csv"
     path.write_text("\n".join(lines) + "\n")
-    call_command("klines", "import", str(path), "--symbol", symbol, "--interval", "1h", stdout=io.StringIO())
+    named = ("--symbol", symbol, "--interval", "1h", "--market", market)
+    call_command("klines", "import", str(path), *named, stdout=io.StringIO())
 
 
 def trained_on(bars: BarColumns, *, states: int, seed: int = 0) -> EncodedArtefact:

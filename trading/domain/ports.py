@@ -220,6 +220,15 @@ class KlineRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class FundingRecord:
+    """One settlement of a perpetual: the rate, a fraction, and the mark price where the source tells it."""
+
+    time_ms: int
+    rate: Decimal
+    mark_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BookTicker:
     """Best bid and ask with their sizes; None where that side of the book is empty."""
 

@@ -57,7 +57,11 @@ def add_run_arguments(parser: CommandParser) -> None:
     parser.add_argument("--impact", type=rate, default=Decimal(0), help="factor of the square-root impact")
     parser.add_argument("--latency-bars", type=whole, default=0, help="bars an order is late by")
     parser.add_argument("--leverage", type=positive, default=Decimal(1), help="USD-M: exposure over equity")
-    parser.add_argument("--funding", type=Path, metavar="FILE.csv", help="USD-M: time,rate[,mark_price]")
+    parser.add_argument(
+        "--funding",
+        metavar="FILE.csv|none",
+        help="USD-M: a file time,rate[,mark_price], or none; default: what is stored (manage.py funding)",
+    )
 
 
 def market_of(options: dict[str, Any]) -> tuple[str, str]:
@@ -105,7 +109,8 @@ def request_of(strategy: str, options: dict[str, Any]) -> BacktestRequest:
         impact=options["impact"],
         latency_bars=options["latency_bars"],
         leverage=options["leverage"],
-        funding=options["funding"],
+        funding=None if options["funding"] in (None, "none") else Path(options["funding"]),
+        stored_funding=options["funding"] is None,
     )
 
 

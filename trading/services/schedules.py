@@ -16,6 +16,7 @@ SCHEDULES = (
     ("housekeeping", "trading.tasks.housekeeping", "universe", 3600, 600),
     ("instruments sync", "universe.tasks.instruments_sync_task", "universe", 300, 120),
     ("listings watch", "trading.tasks.listings_watch", "universe", 15, 10),
+    ("funding follow", "universe.tasks.funding_follow_task", "universe", 120, 60),
     ("bars prune", "universe.tasks.bars_prune_task", "universe", 3600, 600),
 )
 

@@ -1,7 +1,7 @@
 from django.contrib import admin
 
 from universe.admin.facts import FactAdmin
-from universe.models import Bar, KlineFile, Quote, StreamState, VenueBackoff
+from universe.models import Bar, FundingRate, KlineFile, Quote, StreamState, VenueBackoff
 
 
 @admin.register(Bar)
@@ -18,6 +18,15 @@ class QuoteAdmin(FactAdmin):
     list_display = ("instrument", "bid", "ask", "last_price", "received_at")
     list_select_related = ("instrument",)
     search_fields = ("instrument__symbol",)
+
+
+@admin.register(FundingRate)
+class FundingRateAdmin(FactAdmin):
+    list_display = ("symbol", "funding_at", "rate", "mark_price", "source", "received_at")
+    list_filter = ("source",)
+    search_fields = ("symbol",)
+    date_hierarchy = "funding_at"
+    ordering = ("-funding_at", "symbol")
 
 
 @admin.register(KlineFile)

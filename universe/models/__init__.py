@@ -1,4 +1,5 @@
 from universe.models.bars import Bar
+from universe.models.funding import FundingRate
 from universe.models.instruments import DELISTED, Instrument, InstrumentVersion
 from universe.models.kline_files import KlineFile
 from universe.models.listings import Listing
@@ -9,6 +10,7 @@ from universe.models.venues import RateCount, Venue, VenueBackoff
 __all__ = [
     "DELISTED",
     "Bar",
+    "FundingRate",
     "Instrument",
     "InstrumentVersion",
     "KlineFile",

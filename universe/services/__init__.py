@@ -9,6 +9,15 @@ from universe.services.connections import (
     usdm_client,
     usdm_market_data,
 )
+from universe.services.funding import (
+    FundingHole,
+    FundingStored,
+    funding_fetch,
+    funding_follow,
+    funding_holes,
+    funding_import,
+    funding_store,
+)
 from universe.services.instruments import SyncResult, instruments_sync, venue_ensure
 from universe.services.quotes import MarkUpdate, QuoteUpdate, marks_store, quotes_store
 from universe.services.rate_budgets import rate_counts_prune
@@ -24,6 +33,8 @@ __all__ = [
     "SPOT_VENUE",
     "USDM_VENUE",
     "BackfillResult",
+    "FundingHole",
+    "FundingStored",
     "MarkUpdate",
     "PostgresBackoffStore",
     "QuoteUpdate",
@@ -33,6 +44,11 @@ __all__ = [
     "bars_prune",
     "bars_store",
     "configured_endpoints",
+    "funding_fetch",
+    "funding_follow",
+    "funding_holes",
+    "funding_import",
+    "funding_store",
     "instruments_sync",
     "market_data_of",
     "marks_store",

@@ -29,12 +29,27 @@ WHERE excluded.received_at >= q.received_at
 
 
 # A contract without a book yet has no freshness of a book either: the row begins with the oldest time there is.
+# Where the next funding time moves on, the one before it has passed: the rate that led to it was settled then. A bar
+# that closes a minute later has to know it. After a longer silence the venue is asked instead (`funding_follow`), and
+# what it says replaces this row in any case.
 _UPSERT_MARKS = """
+WITH r AS (
+    SELECT * FROM unnest(
+        %s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::timestamptz[], %s::timestamptz[])
+        AS t (instrument_id, mark, index, rate, next_at, received_at)
+), settled AS (
+    INSERT INTO universe_fundingrate (symbol, funding_at, rate, mark_price, source, received_at)
+    SELECT i.symbol, date_trunc('minute', q.next_funding_at), round(q.funding_rate, 8), q.mark_price, 'stream',
+        r.received_at
+    FROM r JOIN universe_quote q USING (instrument_id) JOIN universe_instrument i ON i.id = r.instrument_id
+    WHERE r.next_at > q.next_funding_at AND abs(q.funding_rate) < 1
+        AND r.received_at - q.mark_received_at BETWEEN interval '0' AND interval '10 seconds'
+    ON CONFLICT (symbol, funding_at) DO NOTHING
+)
 INSERT INTO universe_quote AS q (
     instrument_id, mark_price, index_price, funding_rate, next_funding_at, mark_received_at,
     bid_quantity, ask_quantity, received_at)
-SELECT r.*, 0, 0, to_timestamp(0) FROM unnest(
-    %s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::timestamptz[], %s::timestamptz[]) AS r
+SELECT r.*, 0, 0, to_timestamp(0) FROM r
 ORDER BY 1
 ON CONFLICT (instrument_id) DO UPDATE SET
     mark_price = excluded.mark_price, index_price = excluded.index_price,

@@ -194,7 +194,12 @@ class Command(BaseCommand):
 
 def _train(options: dict[str, Any], progress: Progress) -> TrainedModel:
     bars, source = training_bars(
-        options["symbol"], options["interval"], options["market"], start=options["start"], end=options["end"]
+        options["symbol"],
+        options["interval"],
+        options["market"],
+        start=options["start"],
+        end=options["end"],
+        funding="funding" in (options["features"] or ()),
     )
     scaling = Scaling(options["scaling"])
     if options["model"] == HIERARCHICAL:

@@ -47,6 +47,15 @@ def test_bars_and_the_top_of_the_book_are_read_from_the_futures_host(market: Bin
     assert refused.value.code == -1121
 
 
+def test_settled_funding_is_read_from_a_time_on_and_as_the_newest(market: BinanceUsdmMarketData) -> None:
+    newest = market.funding_rates("BTCUSDT")
+    assert len(newest) > 3
+    assert [one.time_ms for one in newest] == sorted({one.time_ms for one in newest})
+    assert all(abs(one.rate) < 1 and one.mark_price is not None and one.mark_price > 0 for one in newest)
+    assert market.funding_rates("BTCUSDT", start_ms=newest[-2].time_ms) == newest[-2:]
+    assert market.funding_rates("BTCUSDT", start_ms=newest[-1].time_ms + 1) == []
+
+
 async def test_the_split_roots_bring_books_bars_and_mark_prices_with_funding(url: str) -> None:
     endpoints = endpoints_for("local", local_url=url)
     kinds = {"bookTicker": "bookTicker", "klines": "kline_1m", "markPrice@1s": "markPrice@1s"}

@@ -58,6 +58,8 @@ class BacktestRun:
                 for a in inputs.assignments
                 if a.symbol == series.symbol
             ]
+            if any(leg.reads_funding for leg in lane.legs):
+                lane.know_rates(funding)
             for leg in lane.legs:
                 leg.quantity = mul_div(lane.quantity, leg.share, PARTS)
             self._account.lanes.append(lane)
@@ -180,6 +182,7 @@ def _run_block(lane: Lane, first: int, stop: int) -> None:
     )
     observation.bar = cast(Bar, bar)
     shown = bool(observation.fills)
+    rates = lane.rates if leg.reads_funding else None
     for (
         i, bar.open_ns, close_ns, bar.open, bar.high, bar.low, close, bar.volume, bar.quote_volume, bar.trades,
         bar.taker_base,
@@ -198,6 +201,8 @@ def _run_block(lane: Lane, first: int, stop: int) -> None:
             shown = False
         if slower:
             observation.slower = slower.get(i, NO_SLOWER)
+        if rates is not None:
+            observation.funding = rates[i]
         state, desired = step(params, state, observation)
         if desired is not None and desired is not leg.seen and leg.take(desired):
             lane.settled = False
@@ -248,6 +253,8 @@ def _observe(lane: Lane, leg: Leg, i: int) -> None:
         cost = lane.cost * abs(leg.attributed) // abs(lane.position) if lane.position else 0
         seen.unrealized = seen.position * bar.close - cost_quote(cost, leg.attributed)
     leg.told()
+    if leg.reads_funding:
+        seen.funding = lane.rates[i]
     seen.slower = lane.slower.get(i, NO_SLOWER) if lane.slower else NO_SLOWER
 
 

@@ -64,6 +64,10 @@ class Inputs:
                 raise ValueError(f"funding of {symbol}, which is not part of the run")
             if len(funding.times_ns) and self.series[0].instrument.market is not Market.usdm:
                 raise ValueError("only perpetuals have funding")
+        for one in self.assignments:
+            told = self.funding.get(one.symbol)
+            if one.strategy.reads_funding(one.params) and (told is None or not len(told.times_ns)):
+                raise ValueError(f"{one.strategy.name} reads the funding rate of {one.symbol}: none is given")
         shares = [(a.symbol, a.share) for a in self.assignments]
         # Capital is one for the account; a fixed quantity is one for each symbol.
         by_symbol = self.settings.size is SizeRule.quantity

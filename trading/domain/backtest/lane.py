@@ -47,7 +47,7 @@ class Lane:
         "account", "arrival", "band", "best", "busy", "capital", "carried", "carried_by", "close", "close_ns", "cost",
         "costs", "daily", "fills", "flights", "funding_from", "funding_marks", "funding_ns",
         "funding_rates", "high", "legs", "low", "mark", "max_child", "number", "off", "open",
-        "open_ns", "paid", "position", "quantity", "realized", "refusals", "same_close", "scale",
+        "open_ns", "paid", "position", "quantity", "rates", "realized", "refusals", "same_close", "scale",
         "series", "settings", "settled", "sigma", "slower", "stop", "take_profit", "through",
         "tick_ratio", "trail", "usable", "worth",
     )  # fmt: skip
@@ -92,6 +92,7 @@ class Lane:
         self.funding_rates, self.funding_marks = _view(funding.rates), _view(funding.marks)
         self.funding_ns = _view(funding.times_ns)
         self.funding_from = _view(funding_ranges(series, funding))
+        self.rates: list[float | None] = []
 
         self.position = self.cost = self.realized = self.carried = 0
         self.carried_by: dict[str, int] = {}
@@ -106,6 +107,11 @@ class Lane:
         self.fills: list[tuple[int, ...]] = []
         self.refusals: list[tuple[int, ...]] = []
         self.paid: list[tuple[int, ...]] = []
+
+    def know_rates(self, funding: FundingSeries) -> None:
+        """Work out the rate each close knows, for legs that read it."""
+        rates = funding.in_force(self.series.close_ns).tolist()
+        self.rates = [None if rate != rate else rate for rate in rates]
 
     def opened(self, i: int) -> None:
         """Live through bar `i` up to its close: funding, arriving orders, exits inside the bar."""

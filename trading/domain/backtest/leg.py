@@ -36,6 +36,7 @@ class Leg:
     attributed : signed steps of the position that are its own.
     executions : own fills since its last step.
     limits : in force for its orders.
+    reads_funding : it is told the rate in force at each close.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Leg:
         "params",
         "protection",
         "quantity",
+        "reads_funding",
         "seen",
         "share",
         "state",
@@ -77,6 +79,7 @@ class Leg:
         self.limits = limits
         self.long_only = int(long_only)
         self.state: Any = strategy.initial(params)
+        self.reads_funding = strategy.reads_funding(params)
         self.quantity = 0
         self.target = 0
         self.attributed = 0

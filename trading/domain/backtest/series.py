@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trading.domain.backtest.arithmetic import PARTS
 from trading.domain.backtest.scale import MAX_TICKS
 from trading.domain.clock import interval_ns
+from trading.domain.funding import rates_in_force
 from trading.domain.strategies import Bar
 from trading.domain.values import Instrument
 
@@ -162,6 +164,15 @@ class FundingSeries:
             raise ValueError("expected a rate and a mark price for every funding time")
         if (np.diff(self.times_ns) <= 0).any() or (self.marks < 0).any():
             raise ValueError("expected ascending funding times and no negative mark price")
+
+    def until(self, last_ns: int) -> FundingSeries:
+        """Return what was settled at or before a moment."""
+        stop = int(np.searchsorted(self.times_ns, last_ns, side="right"))
+        return FundingSeries(self.times_ns[:stop], self.rates[:stop], self.marks[:stop])
+
+    def in_force(self, close_ns: IntArray) -> FloatArray:
+        """Return (N,) the rate each close knows, a fraction; NaN where none is in force."""
+        return rates_in_force(close_ns, self.times_ns, self.rates / PARTS)
 
 
 def slower_bars(series: BarSeries, interval: str) -> list[tuple[int, Bar]]:

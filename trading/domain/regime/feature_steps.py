@@ -138,8 +138,8 @@ def feature_rows(
 ) -> None:
     """Run `feature_step` over T bars; fill (T, D) features and (T,) codes.
 
-    The windows start anew where `restarts` is not zero, and after a bar in which nothing was traded: the venue
-    makes such bars while it is closed, and they are holes with a price.
+    The windows start anew where `restarts` is not zero, and after a bar in which nothing was traded (the venue
+    makes such bars while it is closed) or whose funding rate is not known: they are holes with a price.
     """
     for t in range(close.shape[0]):
         if restarts[t] != 0.0:
@@ -147,5 +147,5 @@ def feature_rows(
         status[t] = feature_step(
             spec, state, high[t], low[t], close[t], volume[t], taker_base[t], funding[t], out[t]
         )
-        if status[t] == NO_VOLUME:
+        if status[t] == NO_VOLUME or status[t] == BAD_FUNDING:
             state[0] = 0.0

@@ -37,7 +37,7 @@ PROBLEMS: Final = MappingProxyType(
         steps.NO_VOLUME: "nothing was traded in it: expected a positive volume",
         steps.FLAT_VOLUME: "every volume of the window is equal, so it has no z-score",
         steps.BAD_FLOW: "expected taker volume between 0 and the volume",
-        steps.BAD_FUNDING: "expected a funding rate between -1 and 1",
+        steps.BAD_FUNDING: "no funding rate was in force, or none between -1 and 1",
     }
 )
 _LONGEST_WINDOW = 10_000
@@ -105,7 +105,7 @@ class BarColumns:
     ----------
     close_ns : (T,) int64 market time of each close.  interval_ns : the length of a bar.
     high, low, close : (T,) quote currency.  volume, taker_base : (T,) base.
-    funding : (T,) the funding rate in force at each close, a fraction.
+    funding : (T,) the funding rate in force at each close, a fraction; NaN where none is known.
         Columns that are absent are empty; a feature that needs one is then refused.
     """
 
@@ -189,7 +189,8 @@ def feature_matrix(bars: BarColumns, spec: FeatureSpec, *, machine_code: bool = 
     """Compute the features of a series, through the same kernel a live bar passes.
 
     Bars without volume are holes for a feature that needs it (the venue makes them while it is closed) and end
-    a stretch like missing ones, as long as they are no more than 1 % of the series.
+    a stretch like missing ones, as long as they are no more than 1 % of the series. So are bars whose funding rate is
+    not known, for the feature that is that rate.
 
     Parameters
     ----------
@@ -200,7 +201,7 @@ def feature_matrix(bars: BarColumns, spec: FeatureSpec, *, machine_code: bool = 
     FeaturesRefused : a bar is unusable (which, and why), a column is missing, or nothing is left after warm-up.
     """
     x, status = feature_rows(bars, spec, machine_code=machine_code)
-    silent = status == steps.NO_VOLUME
+    silent = (status == steps.NO_VOLUME) | (status == steps.BAD_FUNDING)
     tolerated = silent.mean() <= _SILENT_SHARE if len(bars) else False
     wrong = np.flatnonzero((status > steps.WARMING) & ~(silent & tolerated))
     if wrong.size:

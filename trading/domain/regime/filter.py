@@ -21,7 +21,13 @@ from trading.domain.regime.scaler import Scaler
 
 @dataclass(frozen=True, slots=True)
 class ClosedBar:
-    """What the features need of one closed bar; prices in quote currency, volumes in base."""
+    """What the features need of one closed bar; prices in quote currency, volumes in base.
+
+    Attributes
+    ----------
+    funding : the rate in force at the close, a fraction; NaN where none is known, and a model that reads it refuses
+        the bar.
+    """
 
     close_ns: int
     high: float
@@ -29,7 +35,7 @@ class ClosedBar:
     close: float
     volume: float
     taker_base: float = 0.0
-    funding: float = 0.0
+    funding: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

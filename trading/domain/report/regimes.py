@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trading.domain.backtest import BarSeries
+from trading.domain.backtest import BarSeries, FundingSeries
 from trading.domain.regime.features import feature_matrix
 from trading.domain.regime.filter import filter_series
 from trading.domain.regime.model import RegimeModel
@@ -13,7 +13,9 @@ from trading.domain.research.model_subject import bar_columns
 from trading.domain.statistics.figures import IntArray
 
 
-def known_regimes(model: RegimeModel, series: BarSeries, times_ns: IntArray) -> Regimes:
+def known_regimes(
+    model: RegimeModel, series: BarSeries, times_ns: IntArray, funding: FundingSeries | None = None
+) -> Regimes:
     """Return the most probable filtered state at each time.
 
     Filtered, never smoothed: state at t from bars up to t. Unknown (-1) before the first reading, and where
@@ -23,7 +25,8 @@ def known_regimes(model: RegimeModel, series: BarSeries, times_ns: IntArray) -> 
     ------
     FeaturesRefused : a bar the features cannot use.  DegenerateFilter : no state explains a bar.
     """
-    matrix = feature_matrix(bar_columns(series, model.interval_ns), model.features, machine_code=True)
+    columns = bar_columns(series, model.interval_ns, funding)
+    matrix = feature_matrix(columns, model.features, machine_code=True)
     posterior, _ = filter_series(model.hmm, matrix.x, matrix.lengths, scaler=model.scaler, machine_code=True)
     states = np.argmax(posterior, axis=1)
     at = np.searchsorted(matrix.close_ns, times_ns, side="right") - 1

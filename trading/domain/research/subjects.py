@@ -38,6 +38,10 @@ class Recorder(Strategy):
         """Return what the strategy sees beside its own bars."""
         return self._strategy.slower_intervals(params)
 
+    def reads_funding(self, params: Any) -> bool:
+        """Return whether the strategy reads it."""
+        return self._strategy.reads_funding(params)
+
     def initial(self, params: Any) -> Any:
         """Return the strategy's own first state."""
         return self._strategy.initial(params)
@@ -81,7 +85,9 @@ def strategy_subject(inputs: Inputs, strategy: Strategy, params: Any) -> Subject
     def subject(table: Table) -> Mapping[str, Column]:
         series = series_of(table, inputs.series[0])
         recorder = Recorder(strategy)
-        result = run(with_strategy(replace(inputs, series=[series]), recorder, params))
+        # Rates settled after the last bar's close are part of the future, too.
+        funding = {name: rates.until(int(series.close_ns[-1])) for name, rates in inputs.funding.items()}
+        result = run(with_strategy(replace(inputs, series=[series], funding=funding), recorder, params))
         columns = _said(recorder, series)
         fills = result.ledger
         order = np.zeros(len(series), np.int64)

@@ -37,6 +37,10 @@ class Muted(Strategy):
         """Return what the strategy sees beside its own bars."""
         return self._strategy.slower_intervals(params)
 
+    def reads_funding(self, params: Any) -> bool:
+        """Return whether the strategy reads it."""
+        return self._strategy.reads_funding(params)
+
     def initial(self, params: Any) -> Any:
         """Return the strategy's own first state, and nothing unheard."""
         return self._strategy.initial(params), None

@@ -76,6 +76,8 @@ class Observation:
     now_ns : market time; at a bar trigger the bar's close.
     listing_age_s : market time since the symbol was listed, None when not known.
     slower : bars of slower intervals that closed with this one, by interval.
+    funding : the perpetual's funding rate in force at the bar's close, a fraction; None where none is known, on spot,
+        and for a strategy that does not read it (see `Strategy.reads_funding`).
     """
 
     symbol: str
@@ -94,6 +96,12 @@ class Observation:
     listing_age_s: float | None = None
     slower: Mapping[str, Bar] = field(default_factory=lambda: MappingProxyType({}))
     trigger: Literal["bar", "book", "listing"] = "bar"
+    funding: float | None = None
+
+    @property
+    def funding_or_nan(self) -> float:
+        """The funding rate as features take it."""
+        return math.nan if self.funding is None else self.funding
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +190,10 @@ class Strategy(ABC):
     def slower_intervals(self, params: Any) -> tuple[str, ...]:
         """Return the slower intervals it wants to see beside its own; each a whole multiple of it."""
         return ()
+
+    def reads_funding(self, params: Any) -> bool:
+        """Return whether its decisions depend on the funding rate."""
+        return False
 
     @abstractmethod
     def initial(self, params: Any) -> Any:

@@ -32,7 +32,7 @@ from trading.domain.strategies.hierarchical_vector import (
 from trading.domain.strategies.macro_mixture import mixed_transition
 from trading.domain.strategies.parameters import ParameterError, parameter
 from trading.domain.strategies.regime_gate import DAY_NS, positions_of
-from trading.domain.strategies.regime_model import ServedModel, served_model
+from trading.domain.strategies.regime_model import ServedModel, model_reads_funding, served_model
 from trading.domain.strategies.regime_reading import FROM_THE_FUTURE, UNEXPLAINED
 from trading.domain.strategies.two_clock_reading import TwoClockView, two_clock_step
 
@@ -107,6 +107,10 @@ class HierarchicalHmm(Strategy):
         # One slow bar more, because the first one begun is seldom whole.
         slow = (model.slow_features.warmup + params.least_slow_bars) * per_slow
         return max(model.features.warmup, slow)
+
+    def reads_funding(self, params: HierarchicalHmmParams) -> bool:
+        """Return whether the model's features have the funding rate."""
+        return model_reads_funding(params.model)
 
     def initial(self, params: HierarchicalHmmParams) -> dict[str, Any]:
         """Return a filter that has seen nothing.

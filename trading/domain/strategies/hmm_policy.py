@@ -31,7 +31,7 @@ from trading.domain.strategies.hmm_vector import (
 )
 from trading.domain.strategies.parameters import ParameterError, parameter
 from trading.domain.strategies.regime_gate import closed_because, positions_of, predicted, return_moments
-from trading.domain.strategies.regime_model import ServedModel, served_model
+from trading.domain.strategies.regime_model import ServedModel, model_reads_funding, served_model
 from trading.domain.strategies.regime_reading import RegimeView, regime_step
 
 POLICY, KELLY = "policy", "kelly"
@@ -100,6 +100,10 @@ class HmmPolicy(Strategy):
     def warmup(self, params: HmmPolicyParams) -> int:
         """Return the bars until the first full row of the model's features; 1 while no model is named."""
         return served_model(params.model).flat().features.warmup if params.model else 1
+
+    def reads_funding(self, params: HmmPolicyParams) -> bool:
+        """Return whether the model's features have the funding rate."""
+        return model_reads_funding(params.model)
 
     def initial(self, params: HmmPolicyParams) -> dict[str, Any]:
         """Return a filter that has seen nothing.

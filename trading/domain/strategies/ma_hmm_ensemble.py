@@ -32,7 +32,7 @@ from trading.domain.strategies.hmm_vector import (
 from trading.domain.strategies.moving_average import MovingAverage, MovingAverageParams
 from trading.domain.strategies.parameters import ParameterError, parameter
 from trading.domain.strategies.regime_gate import closed_because, predicted, return_moments
-from trading.domain.strategies.regime_model import ServedModel, served_model
+from trading.domain.strategies.regime_model import ServedModel, model_reads_funding, served_model
 from trading.domain.strategies.regime_reading import WARMING, RegimeView, regime_step
 
 BOTH, MA, HMM = "both", "ma", "hmm"
@@ -106,6 +106,10 @@ class MaHmmEnsemble(Strategy):
         """Return the bars until both members can speak; of the averages alone while no model is named."""
         regimes = served_model(params.model).flat().features.warmup if params.model else 0
         return max(params.slow, regimes)
+
+    def reads_funding(self, params: EnsembleParams) -> bool:
+        """Return whether the model's features have the funding rate."""
+        return model_reads_funding(params.model)
 
     def initial(self, params: EnsembleParams) -> dict[str, Any]:
         """Return members that have seen nothing.

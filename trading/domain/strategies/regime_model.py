@@ -63,6 +63,22 @@ class ServedModel:
         return self.artefact.model
 
 
+def model_reads_funding(text: str) -> bool:
+    """Return whether the model a parameter names reads the funding rate; no model reads nothing.
+
+    Raises
+    ------
+    ParameterError : as `served_model`.
+    """
+    from trading.domain.regime.two_clock_filter import TwoClockModel
+
+    if not text:
+        return False
+    model = served_model(text).artefact.model
+    slow = model.slow_features.names if isinstance(model, TwoClockModel) else ()
+    return "funding" in (*model.features.names, *slow)
+
+
 def models_folder() -> Path:
     """Return where models are kept: `models` below `NAUTILUS_HOME`, or below `var` of the project."""
     home = os.environ.get("NAUTILUS_HOME")
@@ -119,10 +135,6 @@ def _read(folder: Path) -> ServedModel:
     except ArtefactRefused as error:
         raise ParameterError("model", f"{folder.name[:12]} is refused: {error}") from error
     train_end_ns, visits = _lineage(folder.name, artefact.lineage)
-    if "funding" in artefact.model.features.names:
-        raise ParameterError(
-            "model", f"{folder.name[:12]} looks at funding, which a strategy's observations do not carry"
-        )
     return ServedModel(folder.name, artefact, train_end_ns, visits)
 
 

@@ -70,7 +70,9 @@ def regime_step(
             running.skip(running.close_ns + model.interval_ns)
             age += 1
     problem = ""
-    closed = ClosedBar(bar.close_ns, bar.high, bar.low, bar.close, bar.volume, bar.taker_base)
+    closed = ClosedBar(
+        bar.close_ns, bar.high, bar.low, bar.close, bar.volume, bar.taker_base, observation.funding_or_nan
+    )
     try:
         reading = running.step(closed)
         if reading is not None:

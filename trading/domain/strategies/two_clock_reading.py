@@ -68,10 +68,11 @@ def two_clock_step(
             for _ in range(missing):
                 running.skip(running.close_ns + model.interval_ns)
     growing, whole = grow(growing, bar, model.interval_ns, model.slow_interval_ns)
-    fast = ClosedBar(bar.close_ns, bar.high, bar.low, bar.close, bar.volume, bar.taker_base)
+    rate = observation.funding_or_nan
+    fast = ClosedBar(bar.close_ns, bar.high, bar.low, bar.close, bar.volume, bar.taker_base, rate)
     slow = None
     if whole is not None:
-        slow = ClosedBar(bar.close_ns, whole.high, whole.low, bar.close, whole.volume, whole.taker_base)
+        slow = ClosedBar(bar.close_ns, whole.high, whole.low, bar.close, whole.volume, whole.taker_base, rate)
     macro: tuple[float, ...] = ()
     micro: tuple[float, ...] = ()
     score, problem = -math.inf, ""

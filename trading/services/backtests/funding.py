@@ -1,4 +1,4 @@
-"""Funding rates from a file."""
+"""Funding rates from a file, or as they are stored."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from nautilus_site.common.errors import ApplicationError
-from trading.domain.backtest import FundingSeries
+from trading.domain.backtest import BarSeries, FundingSeries
 from trading.domain.backtest.arithmetic import PARTS
-from trading.domain.clock import datetime_to_ns, ms_to_ns
-from trading.domain.values import decimal_of
+from trading.domain.clock import datetime_to_ns, ms_to_ns, ns_to_datetime
+from trading.domain.values import Market, decimal_of
+from universe.selectors import funding_history
 
 _HEADER = ("time", "rate")
 
@@ -44,6 +45,29 @@ def funding_read(path: Path, tick_size: Decimal) -> FundingSeries:
         return FundingSeries(times, rates, marks)
     except (OSError, ValueError) as error:
         raise ApplicationError("BAD_FUNDING_FILE", f"{path.name}: {error}") from None
+
+
+def funding_stored(series: BarSeries) -> FundingSeries:
+    """Return what the contract of a series settled while its bars last, and the rate in force when they begin.
+
+    Empty on spot, and where no history is stored.
+    """
+    instrument = series.instrument
+    if instrument.market is not Market.usdm:
+        return FundingSeries()
+    rows = funding_history(
+        series.symbol,
+        since=ns_to_datetime(int(series.open_ns[0])),
+        until=ns_to_datetime(int(series.close_ns[-1])),
+    )
+    tick = Fraction(instrument.tick_size)
+    return FundingSeries(
+        np.array([datetime_to_ns(at) for at, _, _ in rows], dtype=np.int64),
+        np.array([int(rate * PARTS) for _, rate, _ in rows], dtype=np.int64),
+        np.array(
+            [0 if mark is None else round(Fraction(mark) / tick) for _, _, mark in rows], dtype=np.int64
+        ),
+    )
 
 
 def _row(line: Mapping[str, str], tick_size: Decimal) -> tuple[int, int, int]:

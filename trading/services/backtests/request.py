@@ -14,8 +14,9 @@ from nautilus_site.common.errors import ApplicationError
 from trading.domain.backtest import Assignment, BarSeries, Costs, FillMode, Inputs, Settings, SizeRule
 from trading.domain.backtest.arithmetic import PARTS
 from trading.domain.research.legs import AskedLeg
+from trading.domain.values import Market
 from trading.services.backtests.bars import series_load
-from trading.services.backtests.funding import funding_read
+from trading.services.backtests.funding import funding_read, funding_stored
 from trading.services.backtests.legs import leg_load, leg_shares
 from trading.services.backtests.limits import AskedLimits, limits_freeze, limits_of
 
@@ -35,6 +36,11 @@ class BacktestRequest:
 
     Amounts are in quote currency, rates in basis points. `legs` trade beside the first strategy, on bars of the same
     interval and market. A target of 1 is `quantity` base units, or `allocation`, or else the equity.
+
+    Attributes
+    ----------
+    funding : a file of the first symbol's rates; without one, perpetuals pay what is stored of theirs.
+    stored_funding : False leaves that out.
     """
 
     strategy: str
@@ -55,6 +61,7 @@ class BacktestRequest:
     latency_bars: int = 0
     leverage: Decimal = Decimal(1)
     funding: Path | None = None
+    stored_funding: bool = True
     share: Decimal | None = None
     legs: tuple[AskedLeg, ...] = ()
     limits: AskedLimits = NO_LIMITS
@@ -146,8 +153,13 @@ def backtest_prepare(request: BacktestRequest) -> Prepared:
             for one in every.values():
                 one.instrument.steps(request.quantity)
         funding = {}
+        if request.stored_funding:
+            stored = {one.symbol: funding_stored(one) for one in every.values()}
+            funding = {name: rates for name, rates in stored.items() if len(rates.times_ns)}
         if request.funding is not None:
             funding[series.symbol] = funding_read(request.funding, series.instrument.tick_size)
+        elif request.market == Market.usdm.value and not funding:
+            notes += ("no funding is paid: none is stored; see manage.py funding --help",)
         assignments = [
             Assignment(leg.symbol, kind, values, share, *(() if limits is None else limits.legs[at]))
             for at, (leg, (kind, values), share) in enumerate(zip(legs, loaded, shares, strict=True))

@@ -28,6 +28,7 @@ from trading.domain.strategies import parse_params
 from trading.domain.values import from_units
 from trading.models import Decision, Fill, Order, StrategyInstance
 from trading.selectors.decisions import decision_bars
+from trading.services.backtests.funding import funding_stored
 from trading.services.models import parameters_in_force
 from trading.services.parity.orders import denied, held_before, orders_of, timing
 from trading.services.parity.report import ParityReport
@@ -151,7 +152,8 @@ def _run(
         size=SizeRule.allocation,
         size_amount=capital,
     )
-    return run(Inputs([series], [Assignment(series.symbol, strategy, params)], settings))
+    funding = {series.symbol: funding_stored(series)} if strategy.reads_funding(params) else {}
+    return run(Inputs([series], [Assignment(series.symbol, strategy, params)], settings, funding))
 
 
 def _split(

@@ -24,6 +24,7 @@ def observation_of(row: ObservedStep, instance: StrategyInstance, bar: Bar) -> O
         fills=tuple(Execution(*fill) for fill in kept["fills"]),
         quotes=tuple(WorkingQuote(*quote) for quote in kept["quotes"]),
         listing_age_s=kept["listing_age_s"],
+        funding=kept.get("funding"),  # absent in steps recorded before there was one
         slower={interval: Bar(*values) for interval, values in kept["slower"].items()},
         trigger=cast('Literal["bar", "book", "listing"]', row.trigger),
     )

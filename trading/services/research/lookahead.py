@@ -14,6 +14,7 @@ from trading.domain.research.lookahead import LookaheadError, LookaheadReport, S
 from trading.domain.research.model_subject import regime_subject
 from trading.domain.research.subjects import bar_table, strategy_subject
 from trading.services.backtests.bars import series_load
+from trading.services.backtests.funding import funding_stored
 from trading.services.research.models import model_load, require_interval
 from trading.services.research.study import Study
 
@@ -72,7 +73,8 @@ def lookahead_model(
     series = series.first(len(series), max(0, len(series) - bars))
     first = min(len(series) - 1, model.features.warmup)
     try:
-        return _find(regime_subject(model, full, series), bar_table(series), cuts, first, seed, progress)
+        subject = regime_subject(model, full, series, funding_stored(series))
+        return _find(subject, bar_table(series), cuts, first, seed, progress)
     except (FeaturesRefused, DegenerateFilter) as error:
         raise ApplicationError("NOT_TESTABLE", str(error)) from error
 

@@ -17,6 +17,7 @@ from trading.domain.regime.model import RegimeModel
 from trading.domain.report import Regimes
 from trading.domain.report.regimes import known_regimes
 from trading.domain.statistics.figures import IntArray
+from trading.services.backtests.funding import funding_stored
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -70,6 +71,6 @@ def regimes_load(prefix: str, series: BarSeries, times_ns: IntArray) -> Regimes:
     model, digest = model_load(prefix)
     require_interval(model, digest, series.interval)
     try:
-        return known_regimes(model, series, times_ns)
+        return known_regimes(model, series, times_ns, funding_stored(series))
     except (FeaturesRefused, DegenerateFilter) as error:
         raise ApplicationError("NOT_TESTABLE", str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -15,10 +16,11 @@ from trading.domain.orders import OPEN
 from trading.domain.strategies import Execution, Observation, WorkingQuote
 from trading.domain.strategies.base import NO_BAR
 from trading.domain.strategies.base import Bar as StrategyBar
-from trading.domain.values import OrderType
+from trading.domain.values import Market, OrderType
 from trading.models import Fill, Order, StrategyInstance, SubPosition
 from universe.domain.bars import BarRecord
 from universe.models import Quote
+from universe.selectors import funding_in_force
 
 _OPEN = [status.value for status in OPEN]
 MOST_FILLS = 200
@@ -50,6 +52,20 @@ def observation_read(instance: StrategyInstance, bar: BarRecord | None) -> Obser
         average_price=average,
         unrealized=(mid - average) * held if mid else 0.0,
     )
+
+
+def funding_of_bars(instance: StrategyInstance, bars: Sequence[BarRecord]) -> list[float | None]:
+    """The funding rate in force at each bar's close as it is stored now; None where none is known, and on spot."""
+    import numpy as np
+
+    if instance.instrument.market != Market.usdm.value:
+        return [None] * len(bars)
+    known = funding_in_force(
+        instance.instrument.symbol, np.array([bar.close_time_ns for bar in bars], dtype=np.int64)
+    )
+    if not len(known):
+        return [None] * len(bars)
+    return [None if math.isnan(rate) else rate for rate in known.tolist()]
 
 
 def book_of_bar(observation: Observation, bar: BarRecord) -> None:

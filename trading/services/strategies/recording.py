@@ -43,6 +43,7 @@ def step_record(
         seen={
             **{name: getattr(seen, name) for name in SEEN_NUMBERS},
             "listing_age_s": seen.listing_age_s,
+            "funding": seen.funding,
             "fill_seen_id": instance.fill_seen_id,
             "fills": [astuple(fill) for fill in seen.fills],
             "quotes": [astuple(quote) for quote in seen.quotes],

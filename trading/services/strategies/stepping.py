@@ -23,6 +23,7 @@ from trading.services.strategies.observing import (
     book_of_bar,
     fill_newest,
     fills_since,
+    funding_of_bars,
     listing_age_s,
     observation_read,
     quotes_seen,
@@ -122,10 +123,12 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     top = observation.bid, observation.ask, observation.bid_size, observation.ask_size
     shown = [strategy_bar(bar) for bar in bars] if asked else []
     number = len(bars) - len(fresh)
+    rates = funding_of_bars(instance, fresh) if strategy.reads_funding(params) else []
     decision: Decision | None = None
     wanted: Desired | None = None
-    for bar in fresh:
+    for at, bar in enumerate(fresh):
         observation.bar, observation.now_ns = strategy_bar(bar), bar.close_time_ns
+        observation.funding = rates[at] if rates else None
         if strategy.steps_at_books:
             # The book of now belongs to the newest bar; time never goes back behind what a book was seen at.
             observation.now_ns = max(bar.close_time_ns, instance.seen_ns)

@@ -10,12 +10,13 @@ from typing import Any, ClassVar, Final
 
 from trading.domain.clock import interval_ns, ns_to_ms
 from trading.domain.errors import VenueUnavailable
-from trading.domain.ports import BookTicker, KlineRecord
+from trading.domain.ports import BookTicker, FundingRecord, KlineRecord
 from trading.domain.values import decimal_of
 from universe.adapters.binance.clients import SpotClient
 from universe.adapters.binance.lanes import Priority
 
 KLINES_PER_CALL: Final = 1000
+FUNDING_PER_CALL: Final = 1000
 _RETRIES: Final = 2
 _BASE_DELAY_S: Final = 0.2
 _LONGEST_WAIT_S: Final = 3.0
@@ -54,6 +55,16 @@ def parse_book_ticker(entry: Mapping[str, Any]) -> BookTicker:
         bid_size=decimal_of(str(entry["bidQty"])),
         ask=ask if ask > 0 else None,
         ask_size=decimal_of(str(entry["askQty"])),
+    )
+
+
+def parse_funding(entry: Mapping[str, Any]) -> FundingRecord:
+    """Read one entry of `GET fundingRate`; old ones have an empty mark price."""
+    mark = str(entry.get("markPrice") or "")
+    return FundingRecord(
+        time_ms=int(entry["fundingTime"]),
+        rate=decimal_of(str(entry["fundingRate"])),
+        mark_price=decimal_of(mark) if mark else None,
     )
 
 
@@ -171,3 +182,25 @@ class BinanceUsdmMarketData(BinanceSpotMarketData):
     """The same over `UsdmClient`: both markets answer alike, on paths and with weights of their own."""
 
     ROOT: ClassVar[str] = "/fapi/v1"
+
+    def funding_rates(self, symbol: str, *, start_ms: int | None = None) -> list[FundingRecord]:
+        """List settlements in ascending time: the newest 1000, or everything from `start_ms` on, paging as needed.
+
+        Raises
+        ------
+        VenueUnavailable, VenueRejected : as the client; also when the answer is not ascending.
+        """
+        records: list[FundingRecord] = []
+        position = start_ms
+        while True:
+            params = {"symbol": symbol, "startTime": position, "limit": FUNDING_PER_CALL}
+            try:
+                page = [parse_funding(row) for row in self._get(f"{self.ROOT}/fundingRate", params)]
+            except (KeyError, ValueError, TypeError) as error:
+                raise VenueUnavailable(None, f"funding of {symbol}: {error!r}") from error
+            if any(later.time_ms <= earlier.time_ms for earlier, later in pairwise([*records[-1:], *page])):
+                raise VenueUnavailable(None, f"funding of {symbol} is not in ascending time")
+            records += page
+            if start_ms is None or len(page) < FUNDING_PER_CALL:
+                return records
+            position = page[-1].time_ms + 1

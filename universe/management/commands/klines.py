@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from trading.domain.values import split_symbol
 from universe.adapters.binance import Priority
 from universe.adapters.klines import KlineFileRefused
 from universe.domain.bars import Gap
+from universe.management.arguments import time_argument
 from universe.management.progress import ProgressBar
 from universe.models import KlineFile
 from universe.selectors import kline_file_get, kline_files_listed
@@ -59,10 +59,10 @@ class Command(BaseCommand):
         fetch.add_argument("symbol", type=_symbol)
         fetch.add_argument("interval", type=_interval)
         fetch.add_argument(
-            "--start", required=True, type=_time, help="first open time, e.g. 2026-01-01 (UTC)"
+            "--start", required=True, type=time_argument, help="first open time, e.g. 2026-01-01 (UTC)"
         )
         fetch.add_argument(
-            "--end", type=_time, help="last open time; without it, up to the newest closed bar"
+            "--end", type=time_argument, help="last open time; without it, up to the newest closed bar"
         )
         fetch.add_argument("--market", choices=("spot", "usdm"), default="spot")
         listing = verbs.add_parser("list", help="show the catalogue")
@@ -207,14 +207,6 @@ def _interval(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
-
-
-def _time(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected YYYY-MM-DD or YYYY-MM-DDTHH:MM, was {text!r}") from None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _lines(lines: tuple[int, ...]) -> str:

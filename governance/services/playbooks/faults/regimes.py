@@ -128,7 +128,8 @@ def _take(
     # Where bars are missing the next one counts as following: how sure the model is does not hang on the gap.
     close_ns = running.close_ns + step if running.close_ns or bar is None else datetime_to_ns(bar.close_time)
     taker = float(bar.taker_base) if bar is not None else volume / 2
-    running.step(ClosedBar(close_ns, high, low, close, volume, taker))
+    # A model that reads the funding rate is driven with one of zero: the rehearsal moves prices alone.
+    running.step(ClosedBar(close_ns, high, low, close, volume, taker, 0.0))
 
 
 def _drive(row: _Driven, playbook: Playbook, fault: Fault) -> None:

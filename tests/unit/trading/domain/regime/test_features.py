@@ -118,7 +118,7 @@ def test_stretches_are_cut_with_their_rows() -> None:
         ("volume", math.nan, "expected a volume of zero or more, finite"),
         ("volume", -1.0, "expected a volume of zero or more, finite"),
         ("taker_base", -1.0, "taker volume between 0 and the volume"),
-        ("funding", math.nan, "funding rate between -1 and 1"),
+        ("funding", math.nan, "no funding rate was in force"),
     ],
 )
 def test_an_unusable_bar_is_named_and_refused(column: str, value: float, words: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.trading.domain.strategies.regimes import artefact, flat_model, two_clock_model, write
 from trading.domain.strategies import ParameterError, parse_params, registry
-from trading.domain.strategies.regime_model import models_folder, served_model
+from trading.domain.strategies.regime_model import model_reads_funding, models_folder, served_model
 
 BUILT_IN = registry()
 ON_A_MODEL = ["hmm_policy", "ma_hmm_ensemble", "hierarchical_hmm"]
@@ -91,10 +91,11 @@ def test_a_model_that_does_not_say_when_it_was_trained_is_refused(home: Path) ->
         served_model(digest)
 
 
-def test_a_model_that_looks_at_funding_is_refused(home: Path) -> None:
-    digest = write(home, artefact(flat_model(features=("log_return", "funding"))))
-    with pytest.raises(ParameterError, match="funding"):
-        served_model(digest)
+def test_a_model_says_whether_it_looks_at_funding(home: Path) -> None:
+    looks = write(home, artefact(flat_model(features=("log_return", "funding"))))
+    assert model_reads_funding(looks)
+    assert not model_reads_funding(write(home, artefact(flat_model())))
+    assert not model_reads_funding("")
 
 
 @pytest.mark.parametrize(
