@@ -8,6 +8,7 @@ api_urlpatterns = [
     path("canaries", canaries.CanaryListView.as_view(), name="api-canaries"),
     path("canaries/<uuid:uid>", canaries.CanaryDetailView.as_view(), name="api-canary"),
     path("canaries/<uuid:uid>/rollback", canaries.CanaryRollbackView.as_view(), name="api-canary-rollback"),
+    path("canaries/<uuid:uid>/extend", canaries.CanaryExtendView.as_view(), name="api-canary-extend"),
     path("models", views.ModelListView.as_view(), name="api-models"),
     path("models/train", views.TrainView.as_view(), name="api-models-train"),
     path("models/serving", views.ServingView.as_view(), name="api-models-serving"),

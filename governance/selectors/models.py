@@ -87,6 +87,8 @@ def _canary(row: Any) -> dict[str, Any]:
         "id": members["id"],
         "lamp": {"tone": _CANARY_TONES[members["state"]], "text": members["state"]},
         "open": members["ended_at"] is None,
+        "undecided": members["state"] == "running",
+        "ends": None if members["standing"] is None else f"in {_span(members['standing']['ends_in_s'])}",
         "model": members["model"],
         "version": members["version"],
         "version_id": members["version_id"],

@@ -12,8 +12,15 @@ from rest_framework.views import APIView
 
 from mlregistry.models import Canary
 from mlregistry.selectors.canaries import canary_detail, canary_get, canary_members, canary_queryset
-from mlregistry.serializers import CanaryDetailSerializer, CanarySerializer, RollbackRequestSerializer
+from mlregistry.serializers import (
+    CanaryDetailSerializer,
+    CanarySerializer,
+    ExtendRequestSerializer,
+    RollbackRequestSerializer,
+)
 from mlregistry.services.canaries import canary_rollback
+from mlregistry.services.extensions import extension_request
+from nautilus_site.common.api.approvals import ApprovalSerializer, approval_response
 from nautilus_site.common.api.idempotency import idempotent
 from trading.api.controls import validated
 from trading.api.filters import StrictFilterSet, check_parameters
@@ -69,3 +76,28 @@ class CanaryRollbackView(APIView):
         values = validated(RollbackRequestSerializer, request)
         canary_rollback(canary=canary_get(uid), actor=person_of(request), reason=values["reason"])
         return Response(canary_detail(canary_get(uid)))
+
+
+class CanaryExtendView(APIView):
+    """Ask for more time; it goes on once somebody else approves, and ends by its rules until then."""
+
+    required = {"POST": "models.propose"}
+
+    @extend_schema(
+        operation_id="canaries_extend",
+        request=ExtendRequestSerializer,
+        parameters=[OPTIONAL_KEY],
+        responses={202: ApprovalSerializer},
+    )
+    @idempotent()
+    def post(self, request: Request, uid: UUID) -> Response:
+        check_parameters(request, ())
+        values = validated(ExtendRequestSerializer, request)
+        return approval_response(
+            extension_request(
+                canary=canary_get(uid),
+                more_s=values["more_s"],
+                reason=values["reason"],
+                requester=person_of(request),
+            )
+        )

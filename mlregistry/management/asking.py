@@ -1,4 +1,4 @@
-"""Questions to the registry from a terminal: what served when, how a study stands, how often a filter is right."""
+"""From a terminal: what served when, a study, more time for a canary, how often a filter is right."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from mlregistry.domain.recipes import MODELS
 from mlregistry.management.named import counts, moment, person_of, version_named, version_of
+from mlregistry.models import Canary
 from mlregistry.selectors.studies import study_detail, study_get
 from mlregistry.selectors.truth import MOST, truth_accuracy
 from mlregistry.selectors.versions import canaries_at, champions_at, serving_members
+from mlregistry.services.extensions import extension_request
 from mlregistry.services.training import study_request
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
@@ -49,9 +51,17 @@ class Asking:
         study.add_argument("--seeds", type=counts, default=[0], metavar="0,1")
         study.add_argument("--start", type=moment, help="first open time")
         study.add_argument("--end", type=moment, help="last open time")
+        study.add_argument(
+            "--features", type=lambda text: text.split(","), metavar="A,B", help="default: the model's own"
+        )
         study.add_argument("--requester", required=True, metavar="USER")
         study.add_argument("--no-wait", action="store_true", help="queue it and return")
         study.add_argument("--json", action="store_true")
+        extend = actions.add_parser("extend", help="ask for more time for a canary that is not decided")
+        extend.add_argument("model", type=version_named, metavar="FAMILY@N")
+        extend.add_argument("--more", required=True, type=float, metavar="DAYS")
+        extend.add_argument("--requester", required=True, metavar="USER")
+        extend.add_argument("--reason", required=True)
         truth = actions.add_parser(
             "truth", help="how often its filter names the paper exchange's true regime"
         )
@@ -99,6 +109,7 @@ class Asking:
                     "symbol": symbol,
                     "market": market.value if market else options["market"],
                     "interval": options["interval"],
+                    "features": options["features"],
                     **{n: options[n].isoformat() if options[n] else None for n in ("start", "end")},
                 }
             )
@@ -138,6 +149,21 @@ class Asking:
                 )
             time.sleep(FOLLOW_S)
         return found
+
+    def _extend(self, options: dict[str, Any]) -> None:
+        version = version_of(options["model"])
+        canary = Canary.objects.filter(version=version).order_by("-id").first()
+        if canary is None:
+            raise ApplicationError("UNKNOWN_CANARY", f"{version} was never a canary")
+        request = extension_request(
+            canary=canary,
+            more_s=options["more"] * 86_400,
+            reason=options["reason"],
+            requester=person_of(options["requester"]),
+        )
+        self.stdout.write(
+            f"request {request.pk} waits for a risk officer, until {request.expires_at:%Y-%m-%d %H:%M}"
+        )
 
     def _truth(self, options: dict[str, Any]) -> None:
         if not 1 <= options["bars"] <= MOST:

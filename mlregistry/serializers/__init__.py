@@ -5,6 +5,7 @@ from mlregistry.serializers.canaries import (
     CanaryDetailSerializer,
     CanaryObservationSerializer,
     CanarySerializer,
+    ExtendRequestSerializer,
     RailSerializer,
     StandingSerializer,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "DriftSerializer",
     "EnvelopeRequestSerializer",
     "EnvelopeSerializer",
+    "ExtendRequestSerializer",
     "InferRequestSerializer",
     "InferenceSerializer",
     "JudgeRequestSerializer",

@@ -6,6 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from trading.serializers.strict import RequestSerializer, TextField
+
 CANARY_STATES = ["running", "won", "harmed", "breached", "ended"]
 
 
@@ -64,6 +66,13 @@ class CanarySerializer(serializers.Serializer[Any]):
     checked_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     cool_until = serializers.DateTimeField(allow_null=True)
+
+
+class ExtendRequestSerializer(RequestSerializer):
+    """More time for a canary that is not decided; its other rules stay."""
+
+    more_s = serializers.FloatField(help_text="seconds beyond the end it has now; two years in all at most")
+    reason = TextField(max_length=500)
 
 
 class CanaryObservationSerializer(serializers.Serializer[Any]):

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 ZERO = Decimal(0)
 GUARD = "guard rails"
+CLOCK = "clock"
 _CALLED: dict[str, str] = {Canary.State.BREACHED: "critical", Canary.State.HARMED: "warning"}
 OPEN = (Canary.State.RUNNING, Canary.State.WON)
 
@@ -220,7 +221,7 @@ def canary_check(*, canary_id: int, moment: datetime | None = None) -> Canary | 
         return canary_end(
             canary,
             Canary.State.ENDED,
-            actor="clock",
+            actor=CLOCK,
             reason="its time is over without a winner",
             moment=moment,
         )
@@ -267,11 +268,11 @@ def canary_end(
         reason=reason,
         after={"state": state, **evidence},
     )
-    if state in _CALLED or actor == GUARD:
+    if state in _CALLED or actor in (GUARD, CLOCK):
         people_call(
             canary.version,
             kind=f"canary_{state}",
-            severity=_CALLED.get(state, "critical"),
+            severity="warning" if actor == CLOCK else _CALLED.get(state, "critical"),
             title=f"canary {canary.version} {state}: rolled back",
             text=reason,
             evidence=evidence,

@@ -16,11 +16,13 @@ def _owned(person: User) -> Q:
 
 
 def trainer_bars(target: str, person: User) -> str:
-    """Why this person may not decide about the version of `model:ID` or the `family:NAME`; empty: they may."""
+    """Why this person may not decide about `model:ID`, `canary:UID` or `family:NAME`; empty: they may."""
     kind, _, rest = target.partition(":")
     versions = ModelVersion.objects.filter(_owned(person))
     if kind == "model":
         owned = versions.filter(pk=int(rest)).exists()
+    elif kind == "canary":
+        owned = versions.filter(canaries__uid=rest).exists()
     else:  # a family counts from the first training that was asked for, whatever came of it
         asked = TrainingRun.objects.filter(requested_by=person, family__name=rest)
         owned = asked.exists() or versions.filter(family__name=rest).exists()

@@ -7,7 +7,7 @@ from typing import Final
 
 from mlregistry.selectors.gauges import model_gauges
 from mlregistry.selectors.versions import champion_in_force
-from mlregistry.services import artefacts, effects, envelopes, owners, stages
+from mlregistry.services import artefacts, effects, envelopes, extensions, owners, stages
 from nautilus_site.common.collectors import register_collector
 from nautilus_site.common.models import Role
 from nautilus_site.common.services.change_requests import Applier, register_appliers
@@ -21,6 +21,14 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         envelopes.apply_envelope,
         effects.envelope_effect,
         requester_roles=_OWNERS,
+        bars=owners.trainer_bars,
+    ),
+    "model.extend_canary": Applier(
+        extensions.extension_snapshot,
+        extensions.apply_extension,
+        extensions.extension_effect,
+        requester_roles=_OWNERS,
+        clean=extensions.extension_clean,
         bars=owners.trainer_bars,
     ),
     "model.promote": Applier(

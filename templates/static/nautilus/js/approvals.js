@@ -25,7 +25,7 @@ const KIND_WORDS = {
   "blackout.end": "End a blackout early", "breaker.reset": "Reset a breaker", "breaker.rule": "Change a breaker's rule",
   "capital.allocate": "Grant capital beyond the envelope", "capital.quotas": "Grant more capital by a file", "capital.reset": "Give out capital again",
   "credential.replace": "Use another exchange key", "group.shrink": "Take a symbol out of a group", "limit.loosen": "Loosen a limit",
-  "model.envelope": "Let models be promoted by themselves", "model.promote": "Promote a model", "notification.channel": "Set up a channel",
+  "model.envelope": "Let models be promoted by themselves", "model.extend_canary": "Give a canary more time", "model.promote": "Promote a model", "notification.channel": "Set up a channel",
   "notification.channel_off": "Silence a channel", "notification.route": "Tell people less", "order.override": "Let one order pass",
   "playbook.change": "Loosen a playbook", "policy.activate": "Put a policy into force", "reconcile.adopt": "Adopt what the exchange says",
   "reconcile.period": "Compare the books less often", "schedule.change": "Run a job less often", "strategy.change": "Change what a strategy decides by",

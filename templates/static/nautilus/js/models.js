@@ -1,7 +1,7 @@
 import { call } from "./api.js";
 import { drawCanary } from "./canary-portrait.js";
 import { node } from "./explain-parts.js";
-import { fullTime } from "./format.js";
+import { fullTime, money } from "./format.js";
 import { confirm } from "./freshness.js";
 import { drawComparison, drawModel, drawStudy } from "./model-portrait.js";
 import { drawPosterior } from "./model-posterior.js";
@@ -15,7 +15,9 @@ const modelDialog = document.getElementById("model-dialog");
 const modelBody = document.getElementById("model-body");
 const trainDialog = document.getElementById("train-dialog");
 const stageDialog = document.getElementById("stage-dialog");
+const extendDialog = document.getElementById("extend-dialog");
 let move = null;
+let extended = null;
 let latest = null;
 
 const tables = {
@@ -37,6 +39,7 @@ function versionActions(row) {
 
 function canaryActions(row) {
   const buttons = [button("Look", `Look at the canary ${row.model} version ${row.version}`, () => lookAtCanary(row), "button-small button-quiet")];
+  if (can("models.propose") && row.undecided) buttons.push(button("Extend…", `Ask for more time for the canary of ${row.model}`, () => openExtension(row), "button-small button-quiet"));
   // The way out is one click: no dialog, no second person.
   if (can("models.rollback") && row.open) buttons.push(button("Roll back", `Roll back the canary of ${row.model}`, () => rollBackCanary(row)));
   return buttons;
@@ -51,6 +54,29 @@ async function rollBackCanary(row) {
     complain(error);
   }
 }
+
+function openExtension(row) {
+  extended = row;
+  extendDialog.querySelector("[data-effect]").textContent = `${row.model} version ${row.version} ends without a winner ${row.ends}. More time keeps ${money(row.capital)} USDT with it for as long; every other rule stays, and so does what the test promises. Nothing changes until a second person approves.`;
+  extendDialog.querySelector("[data-result]").hidden = true;
+  extendDialog.querySelector("form").reset();
+  extendDialog.showModal();
+}
+
+extendDialog.querySelector("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const result = extendDialog.querySelector("[data-result]");
+  const { days, reason } = event.target;
+  try {
+    await call("POST", `/api/v1/canaries/${extended.id}/extend`, { more_s: Number(days.value) * 86400, reason: reason.value });
+    result.hidden = false;
+    result.dataset.tone = "good";
+    result.textContent = "Request filed; the canary ends by its rules until a second person approves.";
+    refetch();
+  } catch (error) {
+    showProblem(result, error);
+  }
+});
 
 function verdictActions(row) {
   const buttons = [button("Look", `Look at the verdict on ${row.model} version ${row.version}`, () => look({ ...row, id: row.version_id }), "button-small button-quiet")];
@@ -228,7 +254,7 @@ trainDialog.querySelector("form").addEventListener("submit", async (event) => {
   const form = event.target;
   const result = trainDialog.querySelector("[data-result]");
   const several = (text) => text.split(",").map((part) => part.trim()).filter(Boolean);
-  const asked = { model: form.model.value, interval: form.interval.value };
+  const asked = { model: form.model.value, interval: form.interval.value, features: form.features.value ? form.features.value.split(",") : null };
   const [symbols, seeds] = [several(form.symbol.value), several(form.seed.value).map(Number)];
   const states = form.states.value === "" ? [null] : several(form.states.value).map(Number);
   const one = symbols.length * seeds.length * states.length === 1;

@@ -203,6 +203,11 @@ def _envelope(ask: Ask, rng: Random) -> int:
     return ask.call("PUT", f"/models/families/{family}/envelope", envelope=wanted, reason="r")
 
 
+def _extend(ask: Ask, rng: Random) -> int:
+    more_s = 86_400.0 * rng.randrange(1, 60)
+    return ask.call("POST", f"/canaries/{ask.world.canary.uid}/extend", more_s=more_s, reason="r")
+
+
 def _envelope_close(ask: Ask, rng: Random) -> int:
     return ask.call(
         "POST", f"/models/families/{ask.world.versions[0].family.name}/envelope/close", reason="r"
@@ -332,6 +337,7 @@ RAISES: dict[str, Change] = {
     "group.shrink": _group(True),
     "limit.loosen": _limit(True),
     "model.envelope": _envelope,
+    "model.extend_canary": _extend,
     "model.promote": _promote,
     "notification.channel": _channel,
     "notification.channel_off": _channel_switch("disable"),
@@ -391,6 +397,7 @@ COVERS: dict[str, tuple[str, ...]] = {
     "group.shrink": ("group {0} ",),
     "limit.loosen": ("limit {target}",),
     "model.envelope": ("envelope {0}",),
+    "model.extend_canary": ("canary {0} ",),
     "model.promote": ("model {0} ", "strategy ", "instance "),
     "notification.channel": ("channel {0} ",),
     "notification.channel_off": ("channel {0} silent", "channel {0} late"),

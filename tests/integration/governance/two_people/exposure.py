@@ -14,7 +14,7 @@ from typing import Any
 from django_celery_beat.models import PeriodicTask
 
 from governance.models import CapitalState, NotificationChannel, NotificationRoute, Playbook, Policy
-from mlregistry.models import ModelFamily, ModelVersion
+from mlregistry.models import Canary, ModelFamily, ModelVersion
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import ApiToken, User
 from trading.models import (
@@ -221,6 +221,8 @@ def _models() -> Iterator[tuple[str, Reading]]:
         yield f"envelope {family.name} open", More(opened)
         if opened:
             yield f"envelope {family.name}", While(_text(envelope))
+    for canary in Canary.objects.filter(ended_at=None):
+        yield f"canary {canary.uid} longest_s", More(float(canary.rules["longest_s"]))
 
 
 def _people() -> Iterator[tuple[str, Reading]]:

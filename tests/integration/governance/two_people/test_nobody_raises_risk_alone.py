@@ -313,6 +313,7 @@ def askers(kind: str) -> Iterator[str]:
         "credential.replace": ["admin"],
         "model.promote": ["owner"],
         "model.envelope": ["owner"],
+        "model.extend_canary": ["owner"],
     }
     yield from preferred.get(kind, ["trader", "risk"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
@@ -14,8 +14,9 @@ from governance.models import AllocationRun, CapitalState, Playbook
 from governance.services.capital import capital_run
 from governance.services.notifications import channel_propose
 from governance.services.playbooks import playbooks_ensure
+from mlregistry.domain.canary import CanaryRules
 from mlregistry.domain.stages import Stage
-from mlregistry.models import ModelVersion
+from mlregistry.models import Canary, ModelVersion
 from mlregistry.services.register import version_register
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import User
@@ -62,6 +63,7 @@ class World:
     job: PeriodicTask
     versions: list[ModelVersion]
     run: AllocationRun
+    canary: Canary
     fresh_at: dict[str, float] = field(default_factory=dict)
     halves: dict[str, dict[str, str]] = field(default_factory=dict)
     """The halves of invitations each person was shown: they tell nobody."""
@@ -173,4 +175,19 @@ def build() -> World:
     StrategyInstance.objects.update(weight=Decimal("0.5"))
     clients = {(name, way): _client(user, way) for name, user in people.items() for way in WAYS}
     desk.instances = {name: StrategyInstance.objects.get(pk=row.pk) for name, row in desk.instances.items()}
-    return World(desk, people, clients, breaker, blackout, divergence, job, versions, run)
+    return World(
+        desk, people, clients, breaker, blackout, divergence, job, versions, run, _undecided_canary(moment)
+    )
+
+
+def _undecided_canary(moment: datetime) -> Canary:
+    """A canary of another family, without capital: its time is what this is about."""
+    version = version_register(encoded=trained_artefact(2, "ETHUSDT"), metrics={}, actor="test")
+    follower, own = (
+        Strategy.objects.create(name=name, kind="hmm_policy", interval="1h", updated_at=moment)
+        for name in ("quiet", "quiet-canary")
+    )
+    return Canary.objects.create(
+        version=version, champion=version, follower=follower, strategy=own, rules=CanaryRules().members(),
+        capital=0, champion_capital=0, started_at=moment,
+    )  # fmt: skip
