@@ -225,13 +225,14 @@ def begun(
     people: tuple[User, User],
     champion: str,
     trying: str,
+    **rules: float,
 ) -> tuple[Hours, Canary, ModelVersion]:
     Strategy.objects.filter(name="trend").update(
         kind="hmm_policy", interval="1h", parameters={"refit_days": 0}, model_family=FAMILY
     )
     promote(version_register(encoded=models[champion], metrics={}, actor="test"), Stage.CHAMPION, people)
     challenger = version_register(encoded=models[trying], metrics={}, actor="test")
-    promote(challenger, Stage.CANARY, people, **RULES)
+    promote(challenger, Stage.CANARY, people, **{**RULES, **rules})
     desk.limit(daily_loss=10**6, max_drawdown=1)
     hours = Hours(desk, Exchange(url), iter(spells(600, 9).tolist()))
     hours.exchange.venue = desk.venue
@@ -274,6 +275,49 @@ def test_the_better_model_trades_as_canary_until_it_has_won_and_is_then_promoted
     hours.pass_one()
     canaries_check()
     assert not Strategy.objects.get(name="trend-canary").is_enabled
+    run = account_reconcile(account_id=live.account.pk, venue=live.venue, trigger="periodic")
+    assert run is not None
+    assert run.outcome == "clean"
+
+
+@pytest.mark.long
+def test_a_ramped_canary_grows_by_a_step_holds_more_at_the_exchange_and_wins_only_there(
+    live: Desk, url: str, models: dict[str, EncodedArtefact], people: tuple[User, User]
+) -> None:
+    hours, canary, _ = begun(
+        live, url, models, people, champion="blind", trying="seeing",
+        share=0.05, ramp=0.25, dwell_s=100, fills=3,
+    )  # fmt: skip
+    assert (canary.capital, canary.champion_capital, canary.step) == (Decimal(150), Decimal(2850), 1)
+    held: dict[int, Decimal] = {}
+    grown_at = None
+    while canary.state == Canary.State.RUNNING and hours.number < MOST_HOURS:
+        hours.pass_one()
+        own = SubPosition.objects.filter(owner="trend-canary").first()
+        if own is not None:
+            held[canary.step] = max(held.get(canary.step, Decimal(0)), own.quantity)
+        before = canary.log_e
+        canary_check(canary_id=canary.pk, moment=hours.at)
+        canary.refresh_from_db()
+        if grown_at is None and canary.step == 2:
+            grown_at = canary.n
+            # What it grew by is the evidence of a fifth, its time and its fills; nothing of the test begins anew.
+            assert canary.log_e is not None
+            assert canary.log_e >= np.log(5)
+            assert (
+                before is None or before < np.log(5) or (hours.at - canary.started_at).total_seconds() >= 100
+            )
+            assert (canary.capital, canary.champion_capital) == (Decimal(750), Decimal(2250))
+            assert canary.state == Canary.State.RUNNING
+    assert grown_at is not None
+    assert grown_at >= 30
+    assert (canary.state, canary.step, canary.capital) == (Canary.State.WON, 2, Decimal(750))
+    # Five times the capital, in the books and at the exchange.
+    assert held[2] > 4 * held[1] > 0
+    assert (instance("trend-canary").allocation, instance("trend").allocation) == (
+        Decimal(750),
+        Decimal(2250),
+    )
     run = account_reconcile(account_id=live.account.pk, venue=live.venue, trigger="periodic")
     assert run is not None
     assert run.outcome == "clean"
