@@ -22,7 +22,7 @@ from mlregistry.services.judging import judge_claim, judge_execute
 from mlregistry.services.register import version_register
 from mlregistry.services.stages import promotion_request
 from mlregistry.services.training import study_request, training_claim, training_execute, training_request
-from nautilus_site.common.models import User
+from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.change_requests import change_request_approve
 from tests.browser.conftest import PASSWORD
 from tests.browser.pages import Site
@@ -122,6 +122,18 @@ def test_an_owner_judges_a_version_looks_at_it_and_asks_for_a_canary_that_is_rol
     row = page.locator("[data-table=canaries] tbody tr").first
     expect(row).to_contain_text("running", timeout=20_000)
     photographed(site, "models")
+    page.get_by_role("button", name="Ask for more time for the canary").click()
+    extend = page.locator("#extend-dialog")
+    expect(extend).to_contain_text("ends without a winner in 180 d")
+    photographed(site, "models-extend")
+    extend.locator("[name=days]").fill("14")
+    extend.locator("[name=reason]").fill("a quiet month")
+    extend.get_by_role("button", name="File the request").click()
+    expect(extend.locator("[data-result]")).to_contain_text("second person")
+    extend.get_by_role("button", name="Close").first.click()
+    more = ChangeRequest.objects.get(kind="model.extend_canary", state=ChangeRequest.State.PENDING)
+    change_request_approve(request_id=more.pk, approver=risk_officer)
+    expect(row).to_contain_text("over in 194 d", timeout=20_000)
     page.get_by_role("button", name="Roll back the canary").click()
     expect(row).to_contain_text("ended", timeout=20_000)
     assert Canary.objects.get().state == Canary.State.ENDED
@@ -130,8 +142,6 @@ def test_an_owner_judges_a_version_looks_at_it_and_asks_for_a_canary_that_is_rol
 
 
 def challenger_request(version: ModelVersion) -> Any:
-    from nautilus_site.common.models import ChangeRequest
-
     return ChangeRequest.objects.get(target=f"model:{version.pk}", state=ChangeRequest.State.PENDING).pk
 
 
@@ -243,4 +253,14 @@ def test_a_canary_a_study_a_training_run_and_the_past_can_be_read(
     expect(dialog.locator(".evidence svg[role=img]")).to_have_count(2)
     photographed(site, "canary-800")
     assert page.evaluate("document.documentElement.scrollWidth") <= 800
+    page.set_viewport_size({"width": 390, "height": 844})
+    photographed(site, "canary-390")
+    dialog.get_by_role("button", name="Close").first.click()
+    photographed(site, "models-390")
+    page.get_by_role("button", name="Look at hmm-btcusdt-spot-1h version 2").click()
+    expect(dialog.get_by_role("heading", name="Beside the true regimes")).to_be_visible()
+    for name, heading in (("version-390", "States"), ("version-drift-390", "Drift")):
+        dialog.get_by_role("heading", name=heading, exact=True).first.scroll_into_view_if_needed()
+        photographed(site, name)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert site.complaints == []

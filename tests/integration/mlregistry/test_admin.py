@@ -75,6 +75,7 @@ def url(model: Any, page: str, *args: Any) -> str:
 
 
 def test_every_model_of_the_registry_is_there_and_none_can_be_changed() -> None:
+    assert reverse("admin:index") == "/admin/", "the URLs find the admin pages"
     assert len(MODELS) == 14
     for model in MODELS:
         options = admin.site._registry[model]
