@@ -185,6 +185,9 @@ class Hours:
     number: int = 0
 
     def pass_one(self) -> None:
+        if self.number and self.number % 20 == 0:
+            # As the sweeps do: nothing is sent on books that were not compared for minutes of wall time.
+            account_reconcile(account_id=self.desk.account.pk, venue=self.desk.venue, trigger="periodic")
         middle = heard(self.desk, self.exchange)
         close = (middle * Decimal(float(np.exp(next(self.returns))))).quantize(Decimal("0.01"))
         self.exchange.drive((2, close), (20, close), seconds=4)
