@@ -20,8 +20,18 @@ def main() -> None:
 
     use_running_services(os.environ)
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError, connection
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except OperationalError as error:
+        if connection.connection is not None:
+            raise
+        sys.exit(
+            f"nautilus: the database cannot be reached: {str(error).splitlines()[0]}\n"
+            "This command works beside a running platform: start it with `make run`, and give both the same "
+            "NAUTILUS_HOME."
+        )
 
 
 if __name__ == "__main__":

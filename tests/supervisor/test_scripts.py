@@ -213,3 +213,21 @@ def test_measurements_are_told_from_other_output() -> None:
     objects, others = split('warming up\n{"name": "a", "value": 1, "unit": "s"}\n[1]\n{"no": "name"}\n17\n')
     assert objects == [{"name": "a", "value": 1, "unit": "s"}]
     assert others == ["warming up", "[1]", '{"no": "name"}', "17"]
+
+
+def test_a_command_without_a_running_platform_says_so_in_a_sentence(tmp_path: Path) -> None:
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
+    }
+    done = subprocess.run(
+        [sys.executable, "manage.py", "klines", "list"],
+        cwd=ROOT,
+        env={**environment, "NAUTILUS_HOME": str(tmp_path), "PGHOST": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "make run" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -108,8 +108,11 @@ def exposure_of(symbols: Iterable[str]) -> Decimal:
 
 
 def share_text(part: Decimal, whole: Decimal) -> str | None:
-    """`41 %`; None of nothing."""
-    return f"{decimal_text((part / whole * 100).quantize(Decimal(1)))} %" if whole else None
+    """`41 %`, and `0.5 %` where it is little; None of nothing."""
+    if not whole:
+        return None
+    percent = part / whole * 100
+    return f"{decimal_text(percent.quantize(Decimal(1) if abs(percent) >= 10 else Decimal('0.1')))} %"
 
 
 def _number(text: str) -> Decimal | None:

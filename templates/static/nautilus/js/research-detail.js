@@ -9,10 +9,13 @@ const limitsOf = ({ account, values }) => [account && `in force on ${account} wh
 const place = (name) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
 const words = (name) => name.replaceAll("_", " ");
 
+// Inside a group: as it is typed in a command, and no more digits than anybody reads.
+const plain = (name, item) => (PERCENT.has(name) ? textOf(name, item) : typeof item === "number" && !Number.isInteger(item) ? Number(item.toPrecision(6)) : item);
+
 export function textOf(name, value) {
   if (value === null || value === undefined) return "–";
   if (Array.isArray(value)) return value.join(" ") || "none";
-  if (typeof value === "object") return Object.entries(value).map(([key, item]) => `${key}=${typeof item === "object" && item !== null ? `(${textOf("", item)})` : item}`).join(" ") || "none";
+  if (typeof value === "object") return Object.entries(value).map(([key, item]) => `${key}=${typeof item === "object" && item !== null ? `(${textOf("", item)})` : plain(key, item)}`).join(" ") || "none";
   if (typeof value !== "number") return String(value);
   if (PERCENT.has(name)) return `${(value * 100).toFixed(2)} %`;
   return Number.isInteger(value) ? value.toLocaleString("en") : value.toLocaleString("en", { maximumFractionDigits: 4 });

@@ -15,7 +15,7 @@ from nautilus_site.common.models import User
 from nautilus_site.common.services.change_requests import change_request_approve
 from tests.factories.trading import Desk, trading_desk
 from trading.models import Order
-from trading.selectors.what_if import limit_would_have
+from trading.selectors.what_if import limit_would_have, share_text
 from trading.services.controls import limit_change
 from trading.services.orders import OrderDenied
 
@@ -101,3 +101,17 @@ def test_who_approves_sees_it_and_who_types_a_value_does(
     week.limit(soft_notional=9000)  # else it would need a grant of its own
     week.quote("ETHUSDT", "2999", "3001")
     assert week.submit("BUY", "2", symbol="ETHUSDT", price="3000").status == "RESERVED"
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "text"),
+    [
+        ("1000", "200000", "0.5 %"),
+        ("20000", "200000", "10 %"),
+        ("81000", "200000", "40 %"),
+        ("0", "5", "0 %"),
+    ],
+)
+def test_a_small_share_is_told_with_a_digit_more(part: str, whole: str, text: str) -> None:
+    assert share_text(Decimal(part), Decimal(whole)) == text
+    assert share_text(Decimal(part), Decimal(0)) is None
