@@ -45,12 +45,13 @@ def _complete(sql: str) -> str:
     return sql
 
 
+# The parts of one plan are alike by nature; what they may come to together is the rail on parents.
 # `recent` is what the account asked for in the 60 s before this moment, whatever the clock's minute; `leaving_at` is
 # the order that must grow older than that before there is room for one more. A confirmed difference that nobody has
 # explained yet disturbs; a reading of the venue that failed is as old as its last success.
 _SQL: Final = _complete("""
 WITH recent AS MATERIALIZED (
-    SELECT created_at, instrument_id, strategy_id, side, quantity, price, executed_quantity, origin
+    SELECT created_at, instrument_id, strategy_id, side, quantity, price, executed_quantity, origin, plan_id
       FROM trading_order
      WHERE account_id = %(account)s AND created_at > %(since)s
        AND status <> 'DENIED' AND origin <> 'external'
@@ -61,6 +62,7 @@ WITH recent AS MATERIALIZED (
                               AND side = %(side)s AND origin = 'strategy' AND executed_quantity > 0) AS executions,
            max(created_at) FILTER (WHERE strategy_id = %(strategy)s AND instrument_id = %(instrument)s
                                      AND side = %(side)s AND origin = 'strategy'
+                                     AND (%(plan)s::bigint IS NULL OR plan_id IS DISTINCT FROM %(plan)s::bigint)
                                      AND abs(quantity - %(quantity)s) <= 0.01 * %(quantity)s
                                      AND abs(price - %(price)s) <= 0.001 * %(price)s) AS near_at
       FROM recent

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from tests.fakes.checks import limits
 from tests.property.backtest.markets import Erratic, ErraticParams, perpetual, series
-from trading.domain.backtest import Assignment, BacktestRun, Costs, FillMode, Inputs, Settings, SizeRule, run
+from trading.domain.backtest import (
+    Assignment,
+    BacktestRun,
+    BarSeries,
+    Costs,
+    FillMode,
+    Inputs,
+    Settings,
+    SizeRule,
+    run,
+)
 from trading.domain.backtest.compiled import run_compiled
 from trading.domain.backtest.limits import LossLimits
 from trading.domain.values import UNITS, from_units
@@ -69,6 +79,14 @@ def bounds(draw: Any) -> dict[str, Any]:
 OWN = st.sampled_from([LossLimits(), LossLimits(), LossLimits(250 * UNITS, 9_000, 3)])
 
 
+def in_seconds(minutes: BarSeries) -> BarSeries:
+    """The same bars in seconds: then orders of several bars fall into one minute."""
+    opened = minutes.open_ns[0] + (minutes.open_ns - minutes.open_ns[0]) // 60
+    columns = (minutes.open, minutes.high, minutes.low, minutes.close)
+    rest = (minutes.volume, minutes.quote_volume, minutes.trades, minutes.taker_base)
+    return BarSeries(minutes.instrument, "1s", opened, opened + SECOND - 1_000_000, *columns, *rest)
+
+
 @st.composite
 def runs(draw: Any) -> Inputs:
     """A run of the erratic strategy under any assumptions."""
@@ -93,7 +111,8 @@ def runs(draw: Any) -> Inputs:
     if draw(st.booleans()):
         market, funding = perpetual(seed, bars)
         return Inputs([market], [assignment], assumptions, {"BTCUSDT": funding})
-    return Inputs([series(seed, bars)], [assignment], assumptions)
+    market = series(seed, bars)
+    return Inputs([in_seconds(market) if draw(st.booleans()) else market], [assignment], assumptions)
 
 
 def same(left: Any, right: Any) -> None:

@@ -108,13 +108,14 @@ class Account:
             sent.popleft()
         own = executions = 0
         near = NO_LIMIT
-        for at, name, number, before, ticks in sent:
+        others = len(sent) - sends  # what went out for this same decision comes last, and repeats nothing
+        for place, (at, name, number, before, ticks) in enumerate(sent):
             if name != leg.name:
                 continue
             own += 1
             if number == lane.number and (before > 0) == (signed > 0):
                 executions += 1
-                if nearly(signed, limit, before, ticks):
+                if place < others and nearly(signed, limit, before, ticks):
                     near = now_ns - at
         owner = self.owners[leg.name]
         use = Use(

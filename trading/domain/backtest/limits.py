@@ -99,7 +99,7 @@ class Use(NamedTuple):
     net_account, net_global : signed quote units the positions carry; *_buy, *_sell : what open orders may add.
     open_orders, open_orders_strategy, sent, sent_strategy : counts; of open orders, and of the last 60 s.
     executions : of the same strategy, symbol and side in the last 60 s.
-    near_age_ns : since the strategy's last order that is nearly this one; NO_LIMIT where there is none.
+    near_age_ns : since the strategy's last order, for another decision, that is nearly this one; or NO_LIMIT.
     crossing : ticks of the best own resting order on the other side, 0 where there is none.
     sends : orders that went out for the same decision.
     balance : margin balance of the account, quote units.

@@ -59,7 +59,9 @@ def single_use(
         count += 1
         if (recent[row, 1] > 0) == (signed > 0):
             executions += 1
-            if near == NO_LIMIT and nearly(signed, limit, recent[row, 1], recent[row, 2]):
+            # What went out for this same decision comes last, and repeats nothing.
+            alike = nearly(signed, limit, recent[row, 1], recent[row, 2])
+            if near == NO_LIMIT and at < sent - sends and alike:
                 near = now_ns - recent[row, 0]
         at -= 1
     net = carried if position > 0 else -carried

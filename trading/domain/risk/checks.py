@@ -260,7 +260,7 @@ class RiskContext:
     executions : how often this rule (strategy, symbol, side) was executed inside the watched window.
     rejected, rejected_age_ns : how often in a row the venue refused exactly this order, and how long ago last.
     same_decision : orders that exist under this order's own key.
-    near_age_ns : age of the newest order of the strategy that is nearly this one, None when there is none.
+    near_age_ns : age of the newest order of the strategy, of another plan, that is nearly this one; None for none.
     crossing : best price in ticks of an own resting order on the other side, None when there is none.
     losses : every scope with a loss limit.  last_loss_age_ns : since the strategy last closed at a loss, or None.
     parent : the decision this order is a child of; None for a person's own order.

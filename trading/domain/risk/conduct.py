@@ -63,7 +63,8 @@ def duplicate_decision(order: OrderCheck, context: RiskContext) -> RailResult:
 def near_duplicate(order: OrderCheck, context: RiskContext) -> RailResult:
     """Deny a strategy's order that is nearly one it made a moment ago, unless a grant allows it (P32).
 
-    Nearly: same strategy, symbol and side, quantity within 1 %, price within 0.1 %.
+    Nearly: same strategy, symbol and side, quantity within 1 %, price within 0.1 %. The parts of one plan are no
+    repetition: what they come to together is bounded by `parent_quantity`.
     """
     age, window = context.near_age_ns, context.limits.near_window_ns
     if order.is_manual or order.is_flattener or age is None:

@@ -153,13 +153,12 @@ def test_a_sweep_is_judged_by_the_limits_in_every_configuration(account: Account
 def test_what_is_deployed_is_asked_for_with_its_capital_and_its_limits(
     averages: StrategyInstance, trader: Any, tmp_path: Any
 ) -> None:
-    limit("max_notional", "strategy:averages", "1500")
+    limit("exposure_strategy", "strategy:averages", "1500")
     request = job_of_instance(averages)
     assert (request.run.allocation, request.run.limits.account) == (Decimal(2_000), averages.account.name)
     job = work(job_create(request=request, actor=trader))
     assert job.state == "done", job.error
-    # 2,000 are cut into two parts of which the second is nearly the first: one goes out at each bar.
-    assert set(job.figures["refused"]) == {"near_duplicate"}
+    assert set(job.figures["refused"]) == {"exposure_strategy"}
 
 
 @pytest.mark.parametrize(

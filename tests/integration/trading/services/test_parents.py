@@ -124,6 +124,17 @@ def test_a_router_that_multiplies_every_order_sends_no_more_than_was_planned(
     assert sent <= plan.parent_quantity == plan.target_quantity
 
 
+def test_the_equal_parts_of_a_large_order_all_go_out(desk: Desk) -> None:
+    desk.limit(near_duplicate_window=60)
+    desk.decide(1.0)
+    instance = desk.instances["trend:BTCUSDT"]
+    desk.limit(max_notional=instance.allocation * instance.weight * Decimal("0.4"))
+    plan_refresh(account_id=desk.account.pk, instrument_id=desk.btc.pk)
+    parts = Order.objects.filter(plan__isnull=False)
+    assert (parts.count(), set(parts.values_list("status", flat=True))) == (3, {"RESERVED"})
+    assert sum(part.quantity for part in parts) == Plan.objects.get().parent_quantity
+
+
 def test_a_planner_that_repeats_its_intents_sends_no_more_than_was_planned(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

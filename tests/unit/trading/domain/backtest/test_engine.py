@@ -10,6 +10,7 @@ from tests.unit.trading.domain.backtest.bars import MINUTE_NS, T0, NoParams, Scr
 from trading.domain.backtest import (
     Assignment,
     BacktestRun,
+    BarSeries,
     Costs,
     FillKind,
     FillMode,
@@ -127,18 +128,26 @@ def test_a_large_order_is_cut_into_equal_children():
     assert rows(result, "steps") == [(33_334,), (33_333,), (33_333,)]
 
 
-def test_the_second_of_two_equal_children_is_a_near_duplicate_as_live():
-    market = flat_bars([100, 100, 100, 100])
+def test_a_second_decision_for_nearly_the_same_is_refused_and_the_parts_of_one_are_not():
+    prices, opened = np.full(5, 10_000), T0 + np.arange(5, dtype=np.int64) * 1_000_000_000
+    zeros = np.zeros(5)
+    market = BarSeries(
+        spot(), "1s", opened, opened + 999_000_000, *(prices.copy() for _ in range(4)), zeros + 10.0, zeros,
+        zeros.astype(np.int64), zeros,
+    )  # fmt: skip
     bound = limits(min_notional=0, near_window_ns=2_000_000_000)
     result = run(Inputs([market], [script({0: 1.0})], replace(ONE_COIN, max_child=Decimal(60), limits=bound)))
-    # Two halves at one open: one goes out, its twin does not; the rest follows a bar later.
-    assert rows(result, "bar", "steps") == [(1, 50_000), (2, 50_000)]
-    assert result.refusals_by_rail == {"near_duplicate": 1}
+    # Two halves at one open, of one decision.
+    assert rows(result, "bar", "steps") == [(1, 50_000), (1, 50_000)]
+    again = run(Inputs([market], [script({0: 0.5, 1: 1.0})], replace(ONE_COIN, limits=bound)))
+    # As much again a second later is too soon; the second after that it is old enough.
+    assert rows(again, "bar", "steps") == [(1, 50_000), (3, 50_000)]
+    assert again.refusals_by_rail == {"near_duplicate": 1}
 
 
 def test_orders_beyond_the_rate_are_refused_and_tried_again_a_minute_later():
     market = flat_bars([100, 100, 100, 100])
-    bound = limits(min_notional=0, orders_per_minute=2, near_window_ns=0)
+    bound = limits(min_notional=0, orders_per_minute=2)
     result = run(Inputs([market], [script({0: 1.0})], replace(ONE_COIN, max_child=Decimal(40), limits=bound)))
     # Three children at one open, of which two are allowed; the third follows 60 s later.
     assert rows(result, "bar", "steps") == [(1, 33_334), (1, 33_333), (2, 33_333)]
