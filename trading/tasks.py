@@ -49,7 +49,7 @@ from trading.services.strategies import book_step, books_due, instances_due, str
 from trading.services.strategies.listings import listing_take_up, listing_venues, listings_due
 from trading.services.strategies.recording import steps_prune
 from trading.services.strategies.results import results_prune
-from trading.services.venue_clock import venue_clock_note
+from trading.services.venue_clock import clock_awaited, venue_clock_note
 from trading.services.venue_events import venue_events_settle as settle_events
 from trading.services.venues import execution_venue, futures_venue, probing_venue
 from universe.services import instruments_sync, market_data_of, rate_counts_prune
@@ -100,7 +100,8 @@ def listings_watch() -> None:
 @shared_task
 def plan_refresh(account_id: int, instrument_id: int) -> None:
     """Compare wanted with held, and reserve the orders that lead there."""
-    refresh(account_id=account_id, instrument_id=instrument_id)
+    if not clock_awaited(account_id):  # the tick finds it again
+        refresh(account_id=account_id, instrument_id=instrument_id)
 
 
 @shared_task
@@ -151,6 +152,8 @@ def trading_tick() -> None:
         with _alone("book_step", instance_id=instance_id):
             book_step(instance_id=instance_id)
     for account_id, instrument_id in dict.fromkeys([*makers_watched(), *plans_due()]):
+        if clock_awaited(account_id):
+            continue
         with _alone("plan_refresh", account_id=account_id, instrument_id=instrument_id):
             refresh(account_id=account_id, instrument_id=instrument_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -42,15 +43,23 @@ from trading.services.strategies import Amount, allocations_apply
 log = structlog.get_logger(__name__)
 ACTOR = "allocator"
 KEEP_HELD = timedelta(days=7)
+FIRST_MEASURE_S = 90.0
+_STARTED = time.monotonic()
 
 
 def capital_run_if_due() -> AllocationRun | None:
-    """Run when the policy's time since the last run is over."""
+    """Run when the policy's time since the last run is over; at a start, as soon as the equity was measured.
+
+    Accounts have a worth once all they hold has a price. For a minute and a half a platform that has just
+    started waits for that in place of writing down that it knows nothing; after that it says so.
+    """
     version = version_in_force(CAPITAL)
     if version is None:
         return None
     last = AllocationRun.objects.order_by("-id").values_list("at", flat=True).first()
     if last is not None and now() < last + timedelta(seconds=policy_values(version)["refresh_sec"]):
+        return None
+    if time.monotonic() - _STARTED < FIRST_MEASURE_S and isinstance(equity_now(now()), str):
         return None
     return capital_run(trigger="schedule")
 

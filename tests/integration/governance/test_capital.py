@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -23,6 +24,7 @@ from tests.factories.trading import Desk
 from tests.integration.governance.conftest import in_force
 from trading.domain.values import Level
 from trading.models import EquityAnchor, Strategy, StrategyInstance, StrategyResult
+from trading.services.equity import equity_mark
 from trading.services.orders import OrderDenied
 from trading.services.strategies import Amount, allocations_apply
 
@@ -307,3 +309,22 @@ def test_old_runs_that_changed_nothing_are_forgotten(desk: Desk) -> None:
     )
     assert capital.runs_prune() == 1
     assert set(version.runs.values_list("pk", flat=True)) == {changed.pk, held.pk, kept[0].pk}
+
+
+def test_at_a_start_the_allocator_waits_until_the_equity_was_measured_and_not_for_ever(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_force("capital_policy", **POLICY)
+    EquityAnchor.objects.all().delete()
+    AllocationRun.objects.all().delete()
+    monkeypatch.setattr(capital, "_STARTED", time.monotonic())
+    capital_tick()
+    assert not AllocationRun.objects.exists(), "it does not say that it knows nothing before it could know"
+    monkeypatch.setattr(capital, "_STARTED", time.monotonic() - capital.FIRST_MEASURE_S)
+    capital_tick()
+    assert "never measured" in AllocationRun.objects.get().explanation
+    AllocationRun.objects.all().delete()
+    monkeypatch.setattr(capital, "_STARTED", time.monotonic())
+    equity_mark()
+    capital_tick()
+    assert AllocationRun.objects.get().outcome in ("applied", "held", "proposed")

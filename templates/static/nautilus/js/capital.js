@@ -61,7 +61,7 @@ onState((state) => {
   current = state;
   for (const name of names) tables[name].set(state[name]);
   const { run, stopped, request_waits: waits } = state.summary;
-  explanation.textContent = run ? run.explanation : "The allocator has not run yet.";
+  explanation.textContent = run ? run.explanation : "The equity is being measured: the allocator decides once everything that is held has a price.";
   explanation.dataset.tone = stopped || run?.outcome === "refused" ? "bad" : "good";
   drawFlow(document.querySelector("[data-now] [data-flow]"), state.flow);
   whatIfFollows(state.summary.document, state.flow?.equity);
