@@ -213,9 +213,17 @@ def policy_would_do(values: Values) -> dict[str, Any]:
     """What a policy would decide now, strategy by strategy, changing nothing."""
     known = decided_now(values, CapitalState.objects.filter(pk=1).first(), now())
     if isinstance(known, str):
-        return {"now": f"nothing: {known}"}
+        return {"now": f"nothing: {known}", "in_words": f"Nothing would be decided now: {known}."}
     decision, _ = known
+    moves = [
+        f"{c.strategy} {from_units(c.before):,.2f} → {from_units(c.amount):,.2f} ({c.rule})"
+        for c in decision.choices
+        if c.amount != c.before
+    ]
+    pool = f"The pool would be {from_units(decision.pool):,.2f} USDT now; "
     return {
+        "in_words": pool
+        + (f"what changes: {', '.join(moves)}." if moves else "no strategy's amount would change."),
         "pool": decimal_text(from_units(decision.pool)),
         "amounts": {
             c.strategy: [decimal_text(from_units(c.before)), decimal_text(from_units(c.amount)), c.rule]

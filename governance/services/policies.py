@@ -193,7 +193,10 @@ def policy_effect(target: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
     values = policy_read(name, node_of(payload["document"]))
     current = version_in_force(name)
     loosened = policy_loosened(current, values) if current else ["everything: no version is in force"]
-    return {"allows_more": loosened, **policy_kind(name).effect(values)}
+    effect = dict(policy_kind(name).effect(values))
+    if "in_words" in effect:
+        effect["in_words"] = f"Allows more at {', '.join(loosened)}. {effect['in_words']}"
+    return {"allows_more": loosened, **effect}
 
 
 def apply_policy(request: ChangeRequest, approver: User) -> None:
@@ -207,8 +210,20 @@ def apply_policy(request: ChangeRequest, approver: User) -> None:
     )
 
 
+def _is_named(rows: Any) -> bool:
+    """Whether it is a list of members with a name each, no name twice."""
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) and "name" in row for row in rows):
+        return False
+    return len({row["name"] for row in rows}) == len(rows)
+
+
 def differences(before: Any, after: Any, path: str = "") -> dict[str, list[Any]]:
-    """`{"envelope.until": [before, after]}` for every member that differs."""
+    """`{"envelope.until": [before, after]}` for every member that differs; members of a list go by their names."""
+    if _is_named(before) and _is_named(after):
+        old, new = ({row["name"]: row for row in rows} for rows in (before, after))
+        named = differences(old, new, path)
+        order = [[name for name in rows if name in old and name in new] for rows in (old, new)]
+        return named if order[0] == order[1] else {**named, f"{path}, in order": order}
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         found: dict[str, list[Any]] = {}
         for name in [*before, *(name for name in after if name not in before)]:

@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from governance.tasks import audit_verification_step
 from nautilus_site.common.models import AuditEntry, AuditVerification, ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.change_requests import change_request_approve
 from nautilus_site.common.services.tokens import token_create
 from tests.browser.conftest import PASSWORD
 from tests.browser.pages import Inbox, Site
@@ -107,6 +108,66 @@ def test_a_role_is_asked_for_where_people_are_listed(
     expect(line).to_contain_text("a change waits")
     viewer.refresh_from_db()
     assert viewer.role == "viewer"
+    assert site.complaints == []
+
+
+def test_a_new_person_is_asked_for_approved_and_lets_themselves_in(
+    world: World, admin_person: User, risk_officer: User, open_site: OpenSite
+) -> None:
+    admin, risk = open_site(), open_site()
+    admin.log_in(admin_person.username, PASSWORD, "/people/")
+    admin.page.get_by_role("button", name="New person…").click()
+    dialog = admin.page.locator("#ask-dialog")
+    for name, value in (("username", "ada"), ("email", "ada@example.org"), ("reason", "joins the desk")):
+        dialog.locator(f'[name="{name}"]').fill(value)
+    dialog.locator('[name="role"]').select_option("trader")
+    dialog.locator("[data-confirm]").click()
+    expect(dialog.locator("[data-result]")).to_contain_text("Request filed.")
+    expect(admin.page.locator("#newcomers")).to_contain_text("Waiting for a risk officer: ada.")
+    change_request_approve(request_id=ChangeRequest.objects.get().pk, approver=risk_officer)
+    shown = {}
+    for site, person, what in ((admin, admin_person, "link"), (risk, risk_officer, "code")):
+        site.log_in(person.username, PASSWORD, "/people/")
+        expect(site.row("people", "ada")).to_contain_text("invited")
+        site.row("people", "ada").get_by_role("button", name=f"Make the {what} of ada").click()
+        site.page.locator("#ask-dialog [data-confirm]").click()
+        text = site.page.locator("#half-text")
+        expect(text).not_to_have_value("")
+        shown[what] = text.input_value()
+        site.page.get_by_role("button", name="I have it").click()
+        expect(text).to_have_value("")
+    ada = open_site(width=390)
+    ada.page.goto(shown["link"])
+    expect(ada.page.locator("#id_link")).not_to_have_value("")
+    assert "#" not in ada.page.url, "the secret does not stay in the address"
+    ada.page.fill("#id_code", shown["code"])
+    for name in ("password", "again"):
+        ada.page.fill(f"#id_{name}", "a staple for each horse battery")
+    assert ada.scroll_overflow() == 0
+    assert ada.low_contrast() == []
+    assert ada.unlabelled() == []
+    ada.page.get_by_role("button", name="Set it").click()
+    expect(ada.page.locator("h1")).to_have_text("Welcome, ada")
+    ada.log_in("ada", "a staple for each horse battery", "/people/")
+    expect(ada.row("people", "ada")).to_contain_text("active")
+    admin.open("/people/")
+    admin.row("people", "ada").get_by_role("button", name="Switch ada off").click()
+    dialog.locator('[name="reason"]').fill("left")
+    dialog.locator("[data-confirm]").click()
+    expect(admin.row("people", "ada")).to_contain_text("off")
+    assert admin.complaints == risk.complaints == ada.complaints == []
+
+
+def test_a_model_owner_without_a_model_that_trades_is_told_what_they_may_halt(
+    world: World, model_owner: User, open_site: OpenSite
+) -> None:
+    site = open_site(width=390)
+    site.log_in(model_owner.username, PASSWORD, "/people/")
+    site.page.get_by_role("button", name="HALT own model").click()
+    dialog = site.page.locator("#halt-dialog")
+    expect(dialog).to_contain_text("there is nothing of yours to halt")
+    expect(dialog.locator("[data-confirm]")).to_be_disabled()
+    assert site.scroll_overflow() == 0
     assert site.complaints == []
 
 

@@ -171,12 +171,25 @@ def rules_effect(values: Mapping[str, Any]) -> dict[str, Any]:
             if verdict.outcome is Outcome.FIRES:
                 fired[verdict.rule.name] = event.at.timestamp()
                 counts[verdict.rule.name] = counts.get(verdict.rule.name, 0) + 1
-    return {
-        "last_24_hours": {
-            rule.name: {
-                "would_have_fired": counts.get(rule.name, 0),
-                "with_metrics_of_now": bool(rule.condition.names & VOCABULARY.metrics.keys()),
-            }
-            for rule in book.rules
+    told = {
+        rule.name: {
+            "would_have_fired": counts.get(rule.name, 0),
+            "with_metrics_of_now": bool(rule.condition.names & VOCABULARY.metrics.keys()),
         }
+        for rule in book.rules
     }
+    return {"last_24_hours": told, "in_words": _in_words(told)}
+
+
+def _in_words(told: Mapping[str, Mapping[str, Any]]) -> str:
+    """One sentence for whoever decides."""
+    times = [
+        f"“{name}” {rule['would_have_fired']} time{'' if rule['would_have_fired'] == 1 else 's'}"
+        + (" (metrics as they are now)" if rule["with_metrics_of_now"] else "")
+        for name, rule in told.items()
+    ]
+    return (
+        f"Over the events of the last 24 hours these would have fired: {', '.join(times)}."
+        if times
+        else "No rule is left."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -14,6 +15,7 @@ from django.db import IntegrityError, transaction
 
 from governance.domain.rules import Kind
 from governance.models import RuleCursor, RuleFiring
+from governance.selectors.inbox import request_members
 from governance.services.defaults import DEMO, policies_install
 from governance.services.rules import ACTIONS, VOCABULARY, facts_of, rules_run
 from nautilus_site.common.clock import now
@@ -287,3 +289,33 @@ def test_taking_a_rule_away_takes_two_people_and_shows_what_it_would_have_done(
 def test_the_first_policies_of_the_demo_are_what_they_should_be(desk: Desk) -> None:
     assert sorted(policies_install()) == sorted(DEMO) == ["capital_policy", "policies", "strategy_weights"]
     assert policies_install() == []
+
+
+def test_a_changed_rule_is_told_by_its_name_and_member_and_what_it_does_in_a_sentence(
+    desk: Desk, risk_officer: User, second_risk_officer: User, token_client: Callable[..., Any]
+) -> None:
+    kept = rule("kept", "order.denied", "notify")
+    in_force("policies", rules=[kept, rule("loud", "tick", "notify", condition="drawdown > 0.1")])
+    denied(desk)
+    document = {"rules": [rule("loud", "tick", "notify", condition="drawdown > 0.2"), kept]}
+    api = token_client(risk_officer)
+    told = api.post(
+        "/api/v1/policies/policies/check", {"text": json.dumps(document), "format": "json"}, format="json"
+    )
+    changed = told.json()["changed"]
+    assert changed["rules.loud.condition"] == ["drawdown > 0.1", "drawdown > 0.2"]
+    assert changed["rules, in order"] == [["kept", "loud"], ["loud", "kept"]]
+    assert set(changed) == {"rules.loud.condition", "rules, in order"}
+    assert told.json()["effect"]["in_words"].endswith(
+        "“loud” 0 times (metrics as they are now), “kept” 1 time."
+    )
+    put = api.put("/api/v1/policies/policies", {"document": document, "reason": "too loud"}, format="json")
+    request = ChangeRequest.objects.get(pk=put.json()["id"])
+    card = request_members(request, second_risk_officer)  # type: ignore[arg-type]
+    assert {row["field"]: (row["before"], row["after"]) for row in card["diff"]}["rules.loud.condition"] == (
+        "drawdown > 0.1",
+        "drawdown > 0.2",
+    )
+    (line,) = card["effect"]
+    assert line["value"].startswith("Allows more at rules.")
+    assert "these would have fired" in line["value"]

@@ -64,10 +64,11 @@ function show(line, column) {
 }
 
 function tell(verdict) {
-  const changed = Object.entries(verdict.changed).map(([key, [before, after]]) => `${key}: ${short(before)} → ${short(after)}`);
+  const changed = Object.entries(verdict.changed).map(([key, [before, after]]) => `${key}: ${short(before ?? "–", 160)} → ${short(after ?? "–", 160)}`);
   const allows = verdict.allows_more.length ? `Allows more at ${verdict.allows_more.join(", ")}: a second person decides.` : "Allows nothing more: in force at once.";
   effect.hidden = false;
-  effect.textContent = changed.length ? `${allows} Changes ${changed.join("; ")}. Would do now: ${short(verdict.effect, 600)}` : "It says exactly what is in force.";
+  const lines = changed.length ? [allows, ...changed, verdict.effect.in_words ?? ""].filter(Boolean) : ["It says exactly what is in force."];
+  effect.replaceChildren(...lines.map((line) => Object.assign(document.createElement("div"), { textContent: line })));
 }
 
 function short(value, longest = 80) {
