@@ -91,7 +91,7 @@ def _strategy(
     lamp = {"tone": "good", "text": "on"} if row["enabled"] else {"tone": "off", "text": "off"}
     if row["enabled"] and family and version is None:
         lamp = {"tone": "bad", "text": "no model"}
-    elif f"strategy:{row['name']}" in waiting:
+    elif f"strategy:{row['name']}" in waiting or any(t.startswith(f"{row['name']}:") for t in waiting):
         lamp = {"tone": "warn", "text": f"{lamp['text']}, change waits"}
     return {
         "id": row["name"],
@@ -100,6 +100,13 @@ def _strategy(
         "owner": owner,
         "model_family": family,
         "model": f"{family}@{version}" if family and version is not None else family or None,
+        "listing_grants": row["listing_grants"],
+        "listings": ", ".join(
+            f"{grant['per_day']} a day, {grant['allocation']} each on {grant['account']}"
+            for grant in row["listing_grants"]
+            if grant["per_day"] and Decimal(grant["allocation"])
+        )
+        or None,
         "symbols": len([i for i in instances if i["enabled"]]),
         "allocation": amount_text(sum((Decimal(i["allocation"]) for i in instances), Decimal(0))),
         **{name: results.get(name) for name in _RESULTS},

@@ -24,6 +24,7 @@ STRATEGIES = Table(
         Column("interval", "Bars"),
         Column("model", "Model"),
         Column("symbols", "Symbols", "count"),
+        Column("listings", "New listings"),
         Column("allocation", "Capital", "money"),
         Column("exposure_net", "Exposure", "money"),
         Column("net_pnl", "Net result", "signed"),
@@ -100,4 +101,6 @@ class Strategies(Page):
         return {"kinds": [kind for kind in kinds if not kind["error"]], "intervals": list(INTERVALS)}
 
     def client(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
-        return {"kinds": [kind.members() for kind in strategy_kinds()]}
+        kinds = strategy_kinds()
+        listings = {kind.name: kind.strategy is not None and kind.strategy.trades_listings for kind in kinds}
+        return {"kinds": [kind.members() | {"trades_listings": listings[kind.name]} for kind in kinds]}

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
+from nautilus_site.common.clock import now
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.change_requests import change_request_approve
 from tests.browser.conftest import PASSWORD
 from tests.browser.pages import Site
 from tests.browser.rows import World
-from trading.models import Strategy, StrategyInstance
+from trading.models import ListingGrant, Strategy, StrategyInstance
 
 OpenSite = Callable[..., Site]
 
@@ -85,3 +86,38 @@ def test_a_strategy_from_its_form_to_its_first_capital(
     expect(line.locator("td").first).to_have_text("off")
     assert not StrategyInstance.objects.get(strategy=created).is_enabled
     assert [c for c in site.complaints if not c.startswith("400 ")] == []  # the one refused on purpose
+
+
+def test_what_a_sniper_may_buy_of_new_listings_is_asked_for_and_shown(
+    world: World, trader: User, risk_officer: User, open_site: OpenSite
+) -> None:
+    sniper = Strategy.objects.create(
+        name="sniper", kind="listing_sniper", interval="1m", parameters={"enabled": True}, updated_at=now()
+    )
+    site = open_site()
+    site.log_in(trader.username, PASSWORD, "/strategies/")
+    rows = site.table("strategies")
+    row = rows.locator("tr", has_text="sniper")
+    expect(rows.get_by_role("button", name="New listings for")).to_have_count(1)
+    row.get_by_role("button", name="New listings for sniper").click()
+    dialog = site.page.locator("#listings-dialog")
+    dialog.locator("[name=allocation]").fill("500")
+    dialog.locator("[name=per_day]").fill("2")
+    expect(dialog.locator("[data-effect]")).to_contain_text(
+        "At most 1000.00 USDT in 24 hours where it was 0.00"
+    )
+    dialog.locator("[name=reason]").fill("small and capped")
+    photographed(site, "strategy-listings")
+    dialog.locator("[data-confirm]").click()
+    expect(row).to_contain_text("change waits")
+    request = ChangeRequest.objects.get(kind="strategy.listing_grant")
+    change_request_approve(request_id=request.pk, approver=risk_officer)
+    expect(row).to_contain_text("2 a day, 500 each on", timeout=15_000)
+    row.get_by_role("button", name="New listings for sniper").click()
+    dialog.locator("[name=per_day]").fill("0")
+    expect(dialog.locator("[data-confirm]")).to_have_text("Set now")
+    dialog.locator("[name=reason]").fill("enough")
+    dialog.locator("[data-confirm]").click()
+    expect(row).not_to_contain_text("a day")
+    assert ListingGrant.objects.get(strategy=sniper).per_day == 0
+    assert site.complaints == []

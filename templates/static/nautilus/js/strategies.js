@@ -11,6 +11,7 @@ import { showProblem, toast } from "./toast.js";
 const RENEW_S = 5; // ages and open results are not events
 const defineDialog = document.getElementById("define-dialog");
 const grantDialog = document.getElementById("grant-dialog");
+const listingsDialog = document.getElementById("listings-dialog");
 const switchDialog = document.getElementById("switch-dialog");
 const holder = defineDialog.querySelector("[data-parameters]");
 const form = defineDialog.querySelector("form");
@@ -29,6 +30,7 @@ function strategyActions(row) {
   const actions = [];
   if (can("strategies.define")) {
     actions.push(button("Change…", `Change ${row.name}`, () => openChange(row), "button-small button-quiet"));
+    if (kindOf(row.kind)?.trades_listings) actions.push(button("Listings…", `New listings for ${row.name}`, () => openListings(row), "button-small button-quiet"));
     actions.push(button("Add symbol…", `Add a symbol to ${row.name}`, () => openAdd(row), "button-small button-quiet"));
   }
   if (row.enabled && can("strategies.disable")) actions.push(button("Disable…", `Disable ${row.name}`, () => openSwitch(row, {})));
@@ -166,6 +168,44 @@ grantDialog.querySelector("form").addEventListener("submit", async (event) => {
   const { allocation, weight, reason } = event.target.elements;
   const body = { account: granted.account, symbol: granted.symbol, allocation: allocation.value, weight: weight.value, reason: reason.value };
   await submit(grantDialog, "POST", `/api/v1/strategy/${granted.strategy}/grant`, body, `Capital for ${granted.symbol} is set.`);
+});
+
+function openListings(row) {
+  granted = row;
+  const fields = listingsDialog.querySelector("form").elements;
+  document.getElementById("listings-title").textContent = `New listings for ${row.name}`;
+  fields.reason.value = "";
+  fillListings();
+  quiet(listingsDialog);
+  listingsDialog.showModal();
+}
+
+const termsNow = (account) => granted.listing_grants.find((grant) => grant.account === account) ?? { allocation: "0", per_day: 0 };
+
+function fillListings() {
+  const { account, allocation, per_day: perDay } = listingsDialog.querySelector("form").elements;
+  const now = termsNow(account.value);
+  allocation.value = now.allocation;
+  perDay.value = now.per_day;
+  showListings();
+}
+
+function showListings() {
+  const { account, allocation, per_day: perDay } = listingsDialog.querySelector("form").elements;
+  const now = termsNow(account.value);
+  const raises = Number(allocation.value) > Number(now.allocation) || Number(perDay.value) > now.per_day;
+  const most = (each, count) => (Number(each) * Number(count)).toFixed(2);
+  listingsDialog.querySelector("[data-effect]").textContent = `At most ${most(allocation.value, perDay.value)} USDT in 24 hours where it was ${most(now.allocation, now.per_day)}, in symbols as they are listed. ${raises ? "A second person decides." : "At once."}`;
+  listingsDialog.querySelector("[data-confirm]").textContent = raises ? "File the request" : "Set now";
+}
+
+listingsDialog.querySelector("form").addEventListener("input", showListings);
+listingsDialog.querySelector("[name=account]").addEventListener("change", fillListings);
+listingsDialog.querySelector("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const { account, allocation, per_day: perDay, reason } = event.target.elements;
+  const body = { account: account.value, allocation: allocation.value, per_day: Number(perDay.value), reason: reason.value };
+  await submit(listingsDialog, "POST", `/api/v1/strategy/${granted.name}/listings`, body, `What ${granted.name} may buy of new listings is set.`);
 });
 
 function openSwitch(row, place) {
