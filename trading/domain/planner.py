@@ -149,7 +149,8 @@ def plan(
     net_units : all that is held, others' included; what reduces is judged by it. The same where not given.
     price : the bar's close (or the middle of the book for quotes), quote currency.
     rebalance_band : fraction of the target within which price drift alone does not trade; a target of
-        zero is always carried out.
+        zero is always carried out, and so is what one of several strategies decided: its move is no drift when it is
+        beyond the band of its own part, however small that part is of the whole.
     max_child_notional : largest order in quote currency at `price`; a larger parent is cut into equal
         orders that never sum to more than it.
 
@@ -184,7 +185,8 @@ def plan(
     left = side.sign * missing
     if working:
         notes.append(Note(PlanCode.WORKING, f"{_text(covered)} {instrument.base_asset} already working"))
-    if Fraction(missing) <= Fraction(rebalance_band) * abs(target):
+    drifted = Fraction(missing) <= Fraction(rebalance_band) * abs(target)
+    if drifted and not (missing >= step and _decided(desires, wanted, instrument, price, rebalance_band)):
         if missing >= step:
             detail = f"{_text(missing)} {instrument.base_asset} is within the band of {rebalance_band}"
             notes.append(Note(PlanCode.WITHIN_BAND, detail))
@@ -284,6 +286,25 @@ def _quantity(desire: Desire, instrument: Instrument, price: Decimal, notes: lis
         notes.append(Note(PlanCode.SPOT_NO_SHORT, detail))
         return Fraction(0)
     return notional / Fraction(price) * 10**8
+
+
+def _decided(
+    desires: Sequence[Desire],
+    wanted: Sequence[Fraction],
+    instrument: Instrument,
+    price: Decimal,
+    rebalance_band: Decimal,
+) -> bool:
+    # Whether one of several wants a move beyond the band of its own part, and one the venue would take alone.
+    if len(desires) < 2:
+        return False
+    for desire, want in zip(desires, wanted, strict=True):
+        move = abs(want - desire.attributed)
+        steps = int(move / instrument.step_units)
+        beyond = move > Fraction(rebalance_band) * abs(want)
+        if beyond and _tradable(instrument, steps, 0, price, False, []):
+            return True
+    return False
 
 
 def _cancels(orders: Sequence[WorkingOrder], notes: list[Note]) -> tuple[str, ...]:

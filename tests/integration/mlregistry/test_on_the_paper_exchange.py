@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from mlregistry.services.truth import truth_measure_all
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import User
 from nautilus_site.common.services.change_requests import change_request_approve
+from nautilus_site.common.services.leases import lease_renew
 from tests.factories.canaries import FAMILY, HOUR_MS, LIVE_MS, instance, promote
 from tests.factories.exchange import Exchange, running_exchange
 from tests.factories.markets import paying_bars, trained_on
@@ -152,6 +154,7 @@ def test_where_nothing_tells_the_truth_the_command_says_so(
 
 CALM, TURBULENT = (0.0012, 0.0004), (-0.006, 0.002)
 STEP_S, MOST_HOURS = 10, 300
+COMPARE_EVERY_S = 15
 RULES = {
     "share": 0.25, "cap": 750, "dwell_s": 300, "fills": 6, "interval_s": STEP_S, "n_opt": 40,
     "drawdown": 0.3, "daily_loss": 0.2, "quote_s": 1e6,
@@ -183,11 +186,14 @@ class Hours:
     returns: Iterator[float]
     at: datetime = field(default_factory=timezone.now)
     number: int = 0
+    compared: float = field(default_factory=time.monotonic)
 
     def pass_one(self) -> None:
-        if self.number and self.number % 20 == 0:
-            # As the sweeps do: nothing is sent on books that were not compared for minutes of wall time.
+        if time.monotonic() - self.compared > COMPARE_EVERY_S:
+            # As the sweeps and drains do: nothing is sent on books that were not compared for minutes of wall time.
+            self.compared = time.monotonic()
             account_reconcile(account_id=self.desk.account.pk, venue=self.desk.venue, trigger="periodic")
+            assert lease_renew(self.desk.lease(), life=timedelta(minutes=5))
         middle = heard(self.desk, self.exchange)
         close = (middle * Decimal(float(np.exp(next(self.returns))))).quantize(Decimal("0.01"))
         self.exchange.drive((2, close), (20, close), seconds=4)

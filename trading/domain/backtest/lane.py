@@ -147,8 +147,9 @@ class Lane:
         in_flight = 0
         for flight in self.flights:
             in_flight += flight[1]
+        band = 0 if len(self.legs) > 1 and self._decided(price) else self.band
         steps, count = planned_steps(
-            self.scale, wanted, self.position, in_flight, price, self.band, self.max_child
+            self.scale, wanted, self.position, in_flight, price, band, self.max_child
         )
         if steps:
             now = self.close_ns[i]
@@ -206,16 +207,27 @@ class Lane:
         if self.trail > 0 and not trailed and self.position != 0:
             self.best = price
 
+    def _want(self, leg: Leg, price: int) -> int:
+        if self.quantity:
+            return fixed_steps(leg.quantity, leg.target)
+        return netted_steps(self.scale, [(self._capital(leg), leg.target)], price)
+
+    def _decided(self, price: int) -> bool:
+        # As the planner: one of several wants a move beyond the band of its own part, that the venue takes alone.
+        scale = self.scale
+        smallest = max(1, scale.min_steps, scale.market_min_steps)
+        for leg in self.legs:
+            want = self._want(leg, price)
+            move = abs(want - leg.attributed)
+            takes = move >= smallest and move * price * scale.num >= scale.min_value
+            if takes and move > mul_div(abs(want), self.band, PARTS):
+                return True
+        return False
+
     def _shares(self, steps: int, price: int) -> tuple[int, ...]:
         # As the planner: who wants to move this way, and how far; else by capital.
         side = 1 if steps > 0 else -1
-        moves = []
-        for leg in self.legs:
-            if self.quantity:
-                want = fixed_steps(leg.quantity, leg.target)
-            else:
-                want = netted_steps(self.scale, [(self._capital(leg), leg.target)], price)
-            moves.append(max(0, side * (want - leg.attributed)))
+        moves = [max(0, side * (self._want(leg, price) - leg.attributed)) for leg in self.legs]
         return tuple(moves) if any(moves) else tuple(leg.share for leg in self.legs)
 
     def _send(

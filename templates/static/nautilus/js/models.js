@@ -169,6 +169,7 @@ async function look(row) {
   await opened(`${row.model} version ${row.version}`, async () => {
     const { body } = await call("GET", `/api/v1/models/${row.id}`);
     drawModel(modelBody, body);
+    alignHeads(modelBody); // what is read further may take a while
     modelBody.append(node("h2", "Notes"), notesPart(body));
     if (!body.pruned_at) await lookFurther(body);
   });

@@ -154,6 +154,31 @@ def test_drift_within_the_band_does_not_trade(held, sent):
     assert (PlanCode.WITHIN_BAND in codes(result)) == (not sent)
 
 
+@pytest.mark.parametrize(
+    ("held", "canary_held", "target", "sent"),
+    [
+        (95_000, 0, 1.0, [(Side.BUY, 5_000)]),  # enters beside a champion of nineteen times its size
+        (100_000, 5_000, 0.0, [(Side.SELL, 5_000)]),  # leaves: 5 % of the whole, within the band of 10 %
+        (100_000, 5_000, 0.5, [(Side.SELL, 2_500)]),
+        (99_600, 4_600, 1.0, []),  # drift of its own: 400 of 5,000 steps
+    ],
+)
+def test_what_one_of_several_decided_is_carried_out_however_small_its_part_is(
+    held, canary_held, target, sent
+):
+    champion = desire(allocation="19000", strategy="champion", attributed=95_000 * 1_000)
+    canary = desire(target, allocation="1000", strategy="canary", attributed=canary_held * 1_000)
+    result = planned([champion, canary], held * 1_000, band="0.10")
+    assert trades(result) == sent
+    assert [share.strategy for share in result.shares if share.steps] == (["canary"] if sent else [])
+
+
+def test_dust_of_one_that_has_left_does_not_make_the_drift_of_another_trade():
+    champion = desire(allocation="19000", strategy="champion", attributed=94_000 * 1_000)
+    left = desire(0.0, allocation="1000", strategy="canary", attributed=10 * 1_000)  # 2 USDT, unsellable
+    assert trades(planned([champion, left], 94_010 * 1_000, band="0.10")) == []
+
+
 def test_the_band_never_holds_back_an_exit():
     assert trades(planned([desire(0.0)], 300_000, band="10")) == [(Side.SELL, 300)]
 

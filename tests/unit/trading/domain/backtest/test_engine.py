@@ -271,6 +271,18 @@ def test_two_strategies_on_one_symbol_are_netted_into_one_order_and_share_its_fi
     assert [shown[1] for shown in second.strategy.shown] == [0.0, 0.75, 0.75, 0.0]
 
 
+def test_a_small_strategy_beside_a_large_one_moves_when_it_decides_and_not_by_drift():
+    large = Assignment("BTCUSDT", Script({0: Desired(1.0)}), NoParams(), share=PARTS // 20 * 19)
+    small = Assignment(
+        "BTCUSDT", Script({0: Desired(1.0), 2: Desired(0.0), 4: Desired(1.0)}), NoParams(), share=PARTS // 20
+    )
+    # A twentieth of the whole is within the band of a tenth; each is by itself beyond the band of its own part.
+    result = run(Inputs([flat_bars([1000] * 8)], [large, small], ONE_COIN))
+    assert ONE_COIN.rebalance_band == Decimal("0.1")
+    assert rows(result, "bar", "steps") == [(1, 100_000), (3, -5_000), (5, 5_000)]
+    assert [shown[1] for shown in small.strategy.shown] == [0.0, 0.05, 0.05, 0.0, 0.0, 0.05, 0.05, 0.05]
+
+
 def test_two_symbols_share_one_account_in_the_order_of_time():
     btc, eth = flat_bars([100, 100, 110]), flat_bars([10, 10, 9], instrument=spot("ETHUSDT"))
     result = run(Inputs([btc, eth], [script({0: 1.0}), script({1: 1.0}, "ETHUSDT")], ONE_COIN))
