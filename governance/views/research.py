@@ -23,6 +23,7 @@ from trading.reports import report_html
 from trading.reports.walk_forward import walk_forward_runs, walk_forward_tables
 from trading.selectors.research import job_command
 from trading.services.jobs import job_record, job_result, job_walk
+from trading.services.research.models import regimes_of
 from trading.services.strategy_kinds import strategy_kinds
 
 MOST_COMPARED = 12
@@ -96,7 +97,14 @@ class ResearchReport(LoginRequiredMixin, View):
                 )
                 tables = walk_forward_tables(walked) if len(jobs) == 1 else tables
             else:
-                runs.append(run_from_backtest(job_result(job), name, facts=facts))
+                result = job_result(job)
+                regimes = regimes_of(
+                    job.figures.get("params") or {},
+                    result.series[0],
+                    result.times_ns,
+                    asked=request.GET.get("regimes"),
+                )
+                runs.append(run_from_backtest(result, name, facts=facts, regimes=regimes))
         title = jobs[0].title if len(jobs) == 1 else f"{len(jobs)} runs compared"
         response = HttpResponse(report_html(runs, title=title, command=job_command(jobs[0]), extra=tables))
         # The page is whole in itself: nothing may be fetched, and its scripts see nothing of ours.

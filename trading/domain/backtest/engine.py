@@ -90,23 +90,32 @@ class BacktestRun:
         self._cursor = stop
         return self.finished
 
+    @property
+    def begun(self) -> bool:
+        """Whether a bar of every instrument has closed, so that there is a result."""
+        return all(self._lengths())
+
     def result(self) -> BacktestResult:
-        """Return the record up to now.
+        """Return the record up to now; of several instruments as of their last closed bars.
 
         Raises
         ------
-        ValueError : nothing was lived through yet.
+        ValueError : an instrument has no closed bar yet.
         """
         lanes = self._account.lanes
         lengths = self._lengths()
         if not all(lengths):
             raise ValueError("nothing has happened yet")
+        # A bar that is open has no close yet at which what happened in it could be counted.
         rows = {
-            name: _table([row for lane in lanes for row in getattr(lane, attribute)], columns)
-            for name, attribute, columns in (
-                ("fills", "fills", FILL_COLUMNS),
-                ("refusals", "refusals", REFUSAL_COLUMNS),
-                ("funding", "paid", FUNDING_COLUMNS),
+            name: _table(
+                [row for lane in lanes for row in getattr(lane, attribute) if row[at] < lengths[lane.number]],
+                columns,
+            )
+            for name, attribute, columns, at in (
+                ("fills", "fills", FILL_COLUMNS, FILL_COLUMNS.index("bar")),
+                ("refusals", "refusals", REFUSAL_COLUMNS, REFUSAL_COLUMNS.index("bar")),
+                ("funding", "paid", FUNDING_COLUMNS, FUNDING_COLUMNS.index("bar")),
             )
         }
         header = self._header

@@ -10,6 +10,7 @@ import numpy as np
 from trading.domain.backtest import BacktestResult, BarSeries, FillKind
 from trading.domain.backtest.ledger import TRIP_COLUMNS
 from trading.domain.backtest.series import IntArray
+from trading.domain.report.assumptions import assumption_texts
 from trading.domain.report.run import Candles, Execution, Regimes, ReportRun
 from trading.domain.report.text import money, stamp
 from trading.domain.statistics import EquityCurve, RoundTrips, Summary, Trials, equity_curve, summary
@@ -95,7 +96,7 @@ def run_from_backtest(
         executions=_executions(result),
         regimes=cut,
         costs=_costs(result)[:stop],
-        assumptions=_flat(result.header),
+        assumptions=assumption_texts(result.header),
         digest=result.sha256,
     )
 
@@ -198,17 +199,3 @@ def _costs(result: BacktestResult) -> FloatArray:
             for column in columns:
                 np.add.at(costs, at, ledger.column(table, column)[mine] / UNITS)
     return costs
-
-
-def _flat(header: Mapping[str, object], path: str = "") -> dict[str, str]:
-    """Nested plain data as label -> text, in its order; empty parts are left out."""
-    flat: dict[str, str] = {}
-    for key, value in header.items():
-        name = f"{path}{key}"
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{name}."))
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            flat.update(_flat({str(i): item for i, item in enumerate(value)}, f"{name}."))
-        elif value is not None:
-            flat[name] = str(value)
-    return flat

@@ -34,6 +34,15 @@ class AskedLeg:
         return [f"{self.strategy}@{self.symbol}", *share, *(f"{k}={v}" for k, v in self.params.items())]
 
 
+def run_name(legs: Sequence[AskedLeg], interval: str) -> str:
+    """Return what a run is called: each strategy once with its symbols; of many the first few."""
+    if len(legs) == 1:
+        return f"{legs[0].strategy} {legs[0].symbol} {interval}"
+    named = [f"{leg.strategy} {leg.symbol}" for leg in legs]
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    return f"{' + '.join(named[:3])}{more}, {interval}"
+
+
 def leg_of(members: Mapping[str, Any]) -> AskedLeg:
     """Read a leg from plain data.
 

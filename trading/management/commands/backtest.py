@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.report.from_backtest import run_from_backtest, summary_of
-from trading.domain.research.legs import leg_from_words
+from trading.domain.research.legs import leg_from_words, run_name
 from trading.domain.statistics import Summary
 from trading.management.run_options import add_run_arguments, positive, request_of
 from trading.reports import report_write
@@ -26,6 +26,7 @@ from trading.services.backtests import (
     backtest_run,
 )
 from trading.services.backtests.figures import result_members
+from trading.services.research.models import regimes_of
 from universe.management.progress import ProgressBar
 
 EXAMPLES = """examples:
@@ -65,6 +66,11 @@ class Command(BaseCommand):
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument("--report", type=Path, metavar="FILE.html", help="write a report")
+        parser.add_argument(
+            "--regimes",
+            metavar="ID",
+            help="model whose regimes colour the report; default: the strategy's own",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -106,8 +112,15 @@ class Command(BaseCommand):
         else:
             self._table(members, finished, statistics)
         if options["report"] is not None:
-            run = run_from_backtest(finished.result, f"{options['strategy']} {symbol} {options['interval']}")
-            report_write(options["report"], [run], title=f"Backtest of {options['strategy']}")
+            result = finished.result
+            try:
+                regimes = regimes_of(
+                    prepared.params, result.series[0], result.times_ns, asked=options["regimes"]
+                )
+            except ApplicationError as error:
+                raise CommandError(f"--regimes: {error.message}") from None
+            run = run_from_backtest(result, run_name(request.all_legs, options["interval"]), regimes=regimes)
+            report_write(options["report"], [run], title=f"Backtest of {run.name}")
         if not finished.result.complete:
             raise CommandError("stopped before the last bar; the figures are those of the part that was run")
 

@@ -17,7 +17,7 @@ from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.hints import enqueue_on_commit
 from trading.domain.backtest import FillMode
 from trading.domain.research.grid import GridError, candidates, parse_grid
-from trading.domain.research.legs import leg_of
+from trading.domain.research.legs import leg_of, run_name
 from trading.domain.strategies import ParameterError, StrategyLoadError, parse_params
 from trading.models import ResearchJob, StrategyInstance
 from trading.services.backtests import BacktestRequest
@@ -161,7 +161,7 @@ def job_create(*, request: JobRequest, actor: User) -> ResearchJob:
         raise Conflict("TOO_MANY_JOBS", f"{MOST_OPEN} jobs of yours are waiting already")
     job = ResearchJob.objects.create(
         kind=request.kind,
-        title=request.title[:120] or f"{run.strategy} {run.symbol} {run.interval}",
+        title=(request.title or run_name(run.all_legs, run.interval))[:120],
         request=request.as_json(),
         requested_by=actor,
         created_at=now(),

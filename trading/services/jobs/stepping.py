@@ -15,7 +15,7 @@ from django.db.models import Q
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.hints import send_hint
 from nautilus_site.common.services.leases import Held
-from trading.domain.backtest import BacktestRun
+from trading.domain.backtest import BacktestResult, BacktestRun
 from trading.domain.report.from_backtest import summary_of
 from trading.models import ResearchJob, ResearchPart
 from trading.services.backtests import backtest_prepare
@@ -90,6 +90,7 @@ def _backtest_step(job: ResearchJob, held: Held, budget_s: float) -> None:
             return
     engine = chosen_engine(prepared.inputs, request.engine)
     began, spent = time.perf_counter(), job.elapsed_s
+    result: BacktestResult | None
     if engine == "compiled":
         result = run_compiled_here(prepared.inputs)
         done = total = len(prepared.inputs.series[0])
@@ -99,9 +100,13 @@ def _backtest_step(job: ResearchJob, held: Held, budget_s: float) -> None:
         if job.checkpoint is not None:
             run.restore(unpack_text(bytes(job.checkpoint)))
         run_advance(run, held, budget_s)
-        result, done, total = run.result(), run.done, run.total
+        result, done, total = run.result() if run.begun else None, run.done, run.total
         checkpoint = None if run.finished else pack_text(run.checkpoint())
     spent += time.perf_counter() - began
+    if result is None:
+        # A symbol was listed later than the others and has no bar yet: there is nothing to tell of the whole.
+        job_save(job, done=done, total=total, elapsed_s=spent, content_sha256=content, checkpoint=checkpoint)
+        return
     statistics = summary_of(result)
     figures = result_members(
         request.run.strategy, prepared.params, result, statistics, round(spent, 3), prepared.legs

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 
@@ -74,3 +75,28 @@ def regimes_load(prefix: str, series: BarSeries, times_ns: IntArray) -> Regimes:
         return known_regimes(model, series, times_ns, funding_stored(series))
     except (FeaturesRefused, DegenerateFilter) as error:
         raise ApplicationError("NOT_TESTABLE", str(error)) from error
+
+
+def regimes_of(
+    params: Mapping[str, Any], series: BarSeries, times_ns: IntArray, *, asked: str | None = None
+) -> Regimes | None:
+    """Return the regimes to colour a report with: of the model asked for, else of the one the strategy decides by.
+
+    Parameters
+    ----------
+    params : of the strategy; its `model` may be of a kind that has no flat regimes, then there are none.
+
+    Raises
+    ------
+    ApplicationError : as `regimes_load`, for a model that was asked for.
+    """
+    if asked:
+        return regimes_load(asked, series, times_ns)
+    own = params.get("model")
+    if not isinstance(own, str) or not own:
+        return None
+    try:
+        # It may be named by its folder, whose name is its digest.
+        return regimes_load(Path(own).name, series, times_ns)
+    except ApplicationError:
+        return None

@@ -16,6 +16,8 @@ from django.core.management import CommandError, call_command
 from tests.unit.trading.domain.research.models import two_states
 from trading.domain.regime.artefact import Artefact, encode
 from trading.domain.regime.drift import ScoreReference
+from trading.services.backtests.bars import series_load
+from trading.services.research.models import regimes_of
 from trading.services.research.trials import trials_listed, trials_path
 
 START = 1_700_002_800  # 2023-11-14 23:00 UTC
@@ -285,7 +287,17 @@ def test_reports_are_coloured_by_the_regimes_a_model_knew(model: str, home: Path
         "walkforward", "moving_average", *SYMBOL, *GRID,
         "--train", "480", "--test", "240", "--report", str(walk), "--regimes", model,
     )  # fmt: skip
-    for path in (sweep, walk):
+    one = home / "one.html"
+    said("backtest", "moving_average", *SYMBOL, "--report", str(one), "--regimes", model)
+    for path in (sweep, walk, one):
         html = path.read_text()
         assert ">turbulent</th>" in html
         assert '"1":"turbulent"' in html
+    # Without being asked a report shows what the strategy's own model knew, named by its digest or its folder.
+    series, _ = series_load("ETHUSDT", "1h", "spot")
+    for own in (model, str(next((home / "home" / "models").iterdir()))):
+        found = regimes_of({"model": own}, series, series.close_ns)
+        assert found is not None
+        assert found.names[1] == "turbulent"
+    for none in ({}, {"model": ""}, {"model": "ffffffff"}):
+        assert regimes_of(none, series, series.close_ns) is None

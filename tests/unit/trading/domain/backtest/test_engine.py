@@ -323,6 +323,26 @@ def test_a_run_of_several_symbols_can_be_cut_anywhere():
     assert backtest.result().sha256 == whole.sha256
 
 
+def test_part_of_a_run_of_several_symbols_is_told_wherever_it_is_cut():
+    # The second symbol is listed two bars later. An order trades at an open, when no bar of that minute is closed.
+    btc = flat_bars([100, 105, 110, 108, 109])
+    eth = flat_bars([10, 11, 9], instrument=spot("ETHUSDT"), start_ns=T0 + 2 * MINUTE_NS)
+    inputs = Inputs([btc, eth], [script({0: 1.0, 2: 0.0, 3: 1.0}), script({0: 1.0}, "ETHUSDT")], ONE_COIN)
+    whole, backtest = run(inputs), BacktestRun(inputs)
+    told = 0
+    while not backtest.advance(1):
+        if not backtest.begun:
+            with pytest.raises(ValueError, match="nothing has happened yet"):
+                backtest.result()
+            continue
+        part = backtest.result()
+        assert part.equity.tolist() == whole.equity.tolist()[: len(part.equity)]
+        assert part.ledger.fills.tolist() == whole.ledger.fills.tolist()[: len(part.ledger.fills)]
+        told += 1
+    assert told >= 4
+    assert backtest.result().sha256 == whole.sha256
+
+
 def test_slower_bars_are_shown_when_they_close_with_the_fast_one():
     seen = []
 
