@@ -31,7 +31,7 @@ CHAOS_PACE ?= 6
 FILE ?=
 CODE = nautilus_site governance mlregistry trading universe testnet
 
-.PHONY: help run test test-long bench chaos lint format lock build up-core up-obs down ps smoke-exporter validate-obs \
+.PHONY: help run test test-long bench peers chaos lint format lock build up-core up-obs down ps smoke-exporter validate-obs \
 	backup restore install
 
 help: ## List the verbs
@@ -57,6 +57,12 @@ test-long: ## Run the campaigns of minutes that `make test` leaves out
 bench: ## Run the benchmarks; a table here, JSON lines in benchmarks/results/
 	@$(BOOTSTRAP) --dev
 	@$(PY) scripts/bench.py
+
+peers: ## Install the public packages that the benchmarks compare themselves with, in var/peers and var/peers-nautilus
+	@for name in peers peers-nautilus; do \
+		$(PY) -m venv var/$$name && var/$$name/bin/pip install --quiet --only-binary :all: --require-hashes \
+			-r benchmarks/requirements-$$name.txt || exit 1; \
+	done
 
 chaos: ## Inject faults into a running platform and let the oracle judge (CHAOS_KILLS=300 CHAOS_SEED=1)
 	@$(BOOTSTRAP) --dev

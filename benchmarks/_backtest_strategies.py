@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trading.domain.strategies import Desired, Observation, Strategy, parameter
+from trading.domain.strategies.compiled import ArrayStrategy, CompiledStep
 
 FAST, SLOW = 20, 50
 LONG, FLAT = Desired(1.0, reason="FAST_ABOVE_SLOW"), Desired(0.0, reason="FAST_BELOW_SLOW")
@@ -64,3 +65,36 @@ class Flipping(PlainCrossing):
 
     def step(self, params: Windows, state: Any, seen: Observation) -> tuple[Any, Desired | None]:
         return not state, FLAT if state else LONG
+
+
+def flipping_step(
+    params: Any, state: Any, now_ns: int, open_price: float, high: float, low: float, close: float, volume: float,
+    position: float, average_price: float, unrealized: float,
+) -> tuple[int, float, float, float, float]:  # fmt: skip
+    state[0] = 1.0 - state[0]
+    return (1 if state[0] > 0.0 else 2), state[0], 0.0, 0.0, 0.0
+
+
+def silent_step(
+    params: Any, state: Any, now_ns: int, open_price: float, high: float, low: float, close: float, volume: float,
+    position: float, average_price: float, unrealized: float,
+) -> tuple[int, float, float, float, float]:  # fmt: skip
+    return 0, 0.0, 0.0, 0.0, 0.0
+
+
+class CompiledFlipping(ArrayStrategy):
+    """`Flipping` as machine code."""
+
+    name = "compiled_flipping"
+    Params = Windows
+    compiled = CompiledStep(flipping_step, lambda _: (0.0,), lambda _: 1, ("IN", "OUT"))
+
+    def warmup(self, params: Windows) -> int:
+        return 1
+
+
+class CompiledSilent(CompiledFlipping):
+    """`Silent` as machine code."""
+
+    name = "compiled_silent"
+    compiled = CompiledStep(silent_step, lambda _: (0.0,), lambda _: 1, ("IN", "OUT"))

@@ -1,17 +1,15 @@
 """The backtester against bare loops and public packages: 1M one-minute bars, SMA 20/50, 0.1 % fee, next open.
 
-    python benchmarks/backtest.py [--bars 1000000] [--peers PYTHON]
+    python benchmarks/backtest.py [--bars 1000000] [--peers PYTHON] [--nautilus PYTHON]
 
-Process CPU seconds, medians of three. PYTHON is the interpreter of an environment made from
-benchmarks/requirements-peers.txt (default: BENCH_PEERS, else var/peers/bin/python); without it the peers are
-skipped. Prints a table and one JSON line per figure.
+Process CPU seconds, medians of three; a peer's run of more than 20 s is timed once, after one that is not. The
+two PYTHON are the interpreters of the environments that `make peers` makes; a peer that is not installed is
+skipped with a line that says so. Prints a table and one JSON line per figure.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -29,13 +27,24 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks._backtest_market import Report, cpu, inputs, market  # noqa: E402
-from benchmarks._backtest_strategies import FAST, SLOW, Flipping, PlainCrossing, Silent, Windows  # noqa: E402
-from trading.domain.backtest import BacktestRun, BarSeries  # noqa: E402
+from benchmarks._backtest_side_by_side import ORDERS, SWEEP_BARS, compare  # noqa: E402
+from benchmarks._backtest_strategies import (  # noqa: E402
+    FAST,
+    SLOW,
+    CompiledFlipping,
+    CompiledSilent,
+    Flipping,
+    PlainCrossing,
+    Silent,
+    Windows,
+)
+from benchmarks._peer import PEERS, PEERS_NAUTILUS  # noqa: E402
+from trading.domain.backtest import Assignment, BacktestRun, BarSeries  # noqa: E402
 from trading.domain.strategies import Strategy  # noqa: E402
 from trading.domain.strategies.moving_average import MovingAverage, MovingAverageParams  # noqa: E402
 
 CASH = 1_000_000_000.0
-PEERS = {"backtesting": "4x", "vectorbt": "20x warm, 6x first call"}
+PAIRS = [(fast, slow) for fast in range(5, 15) for slow in range(20, 120, 10)]
 
 
 def bare_python(opens: list[float], closes: list[float]) -> tuple[int, float]:
@@ -148,10 +157,22 @@ def order_cost(orders: int) -> float:
     return (busy - idle) / max(1, len(run.result().ledger.fills))
 
 
-def compiled_engine(report: Report, series: BarSeries) -> tuple[float, float] | None:
+def compiled_order_cost(orders: int) -> float:
+    """The same in the compiled engine, with a step that is asked at every bar."""
+    from trading.domain.backtest.compiled import run_compiled
+
+    series = market(orders + 2, seed=3)
+    flipping, silent = (inputs(series, each(), Windows()) for each in (CompiledFlipping, CompiledSilent))
+    run_compiled(flipping), run_compiled(silent)  # compiles
+    busy, result = cpu(lambda: run_compiled(flipping), 5)
+    idle, _ = cpu(lambda: run_compiled(silent), 5)
+    return (busy - idle) / len(result.ledger.fills)
+
+
+def compiled_engine(report: Report, series: BarSeries) -> tuple[dict[str, float], list[float]]:
     if find_spec("numba") is None:
         print("compiled engine: skipped, numba is not installed")
-        return None
+        return {}, []
     from trading.domain.backtest import compiled, machine
 
     opens, closes = (np.ascontiguousarray(series.prices[at]) for at in (0, 3))
@@ -176,58 +197,46 @@ def compiled_engine(report: Report, series: BarSeries) -> tuple[float, float] | 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     first = float(done.stdout)
     report.say("compiled_first_call_fresh_process", first, "s", "imports and stored machine code included")
-    sweep(report, series.first(min(len(series), 100_000)))
+    report.say(
+        "compiled_order_path", compiled_order_cost(100_000) * 1e9, "ns/order", "the same rails and books"
+    )
+    swept, equities = sweep(report, series.first(min(len(series), SWEEP_BARS)))
     # It loads numba, without which the rest still runs.
     from benchmarks._backtest_built_in import built_in
 
     built_in(report, series)
-    return ours, first
+    return {"compiled": ours, "first": first, **swept}, equities
 
 
-def sweep(report: Report, series: BarSeries) -> None:
+def sweep(report: Report, series: BarSeries) -> tuple[dict[str, float], list[float]]:
+    """As `manage.py sweep` runs it, with every figure it keeps of a run; and the runs alone, for their equities."""
     from trading.domain.backtest.compiled import run_compiled
+    from trading.domain.research.evaluate import engine_for, evaluate
+    from trading.domain.research.outcomes import period_rows
 
-    pairs = [(fast, slow) for fast in range(5, 15) for slow in range(20, 120, 10)]
+    strategy = MovingAverage()
+    every = [MovingAverageParams(fast, slow) for fast, slow in PAIRS]
+    task = inputs(series, strategy, every[0])
+    engine = engine_for(len(series) * len(every))
 
-    def whole() -> float:
-        total = 0.0
-        for fast, slow in pairs:
-            result = run_compiled(inputs(series, MovingAverage(), MovingAverageParams(fast, slow)))
-            total += float(result.final_equity)
-        return total
+    def whole() -> list[float]:
+        rows = period_rows(run_compiled(task).times_ns)
+        return [outcome.final_equity for outcome in evaluate(task, strategy, every, rows, engine)]
 
-    taken, _ = cpu(whole)
-    report.say("sweep_100_pairs_100k_bars", taken, "s", "one thread, equity of each; goal 25x vectorbt")
+    def alone() -> list[float]:
+        runs = (
+            engine(replace(task, assignments=[Assignment("BTCUSDT", strategy, params)])) for params in every
+        )
+        return [float(result.final_equity) for result in runs]
 
-
-def installed(python: str, name: str) -> bool:
-    if not Path(python).exists():
-        return False
-    probe = [python, "-c", f"from importlib.util import find_spec; print(find_spec({name!r}) is not None)"]
-    done = subprocess.run(probe, capture_output=True, text=True, check=False)  # noqa: S603 (our own probe)
-    return done.stdout.strip() == "True"
-
-
-def peers(report: Report, series: BarSeries, python: str, ours: dict[str, float | None]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "bars.npz"
-        columns = dict(zip(("open", "high", "low", "close"), series.prices, strict=True))
-        np.savez(path, volume=series.volume, **columns)
-        for name, goal in PEERS.items():
-            if not installed(python, name):
-                print(f"{name}: skipped, not installed in {python}; see benchmarks/requirements-peers.txt")
-                continue
-            command = [python, str(ROOT / "benchmarks/_backtest_peers.py"), str(path), name]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-            found = json.loads(done.stdout.splitlines()[-1])
-            note = f"{found['trades']:,} round trips, equity {found['equity']:,.2f}"
-            report.say(f"{name}_warm", found["median"], "s", note)
-            report.say(f"{name}_first_call", found["first"], "s")
-            mine = ours["compiled" if name == "vectorbt" else "python"]
-            if mine:
-                report.say(f"{name}_over_ours", found["median"] / mine, "x", f"goal {goal}")
-            if name == "vectorbt" and ours["first"]:
-                report.say("vectorbt_first_over_ours", found["first"] / ours["first"], "x", "goal 6x")
+    figures, _ = cpu(whole, 5)
+    taken, equities = cpu(alone, 5)
+    size = f"{len(PAIRS)} pairs, {len(series):,} bars, one thread"
+    report.say("sweep", taken, "s", f"{size}: equity of each")
+    report.say(
+        "sweep_with_figures", figures, "s", f"{size}: Sharpe, drawdown, trades, period returns of each"
+    )
+    return {"sweep": taken, "sweep_figures": figures}, equities
 
 
 def main() -> None:
@@ -235,21 +244,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--bars", type=int, default=1_000_000)
-    parser.add_argument("--peers", default=os.environ.get("BENCH_PEERS", str(ROOT / "var/peers/bin/python")))
+    parser.add_argument("--peers", default=PEERS)
+    parser.add_argument("--nautilus", default=PEERS_NAUTILUS)
     options = parser.parse_args()
     report = Report()
     series = market(options.bars)
-    _, _, python = python_engine(report, series)
-    for orders in (10_000, 100_000):
-        report.say(
-            f"order_path_{orders}",
-            order_cost(orders) * 1e6,
-            "us/order",
-            "check, order, fill, books; goal 3.6",
-        )
-    machine = compiled_engine(report, series)
-    compiled, first = machine if machine else (None, None)
-    peers(report, series, options.peers, {"python": python, "compiled": compiled, "first": first})
+    trips, equity, python = python_engine(report, series)
+    ours = {"python": python}
+    for orders in ORDERS:
+        ours[f"order_{orders}"] = taken = order_cost(orders) * 1e6
+        report.say(f"order_path_{orders}", taken, "us/order", "check, order, fill, books")
+    found, equities = compiled_engine(report, series)
+    ours |= found
+    compare(report, series, options.peers, options.nautilus, ours, (trips, float(equity)), (PAIRS, equities))
 
 
 if __name__ == "__main__":
