@@ -6,7 +6,10 @@ same on 64-bit integers without overflowing (`machine.py`); a property test hold
 
 from __future__ import annotations
 
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+Record = TypeVar("Record", bound=tuple[Any, ...])
 
 PARTS: Final = 100_000_000
 """Rates (fees, slippage, funding, bands) are whole parts of 1e-8."""
@@ -16,6 +19,23 @@ TARGET_ONE: Final = 1_000_000_000
 
 NO_LIMIT: Final = 2**62
 """Above every amount a kernel can meet; all amounts stay below it, so sums of two never overflow."""
+
+
+def slotted(record: Record) -> Record:
+    """Return an object with the members of a named tuple, for functions that only read them by name.
+
+    Machine code takes named tuples apart. Interpreted, a member of one costs four times a slot.
+    """
+    names: tuple[str, ...] = record._fields  # type: ignore[attr-defined]
+    view: Any = _slots(type(record).__name__, names)()
+    for name, value in zip(names, record, strict=True):
+        setattr(view, name, value)
+    return view  # type: ignore[no-any-return]
+
+
+@lru_cache
+def _slots(name: str, names: tuple[str, ...]) -> type:
+    return type(name, (), {"__slots__": names})
 
 
 def mul_div(a: int, b: int, c: int) -> int:

@@ -60,7 +60,7 @@ def _leg_data(leg: Leg) -> dict[str, Any]:
         "target": leg.target,
         "attributed": leg.attributed,
         "protection": None if leg.protection is None else asdict(leg.protection),
-        "executions": [asdict(execution) for execution in leg.executions],
+        "executions": [execution._asdict() for execution in leg.executions],
     }
 
 

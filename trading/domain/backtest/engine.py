@@ -11,7 +11,7 @@ from typing import Final, cast
 import numpy as np
 
 from trading.domain.backtest.account import Account
-from trading.domain.backtest.arithmetic import PARTS, mul_div
+from trading.domain.backtest.arithmetic import PARTS, mul_div, slotted
 from trading.domain.backtest.checkpoint import read_lanes, write_lanes
 from trading.domain.backtest.fold import cost_quote
 from trading.domain.backtest.inputs import Inputs
@@ -53,7 +53,7 @@ class BacktestRun:
                     series.symbol,
                     series.interval,
                     spot or settings.long_only,
-                    inputs.limit_table(a),
+                    slotted(inputs.limit_table(a)),
                 )
                 for a in inputs.assignments
                 if a.symbol == series.symbol

@@ -70,10 +70,13 @@ def trade_market(
         rate = min(impact_rate(costs, steps, daily_steps, sigma_day), costs.collar_bps * (PARTS // 10_000))
         value = notional(scale, limit, steps)
     amount = notional(scale, touch, steps)
-    quote = slipped(amount, side, rate) if rate > 0 else amount
+    quote, slippage = amount, 0
+    if rate > 0:
+        quote = slipped(amount, side, rate)
+        slippage = abs(quote - amount)
     commission = fee(quote, costs.taker)
     if side > 0 and scale.futures == 0 and quote + commission > cash:
         # The rails leave the commission out, as live, where the venue takes it from what was bought.
         return FREE_BALANCE, 0, 0, 0, 0, 0
     reserved = reserve(position, side * steps, value)
-    return ALLOWED, steps, quote, commission, abs(quote - amount), reserved
+    return ALLOWED, steps, quote, commission, slippage, reserved

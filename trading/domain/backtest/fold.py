@@ -20,6 +20,8 @@ def fold_trade(position: int, cost: int, realized: int, signed: int, quote: int)
     """
     if position == 0 or (position > 0) == (signed > 0):
         return position + signed, cost + quote, realized
+    if position + signed == 0:
+        return 0, 0, realized + (quote - cost if position > 0 else cost - quote)
     held, traded = abs(position), abs(signed)
     closed = min(held, traded)
     # The whole of a part takes the whole of its money, so that rounding never leaves a remainder.
@@ -52,6 +54,12 @@ def reserve(position: int, signed: int, notional: int, open_buy: int = 0, open_s
     position : signed steps held.  notional : of the whole order at its limit.
     open_buy, open_sell : steps of other open orders on the symbol.
     """
+    if open_buy == 0 and open_sell == 0:
+        # The common cases of the quotient below: the whole order adds, or nothing of it.
+        if position == 0 or (position > 0) == (signed > 0):
+            return notional
+        if (position + signed > 0) == (position > 0) or position + signed == 0:
+            return 0
     before = max(abs(position + open_buy), abs(position - open_sell))
     if signed > 0:
         after = max(abs(position + open_buy + signed), abs(position - open_sell))
@@ -68,8 +76,12 @@ def carried_after(position: int, carried: int, signed: int, reserved: int, quote
     position : steps before the fill.  carried : quote units it carries.
     reserved : quote units the order had reserved.  quote : what the fill cost.
     """
+    if position + signed == 0:
+        return 0
+    if position == 0:
+        return reserved if reserved > 0 else quote
     held, filled = abs(position), abs(signed)
-    closing = min(held, filled) if position != 0 and (position > 0) != (signed > 0) else 0
+    closing = min(held, filled) if (position > 0) != (signed > 0) else 0
     opening = filled - closing
     left = 0 if closing == held else carried - mul_div(carried, closing, held)
     if opening == 0:

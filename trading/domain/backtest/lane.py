@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from trading.domain.backtest.account import ALONE, Account
-from trading.domain.backtest.arithmetic import PARTS, mul_div
+from trading.domain.backtest.arithmetic import PARTS, mul_div, slotted
 from trading.domain.backtest.costs import collared_ticks, fee, funding_payment, slipped
 from trading.domain.backtest.execution import trade_market
 from trading.domain.backtest.fold import average_price, carried_after, cost_quote, fold_trade
@@ -36,6 +36,9 @@ from trading.domain.planner import split_steps
 from trading.domain.strategies import Bar, Execution
 from trading.domain.values import UNITS, to_units
 
+_MARKET, _STOP, _TAKE_PROFIT, _MAKER, _LIQUIDATION = map(int, FillKind)
+_NOTHING_USED: Final = slotted(NOTHING_USED)
+
 Flight = tuple[int, int, int, int, tuple[int, ...]]
 """An order on its way: (bar it arrives at, signed steps, orders, decided_ns, shares of the legs)."""
 
@@ -45,7 +48,7 @@ class Lane:
 
     __slots__ = (
         "account", "arrival", "band", "best", "busy", "capital", "carried", "carried_by", "close", "close_ns", "cost",
-        "costs", "daily", "fills", "flights", "funding_from", "funding_marks", "funding_ns",
+        "costs", "daily", "fills", "flights", "funded", "funding_from", "funding_marks", "funding_ns",
         "funding_rates", "high", "legs", "low", "mark", "max_child", "number", "off", "open",
         "open_ns", "paid", "position", "quantity", "rates", "realized", "refusals", "same_close", "scale",
         "series", "settings", "settled", "sigma", "slower", "stop", "take_profit", "through",
@@ -66,8 +69,8 @@ class Lane:
         self.settings = settings
         self.account = account
         self.slower = slower
-        self.scale = scale_of(series.instrument)
-        self.costs = settings.cost_table()
+        self.scale = slotted(scale_of(series.instrument))
+        self.costs = slotted(settings.cost_table())
         self.legs: list[Leg] = []
         self.quantity = self.capital = 0
         if settings.size is SizeRule.allocation and settings.size_amount is not None:
@@ -93,6 +96,7 @@ class Lane:
         self.funding_ns = _view(funding.times_ns)
         self.funding_from = _view(funding_ranges(series, funding))
         self.rates: list[float | None] = []
+        self.funded = len(funding.times_ns) > 0
 
         self.position = self.cost = self.realized = self.carried = 0
         self.carried_by: dict[str, int] = {}
@@ -118,18 +122,20 @@ class Lane:
         if self.account.measured and i > 0 and len(self.account.lanes) == 1:
             self.mark = self.close[i - 1]
             self.account.measure_all(self.close_ns[i - 1])
-        first, last = self.funding_from[i], self.funding_from[i + 1]
-        at = first
-        while at < last and self.funding_ns[at] <= self.open_ns[i]:
-            self._fund(i, at)
-            at += 1
+        at = last = 0
+        if self.funded:
+            at, last = self.funding_from[i], self.funding_from[i + 1]
+            while at < last and self.funding_ns[at] <= self.open_ns[i]:
+                self._fund(i, at)
+                at += 1
         flights = self.flights
         while flights and flights[0][0] <= i:
             _, steps, count, decided_ns, shares = flights.popleft()
             self._send(i, self.open[i], self.open_ns[i], steps, count, decided_ns, shares)
-        for late in range(at, last):
-            self._fund(i, late)
-        if self.position != 0:
+        while at < last:
+            self._fund(i, at)
+            at += 1
+        if self.position != 0 and (self.stop or self.take_profit or self.trail or self.scale.futures == 1):
             self._exits(i)
             self._remember_best(i)
         self._set_busy()
@@ -140,11 +146,18 @@ class Lane:
             # Switched off: its position is held under its protection, as live.
             self._set_busy()
             return
-        price = self.close[i]
-        wanted = self._wanted(price)
-        if self.stop or self.take_profit or self.trail or any(leg.protection for leg in self.legs):
-            self._protect(price)
+        price, legs = self.close[i], self.legs
+        if self.quantity and len(legs) == 1:
+            wanted = fixed_steps(legs[0].quantity, legs[0].target)
+        else:
+            wanted = self._wanted(price)
+        protected = self.stop or self.take_profit or self.trail
         in_flight = 0
+        for leg in legs:
+            if leg.protection is not None:
+                protected = True
+        if protected:
+            self._protect(price)
         for flight in self.flights:
             in_flight += flight[1]
         band = 0 if len(self.legs) > 1 and self._decided(price) else self.band
@@ -153,12 +166,15 @@ class Lane:
         )
         if steps:
             now = self.close_ns[i]
-            shares = ALONE if len(self.legs) == 1 else self._shares(steps, price)
+            shares = ALONE if len(legs) == 1 else self._shares(steps, price)
             if self.same_close:
                 self._send(i, price, now, steps, count, now, shares)
             else:
                 self.flights.append((self.arrival[i], steps, count, now, shares))
                 in_flight += steps
+                self.busy = True
+                self.settled = self.position + in_flight == wanted
+                return
         self.settled = self.position + in_flight == wanted
         self._set_busy()
 
@@ -243,7 +259,7 @@ class Lane:
         account, scale = self.account, self.scale
         side, size = (1, steps) if steps > 0 else (-1, -steps)
         leg = self.legs[0] if len(self.legs) == 1 else self._owner(shares)
-        limits, use, sends, limit = leg.limits, NOTHING_USED, 0, 0
+        limits, use, sends, limit = leg.limits, _NOTHING_USED, 0, 0
         for number in range(count):
             child = size if count == 1 else child_steps(size, count, number)
             if limits.in_force:
@@ -274,7 +290,7 @@ class Lane:
                 account.went_out(time_ns, self, leg, side * child, limit)
                 sends += 1
             self._book(
-                i, time_ns, side * filled, touch, quote, commission, slippage, reserved, FillKind.MARKET,
+                i, time_ns, side * filled, touch, quote, commission, slippage, reserved, _MARKET,
                 decided_ns, shares,
             )  # fmt: skip
 
@@ -292,46 +308,54 @@ class Lane:
         commission: int,
         slippage: int,
         reserved: int,
-        kind: FillKind,
+        kind: int,
         decided_ns: int,
         shares: Sequence[int],
     ) -> None:
-        account, before, realized = self.account, self.position, self.realized
+        account, before, realized, scale = self.account, self.position, self.realized, self.scale
         carried = carried_after(before, self.carried, signed, reserved, quote)
-        position, self.cost, self.realized = fold_trade(before, self.cost, realized, signed, quote)
+        position, cost, self.realized = fold_trade(before, self.cost, realized, signed, quote)
         if account.watched:
             account.carries(self, carried, position, shares)
         if account.measured:
             owner = self.legs[0] if len(self.legs) == 1 else self._owner(shares)
             account.booked(self, owner, signed, quote, commission, self.realized - realized, time_ns)
-        self.carried, self.position = carried, position
-        self.worth = cost_quote(self.cost, self.position)
+        self.carried, self.position, self.cost = carried, position, cost
+        self.worth = cost_quote(cost, position)
         account.cash -= (quote if signed > 0 else -quote) + commission
-        if before == 0 or (before > 0) != (self.position > 0):
+        if before == 0 or (before > 0) != (position > 0):
             self.best = ticks
         self.fills.append(
-            (time_ns, decided_ns, self.number, i, signed, ticks, quote, commission, slippage, int(kind))
+            (time_ns, decided_ns, self.number, i, signed, ticks, quote, commission, slippage, kind)
         )
-        size = abs(signed)
-        price = quote / UNITS / base_quantity(self.scale, size)
-        if len(self.legs) == 1:
-            self._tell(self.legs[0], signed, price, commission / UNITS, kind, time_ns)
+        legs, sign = self.legs, 1 if signed > 0 else -1
+        size = sign * signed
+        base = base_quantity(scale, size)
+        price = quote / UNITS / base
+        if len(legs) == 1:
+            # What the strategy holds is what the lane holds.
+            leg, seen = legs[0], legs[0].observation
+            leg.attributed = position
+            if position:
+                seen.position = base_quantity(scale, position)
+                seen.average_price = average_price(scale, cost, position)
+            else:
+                seen.position = seen.average_price = seen.unrealized = 0.0
+            leg.executions.append(Execution(sign * base, price, commission / UNITS, kind == _MAKER, time_ns))
             return
-        sign = 1 if signed > 0 else -1
-        for leg, part in zip(self.legs, split_steps(size, shares), strict=True):
+        for leg, part in zip(legs, split_steps(size, shares), strict=True):
             if part:
                 self._tell(leg, sign * part, price, commission / UNITS * part / size, kind, time_ns)
 
-    def _tell(self, leg: Leg, signed: int, price: float, paid: float, kind: FillKind, time_ns: int) -> None:
+    def _tell(self, leg: Leg, signed: int, price: float, paid: float, kind: int, time_ns: int) -> None:
         scale, seen = self.scale, leg.observation
-        leg.attributed += signed
-        seen.position = base_quantity(scale, leg.attributed)
-        if leg.attributed:
+        leg.attributed = held = leg.attributed + signed
+        if held:
+            seen.position = base_quantity(scale, held)
             seen.average_price = average_price(scale, self.cost, self.position)
         else:
-            seen.average_price = seen.unrealized = 0.0
-        bought = base_quantity(scale, signed)
-        leg.executions.append(Execution(bought, price, paid, kind is FillKind.MAKER, time_ns))
+            seen.position = seen.average_price = seen.unrealized = 0.0
+        leg.executions.append(Execution(base_quantity(scale, signed), price, paid, kind == _MAKER, time_ns))
 
     def _fund(self, i: int, at: int) -> None:
         if self.position == 0:
@@ -361,13 +385,13 @@ class Lane:
         amount = notional(self.scale, price, steps)
         if what == STOP:
             quote = slipped(amount, -side, self.costs.slippage)
-            kind, commission = FillKind.STOP, fee(quote, self.costs.taker)
+            kind, commission = _STOP, fee(quote, self.costs.taker)
         elif what == LIQUIDATED:
             # The venue keeps what margin is left: the maintenance part of the notional.
-            quote, kind = amount, FillKind.LIQUIDATION
+            quote, kind = amount, _LIQUIDATION
             commission = fee(quote, self.costs.maintenance)
         else:
-            quote, kind = amount, FillKind.TAKE_PROFIT
+            quote, kind = amount, _TAKE_PROFIT
             commission = fee(quote, self.costs.maker)
         shares = [abs(leg.attributed) for leg in self.legs]
         now = self.close_ns[i]

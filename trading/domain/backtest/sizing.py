@@ -65,19 +65,21 @@ def planned_steps(
         return 0, 0
     sign = 1 if difference > 0 else -1
     covered = in_flight * sign
-    missing = abs(difference) - covered
+    missing = difference * sign - covered
     if covered < 0 or missing <= 0 or missing <= mul_div(abs(wanted), band, PARTS):
         return 0, 0
-    smallest = max(scale.min_steps, scale.market_min_steps)
+    smallest = scale.min_steps
+    if scale.market_min_steps > smallest:
+        smallest = scale.market_min_steps
     if missing < smallest or missing * price * scale.num < scale.min_value:
         return 0, 0
     largest = missing
     if max_child > 0:
         largest = min(largest, max_child * scale.den // (price * scale.num))
-    if scale.max_steps > 0:
-        largest = min(largest, scale.max_steps)
-    if scale.market_max_steps > 0:
-        largest = min(largest, scale.market_max_steps)
+    if 0 < scale.max_steps < largest:
+        largest = scale.max_steps
+    if 0 < scale.market_max_steps < largest:
+        largest = scale.market_max_steps
     if largest == missing:
         return sign * missing, 1
     if largest <= 0 or largest < smallest or largest * price * scale.num < scale.min_value:

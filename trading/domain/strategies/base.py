@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from trading.domain.strategies.compiled import CompiledStep
@@ -38,8 +38,7 @@ NO_BAR: Final = Bar(0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
 """Shown at a listing event and at books after it until the first bar of a listing closes: every number is zero."""
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(NamedTuple):
     """One of the strategy's own fills since its last step; `quantity` is signed, negative is a sale."""
 
     quantity: float

@@ -45,7 +45,7 @@ def step_record(
             "listing_age_s": seen.listing_age_s,
             "funding": seen.funding,
             "fill_seen_id": instance.fill_seen_id,
-            "fills": [astuple(fill) for fill in seen.fills],
+            "fills": [list(fill) for fill in seen.fills],
             "quotes": [astuple(quote) for quote in seen.quotes],
             "slower": {interval: astuple(bar) for interval, bar in seen.slower.items()},
         },
