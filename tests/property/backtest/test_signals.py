@@ -26,7 +26,9 @@ assert DECLARED is not None
 def signals_of(closes: Any, params: MovingAverageParams) -> list[tuple[str, float]]:
     column = np.asarray(closes, dtype=np.float64)
     codes = np.empty(len(column), np.int8)
-    crossing_signals(DECLARED.vector(params), column, column, column, column, column, codes)
+    ticks = np.round(column * 1e6)
+    sums = np.concatenate(([0.0], np.cumsum(ticks)))
+    crossing_signals(DECLARED.vector(params), column, column, column, column, column, sums, codes)
     assert DECLARED.targets is not None
     targets = DECLARED.targets(params)
     return [("", 0.0) if code == 0 else (DECLARED.reasons[code - 1], targets[code - 1]) for code in codes]
@@ -63,7 +65,9 @@ def test_engines_agree_to_the_byte_when_bars_are_passed_over(
     assert run_compiled(inputs, interpreted=True).canonical_bytes() == expected
 
 
-def looking_ahead(params: Any, o: Any, h: Any, low: Any, close: Any, volume: Any, codes: Any) -> None:
+def looking_ahead(
+    params: Any, o: Any, h: Any, low: Any, close: Any, volume: Any, sums: Any, codes: Any
+) -> None:
     """Say which way the next bar goes."""
     for i in range(len(close)):
         up = close[i + 1] > close[i] if i + 1 < len(close) else True

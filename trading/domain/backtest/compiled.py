@@ -85,7 +85,7 @@ def run_compiled(inputs: Inputs, *, interpreted: bool = False) -> BacktestResult
         costs,
         _setup(series, settings, assignment.share),
     )
-    said = _said(declared, assignment.params, step, signals, prove, vector, size, columns)
+    said = _said(declared, assignment.params, step, signals, prove, vector, size, columns, series.close_sums)
     rows = FIRST_ROWS
     while True:
         tables = _tables(rows, columns, limits, settings)
@@ -114,14 +114,14 @@ def _machine_code(declared: CompiledStep) -> tuple[Any, Any, Any, Any]:
     from trading.domain.backtest import machine
 
     signals = None if declared.signals is None else machine.compiled_signals(declared.signals)
-    return machine.compiled_run(), machine.compiled_step(declared.function), signals, machine.compiled_proof()
+    return machine.compiled_run(), machine.step_address(declared.function), signals, machine.compiled_proof()
 
 
 def _as_written(declared: CompiledStep) -> tuple[Any, Any, Any, Any]:
     return run_bars, declared.function, declared.signals, first_lie
 
 
-NOTHING_SAID: Final = Said(np.zeros(0, np.int8), np.zeros(0))
+NOTHING_SAID: Final = Said(np.zeros(0, np.int8), np.zeros(0, np.int64), np.zeros(0))
 
 
 def _said(
@@ -133,6 +133,7 @@ def _said(
     vector: FloatArray,
     size: int,
     bars: Columns,
+    sums: FloatArray | None,
 ) -> Said:
     """What the strategy says at every bar, where it can tell for whole columns and tells the truth.
 
@@ -142,13 +143,14 @@ def _said(
     ------
     ValueError : the two differ; the text names the bar.
     """
-    if signals is None or declared.targets is None:
+    if signals is None or declared.targets is None or sums is None:
         return NOTHING_SAID
-    codes = np.empty(len(bars.open_ns), np.int8)
+    words = np.zeros(-(-len(bars.open_ns) // 8), np.int64)
+    codes = words.view(np.int8)[: len(bars.open_ns)]
     prices = (bars.p_open, bars.p_high, bars.p_low, bars.p_close, bars.volume)
-    signals(vector, *prices, codes)
+    signals(vector, *prices, sums, codes)
     targets = np.array(declared.targets(params), dtype=np.float64)
-    said = Said(codes, targets)
+    said = Said(codes, words, targets)
     lie = prove(step, vector, np.zeros(size), bars, said, PROVED)
     if lie >= 0:
         raise ValueError(f"what the strategy says about all bars is not what its step says at bar {lie}")

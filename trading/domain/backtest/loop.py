@@ -34,6 +34,8 @@ from trading.domain.backtest.touches import (
 
 ArrayStep = Callable[..., tuple[int, float, float, float, float]]
 MAX_PRICE: Final = 1e12
+EIGHT_TIMES: Final = 0x0101010101010101
+"""A code times this is eight of them in a row."""
 
 
 def run_bars(
@@ -73,7 +75,7 @@ def run_bars(
     target, wish_stop, wish_profit, wish_trail = 0, 0.0, 0.0, 0.0
     stop, profit, trail = 0, 0, 0
     settled, fixed, wanted = True, setup.quantity > 0, 0
-    codes, targets = said.codes, said.targets
+    codes, words, targets = said.codes, said.words, said.targets
     scripted, standing = len(codes) > 0, 0
     # Where fills are rare each column that is touched is a miss of the cache: what is not needed is not read.
     funded, impacted = len(funding.times_ns) > 0, costs.impact > 0.0
@@ -89,8 +91,12 @@ def run_bars(
             and (position == 0 or (scale.futures == 0 and not measured))
             and (fixed or (target == 0 and position == 0))
         ):
+            same = standing * EIGHT_TIMES
             while i < size and (codes[i] == 0 or codes[i] == standing):
                 i += 1
+                if i % 8 == 0:
+                    while i + 8 <= size and words[i // 8] == same:
+                        i += 8
         if i >= size:
             break
         # One pass through the order machinery for what arrives at this open, one for this close.

@@ -38,9 +38,12 @@ from trading.domain.strategies.compiled import NUMERIC
 numba: Any = import_module("numba")
 types: Any = import_module("numba.types")
 _extending: Any = import_module("numba.extending")
+cgutils: Any = import_module("numba.core.cgutils")
 overload, register_jitable = _extending.overload, _extending.register_jitable
 
 _registered: set[Any] = set()
+_kept: list[Any] = []
+"""Steps whose address was told: their machine code must not go away."""
 _MODULES = (
     *(arithmetic, costs, execution, fold, limits, losses, loop, rails, recent, scale, sizing, tables),
     touches,
@@ -55,8 +58,9 @@ _I8 = types.Array(types.int64, 1, "C")
 _CODES = types.Array(types.int8, 1, "C")
 _TABLE = types.Array(types.int64, 2, "C")
 _ANSWER = types.Tuple((types.int64, *(types.float64,) * 4))
-SIGNALS_SIGNATURE = types.void(*(_F8,) * 6, _CODES)
+SIGNALS_SIGNATURE = types.void(*(_F8,) * 7, _CODES)
 STEP_SIGNATURE = _ANSWER(_F8, _F8, types.int64, *(types.float64,) * 8)
+_STEP = types.FunctionType(STEP_SIGNATURE)
 
 
 @register_jitable
@@ -81,7 +85,7 @@ def _quotient_128(a: int, b: int, c: int) -> tuple[int, int]:
     return np.int64(quotient), np.int64(rest)  # type: ignore[return-value]  # the compiled int
 
 
-@overload(arithmetic.mul_div)
+@overload(arithmetic.mul_div, jit_options={"forceinline": True})
 def _mul_div(a, b, c):  # type: ignore[no-untyped-def]
     def exact(a, b, c):  # type: ignore[no-untyped-def]  # numba compares the two signatures
         # Quotients are what a kernel spends its time on, and most of them are of a whole by itself.
@@ -97,7 +101,7 @@ def _mul_div(a, b, c):  # type: ignore[no-untyped-def]
     return exact
 
 
-@overload(arithmetic.mul_div_up)
+@overload(arithmetic.mul_div_up, jit_options={"forceinline": True})
 def _mul_div_up(a, b, c):  # type: ignore[no-untyped-def]
     def exact(a, b, c):  # type: ignore[no-untyped-def]  # numba compares the two signatures
         if b == c:
@@ -118,7 +122,7 @@ def _register() -> None:
         for function in vars(module).values():
             own = inspect.isfunction(function) and function.__module__ == module.__name__
             if own and function not in replaced:
-                register_jitable(function)
+                register_jitable(forceinline=True)(function)
 
 
 _register()
@@ -159,9 +163,34 @@ def _of_arrays(record: type[Any], floats: frozenset[str]) -> Any:
     return types.NamedTuple(tuple(_F8 if f in floats else _I8 for f in record._fields), record)
 
 
+@_extending.intrinsic
+def _step_at(context, address):  # type: ignore[no-untyped-def]
+    """The step whose machine code lies at an address.
+
+    Taken as a function, its address is looked up afresh by numba in every call, at a quarter of the cost of a
+    run over 100,000 bars.
+    """
+
+    def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        function = cgutils.create_struct_proxy(signature.return_type)(context, builder)
+        function.jit_addr = builder.inttoptr(args[0], context.get_value_type(types.voidptr))
+        return function._getvalue()
+
+    return _STEP(address), code
+
+
+def _run_at(address, params, state, bars, funding, scale, limits, costs, setup, tables, said):  # type: ignore[no-untyped-def]
+    step = _step_at(address)
+    return loop.run_bars(step, params, state, bars, funding, scale, limits, costs, setup, tables, said)
+
+
+def _first_lie_at(address, params, state, bars, said, upto):  # type: ignore[no-untyped-def]
+    return loop.first_lie(_step_at(address), params, state, bars, said, upto)
+
+
 _FLOAT_COLUMNS = frozenset({"p_open", "p_high", "p_low", "p_close", "volume", "daily", "sigma"})
 RUN_SIGNATURE = types.UniTuple(types.int64, 3)(
-    types.FunctionType(STEP_SIGNATURE),
+    types.int64,
     _F8,
     _F8,
     _of_arrays(tables.Columns, _FLOAT_COLUMNS),
@@ -171,20 +200,21 @@ RUN_SIGNATURE = types.UniTuple(types.int64, 3)(
     _named(costs.CostTable, *(types.int64,) * 5, types.float64),
     _whole(tables.Setup),
     _named(tables.Tables, *(_TABLE,) * 5, _I8, _I8),
-    _named(tables.Said, _CODES, _F8),
+    _named(tables.Said, _CODES, _I8, _F8),
 )
 PROOF_SIGNATURE = types.int64(
-    types.FunctionType(STEP_SIGNATURE),
+    types.int64,
     _F8,
     _F8,
     _of_arrays(tables.Columns, _FLOAT_COLUMNS),
-    _named(tables.Said, _CODES, _F8),
+    _named(tables.Said, _CODES, _I8, _F8),
     types.int64,
 )
 
 
-def _compiled(function: Callable[..., Any], signature: Any, *more: str) -> Any:
-    dispatcher = numba.njit(**_PLAIN)(function)
+def _compiled(function: Callable[..., Any], signature: Any, *more: str, kernel: bool = False) -> Any:
+    # A kernel divides by nothing that can be zero; a step may, and has to fail as Python does.
+    dispatcher = numba.njit(**_PLAIN, error_model="numpy" if kernel else "python")(function)
     # numba discards stored code when the function's own file changes, not when a file it calls into does
     # (a documented limit of its cache), so the stamp gets the digest of all of them.
     stored = dispatcher._cache._cache_file
@@ -196,14 +226,14 @@ def _compiled(function: Callable[..., Any], signature: Any, *more: str) -> Any:
 
 @lru_cache(maxsize=1)
 def compiled_run() -> Any:
-    """Return the compiled `loop.run_bars`."""
-    return _compiled(loop.run_bars, RUN_SIGNATURE, kernel_digest())
+    """Return the compiled `loop.run_bars`; in place of the step it takes its `step_address`."""
+    return _compiled(_run_at, RUN_SIGNATURE, kernel_digest(), kernel=True)
 
 
 @lru_cache(maxsize=1)
 def compiled_proof() -> Any:
-    """Return the compiled `loop.first_lie`."""
-    return _compiled(loop.first_lie, PROOF_SIGNATURE, kernel_digest())
+    """Return the compiled `loop.first_lie`; in place of the step it takes its `step_address`."""
+    return _compiled(_first_lie_at, PROOF_SIGNATURE, kernel_digest(), kernel=True)
 
 
 def _numeric_digest(function: Callable[..., Any]) -> str:
@@ -241,6 +271,19 @@ def compiled_step(step: Callable[..., Any]) -> Any:
     TypeError : the step leaves the compiled subset; the text says where.
     """
     return _subset(step, STEP_SIGNATURE)
+
+
+@lru_cache(maxsize=256)
+def step_address(step: Callable[..., Any]) -> int:
+    """Return where the machine code of a step lies, for as long as this process lives.
+
+    Raises
+    ------
+    TypeError : as `compiled_step`.
+    """
+    _kept.append(dispatcher := compiled_step(step))
+    found = dispatcher.get_compile_result(STEP_SIGNATURE)
+    return int(found.library.get_pointer_to_function(found.fndesc.llvm_func_name))
 
 
 def _subset(function: Callable[..., Any], signature: Any) -> Any:

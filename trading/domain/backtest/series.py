@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from trading.domain.values import Instrument
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+
+LARGEST_EXACT: Final = 2**53
+"""Up to here every whole number is a float."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +105,13 @@ class BarSeries:
     def highest(self) -> int:
         """The highest price, ticks."""
         return int(self.high.max())
+
+    @cached_property
+    def close_sums(self) -> FloatArray | None:
+        """(N + 1,), the sum of the closes before each bar, in ticks and exact; None where floats cannot hold them."""
+        if self.highest * len(self) >= LARGEST_EXACT:
+            return None
+        return np.concatenate(([0.0], np.cumsum(self.close))).astype(np.float64)
 
     @cached_property
     def digest(self) -> str:

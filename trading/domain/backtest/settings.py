@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from trading.domain.backtest.arithmetic import PARTS
@@ -150,8 +151,7 @@ class Settings:
     @property
     def usable_parts(self) -> int:
         """The part of the equity a full target may use, in parts of 1e-8, under the fraction rule."""
-        room = 1 + Fraction(self.market_collar_bps, BPS) + Fraction(self.costs.taker_bps) / BPS
-        return int(PARTS / room)
+        return _usable(self.market_collar_bps, self.costs.taker_bps)
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data that identifies the assumptions; numbers as text."""
@@ -180,6 +180,13 @@ def limits_json(limits: RiskLimits) -> dict[str, int]:
     return {name: getattr(limits, name) for name in RiskLimits.__slots__}
 
 
+# Fractions are exact and slow: of the hundreds of runs of a sweep each would take as long for them as for its loop.
+@lru_cache(maxsize=256)
+def _usable(collar_bps: int, taker_bps: Decimal) -> int:
+    return int(PARTS / (1 + Fraction(collar_bps, BPS) + Fraction(taker_bps) / BPS))
+
+
+@lru_cache(maxsize=256)
 def _parts(rate: Decimal) -> int:
     parts = Fraction(rate) * PARTS
     if parts.denominator != 1:

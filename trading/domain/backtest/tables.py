@@ -74,8 +74,9 @@ class Tables(NamedTuple):
 class Said(NamedTuple):
     """What a strategy says at each bar, known beforehand: reason numbers, 0 for nothing, and the target of each.
 
-    Empty where the step has to be asked.
+    Empty where the step has to be asked. `words` are the codes once more, eight at a time.
     """
 
     codes: CodeArray
+    words: IntArray
     targets: FloatArray

@@ -25,7 +25,10 @@ functions marked `numeric`; nothing else.
 """
 
 ArraySignals = Callable[..., None]
-"""`signals(params, open, high, low, close, volume, codes)` writes the step's code of every bar into `codes`.
+"""`signals(params, open, high, low, close, volume, sums, codes)` writes the step's code of every bar into `codes`.
+
+`sums` (N + 1,) holds the sum of all closes before each bar, in ticks and exact: the sum of any window is a
+difference of two. It is one array for all runs over the same bars.
 
 It may look back as far as it likes, and must not look ahead; each code stands for one target.
 """

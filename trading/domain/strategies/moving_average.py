@@ -25,6 +25,8 @@ FRESH_TURNS = 32
 NEARLY_EQUAL = 1e-9
 """Closer than this the compiled step sums exactly. Its running sums are wrong by at most three roundings a
 bar, which over 32 turns of 5,000 closes is 6e-11 of a sum."""
+PIECE = 256
+"""Bars of which the whole-column signals are worked out at a time."""
 
 Closes = tuple[float, ...]
 
@@ -122,29 +124,41 @@ def exact_sums(close: Any, last: int, fast: int, slow: int) -> tuple[float, floa
 
 
 def crossing_signals(
-    params: Any, open_price: Any, high: Any, low: Any, close: Any, volume: Any, codes: Any
+    params: Any, open_price: Any, high: Any, low: Any, close: Any, volume: Any, sums: Any, codes: Any
 ) -> None:
-    """Say at each bar what `crossing_step` says, from running sums that are as exact as its own."""
+    """Say at each bar what `crossing_step` says, from differences of sums that are exact.
+
+    In pieces, so that the first loop of each is done for many bars at once; where averages nearly tie, the
+    second one looks closer.
+    """
     fast, slow, size = int(params[0]), int(params[1]), len(close)
     for i in range(min(slow - 1, size)):
         codes[i] = 0
-    fast_sum = slow_sum = 0.0
-    fresh = slow - 1
-    for i in range(slow - 1, size):
-        if i != fresh:
-            fast_sum += close[i] - close[i - fast]
-            slow_sum += close[i] - close[i - slow]
-        level = slow_sum * fast
-        gap = fast_sum * slow - level
-        if i == fresh or abs(gap) <= NEARLY_EQUAL * abs(level):
-            fresh = i + FRESH_TURNS * slow if i == fresh else fresh
-            fast_sum, slow_sum = exact_sums(close, i, fast, slow)
-            mean = slow_sum / slow
-            gap = fast_sum / fast - mean
-            if abs(gap) <= EQUAL_WITHIN * abs(mean):
-                codes[i] = 0
-                continue
-        codes[i] = 1 if gap > 0.0 else 2
+    for start in range(slow - 1, size, PIECE):
+        stop = min(start + PIECE, size)
+        said, last = codes[start:stop], sums[start + 1 : stop + 1]
+        before_fast = sums[start + 1 - fast : stop + 1 - fast]
+        before_slow = sums[start + 1 - slow : stop + 1 - slow]
+        clear = 0
+        for k in range(stop - start):
+            level = (last[k] - before_slow[k]) * fast
+            gap = (last[k] - before_fast[k]) * slow - level
+            above = gap > NEARLY_EQUAL * level
+            clear += int(above) + int(gap < -NEARLY_EQUAL * level)
+            said[k] = 2 - int(above)
+        if clear == stop - start:
+            continue
+        for k in range(stop - start):
+            level = (last[k] - before_slow[k]) * fast
+            gap = (last[k] - before_fast[k]) * slow - level
+            if abs(gap) <= NEARLY_EQUAL * level:
+                fast_sum, slow_sum = exact_sums(close, start + k, fast, slow)
+                mean = slow_sum / slow
+                gap = fast_sum / fast - mean
+                if abs(gap) <= EQUAL_WITHIN * abs(mean):
+                    said[k] = 0
+                else:
+                    said[k] = 1 if gap > 0.0 else 2
 
 
 def _targets(params: MovingAverageParams) -> tuple[float, float]:
