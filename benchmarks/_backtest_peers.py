@@ -99,7 +99,7 @@ def backtesting(data: Any, pairs: Pairs) -> Found:
     return trades, equities
 
 
-def backtrader(data: Any, pairs: Pairs) -> Found:
+def backtrader(data: Any, pairs: Pairs, *, observers: bool = True) -> Found:
     import backtrader as bt
 
     columns = [data[name].tolist() for name in ("open", "high", "low", "close", "volume")]
@@ -138,7 +138,7 @@ def backtrader(data: Any, pairs: Pairs) -> Found:
 
     trades, equities = 0, []
     for lengths in pairs:
-        brain = bt.Cerebro(stdstats=False)
+        brain = bt.Cerebro(stdstats=observers)
         brain.adddata(Arrays())
         brain.addstrategy(Crossing, lengths=lengths)
         brain.broker.setcash(CASH)
@@ -148,10 +148,16 @@ def backtrader(data: Any, pairs: Pairs) -> Found:
     return trades, equities
 
 
+def backtrader_bare(data: Any, pairs: Pairs) -> Found:
+    """Without the observers that it adds by itself."""
+    return backtrader(data, pairs, observers=False)
+
+
 PEERS: dict[str, Callable[[Any, Pairs], Found]] = {
     "vectorbt": vectorbt,
     "backtesting": backtesting,
     "backtrader": backtrader,
+    "backtrader_bare": backtrader_bare,
 }
 
 

@@ -53,7 +53,8 @@ def compare(
                 "backtesting", "python", "4", peer(python, _PEERS, whole, "backtesting", "crossing")
             )
         if _have(python, "backtrader"):
-            side.crossing("backtrader", "python", "50", peer(python, _PEERS, whole, "backtrader", "crossing"))
+            for name, goal in (("backtrader", "50"), ("backtrader_bare", "")):
+                side.crossing(name, "python", goal, peer(python, _PEERS, whole, name, "crossing"))
         if _have(nautilus, "nautilus_trader"):
             side.crossing("nautilus", "python", "25", peer(nautilus, _NAUTILUS, whole, "crossing"))
             for count, taken in peer(nautilus, _NAUTILUS, whole, "orders", *ORDERS).items():

@@ -1,9 +1,10 @@
 """EM in dynamax, run by its own interpreter, which has none of ours.
 
-    python benchmarks/_regime_dynamax.py ROWS.npz
+    python benchmarks/_regime_dynamax.py ROWS.npz [double]
 
-ROWS.npz holds `x` (T, 2), the start `start`, `transition`, `means`, `covariances` and `iterations`. Prints one
-JSON object: the median of three, CPU seconds per iteration of every core it used, compilation left out.
+ROWS.npz holds `x` (T, 2), the start `start`, `transition`, `means`, `covariances` and `iterations`. It computes in
+single precision unless told otherwise, as it does by itself; ours is double. Prints one JSON object: the median of
+three, CPU seconds per iteration of every core it used, compilation left out.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dynamax.hidden_markov_model import GaussianHMM
 
 def main() -> None:
     data = dict(np.load(sys.argv[1]))
+    jax.config.update("jax_enable_x64", "double" in sys.argv[2:])
     iterations = int(data["iterations"])
     model = GaussianHMM(3, 2)
     params, kinds = model.initialize(
