@@ -78,5 +78,6 @@ def trade_market(
     if side > 0 and scale.futures == 0 and quote + commission > cash:
         # The rails leave the commission out, as live, where the venue takes it from what was bought.
         return FREE_BALANCE, 0, 0, 0, 0, 0
-    reserved = reserve(position, side * steps, value)
+    # Without limits nothing is reserved: what the fill cost is carried, where others have limits.
+    reserved = reserve(position, side * steps, value) if limits.in_force == 1 else 0
     return ALLOWED, steps, quote, commission, slippage, reserved

@@ -313,14 +313,15 @@ class Lane:
         shares: Sequence[int],
     ) -> None:
         account, before, realized, scale = self.account, self.position, self.realized, self.scale
-        carried = carried_after(before, self.carried, signed, reserved, quote)
         position, cost, self.realized = fold_trade(before, self.cost, realized, signed, quote)
         if account.watched:
+            carried = carried_after(before, self.carried, signed, reserved, quote)
             account.carries(self, carried, position, shares)
+            self.carried = carried
         if account.measured:
             owner = self.legs[0] if len(self.legs) == 1 else self._owner(shares)
             account.booked(self, owner, signed, quote, commission, self.realized - realized, time_ns)
-        self.carried, self.position, self.cost = carried, position, cost
+        self.position, self.cost = position, cost
         self.worth = cost_quote(cost, position)
         account.cash -= (quote if signed > 0 else -quote) + commission
         if before == 0 or (before > 0) != (position > 0):

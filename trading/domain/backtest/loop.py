@@ -179,7 +179,8 @@ def run_bars(
                             elif what == LIQUIDATED:
                                 rate, kind = costs.maintenance, 4
                             commission = fee(quote, rate)
-                            carried = carried_after(position, carried, -side * steps, 0, quote)
+                            if limited:
+                                carried = carried_after(position, carried, -side * steps, 0, quote)
                             signed, before = -side * steps, realized
                             position, cost, realized = fold_trade(position, cost, realized, signed, quote)
                             if measured:
@@ -343,7 +344,8 @@ def run_bars(
                     sent += 1
                     number_out += 1
                 signed, before, gained = side * got, position, realized
-                carried = carried_after(position, carried, signed, reserved, quote)
+                if limited:
+                    carried = carried_after(position, carried, signed, reserved, quote)
                 position, cost, realized = fold_trade(position, cost, realized, signed, quote)
                 cash -= (quote if signed > 0 else -quote) + commission
                 if measured:

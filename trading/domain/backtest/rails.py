@@ -235,7 +235,9 @@ def judge(
     beyond = side * (ticks - touch) * 10_000
     if beyond > limits.collar_bps * touch:
         return PRICE_COLLAR
-    added = reserve(position, signed, value, use.open_buy, use.open_sell)
+    added = 0
+    if limits.in_force == 1 or scale.futures == 1:
+        added = reserve(position, signed, value, use.open_buy, use.open_sell)
     if limits.in_force == 1:
         if market == 1 and beyond > limits.slippage_bps * touch:
             return MARKET_ORDER
