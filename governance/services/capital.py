@@ -199,7 +199,7 @@ def _recorded(
 
 def _state_locked(*, wait: bool = True) -> CapitalState | None:
     CapitalState.objects.get_or_create(pk=1, defaults={"updated_at": now()})
-    return CapitalState.objects.select_for_update(skip_locked=not wait).filter(pk=1).first()
+    return CapitalState.objects.select_for_update(skip_locked=not wait, no_key=True).filter(pk=1).first()
 
 
 def decided_now(

@@ -129,7 +129,7 @@ def policy_activate(
 ) -> PolicyVersion:
     """Write a version and put it into force. Callers have checked who may."""
     Policy.objects.get_or_create(pk=name)
-    policy = Policy.objects.select_for_update(of=("self",)).select_related("active").get(pk=name)
+    policy = Policy.objects.select_for_update(of=("self",), no_key=True).select_related("active").get(pk=name)
     before = policy.active
     number = (
         PolicyVersion.objects.filter(policy=policy)

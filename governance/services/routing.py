@@ -33,7 +33,11 @@ ACTOR = "router"
 def routing_run() -> list[RoutingDecision]:
     """Bring every weight to what the set, regimes and caps say now. Harmless to repeat."""
     # One router at a time; one that comes second finds the work done.
-    policy = Policy.objects.select_for_update(of=("self",), skip_locked=True).filter(pk=WEIGHTS).first()
+    policy = (
+        Policy.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
+        .filter(pk=WEIGHTS)
+        .first()
+    )
     version = version_in_force(WEIGHTS)
     if policy is None or version is None:
         return []

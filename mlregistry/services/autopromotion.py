@@ -55,7 +55,7 @@ def autopromote(*, family: ModelFamily | None = None) -> list[Taken]:
 
 @transaction.atomic
 def _family(row: ModelFamily) -> list[Taken]:
-    family = ModelFamily.objects.select_for_update().get(pk=row.pk)
+    family = ModelFamily.objects.select_for_update(no_key=True).get(pk=row.pk)
     envelope, moment = envelope_read(family.envelope), now()
     if not (envelope.canary or envelope.champion):
         return [Taken(family.name, "nothing", "its envelope promotes nothing")]
@@ -125,7 +125,11 @@ def _canary(version: ModelVersion, envelope: Envelope) -> Taken:
         "log_e": canary.best_log_e,
         "low": canary.low,
     }
-    locked = ModelVersion.objects.select_for_update(of=("self",)).select_related("family").get(pk=version.pk)
+    locked = (
+        ModelVersion.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("family")
+        .get(pk=version.pk)
+    )
     promote_champion(
         locked,
         actor=ACTOR,

@@ -160,7 +160,7 @@ def canary_check(*, canary_id: int, moment: datetime | None = None) -> Canary | 
     from mlregistry.domain.canary import guard, rules_read
 
     canary = (
-        Canary.objects.select_for_update(of=("self",), skip_locked=True)
+        Canary.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
         .select_related("version__family", "champion", "follower", "strategy")
         .filter(pk=canary_id, state__in=OPEN)
         .first()
@@ -239,7 +239,7 @@ def canary_rollback(*, canary: Canary, actor: User | str, reason: str) -> Canary
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     locked = (
-        Canary.objects.select_for_update(of=("self",))
+        Canary.objects.select_for_update(of=("self",), no_key=True)
         .select_related("version__family", "champion", "follower", "strategy")
         .get(pk=canary.pk)
     )

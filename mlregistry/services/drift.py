@@ -64,7 +64,11 @@ def _write(version: ModelVersion, artefact: Artefact, rows: Scored) -> list[Drif
     from mlregistry.domain.drifting import control, shape_of
     from trading.domain.regime.drift import Drift
 
-    locked = ModelVersion.objects.select_for_update(of=("self",)).select_related("family").get(pk=version.pk)
+    locked = (
+        ModelVersion.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("family")
+        .get(pk=version.pk)
+    )
     last = DriftReport.objects.filter(version=version).first()
     known_ns = int(version.lineage["train_end_ns"])
     if last is not None:

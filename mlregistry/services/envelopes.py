@@ -79,7 +79,7 @@ def envelope_close(*, family: ModelFamily, actor: User | str, reason: str) -> Mo
     """
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
-    locked = ModelFamily.objects.select_for_update().get(pk=family.pk)
+    locked = ModelFamily.objects.select_for_update(no_key=True).get(pk=family.pk)
     before = envelope_read(locked.envelope)
     after = replace(before, canary=False, champion=False, refit_days=0.0, until="")
     _write(locked, after, actor=actor, reason=reason)
@@ -93,7 +93,9 @@ def envelope_snapshot(target: str) -> dict[str, Any]:
 
 def apply_envelope(request: ChangeRequest, approver: User) -> None:
     """Put the envelope in force as approved; runs inside the approving transaction."""
-    family = ModelFamily.objects.select_for_update().get(pk=family_get(request.target.partition(":")[2]).pk)
+    family = ModelFamily.objects.select_for_update(no_key=True).get(
+        pk=family_get(request.target.partition(":")[2]).pk
+    )
     envelope = replace(envelope_clean(request.payload), approval=str(request.pk))
     _write(family, envelope, actor=f"{request.requester} and {approver}", reason=request.reason)
 

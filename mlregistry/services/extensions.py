@@ -93,7 +93,7 @@ def extension_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def apply_extension(request: ChangeRequest, approver: User) -> None:
     """Let the canary go on as approved; runs inside the approving transaction."""
-    canary = Canary.objects.select_for_update(of=("self",)).get(pk=_canary(request.target).pk)
+    canary = Canary.objects.select_for_update(of=("self",), no_key=True).get(pk=_canary(request.target).pk)
     rules = _rules(_undecided(canary))
     asked = float(request.payload["longest_s"])
     _more(rules, asked - rules.longest_s)

@@ -59,7 +59,7 @@ def judge_request(
         )
     if any(count is not None and count < 1 for count in (bars, train)):
         raise ApplicationError("INVALID_JUDGEMENT", "expected bars and a training part of at least one bar")
-    ModelVersion.objects.select_for_update(of=("self",)).get(pk=version.pk)
+    ModelVersion.objects.select_for_update(of=("self",), no_key=True).get(pk=version.pk)
     if GateVerdict.objects.filter(version=version, state__in=_UNFINISHED).exists():
         raise Conflict("BEING_JUDGED", f"{version} is being judged already")
     champion = ModelVersion.objects.filter(family=version.family_id, stage=Stage.CHAMPION).first()
@@ -88,7 +88,7 @@ def judge_cancel(*, verdict: GateVerdict, actor: User | str) -> GateVerdict:
     ------
     Conflict : JUDGEMENT_OVER.
     """
-    locked = GateVerdict.objects.select_for_update(of=("self",)).get(pk=verdict.pk)
+    locked = GateVerdict.objects.select_for_update(of=("self",), no_key=True).get(pk=verdict.pk)
     if locked.state not in _UNFINISHED:
         raise Conflict("JUDGEMENT_OVER", f"the judgement is {locked.state} already")
     if locked.cancel_requested_at is None:
@@ -103,7 +103,7 @@ def judge_cancel(*, verdict: GateVerdict, actor: User | str) -> GateVerdict:
 @transaction.atomic
 def judge_claim(*, slots: int, only: GateVerdict | None = None) -> GateVerdict | None:
     """Take the next queued judgement, or this one; None where there is none or `slots` are running."""
-    lost = GateVerdict.objects.select_for_update(skip_locked=True, of=("self",)).filter(
+    lost = GateVerdict.objects.select_for_update(skip_locked=True, of=("self",), no_key=True).filter(
         state=GateVerdict.State.RUNNING, beat_at__lt=now() - SILENT_FOR
     )
     for verdict in lost:
@@ -115,7 +115,7 @@ def judge_claim(*, slots: int, only: GateVerdict | None = None) -> GateVerdict |
             log.warning("judgement_lost", verdict=str(verdict.uid), attempts=verdict.attempts)
     if GateVerdict.objects.filter(state=GateVerdict.State.RUNNING).count() >= slots:
         return None
-    queued = GateVerdict.objects.select_for_update(skip_locked=True, of=("self",)).filter(
+    queued = GateVerdict.objects.select_for_update(skip_locked=True, of=("self",), no_key=True).filter(
         state=GateVerdict.State.QUEUED
     )
     taken = (queued if only is None else queued.filter(pk=only.pk)).order_by("pk").first()
@@ -181,7 +181,7 @@ class _Progress:
 @transaction.atomic
 def _ended(verdict: GateVerdict, state: str, *, error: str = "", **values: Any) -> GateVerdict:
     locked = (
-        GateVerdict.objects.select_for_update(of=("self",))
+        GateVerdict.objects.select_for_update(of=("self",), no_key=True)
         .select_related("version__family")
         .get(pk=verdict.pk)
     )

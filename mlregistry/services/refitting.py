@@ -47,7 +47,7 @@ def refit_request(*, family: ModelFamily) -> tuple[TrainingRun | None, str]:
     ------
     ApplicationError : INVALID_TRAINING, as `training_request`.
     """
-    locked = ModelFamily.objects.select_for_update().get(pk=family.pk)
+    locked = ModelFamily.objects.select_for_update(no_key=True).get(pk=family.pk)
     envelope, moment = envelope_read(locked.envelope), now()
     if not envelope.allows("refit_days", moment):
         return None, "no schedule is in force"

@@ -75,7 +75,7 @@ def version_register(
         dataset = _dataset(lineage)
     except KeyError as error:
         raise ValueError(f"the artefact does not say its {error.args[0]}") from None
-    ModelFamily.objects.select_for_update().get(pk=family.pk)
+    ModelFamily.objects.select_for_update(no_key=True).get(pk=family.pk)
     artefact = artefact_keep(encoded)
     known = ModelVersion.objects.filter(family=family, artefact=artefact).first()
     if known is not None:
@@ -121,7 +121,11 @@ def version_note(*, version: ModelVersion, notes: str, actor: User) -> ModelVers
     text = notes.strip()
     if len(text) > MOST_NOTES:
         raise ApplicationError("INVALID_VALUE", f"expected at most {MOST_NOTES} characters, were {len(text)}")
-    locked = ModelVersion.objects.select_for_update(of=("self",)).select_related("family").get(pk=version.pk)
+    locked = (
+        ModelVersion.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("family")
+        .get(pk=version.pk)
+    )
     if text == locked.notes:
         return locked
     before, locked.notes = locked.notes, text

@@ -58,7 +58,7 @@ def shadow_step(*, version: ModelVersion, instance_id: int) -> int:
     )
     ShadowTrack.objects.get_or_create(version=version, instance=instance)
     track = (
-        ShadowTrack.objects.select_for_update(skip_locked=True, of=("self",))
+        ShadowTrack.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
         .filter(version=version, instance=instance)
         .first()
     )

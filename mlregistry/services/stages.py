@@ -159,7 +159,7 @@ def rollback(*, family: ModelFamily, actor: User | str, reason: str) -> ModelVer
     """
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
-    ModelFamily.objects.select_for_update().get(pk=family.pk)
+    ModelFamily.objects.select_for_update(no_key=True).get(pk=family.pk)
     present = ModelVersion.objects.filter(family=family, stage=Stage.CHAMPION).first()
     earlier = (
         StageChange.objects.filter(version__family=family, to_stage=Stage.CHAMPION)
@@ -235,7 +235,7 @@ def promote_champion(
         raise ApplicationError("APPROVAL_REQUIRED", "a champion takes an approval, or an approved envelope")
     artefact_place(version.digest)
     _end_canaries(version, actor=actor, reason=f"{version} became champion")
-    for former in ModelVersion.objects.select_for_update().filter(
+    for former in ModelVersion.objects.select_for_update(no_key=True).filter(
         family=version.family, stage=Stage.CHAMPION
     ):
         _move(former, Stage.RETIRED, actor=actor, reason=f"replaced by {version}")
@@ -278,7 +278,7 @@ def canary_demote(
 def _end_canaries(version: ModelVersion, *, actor: User | str, reason: str) -> None:
     """End every open canary of a family; `version` itself keeps its stage for the move that follows."""
     for canary in (
-        Canary.objects.select_for_update(of=("self",))
+        Canary.objects.select_for_update(of=("self",), no_key=True)
         .select_related("version__family", "champion", "follower", "strategy")
         .filter(version__family=version.family_id, ended_at=None)
     ):
@@ -294,7 +294,7 @@ def _end_canaries(version: ModelVersion, *, actor: User | str, reason: str) -> N
 
 def _locked(version_id: int) -> ModelVersion:
     version = (
-        ModelVersion.objects.select_for_update(of=("self",))
+        ModelVersion.objects.select_for_update(of=("self",), no_key=True)
         .select_related("family")
         .filter(pk=version_id)
         .first()

@@ -118,7 +118,7 @@ def training_cancel(*, run: TrainingRun, actor: User | str) -> TrainingRun:
     ------
     Conflict : TRAINING_OVER.
     """
-    locked = TrainingRun.objects.select_for_update().get(pk=run.pk)
+    locked = TrainingRun.objects.select_for_update(no_key=True).get(pk=run.pk)
     if locked.state not in _UNFINISHED:
         raise Conflict("TRAINING_OVER", f"the run is {locked.state} already")
     if locked.cancel_requested_at is None:
@@ -152,7 +152,7 @@ def study_cancel(*, study: TrainingStudy, actor: User | str) -> int:
 @transaction.atomic
 def training_claim(*, slots: int) -> TrainingRun | None:
     """Take the next queued run, or None when there is none or `slots` are running. Lost ones are queued again."""
-    lost = TrainingRun.objects.select_for_update(skip_locked=True).filter(
+    lost = TrainingRun.objects.select_for_update(skip_locked=True, no_key=True).filter(
         state=TrainingRun.State.RUNNING, beat_at__lt=now() - SILENT_FOR
     )
     for run in lost:
@@ -164,7 +164,9 @@ def training_claim(*, slots: int) -> TrainingRun | None:
             log.warning("training_lost", run=str(run.uid), attempts=run.attempts)
     if TrainingRun.objects.filter(state=TrainingRun.State.RUNNING).count() >= slots:
         return None
-    queued = TrainingRun.objects.select_for_update(skip_locked=True).filter(state=TrainingRun.State.QUEUED)
+    queued = TrainingRun.objects.select_for_update(skip_locked=True, no_key=True).filter(
+        state=TrainingRun.State.QUEUED
+    )
     taken = queued.order_by("pk").first()
     if taken is None:
         return None
@@ -263,7 +265,7 @@ def _register(run: TrainingRun, trained: TrainedModel) -> TrainingRun:
     from trading.domain.regime.artefact import encode
 
     encoded = encode(trained.artefact)
-    locked = TrainingRun.objects.select_for_update().get(pk=run.pk)
+    locked = TrainingRun.objects.select_for_update(no_key=True).get(pk=run.pk)
     if not _still_ours(locked, run):
         return locked
     version = version_register(
@@ -282,7 +284,7 @@ def _register(run: TrainingRun, trained: TrainedModel) -> TrainingRun:
 
 @transaction.atomic
 def _ended(run: TrainingRun, state: str, *, error: str = "") -> TrainingRun:
-    locked = TrainingRun.objects.select_for_update().get(pk=run.pk)
+    locked = TrainingRun.objects.select_for_update(no_key=True).get(pk=run.pk)
     if _still_ours(locked, run):
         _end(locked, state, error=error)
     return locked
@@ -302,7 +304,7 @@ def _end(run: TrainingRun, state: str, *, error: str = "") -> None:
     _tell(run)
     if run.study_id is not None:
         # The last one to end closes the study; the lock lets two that end together see each other.
-        study = TrainingStudy.objects.select_for_update().get(pk=run.study_id)
+        study = TrainingStudy.objects.select_for_update(no_key=True).get(pk=run.study_id)
         left = study.runs.filter(Q(state__in=_UNFINISHED)).exclude(pk=run.pk).exists()
         if study.finished_at is None and not left:
             study.finished_at = now()

@@ -65,11 +65,11 @@ def canary_open(
         raise ApplicationError(
             "INVALID_VALUE", "expected a share above 0 and at most 0.25, and a cap above zero"
         )
-    locked = Strategy.objects.select_for_update().get(pk=follower.pk)
+    locked = Strategy.objects.select_for_update(no_key=True).get(pk=follower.pk)
     if locked.model_stage != CHAMPION or not locked.model_digest:
         raise Conflict("NOTHING_TO_SHARE", f"{locked.name} does not decide with a champion")
     instances = list(
-        StrategyInstance.objects.select_for_update(of=("self",))
+        StrategyInstance.objects.select_for_update(of=("self",), no_key=True)
         .filter(strategy=locked, is_enabled=True, allocation__gt=0)
         .order_by("pk")
     )
@@ -128,15 +128,15 @@ def canary_grow(
         raise ApplicationError(
             "INVALID_VALUE", "expected a share above 0 and at most 0.25, and a cap above zero"
         )
-    Strategy.objects.select_for_update().get(pk=follower.pk)
+    Strategy.objects.select_for_update(no_key=True).get(pk=follower.pk)
     owns = list(
-        StrategyInstance.objects.select_for_update(of=("self",))
+        StrategyInstance.objects.select_for_update(of=("self",), no_key=True)
         .filter(strategy=canary, is_enabled=True, allocation__gt=0)
         .order_by("pk")
     )
     places = {
         (place.account_id, place.instrument_id): place
-        for place in StrategyInstance.objects.select_for_update(of=("self",))
+        for place in StrategyInstance.objects.select_for_update(of=("self",), no_key=True)
         .filter(strategy=follower, is_enabled=True)
         .order_by("pk")
     }
@@ -174,10 +174,12 @@ def canary_close(*, follower: Strategy, canary: Strategy, actor: User | str, rea
 
     Safe to call twice. Returns what was given back.
     """
-    Strategy.objects.select_for_update().get(pk=follower.pk)
+    Strategy.objects.select_for_update(no_key=True).get(pk=follower.pk)
     back = Decimal(0)
     for own in (
-        StrategyInstance.objects.select_for_update(of=("self",)).filter(strategy=canary).order_by("pk")
+        StrategyInstance.objects.select_for_update(of=("self",), no_key=True)
+        .filter(strategy=canary)
+        .order_by("pk")
     ):
         back += own.allocation
         # Added to what is there when the row is locked: the allocator may be changing it.

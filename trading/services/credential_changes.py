@@ -88,7 +88,7 @@ def credential_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]
 def apply_credential(request: ChangeRequest, approver: User) -> None:
     """Let workers look at the sealed key, which replaces the one in use if it may do what it should and no more."""
     account, purpose = _named(request.target)
-    waiting = CandidateKey.objects.select_for_update().filter(
+    waiting = CandidateKey.objects.select_for_update(no_key=True).filter(
         account=account, purpose=purpose, state=CandidateKey.State.WAITING
     )
     waiting.update(state=CandidateKey.State.SUPERSEDED, sealed_secret=b"", decided_at=now())

@@ -64,7 +64,7 @@ def escrow_ensure(account: str, amount: Decimal) -> bool:
 def escrow_settle() -> None:
     """Take back what lies idle beyond two helpings, and let a lowered cap take effect as far as it can."""
     parts = list(
-        ExposureBucket.objects.select_for_update(skip_locked=True)
+        ExposureBucket.objects.select_for_update(skip_locked=True, no_key=True)
         .filter(scope__startswith=f"{GLOBAL}:", cap__gt=F("used"))
         .order_by("scope")
     )
@@ -108,7 +108,7 @@ def _reclaim(own: str) -> Decimal:
 
 
 def _locked() -> ExposureEscrow:
-    rows = ExposureEscrow.objects.select_for_update()
+    rows = ExposureEscrow.objects.select_for_update(no_key=True)
     found = rows.filter(pk=GLOBAL).first()
     if found is None:
         ExposureEscrow.objects.bulk_create(

@@ -30,7 +30,7 @@ def _positions_sql() -> str:
 SELECT {_POSITION_ROWS.columns("row")} FROM trading_position AS row
  WHERE {which}
    AND (SELECT count(*) FROM trading_position WHERE {which}) = cardinality(%(sides)s::text[])
- ORDER BY position_side FOR UPDATE
+ ORDER BY position_side FOR NO KEY UPDATE
 """  # noqa: S608  only names of our own columns
 
 
@@ -41,7 +41,7 @@ def _balances_sql() -> str:
 SELECT {_BALANCE_ROWS.columns("row")} FROM trading_balance AS row
  WHERE {which}
    AND (SELECT count(*) FROM trading_balance WHERE {which}) = cardinality(%(assets)s::text[])
- ORDER BY asset COLLATE "C" FOR UPDATE
+ ORDER BY asset COLLATE "C" FOR NO KEY UPDATE
 """  # noqa: S608
 
 
@@ -49,13 +49,13 @@ _BUCKETS = """
 SELECT * FROM trading_exposurebucket
  WHERE scope = ANY(%(scopes)s::text[])
    AND (SELECT count(*) FROM trading_exposurebucket WHERE scope = ANY(%(scopes)s::text[])) = %(expected)s
- ORDER BY array_position(%(scopes)s::text[], scope::text) FOR UPDATE
+ ORDER BY array_position(%(scopes)s::text[], scope::text) FOR NO KEY UPDATE
 """
 # What must happen whatever the cap. The rows are locked in the given order before the first one changes.
 _MOVE = """
 WITH held AS (
     SELECT scope FROM trading_exposurebucket WHERE scope = ANY(%(scopes)s::text[])
-     ORDER BY array_position(%(scopes)s::text[], scope::text) FOR UPDATE
+     ORDER BY array_position(%(scopes)s::text[], scope::text) FOR NO KEY UPDATE
 ), change AS (
     SELECT * FROM unnest(%(scopes)s::text[], %(deltas)s::numeric[]) AS change (scope, delta)
 )

@@ -150,4 +150,8 @@ def _decide(
 
 
 def _locked(candidate_id: int) -> CandidateKey:
-    return CandidateKey.objects.select_for_update(of=("self",)).select_related("account").get(pk=candidate_id)
+    return (
+        CandidateKey.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("account")
+        .get(pk=candidate_id)
+    )

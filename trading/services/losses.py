@@ -78,7 +78,7 @@ def _everything(accounts: list[LossMeasure]) -> LossMeasure:
 def _strategy(strategy: Strategy, prices: Mapping[int, Decimal | None]) -> LossMeasure:
     scope, moment = f"strategy:{strategy.name}", now()
     LossMeasure.objects.bulk_create([LossMeasure(scope=scope, day=moment.date())], ignore_conflicts=True)
-    row = LossMeasure.objects.select_for_update().get(pk=scope)
+    row = LossMeasure.objects.select_for_update(no_key=True).get(pk=scope)
     if row.day != moment.date():
         row.day, row.day_start, row.streak = moment.date(), row.value, 0
     before = _tally(row)

@@ -126,7 +126,9 @@ def model_in_force_set(
     Workers load it at their next step, within one heartbeat. Returns how many strategies follow.
     """
     followers = (
-        Strategy.objects.select_for_update().filter(model_family=family, model_stage=CHAMPION).order_by("pk")
+        Strategy.objects.select_for_update(no_key=True)
+        .filter(model_family=family, model_stage=CHAMPION)
+        .order_by("pk")
     )
     count = 0
     for strategy in followers:

@@ -21,21 +21,21 @@ _LOCKED: Final = """
 WITH position AS MATERIALIZED (
     SELECT id, quantity, open_buy, open_sell FROM trading_position
      WHERE account_id = %(account)s AND instrument_id = %(instrument)s AND position_side = %(side)s
-       FOR UPDATE
+       FOR NO KEY UPDATE
 ), balance AS MATERIALIZED (
     SELECT asset, amount, reserved FROM trading_balance
      WHERE account_id = %(account)s AND asset = ANY(%(assets)s::text[])
        AND (SELECT count(*) FROM position) = 1
        AND (SELECT count(*) FROM trading_balance
              WHERE account_id = %(account)s AND asset = ANY(%(assets)s::text[])) = cardinality(%(assets)s::text[])
-     ORDER BY asset COLLATE "C" FOR UPDATE
+     ORDER BY asset COLLATE "C" FOR NO KEY UPDATE
 ), bucket AS MATERIALIZED (
     SELECT scope, used, cap FROM trading_exposurebucket
      WHERE scope = ANY(%(scopes)s::text[])
        AND (SELECT count(*) FROM balance) = cardinality(%(assets)s::text[])
        AND (SELECT count(*) FROM trading_exposurebucket
              WHERE scope = ANY(%(scopes)s::text[])) = cardinality(%(scopes)s::text[])
-     ORDER BY array_position(%(scopes)s::text[], scope::text) FOR UPDATE
+     ORDER BY array_position(%(scopes)s::text[], scope::text) FOR NO KEY UPDATE
 )
 SELECT 'position', '', id, quantity, open_buy, open_sell FROM position
  UNION ALL SELECT 'balance', asset, 0, amount, reserved, 0 FROM balance

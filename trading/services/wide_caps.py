@@ -35,7 +35,7 @@ def wide_room(order: OrderCheck, context: RiskContext) -> RailResult | None:
         return None
     if groups:
         names = [group.name for group in context.groups]
-        list(CorrelationGroup.objects.select_for_update().filter(name__in=names).order_by("name"))
+        list(CorrelationGroup.objects.select_for_update(no_key=True).filter(name__in=names).order_by("name"))
     if adds:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_NET_LOCK])

@@ -99,8 +99,10 @@ def instruments_sync(
 def _store(
     venue: Venue, entries: Mapping[str, Mapping[str, Any]], windows: Sequence[Window], at: datetime
 ) -> SyncResult:
-    locked = Venue.objects.select_for_update().get(pk=venue.pk)
-    known = {row.symbol: row for row in Instrument.objects.select_for_update().filter(venue=locked)}
+    locked = Venue.objects.select_for_update(no_key=True).get(pk=venue.pk)
+    known = {
+        row.symbol: row for row in Instrument.objects.select_for_update(no_key=True).filter(venue=locked)
+    }
     created: list[Instrument] = []
     changed: list[str] = []
     unreadable: list[tuple[str, str]] = []

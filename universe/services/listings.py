@@ -67,7 +67,7 @@ def _first_trade(instrument: Instrument, market_data: KlineSource) -> datetime |
 
 @transaction.atomic
 def _open(listing: Listing, listed_at: datetime, at: datetime) -> bool:
-    row = Listing.objects.select_for_update().get(pk=listing.pk)
+    row = Listing.objects.select_for_update(no_key=True).get(pk=listing.pk)
     if row.opened_at is not None:
         return False
     row.listed_at, row.opened_at = listed_at, at

@@ -13,7 +13,7 @@ from universe.models import StreamState
 @transaction.atomic
 def stream_connected(*, name: str, at: datetime) -> StreamState:
     """Record a connection. A gap stays open until `stream_gap_closed`; the first connection is one too."""
-    state, created = StreamState.objects.select_for_update().get_or_create(name=name)
+    state, created = StreamState.objects.select_for_update(no_key=True).get_or_create(name=name)
     if created or state.gap_since is None:
         # Nothing proves what passed before this moment, so it counts as a gap until back-filled.
         state.gap_since = at

@@ -247,7 +247,7 @@ def _channel(name: str) -> NotificationChannel:
 
 
 def _locked(name: str) -> NotificationChannel:
-    row = NotificationChannel.objects.select_for_update().filter(name=name).first()
+    row = NotificationChannel.objects.select_for_update(no_key=True).filter(name=name).first()
     if row is None:
         raise NotFound("UNKNOWN_CHANNEL", f"no channel is called {name!r}")
     return row

@@ -147,12 +147,12 @@ def _digest_due(channel: NotificationChannel, moment: datetime, digest_s: int) -
 
 def _cursor_locked() -> EventCursor | None:
     """The cursor, None while another worker holds it. A platform that never told anybody begins with the next event."""
-    row = EventCursor.objects.select_for_update(skip_locked=True).filter(name=CURSOR).first()
+    row = EventCursor.objects.select_for_update(skip_locked=True, no_key=True).filter(name=CURSOR).first()
     if row is not None or EventCursor.objects.filter(name=CURSOR).exists():
         return row
     newest = OutboxEvent.objects.aggregate(newest=Max("event_id"))["newest"] or 0
     EventCursor.objects.get_or_create(name=CURSOR, defaults={"event_id": newest, "moved_at": now()})
-    return EventCursor.objects.select_for_update(skip_locked=True).filter(name=CURSOR).first()
+    return EventCursor.objects.select_for_update(skip_locked=True, no_key=True).filter(name=CURSOR).first()
 
 
 def _gap(missed: int) -> Notice:

@@ -147,7 +147,7 @@ def _covering(channel: str, kind: str) -> NotificationRoute | None:
 def _store(
     channel: str, kind: str, wanted: Mapping[str, Any], *, actor: str, person: User, reason: str
 ) -> NotificationRoute:
-    owner = NotificationChannel.objects.select_for_update().get(name=channel)
+    owner = NotificationChannel.objects.select_for_update(no_key=True).get(name=channel)
     row = owner.routes.filter(kind=kind).first() or NotificationRoute(channel=owner, kind=kind)
     before = {name: getattr(row, name) for name in FIELDS} if row.pk else None
     for name in FIELDS:

@@ -55,12 +55,14 @@ def deliveries_start() -> int:
 def _start(pk: int) -> bool:
     with transaction.atomic():
         channel = (
-            NotificationChannel.objects.select_for_update(skip_locked=True).filter(pk=pk, claim="").first()
+            NotificationChannel.objects.select_for_update(skip_locked=True, no_key=True)
+            .filter(pk=pk, claim="")
+            .first()
         )
         moment = now()
         if channel is None or (channel.retry_at is not None and channel.retry_at > moment):
             return False
-        due = channel.deliveries.select_for_update(skip_locked=True).filter(
+        due = channel.deliveries.select_for_update(skip_locked=True, no_key=True).filter(
             state=State.WAITING, due_at__lte=moment
         )
         rows = list(due.order_by("id")[:MOST_DELIVERIES])
@@ -111,7 +113,7 @@ def deliveries_collect() -> int:
 @transaction.atomic
 def _collect(pk: int) -> int:
     channel = (
-        NotificationChannel.objects.select_for_update(skip_locked=True)
+        NotificationChannel.objects.select_for_update(skip_locked=True, no_key=True)
         .filter(pk=pk)
         .exclude(claim="")
         .first()

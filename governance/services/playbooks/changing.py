@@ -183,7 +183,7 @@ def _does_as_much(before: list[Any], after: list[Any]) -> bool:
 
 @transaction.atomic
 def _store(pk: int, changed: Mapping[str, Any], *, actor: str, person: User, reason: str) -> Playbook:
-    row = Playbook.objects.select_for_update().get(pk=pk)
+    row = Playbook.objects.select_for_update(no_key=True).get(pk=pk)
     before = {field: getattr(row, field) for field in changed}
     for field, value in changed.items():
         setattr(row, field, value)

@@ -120,12 +120,12 @@ def playbook_run(*, name: str, scope: str, reason: str) -> PlaybookRun | None:
 
 def _watch_locked(playbook: Playbook, scope: str) -> PlaybookWatch | None:
     rows = PlaybookWatch.objects.filter(playbook=playbook, scope=scope)
-    row = rows.select_for_update(skip_locked=True).first()
+    row = rows.select_for_update(skip_locked=True, no_key=True).first()
     if row is not None or rows.exists():
         return row
     new = PlaybookWatch(playbook=playbook, scope=scope, read_at=now())
     PlaybookWatch.objects.bulk_create([new], ignore_conflicts=True)
-    return rows.select_for_update(skip_locked=True).first()
+    return rows.select_for_update(skip_locked=True, no_key=True).first()
 
 
 def _measured(playbook: Playbook, scope: str, moment: datetime) -> Reading | None:

@@ -39,7 +39,7 @@ def incident_open(
     """The open incident of a kind and scope, made where there is none. Tells whether it is new."""
     moment = now()
     row = (
-        Incident.objects.select_for_update()
+        Incident.objects.select_for_update(no_key=True)
         .filter(kind=kind, scope=scope)
         .exclude(state=Incident.State.CLOSED)
         .first()
@@ -104,7 +104,7 @@ def incident_publish(row: Incident, *, severity: str = "") -> None:
 @transaction.atomic
 def incident_calm(row_id: int, *, actor: str, detail: str) -> None:
     """Note that what it was opened for is over. What was done because of it stays in force."""
-    row = Incident.objects.select_for_update().filter(pk=row_id, state=Incident.State.OPEN).first()
+    row = Incident.objects.select_for_update(no_key=True).filter(pk=row_id, state=Incident.State.OPEN).first()
     if row is None:
         return
     row.state, row.calm_at = Incident.State.CALM, now()
@@ -164,7 +164,7 @@ def incident_close(*, incident_id: int, actor: User, reason: str) -> Incident:
 @transaction.atomic
 def incidents_consume() -> int:
     """Open incidents for what trading calls people to: its events have no number of an incident. By cursor."""
-    cursor = EventCursor.objects.select_for_update(skip_locked=True).filter(name=CURSOR).first()
+    cursor = EventCursor.objects.select_for_update(skip_locked=True, no_key=True).filter(name=CURSOR).first()
     if cursor is None:
         newest = OutboxEvent.objects.aggregate(newest=Max("event_id"))["newest"] or 0
         EventCursor.objects.get_or_create(name=CURSOR, defaults={"event_id": newest, "moved_at": now()})
@@ -198,7 +198,7 @@ def incidents_consume() -> int:
 
 def incident_locked(incident_id: int) -> Incident:
     """The row, locked. Raises NotFound : UNKNOWN_INCIDENT."""
-    row = Incident.objects.select_for_update().filter(pk=incident_id).first()
+    row = Incident.objects.select_for_update(no_key=True).filter(pk=incident_id).first()
     if row is None:
         raise NotFound("UNKNOWN_INCIDENT", "no such incident")
     return row

@@ -83,7 +83,7 @@ def rehearsals_step() -> int:
 @transaction.atomic
 def _step(pk: int) -> bool:
     row = (
-        Rehearsal.objects.select_for_update(of=("self",), skip_locked=True)
+        Rehearsal.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
         .select_related("playbook", "requested_by")
         .filter(pk=pk, state=Rehearsal.State.WATCHING)
         .first()

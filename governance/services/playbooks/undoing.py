@@ -37,7 +37,7 @@ def incident_undo(*, incident_id: int, requester: User, reason: str) -> list[Cha
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     if incident.needs_review and incident.reviewed_at is None:
         raise Conflict("REVIEW_REQUIRED", "a hard stop is reviewed before anything is undone")
-    rows = PlaybookAction.objects.select_for_update(of=("self",)).filter(
+    rows = PlaybookAction.objects.select_for_update(of=("self",), no_key=True).filter(
         run__incident=incident, state__in=(State.DONE, State.VERIFIED), undo_request=""
     )
     made: list[ChangeRequest] = []

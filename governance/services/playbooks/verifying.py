@@ -39,7 +39,7 @@ def actions_verify() -> int:
 @transaction.atomic
 def _verify(pk: int) -> bool:
     row = (
-        PlaybookAction.objects.select_for_update(of=("self",), skip_locked=True)
+        PlaybookAction.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
         .select_related("run__incident", "run__playbook")
         .filter(pk=pk, state__in=(State.DONE, State.FAILED), verified_at=None)
         .first()

@@ -138,7 +138,7 @@ def _cursor_locked() -> RuleCursor | None:
     if not RuleCursor.objects.exists():
         newest = OutboxEvent.objects.aggregate(newest=Max("event_id"))["newest"] or 0
         RuleCursor.objects.get_or_create(pk=1, defaults={"event_id": newest, "moved_at": now()})
-    return RuleCursor.objects.select_for_update(skip_locked=True).filter(pk=1).first()
+    return RuleCursor.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=1).first()
 
 
 def _move(cursor: RuleCursor, event_id: int) -> None:

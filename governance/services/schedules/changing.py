@@ -98,7 +98,11 @@ def apply_change(request: ChangeRequest, approver: User) -> None:
 
 @transaction.atomic
 def _store(pk: int, changed: Mapping[str, Any], *, actor: User, reason: str) -> PeriodicTask:
-    task = PeriodicTask.objects.select_for_update(of=("self",)).select_related("interval").get(pk=pk)
+    task = (
+        PeriodicTask.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("interval")
+        .get(pk=pk)
+    )
     before = {"every_s": every_s(task), "is_enabled": task.enabled}
     if "every_s" in changed:
         task.interval, _ = IntervalSchedule.objects.get_or_create(

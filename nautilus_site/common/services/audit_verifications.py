@@ -50,7 +50,7 @@ def verification_step(*, verification_id: int, piece_s: float = PIECE_S) -> Audi
     """Go on for a while: write down how far it got, or what was found. None when there is nothing to do."""
     with transaction.atomic():
         row = (
-            AuditVerification.objects.select_for_update(skip_locked=True)
+            AuditVerification.objects.select_for_update(skip_locked=True, no_key=True)
             .filter(pk=verification_id, state=_State.RUNNING)
             .first()
         )

@@ -223,7 +223,7 @@ def change_request_reject(*, request_id: Any, approver: User, note: str = "") ->
 @transaction.atomic
 def change_requests_expire() -> int:
     """Close every pending request whose time is over. Returns how many."""
-    overdue = ChangeRequest.objects.select_for_update(skip_locked=True).filter(
+    overdue = ChangeRequest.objects.select_for_update(skip_locked=True, no_key=True).filter(
         state=ChangeRequest.State.PENDING, expires_at__lte=now()
     )
     closed = list(overdue)
@@ -235,7 +235,7 @@ def change_requests_expire() -> int:
 def _locked_pending(request_id: Any) -> ChangeRequest:
     try:
         request = (
-            ChangeRequest.objects.select_for_update(of=("self",))
+            ChangeRequest.objects.select_for_update(of=("self",), no_key=True)
             .select_related("requester")
             .get(pk=request_id)
         )

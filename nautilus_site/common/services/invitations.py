@@ -87,7 +87,7 @@ def invitation_use(*, link: str, code: str, password: str) -> User:
 def _use(link: str, code: str, password: str) -> tuple[User | None, ValidationError | None]:
     moment = now()
     invitation = (
-        Invitation.objects.select_for_update(of=("self",))
+        Invitation.objects.select_for_update(of=("self",), no_key=True)
         .select_related("user")
         .filter(link_digest=_digest(link), used_at=None, user__is_active=True)
         .first()
@@ -120,7 +120,7 @@ def _for_half(username: str, actor: User, permission: str) -> Invitation:
     """The invitation of a person who may get one from this actor, locked."""
     if not permits(permissions_of(actor.role), permission):
         raise Forbidden("PERMISSION_DENIED", f"you lack the permission {permission}")
-    user = User.objects.select_for_update().filter(username=username).first()
+    user = User.objects.select_for_update(no_key=True).filter(username=username).first()
     if user is None:
         raise NotFound("USER_NOT_FOUND", f"no user {username!r}")
     if user.pk == actor.pk:
@@ -129,7 +129,7 @@ def _for_half(username: str, actor: User, permission: str) -> Invitation:
         raise Conflict("HAS_PASSWORD", f"{username} has a password; only they may change it")
     if not user.is_active:
         raise Conflict("PERSON_OFF", f"{username} is switched off")
-    invitation, _ = Invitation.objects.select_for_update().get_or_create(user=user)
+    invitation, _ = Invitation.objects.select_for_update(no_key=True).get_or_create(user=user)
     return invitation
 
 

@@ -104,7 +104,7 @@ def user_change_effect(username: str, payload: Mapping[str, Any]) -> dict[str, A
 @transaction.atomic
 def user_change(request: ChangeRequest, approver: User) -> None:
     """Carry out an approved change. Open sessions and sockets notice at their next request or check."""
-    user = User.objects.select_for_update().get(username=request.target)
+    user = User.objects.select_for_update(no_key=True).get(username=request.target)
     if user.pk == approver.pk:
         raise ApplicationError("SELF_APPROVAL", "nobody approves a change of their own powers", status=403)
     before = {name: getattr(user, name) for name in request.payload}
@@ -195,7 +195,7 @@ def user_deactivate(*, username: str, actor: User, reason: str) -> User:
         raise Forbidden("PERMISSION_DENIED", "your role may not switch people off")
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
-    user = User.objects.select_for_update().filter(username=username).first()
+    user = User.objects.select_for_update(no_key=True).filter(username=username).first()
     if user is None:
         raise NotFound("USER_NOT_FOUND", f"no user {username!r}")
     if user.pk == actor.pk:

@@ -43,13 +43,13 @@ KEEP_DAILY = timedelta(days=30)
 def snapshot_take(account: Account) -> BookSnapshot:
     """Write an account's books down as they are now."""
     positions = list(
-        Position.objects.select_for_update(of=("self",))
+        Position.objects.select_for_update(of=("self",), no_key=True)
         .filter(account=account)
         .order_by("instrument_id", "position_side")
     )
     balances = list(
         Balance.objects.raw(
-            'SELECT * FROM trading_balance WHERE account_id = %s ORDER BY asset COLLATE "C" FOR UPDATE',
+            'SELECT * FROM trading_balance WHERE account_id = %s ORDER BY asset COLLATE "C" FOR NO KEY UPDATE',
             [account.pk],
         )
     )

@@ -81,7 +81,7 @@ def books_verify(account: Account, *, full: bool = False) -> Verified:
     started = time.perf_counter()
     found = Verified(account.name)
     positions = list(
-        Position.objects.select_for_update(of=("self",))
+        Position.objects.select_for_update(of=("self",), no_key=True)
         .select_related("instrument")
         .filter(account=account)
         .order_by("instrument_id", "position_side")
@@ -89,7 +89,7 @@ def books_verify(account: Account, *, full: bool = False) -> Verified:
     balances = {
         row.asset: row.amount
         for row in Balance.objects.raw(
-            'SELECT * FROM trading_balance WHERE account_id = %s ORDER BY asset COLLATE "C" FOR UPDATE',
+            'SELECT * FROM trading_balance WHERE account_id = %s ORDER BY asset COLLATE "C" FOR NO KEY UPDATE',
             [account.pk],
         )
     }

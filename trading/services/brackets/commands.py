@@ -75,7 +75,11 @@ def bracket_cancel(*, bracket_id: int, actor: User | str, reason: str) -> Bracke
 @transaction.atomic
 def bracket_yield(*, bracket_id: int, keep: Decimal, reason: str) -> Bracket | None:
     """Let go of everything above `keep` for a while, so that somebody can sell it; restored when they do not."""
-    bracket = Bracket.objects.select_for_update(of=("self",)).filter(pk=bracket_id, ended_at=None).first()
+    bracket = (
+        Bracket.objects.select_for_update(of=("self",), no_key=True)
+        .filter(pk=bracket_id, ended_at=None)
+        .first()
+    )
     if bracket is None:
         return None
     keep = max(keep, Decimal(0))
@@ -143,7 +147,9 @@ def yield_for_sale(
 
 def _locked(bracket_id: int) -> Bracket:
     bracket = (
-        Bracket.objects.select_for_update(of=("self",)).select_related("instrument").filter(pk=bracket_id)
+        Bracket.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("instrument")
+        .filter(pk=bracket_id)
     ).first()
     if bracket is None or bracket.ended_at is not None:
         raise Conflict("BRACKET_CLOSED", "the bracket is over already")

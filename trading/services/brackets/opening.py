@@ -59,7 +59,7 @@ def bracket_prepare(
     user: User | None = None,
 ) -> tuple[Bracket, bool]:
     """The locked bracket of a position, new (True) where there is none. Lock it before the position is locked."""
-    known = Bracket.objects.select_for_update(of=("self",)).filter(
+    known = Bracket.objects.select_for_update(of=("self",), no_key=True).filter(
         account=account, instrument=instrument, position_side=position_side, ended_at=None
     )
     found = known.first()

@@ -52,7 +52,7 @@ def position_of(bracket: Bracket, *, lock: bool) -> Position:
         position_side=bracket.position_side,
     )
     if lock:
-        rows = rows.select_for_update(of=("self",))
+        rows = rows.select_for_update(of=("self",), no_key=True)
     found = rows.first()
     return found or Position(
         account=bracket.account, instrument=bracket.instrument, position_side=bracket.position_side

@@ -74,7 +74,7 @@ def _amend(bracket: Bracket, amend: Amend, reason: str) -> None:
 @transaction.atomic
 def _step(bracket_id: int) -> tuple[Bracket, Decision] | None:
     bracket = (
-        Bracket.objects.select_for_update(of=("self",), skip_locked=True)
+        Bracket.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
         .select_related("account__venue", "instrument", "strategy")
         .filter(pk=bracket_id, ended_at=None)
         .first()

@@ -83,7 +83,7 @@ def _reopen(account_id: int) -> list[int]:
             ended_at=None,
         ).exists():
             continue
-        locked = Bracket.objects.select_for_update().get(pk=over.pk)
+        locked = Bracket.objects.select_for_update(no_key=True).get(pk=over.pk)
         locked.ended_at, locked.state, locked.exit_reason = None, BracketState.PENDING, ""
         locked.save(update_fields=["ended_at", "state", "exit_reason"])
         bracket_event(locked, "reopened", {"order": str(leg.order.uid)})

@@ -38,7 +38,7 @@ def breakers_evaluate(*, venue: str | None = None, probe_ok: bool | None = None)
 
 @transaction.atomic
 def _evaluate(pk: int, probe_ok: bool | None) -> None:
-    row = CircuitBreaker.objects.select_for_update().filter(pk=pk, is_enabled=True).first()
+    row = CircuitBreaker.objects.select_for_update(no_key=True).filter(pk=pk, is_enabled=True).first()
     if row is None:
         return
     moment = now()
@@ -77,7 +77,7 @@ def _measured(row: CircuitBreaker, moment: datetime) -> Reading | None:
 def breaker_trip(*, name: str, scope: str, reason: str, for_s: float | None = None) -> bool:
     """Open a breaker at once, for the time a venue asked or for its cool-down. False where there is none in force."""
     with transaction.atomic():
-        row = CircuitBreaker.objects.select_for_update().filter(name=name, scope=scope).first()
+        row = CircuitBreaker.objects.select_for_update(no_key=True).filter(name=name, scope=scope).first()
         if row is None or not row.is_enabled:
             return False
         state = breaker_load(row)

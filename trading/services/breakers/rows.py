@@ -256,7 +256,7 @@ def _strictness(action: str) -> int:
 
 
 def _locked(breaker_id: int) -> CircuitBreaker:
-    row = CircuitBreaker.objects.select_for_update().filter(pk=breaker_id).first()
+    row = CircuitBreaker.objects.select_for_update(no_key=True).filter(pk=breaker_id).first()
     if row is None:
         raise NotFound("UNKNOWN_BREAKER", "no such breaker")
     return row

@@ -100,7 +100,7 @@ def blackout_end_effect(target: str, payload: Mapping[str, Any]) -> Mapping[str,
 
 def apply_blackout_end(request: ChangeRequest, approver: User) -> None:
     """End it now; runs inside the approving transaction."""
-    window = Blackout.objects.select_for_update().get(pk=_pk(request.target))
+    window = Blackout.objects.select_for_update(no_key=True).get(pk=_pk(request.target))
     window.ended_at, window.ended_by = now(), str(approver)
     window.save(update_fields=["ended_at", "ended_by"])
     audit_record(

@@ -81,7 +81,7 @@ def apply_shrink(request: ChangeRequest, approver: User) -> None:
 @transaction.atomic
 def _group_set(name: str, symbols: list[str], *, actor: User, reason: str) -> CorrelationGroup:
     # Orders of its symbols hold this row while they are judged: they see the old group or the new one, whole.
-    row = CorrelationGroup.objects.select_for_update().filter(name=name).first()
+    row = CorrelationGroup.objects.select_for_update(no_key=True).filter(name=name).first()
     before = row.symbols if row else None
     row = row or CorrelationGroup(name=name)
     row.symbols, row.changed_by, row.changed_at = symbols, str(actor), now()

@@ -27,7 +27,9 @@ def caps_follow(limit: str, prefix: str) -> None:
         return
     own = {row.scope: row.value for row in RiskLimit.objects.filter(name=limit).exclude(scope=GLOBAL)}
     for bucket in (
-        ExposureBucket.objects.select_for_update().filter(scope__startswith=prefix).order_by("scope")
+        ExposureBucket.objects.select_for_update(no_key=True)
+        .filter(scope__startswith=prefix)
+        .order_by("scope")
     ):
         cap = min(default, own.get(_limit_scope(bucket.scope), default))
         if bucket.used <= cap:

@@ -324,7 +324,7 @@ def _limit_set(
     reason: str,
     only_tighter: bool = False,
 ) -> RiskLimit:
-    row = RiskLimit.objects.select_for_update().filter(name=kind.name, scope=scope).first()
+    row = RiskLimit.objects.select_for_update(no_key=True).filter(name=kind.name, scope=scope).first()
     if only_tighter and row is not None and _loosens(kind, row.value, value):
         # Somebody tightened it between the look and the lock.
         raise Conflict("NOT_TIGHTER", f"{kind.name} is {decimal_text(row.value)} by now for {scope}")

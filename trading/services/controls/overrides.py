@@ -82,7 +82,7 @@ def apply_override(request: ChangeRequest, approver: User) -> None:
 
 def override_use(*, order: Order, notional: Decimal) -> bool:
     """Use up the grant an order passed by, once; False when another order was faster. Runs inside Tx A."""
-    waiting = OverrideGrant.objects.select_for_update(skip_locked=True).filter(
+    waiting = OverrideGrant.objects.select_for_update(skip_locked=True, no_key=True).filter(
         account=order.account,
         instrument=order.instrument,
         side=order.side,

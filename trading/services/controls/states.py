@@ -129,7 +129,7 @@ def auto_level_set(*, scope: str, level: Level, reason: str, actor: str) -> None
 
 def locked_states(scope: str, actor: str, moment: datetime) -> tuple[TradingState, TradingState]:
     """The scope's row and the global one (the same, where they are), locked; what is missing is created."""
-    rows = TradingState.objects.select_for_update()
+    rows = TradingState.objects.select_for_update(no_key=True)
     everything, _ = rows.get_or_create(
         scope=GLOBAL, defaults={"level": Level.HALT_NEW, "changed_by": actor, "changed_at": moment}
     )

@@ -53,7 +53,11 @@ def order_amend_request(
     Conflict : ORDER_CLOSED, or AMEND_IN_FLIGHT while an earlier one is not known to be over.
     ApplicationError : AMEND_NEEDS_REPLACE, it asks for more than the order holds.
     """
-    locked = Order.objects.select_for_update(of=("self",)).select_related("instrument").get(pk=order.pk)
+    locked = (
+        Order.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("instrument")
+        .get(pk=order.pk)
+    )
     known = OrderCommand.objects.filter(intent_key=f"amend:{key}").first()
     if known is not None:
         return known

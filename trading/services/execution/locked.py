@@ -26,7 +26,7 @@ _ACCOUNTS, _VENUES, _INSTRUMENTS, _STRATEGIES = (
 @cache
 def _locked_sql() -> str:
     joined = orders_joined(_ORDERS, _ACCOUNTS, _VENUES, _INSTRUMENTS, _STRATEGIES)
-    return f"{joined} WHERE o.id = ANY(%(keys)s::bigint[]) ORDER BY o.id FOR UPDATE OF o"
+    return f"{joined} WHERE o.id = ANY(%(keys)s::bigint[]) ORDER BY o.id FOR NO KEY UPDATE OF o"
 
 
 def orders_locked(keys: Iterable[int]) -> dict[int, Order]:

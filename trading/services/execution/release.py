@@ -17,7 +17,7 @@ from trading.services.parents import child_give_back
 def order_release(*, order_id: int, code: str, message: str) -> bool:
     """Release a RESERVED order before it is sent. False when it is past that already."""
     order = (
-        Order.objects.select_for_update(of=("self",))
+        Order.objects.select_for_update(of=("self",), no_key=True)
         .select_related("account", "instrument", "strategy")
         .get(pk=order_id)
     )

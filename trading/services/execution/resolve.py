@@ -122,7 +122,7 @@ def _unexplained(order: Order, venue: ExecutionVenue) -> bool:
 @transaction.atomic
 def _absent(order_id: int) -> OrderStatus:
     order = (
-        Order.objects.select_for_update(of=("self",))
+        Order.objects.select_for_update(of=("self",), no_key=True)
         .select_related("account", "instrument", "strategy")
         .get(pk=order_id)
     )

@@ -146,7 +146,7 @@ def order_unknown(*, order_id: int, message: str) -> None:
 
 def _locked(order_id: int) -> Order:
     return (
-        Order.objects.select_for_update(of=("self",))
+        Order.objects.select_for_update(of=("self",), no_key=True)
         .select_related("account", "instrument", "strategy")
         .get(pk=order_id)
     )

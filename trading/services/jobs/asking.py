@@ -246,7 +246,7 @@ def _hint(job: ResearchJob) -> None:
 
 
 def _locked(uid: Any) -> ResearchJob:
-    job = ResearchJob.objects.select_for_update().filter(uid=uid).first()
+    job = ResearchJob.objects.select_for_update(no_key=True).filter(uid=uid).first()
     if job is None:
         raise NotFound("UNKNOWN_JOB", f"no job has the id {uid}")
     return job

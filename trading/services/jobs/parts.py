@@ -137,7 +137,7 @@ def part_advance(part: ResearchPart, held: Held, budget_s: float) -> None:
 def parts_finish(job_id: int) -> None:
     """When every part is there: rank or walk, count the trials, judge. Once, whoever comes last."""
     with transaction.atomic():
-        job = ResearchJob.objects.select_for_update().get(pk=job_id)
+        job = ResearchJob.objects.select_for_update(no_key=True).get(pk=job_id)
         if job.state != State.RUNNING or job.parts.filter(finished_at=None).exists():
             return
         request = job_request(job.request)

@@ -64,7 +64,7 @@ def failing(job: ResearchJob) -> Iterator[None]:
 @transaction.atomic
 def job_begun(job_id: int) -> ResearchJob | None:
     """Return a job that is to be advanced, marked as running; None where it is over."""
-    job = ResearchJob.objects.select_for_update().filter(pk=job_id).first()
+    job = ResearchJob.objects.select_for_update(no_key=True).filter(pk=job_id).first()
     if job is None or job.is_over:
         return None
     if job.state == State.QUEUED:

@@ -23,7 +23,7 @@ def order_cancel_request(*, order: Order, actor: User | str, reason: str) -> Ord
     ------
     Conflict : ORDER_CLOSED, it is over already.
     """
-    locked = Order.objects.select_for_update(of=("self",)).get(pk=order.pk)
+    locked = Order.objects.select_for_update(of=("self",), no_key=True).get(pk=order.pk)
     if OrderStatus(locked.status) in TERMINAL:
         raise Conflict("ORDER_CLOSED", f"the order is {locked.status} already")
     if locked.cancel_requested_at is None:

@@ -34,7 +34,7 @@ def order_submit_within_capital(submission: Submission) -> Order:
     # The denial's own row must outlive this transaction, so the refusal is raised after it.
     with transaction.atomic():
         instance = (
-            StrategyInstance.objects.select_for_update(of=("self",))
+            StrategyInstance.objects.select_for_update(of=("self",), no_key=True)
             .filter(
                 strategy=submission.strategy, account=submission.account, instrument=submission.instrument
             )

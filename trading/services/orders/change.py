@@ -92,12 +92,12 @@ def _replace(
     with transaction.atomic():
         # The bracket before the order and the position, as everywhere.
         bracket = (
-            Bracket.objects.select_for_update(of=("self",))
+            Bracket.objects.select_for_update(of=("self",), no_key=True)
             .filter(legs__order=order, legs__role=Role.ENTRY, ended_at=None)
             .first()
         )
         locked = (
-            Order.objects.select_for_update(of=("self",))
+            Order.objects.select_for_update(of=("self",), no_key=True)
             .select_related("account__venue", "instrument", "strategy")
             .get(pk=order.pk)
         )

@@ -127,7 +127,7 @@ def apply_adopt(request: ChangeRequest, approver: User) -> None:
     """Book the difference as it was approved; runs inside the approving transaction."""
     payload = request.payload
     row = (
-        Divergence.objects.select_for_update(of=("self",))
+        Divergence.objects.select_for_update(of=("self",), no_key=True)
         .select_related("account__venue")
         .get(pk=payload["divergence_id"])
     )

@@ -75,7 +75,7 @@ def apply_period(request: ChangeRequest, approver: User) -> None:
 @transaction.atomic
 def _apply(sweep: Sweep, every_s: float, actor: User, reason: str) -> SweepPeriod:
     SweepPeriod.objects.get_or_create(sweep=sweep.value, defaults={"every_s": PERIODS_S[sweep]})
-    row = SweepPeriod.objects.select_for_update().get(sweep=sweep.value)
+    row = SweepPeriod.objects.select_for_update(no_key=True).get(sweep=sweep.value)
     before, row.every_s = row.every_s, every_s
     row.save(update_fields=["every_s"])
     audit_record(

@@ -32,7 +32,7 @@ def facts_restore(run: Run, instrument: Instrument, venue_order_ids: Iterable[in
     changed: dict[str, list[str]] = {}
     position = position_locked(account, instrument)
     balances = balances_locked(account, {instrument.base_asset, instrument.quote_asset})
-    orders = Order.objects.select_for_update(of=("self",)).filter(
+    orders = Order.objects.select_for_update(of=("self",), no_key=True).filter(
         account=account, instrument=instrument, venue_order_id__in=set(venue_order_ids)
     )
     for order in orders:

@@ -45,7 +45,7 @@ def allocations_apply(
     if until is not None and until <= now():
         raise ApplicationError("INVALID_VALUE", "an allocation is granted until a moment to come")
     rows = list(
-        StrategyInstance.objects.select_for_update(of=("self",))
+        StrategyInstance.objects.select_for_update(of=("self",), no_key=True)
         .select_related("strategy", "instrument")
         .filter(strategy__name__in=list(amounts))
         .order_by("pk")
@@ -125,7 +125,9 @@ def weights_apply(*, weightings: list[Weighting], actor: str) -> list[StrategyIn
     """
     wanted = {item.instance_id: item for item in weightings}
     rows = list(
-        StrategyInstance.objects.select_for_update(of=("self",)).filter(pk__in=list(wanted)).order_by("pk")
+        StrategyInstance.objects.select_for_update(of=("self",), no_key=True)
+        .filter(pk__in=list(wanted))
+        .order_by("pk")
     )
     for row in rows:
         item = wanted[row.pk]

@@ -56,7 +56,7 @@ def book_step(*, instance_id: int) -> bool:
     with bars. That of a listing begins with its first book, which is the listing's own step.
     """
     instance = (
-        StrategyInstance.objects.select_for_update(of=("self",), skip_locked=True)
+        StrategyInstance.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
         .select_related("strategy", "account__venue", "instrument")
         .filter(pk=instance_id, is_enabled=True, strategy__is_enabled=True, steps_at_books=True)
         .first()

@@ -34,7 +34,7 @@ def grant_change(
         raise ApplicationError(
             "INVALID_VALUE", "expected a weight of 0 to 1 and an allocation of zero or more"
         )
-    instance = StrategyInstance.objects.select_for_update(of=("self",)).get(pk=instance.pk)
+    instance = StrategyInstance.objects.select_for_update(of=("self",), no_key=True).get(pk=instance.pk)
     diff = {
         "weight": [decimal_text(instance.weight), decimal_text(weight)],
         "allocation": [decimal_text(instance.allocation), decimal_text(allocation)],
@@ -62,7 +62,7 @@ def _grant_set(
     reason: str,
     diff: dict[str, Any],
 ) -> StrategyInstance:
-    instance = StrategyInstance.objects.select_for_update(of=("self",)).get(pk=instance_id)
+    instance = StrategyInstance.objects.select_for_update(of=("self",), no_key=True).get(pk=instance_id)
     instance.weight, instance.allocation = weight, allocation
     instance.save(update_fields=["weight", "allocation"])
     audit_record(
@@ -164,7 +164,7 @@ def apply_instance_enable(request: ChangeRequest, approver: User) -> None:
 
 def _instance_switch(instance_id: int, *, enabled: bool, actor: User | str, reason: str) -> StrategyInstance:
     instance = (
-        StrategyInstance.objects.select_for_update(of=("self",))
+        StrategyInstance.objects.select_for_update(of=("self",), no_key=True)
         .select_related("strategy", "account", "instrument")
         .get(pk=instance_id)
     )

@@ -157,7 +157,7 @@ def listing_venues() -> list[Venue]:
 def listing_take_up(*, listing_id: int) -> list[StrategyInstance]:
     """Give a new listing to every strategy that may trade it. Safe to repeat: one instance per symbol."""
     listing = (
-        Listing.objects.select_for_update(of=("self",))
+        Listing.objects.select_for_update(of=("self",), no_key=True)
         .select_related("instrument__venue")
         .filter(pk=listing_id, opened_at__isnull=False)
         .first()
@@ -173,7 +173,10 @@ def listing_take_up(*, listing_id: int) -> list[StrategyInstance]:
         quote_asset=listing.instrument.quote_asset,
         allocation__gt=0,
     )
-    taken = [_instance(grant, listing) for grant in grants.order_by("pk").select_for_update(of=("self",))]
+    taken = [
+        _instance(grant, listing)
+        for grant in grants.order_by("pk").select_for_update(of=("self",), no_key=True)
+    ]
     return [instance for instance in taken if instance is not None]
 
 

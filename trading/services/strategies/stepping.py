@@ -64,7 +64,7 @@ def strategy_step(*, instance_id: int) -> Decision | None:
     Only the newest decision is planned; a hole in the bars makes it warm up again behind the hole.
     """
     instance = (
-        StrategyInstance.objects.select_for_update(of=("self",), skip_locked=True)
+        StrategyInstance.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
         .select_related("strategy", "account__venue", "instrument")
         .filter(pk=instance_id, is_enabled=True, strategy__is_enabled=True)
         .first()

@@ -95,7 +95,7 @@ def strategy_locked(name: str) -> Strategy:
     ------
     NotFound : UNKNOWN_STRATEGY.
     """
-    strategy = Strategy.objects.select_for_update().filter(name=name).first()
+    strategy = Strategy.objects.select_for_update(no_key=True).filter(name=name).first()
     if strategy is None:
         raise NotFound("UNKNOWN_STRATEGY", f"no strategy is called {name!r}")
     return strategy

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from nautilus_site.common.models import OutboxEvent
+from tests.factories.reports import report_of
 from tests.factories.threads import of_type, run_together
 from trading.models import Balance, ExposureBucket, OrderEvent, Position
 from trading.services.execution.drain import orders_drain
+from trading.services.execution.settle import order_settle
 from trading.services.exposure import (
     balances_locked,
     bucket_scopes,
@@ -56,6 +59,34 @@ def test_rows_made_on_first_use_by_many_at_once_are_made_once_and_nobody_waits_f
     assert Position.objects.filter(account=desk.account, instrument=desk.instruments["BNBUSDT"]).count() == 1
     assert Balance.objects.filter(account=desk.account, asset__in=assets).count() == len(assets)
     assert ExposureBucket.objects.get(scope="global:desk").used == 0
+
+
+def test_a_replacement_that_commits_while_the_old_order_is_being_settled_waits_for_nobody(
+    shared_desk: Desk,
+) -> None:
+    """Whoever plans holds the position and names the old order; whoever settles holds that and wants the position."""
+    desk = shared_desk
+    old = desk.send(desk.submit("BUY", "0.001", price="59000"))
+    reserved = threading.Event()
+
+    def replace() -> str:
+        with transaction.atomic():
+            new = desk.submit("BUY", "0.001", price="59001", replaces=old)
+            reserved.set()
+            waits = False
+            while not waits:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
+                    waits = bool(cursor.fetchone()[0])
+        return desk.fresh(new).status
+
+    def settle() -> str:
+        assert reserved.wait(30)
+        report = report_of(old, "CANCELED", venue_order_id=old.venue_order_id or 0)
+        return str(order_settle(order_id=old.pk, report=report, trades=(), source="stream").status)
+
+    assert run_together(replace, settle) == ["RESERVED", "CANCELED"]
+    assert desk.position().open_buy == Decimal("0.001")
 
 
 def test_a_release_below_nothing_stops_at_nothing_and_a_fill_above_the_cap_is_kept_as_overrun(
