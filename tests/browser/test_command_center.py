@@ -86,6 +86,7 @@ def test_an_event_moves_the_page_within_a_second_without_a_reload(
     assert site.page.evaluate("window.notReloaded") is True
 
 
+@pytest.mark.long
 def test_prices_move_the_mark_and_an_unheard_price_turns_stale(
     world: World, trader: User, open_site: OpenSite
 ) -> None:

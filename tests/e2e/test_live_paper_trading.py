@@ -264,6 +264,7 @@ def test_a_halt_survives_a_restart_of_the_workers_and_only_two_people_end_it(pla
     assert platform.get("/api/v1/status").body["trading"]["level_name"] == "ACTIVE"
 
 
+@pytest.mark.long
 def test_sigterm_stops_everything_in_order_and_a_restart_finds_the_same_books(platform: Platform) -> None:
     orders = len(platform.venue_ledger()["orders"])
     took = platform.stop()

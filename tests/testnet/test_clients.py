@@ -121,6 +121,7 @@ async def test_python_binance_receives_klines_and_trades(start_venue: StartVenue
         assert len(seen["ethusdt@depth5@100ms"]["bids"]) == 5
 
 
+@pytest.mark.long
 async def test_python_binance_follows_its_orders_over_the_user_stream(venue: Venue) -> None:
     owner = venue.client(USDT="100000")
     async with binance_client(venue, owner) as client:
@@ -263,6 +264,7 @@ def apply_diff(side: dict[str, str], changes: list[list[str]]) -> None:
             side[price] = quantity
 
 
+@pytest.mark.long
 async def test_client_that_does_not_read_is_dropped_and_others_keep_receiving(venue: Venue) -> None:
     async with websockets.connect(f"{venue.ws}/ws/btcusdt@trade", max_queue=1) as slow:
         connection = next(iter(venue.server.service._hub.clients))

@@ -15,7 +15,7 @@ from .runs import Run, run_script
 S = "BTC/USDT:USDT"
 
 
-@pytest.fixture(scope="module", params=["default", "lean"])
+@pytest.fixture(scope="module", params=["default", pytest.param("lean", marks=pytest.mark.long)])
 def run(request: pytest.FixtureRequest, exchange: PaperExchange) -> Run:
     """The same walk with ccxt's own options and with those that leave margin and coin-M out."""
     return run_script("ccxt", "ccxt_futures.py", exchange, exchange.open_futures_account(), request.param)

@@ -61,6 +61,7 @@ HMM = ("hmm", "--symbol", "BTCUSDT", "--interval", "1h")
 RETURNS = ("--features", "log_return", "--covariance", "diag")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("stored")
 def test_training_writes_an_artefact_that_loads_and_the_same_again_is_the_same_digest(home: Path) -> None:
     report = json.loads(run(*HMM, *RETURNS, "--states", "3", "--json")[0])

@@ -79,6 +79,7 @@ async def test_python_binance_trades_and_manages_a_position(venue: Venue) -> Non
         assert refused.value.code == -4046
 
 
+@pytest.mark.long
 async def test_python_binance_hears_its_fills_on_the_futures_user_socket(venue: Venue) -> None:
     async with connected(venue, futures_client(venue)) as client:
 

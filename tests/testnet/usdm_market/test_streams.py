@@ -135,6 +135,7 @@ async def test_bare_root_is_spot_until_a_name_tells_otherwise(start_venue: Start
         assert answer["result"] == ["btcusdt@trade", "btcusdt@depth@0ms", "btcusdt@aggTrade"]
 
 
+@pytest.mark.long
 async def test_symbol_listed_only_as_a_perpetual_is_found_on_the_bare_root(start_venue: StartVenue) -> None:
     venue = await start_venue(symbols=("BTCUSDT",), speed=1.0)
     body = {"symbol": "SOLUSDT", "market": "usdm", "action": "list"}

@@ -29,6 +29,7 @@ Tell = Callable[..., None]
 KILL = {"scope": "global", "level": 3, "level_name": "CANCEL", "reason": "drill", "changed_by": "risk"}
 
 
+@pytest.mark.long
 def test_a_hanging_receiver_holds_up_neither_orders_nor_the_queue_nor_other_channels(
     hook: NotificationChannel,
     receiver: HttpReceiver,

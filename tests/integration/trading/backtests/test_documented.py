@@ -34,13 +34,18 @@ def strategies() -> dict[str, str]:
 def folder(tmp_path: Path, settings: Any, db: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     from django.utils import timezone
 
+    from trading.models import Account
+    from trading.services.controls import limits_install
     from universe.models import Instrument, Venue
 
     settings.NAUTILUS_HOME = tmp_path / "home"
     monkeypatch.chdir(tmp_path)
     now = timezone.now()
+    venue = Venue.objects.create(name="paper", market="spot", environment="local")
+    Account.objects.create(name="paper-spot", venue=venue)
+    limits_install(actor="test")
     Instrument.objects.create(
-        venue=Venue.objects.create(name="paper", market="spot", environment="local"), symbol="BTCUSDT",
+        venue=venue, symbol="BTCUSDT",
         market="spot", base_asset="BTC", quote_asset="USDT", status="TRADING", filters=exchange_info_entry(),
         first_seen_at=now, updated_at=now,
     )  # fmt: skip
