@@ -15,10 +15,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from nautilus_site.supervisor.embedded.errors import EmbeddedServiceError
-from nautilus_site.supervisor.embedded.postgres import EmbeddedPostgres
+from nautilus_site.supervisor.embedded.postgres import DATABASE, EmbeddedPostgres
 from nautilus_site.supervisor.embedded.valkey import EmbeddedValkey
 
 HOME_PREFIX = "nautilus-test-"
@@ -49,6 +50,12 @@ def pytest_unconfigure() -> None:
     _stop_services()
 
 
+def _let_tables_be_emptied(postgres: EmbeddedPostgres) -> None:
+    """Let tests delete rows without asking the triggers that keep them: see conftest."""
+    with psycopg.connect(postgres._superuser_url(), autocommit=True) as connection:
+        connection.execute(f"GRANT SET ON PARAMETER session_replication_role TO {DATABASE}")
+
+
 def _start_services() -> None:
     _remove_abandoned_homes()
     home = Path(tempfile.mkdtemp(prefix=HOME_PREFIX))
@@ -69,6 +76,7 @@ def _start_services() -> None:
             postgres = EmbeddedPostgres(home, binaries=os.environ.get("POSTGRES_BIN_DIR"), durable=False)
             started.append(postgres)
             postgres.start()
+            _let_tables_be_emptied(postgres)
             _export("DATABASE_URL", postgres.url)
         if not os.environ.get("REDIS_URL"):
             valkey = EmbeddedValkey(home, binary=os.environ.get("VALKEY_BINARY"))

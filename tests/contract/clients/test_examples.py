@@ -29,6 +29,7 @@ def test_every_example_is_run_here() -> None:
     } | SHARED
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("command", "client", "spot", "futures"), TRADES)
 def test_the_example_trades_what_it_says(
     exchange: PaperExchange, command: str, client: str, spot: str, futures: str
@@ -44,6 +45,7 @@ def test_the_example_trades_what_it_says(
     assert ledger_position(ledger, "BTCUSDT") == Decimal(futures)
 
 
+@pytest.mark.long
 def test_an_example_without_a_key_opens_an_account_of_its_own(exchange: PaperExchange) -> None:
     before = {row["account_id"] for row in exchange.control("GET", "/accounts")}
     output = run_example("ccxt", "ccxt_example.py", exchange, None)

@@ -13,6 +13,8 @@ from .exchange import FUTURES_MONEY, SPOT_MONEY, PaperExchange, running_exchange
 from .ledger import ledger_balances, ledger_fills, ledger_orders, ledger_wallet
 from .runs import Run, run_script
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[PaperExchange]:

@@ -82,6 +82,7 @@ def test_training_writes_an_artefact_that_loads_and_the_same_again_is_the_same_d
     assert json.loads(run(*HMM, *RETURNS, "--states", "2", "--json")[0])["digest"] != report["digest"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("stored")
 def test_without_a_number_of_states_the_table_of_candidates_is_shown() -> None:
     out, _ = run(*HMM, *RETURNS)

@@ -247,6 +247,7 @@ def test_the_nearest_regime_is_nearest_in_ratio(volatility: float, relative: flo
     assert nearest_regime(volatility, relative) == name
 
 
+@pytest.mark.long
 @pytest.mark.realdata
 @pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT"])
 def test_the_generated_market_agrees_with_a_recorded_one_within_a_factor_of_two(

@@ -79,7 +79,7 @@ def test_rows_are_locked_in_the_order_of_an_order_that_is_reserved(spot: Futures
     with CaptureQueriesContext(connection) as asked:
         assert dust_sweep(spot.account) == 1
     tables = ("trading_position", "trading_balance", "trading_exposurebucket")
-    locking = [query["sql"] for query in asked if "FOR UPDATE" in query["sql"]]
+    locking = [query["sql"] for query in asked if "FOR NO KEY UPDATE" in query["sql"]]
     locked = [
         table for sql in locking for table in tables if f"FROM {table} " in sql or f'FROM "{table}"' in sql
     ]
