@@ -118,7 +118,7 @@ async def test_futures_streams_are_found_under_every_root(start_venue: StartVenu
 
 
 async def test_bare_root_is_spot_until_a_name_tells_otherwise(start_venue: StartVenue) -> None:
-    venue = await start_venue(symbols=("BTCUSDT",), speed=1.0)
+    venue = await start_venue(symbols=("BTCUSDT",), speed=10.0)
     async with connected(venue, "/ws/btcusdt@trade") as socket:
         assert (await first_of(socket, "trade"))["M"] is True
         await socket.send(
