@@ -35,9 +35,12 @@ def symbol_disallow(*, account: Account, instrument: Instrument, actor: User | s
 def symbol_allow_request(
     *, account: Account, instrument: Instrument, requester: User, reason: str, expires_in_s: int | None = None
 ) -> ChangeRequest:
-    """Ask for a symbol to be allowed."""
-    if SymbolAllowance.objects.filter(account=account, instrument=instrument).exists():
-        raise Conflict("ALREADY_ALLOWED", f"{instrument.symbol} is allowed already")
+    """Ask for a symbol to be allowed.
+
+    Raises
+    ------
+    NotFound, Conflict : as `allowance_clean`.
+    """
     return change_request_create(
         kind="symbol.allow",
         target=f"{account.name}:{instrument.symbol}",
@@ -54,7 +57,7 @@ def allowance_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises
     ------
-    NotFound : UNKNOWN_ACCOUNT, UNKNOWN_SYMBOL.
+    NotFound : UNKNOWN_ACCOUNT, UNKNOWN_SYMBOL.  Conflict : ALREADY_ALLOWED.
     """
     name, _, symbol = target.partition(":")
     account = Account.objects.filter(name=name).first()
@@ -63,6 +66,8 @@ def allowance_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     instrument = Instrument.objects.filter(venue_id=account.venue_id, symbol=symbol).first()
     if instrument is None:
         raise NotFound("UNKNOWN_SYMBOL", f"{name} has no symbol {symbol!r}")
+    if SymbolAllowance.objects.filter(account=account, instrument=instrument).exists():
+        raise Conflict("ALREADY_ALLOWED", f"{symbol} is allowed already")
     return {"account_id": account.pk, "instrument_id": instrument.pk}
 
 

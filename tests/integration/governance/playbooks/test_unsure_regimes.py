@@ -83,8 +83,8 @@ def test_a_model_made_unsure_has_its_strategys_orders_halved(floor: Floor, risk_
         minute(floor)
         playbook_due()
 
-    floor.until(lambda: Incident.objects.exists(), step, seconds=120)
-    incident = Incident.objects.get()
+    floor.until(lambda: Incident.objects.filter(kind="entropy_spike").exists(), step, seconds=120)
+    incident = Incident.objects.get(kind="entropy_spike")
     assert (incident.kind, incident.scope) == ("entropy_spike", "strategy:trend")
     assert incident.evidence["measured"] >= 0.3
     newest = entropies_of("strategy:trend", now().replace(year=2000))[-6:]
