@@ -42,7 +42,7 @@ class Bench:
         self.hits: dict[str, int] = {}
 
     def body(self, symbol: str, *, rests: bool = False) -> dict[str, str]:
-        """A small order, cut to the symbol's steps."""
+        """A small order, cut to the symbol's steps; one that rests lies where the market does not get within a test."""
         filters = self.database.rows(
             "SELECT filters FROM universe_instrument WHERE symbol = %s AND market = 'spot'", symbol
         )[0]["filters"]["filters"]
@@ -53,7 +53,7 @@ class Bench:
         body = {"account": "paper-spot", "symbol": symbol, "side": "BUY", "quantity": f"{quantity:f}"}
         if not rests:
             return {**body, "type": "MARKET"}
-        limit = price * Decimal("0.997") // tick * tick
+        limit = price * Decimal("0.97") // tick * tick
         return {**body, "type": "LIMIT", "price": f"{limit:f}"}
 
     def post(self, body: dict[str, str], key: str) -> Answer:
