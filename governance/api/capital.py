@@ -20,7 +20,8 @@ from governance.serializers.capital import (
     WhatIfAnswerSerializer,
     WhatIfSerializer,
 )
-from governance.services.capital import allocation_request, reset_request
+from governance.services.capital import allocation_request
+from governance.services.capital_reset import reset_request
 from governance.services.capital_what_if import capital_what_if
 from nautilus_site.common.api.approvals import ApprovalSerializer, approval_response
 from nautilus_site.common.api.idempotency import idempotent

@@ -13,7 +13,7 @@ import structlog
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef
 
-from governance.domain.allocation import AllocationError, ThrottleState, throttle_reset
+from governance.domain.allocation import AllocationError, ThrottleState
 from governance.domain.allocation.decision import (
     CapitalDecision,
     Choice,
@@ -32,11 +32,9 @@ from governance.services.policy_kinds import CAPITAL, Values
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import decimal_text, from_units
-from trading.models import EquityAnchor
 from trading.selectors.strategy_results import strategy_returns
 from trading.services.strategies import Amount, allocations_apply
 
@@ -74,7 +72,7 @@ def capital_run(*, trigger: str) -> AllocationRun | None:
     version = version_in_force(CAPITAL)
     if version is None:
         return None
-    state = _state_locked(wait=False)
+    state = state_locked(wait=False)
     if state is None:
         return None
     moment = now()
@@ -197,7 +195,7 @@ def _recorded(
     return run
 
 
-def _state_locked(*, wait: bool = True) -> CapitalState | None:
+def state_locked(*, wait: bool = True) -> CapitalState | None:
     CapitalState.objects.get_or_create(pk=1, defaults={"updated_at": now()})
     return CapitalState.objects.select_for_update(skip_locked=not wait, no_key=True).filter(pk=1).first()
 
@@ -292,7 +290,7 @@ def apply_allocation(request: ChangeRequest, approver: User) -> None:
     ------
     Conflict : ABOVE_POOL, the pool has become too small for it, or is not known.
     """
-    version, state, moment = version_in_force(CAPITAL), _state_locked(), now()
+    version, state, moment = version_in_force(CAPITAL), state_locked(), now()
     assert version is not None  # its number is part of the snapshot
     assert state is not None
     policy = capital_policy(policy_values(version))
@@ -344,59 +342,6 @@ def _check_pool(decision: CapitalDecision, amounts: Mapping[str, Decimal]) -> No
             "ABOVE_POOL",
             f"all together would have {from_units(total):,.2f} of a pool of {from_units(decision.pool):,.2f}",
         )
-
-
-def reset_request(*, requester: User, reason: str) -> ChangeRequest:
-    """Ask for the allocator to give out capital again after the hard drawdown.
-
-    Raises
-    ------
-    Conflict : NOT_STOPPED.
-    """
-    if not reset_snapshot("capital")["stopped"]:
-        raise Conflict("NOT_STOPPED", "the drawdown throttle has not stopped")
-    return change_request_create(
-        kind="capital.reset",
-        target="capital",
-        payload={"stopped": False},
-        diff={"stopped": [True, False]},
-        reason=reason,
-        requester=requester,
-    )
-
-
-def reset_snapshot(target: str) -> dict[str, Any]:
-    state = CapitalState.objects.filter(pk=1).first()
-    return {"stopped": state.stopped if state else False}
-
-
-def reset_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The drawdown that stands, and the part of their capital strategies would begin with again."""
-    state = CapitalState.objects.filter(pk=1).first()
-    anchor = EquityAnchor.objects.filter(scope="global").first()
-    fallen = 1 - anchor.equity / anchor.peak_equity if anchor and anchor.peak_equity > 0 else None
-    lifted = throttle_reset(ThrottleState(state.multiplier, state.stopped)) if state else None
-    return {
-        "drawdown_now": f"{fallen * 100:.1f} %" if fallen is not None else None,
-        "of_their_capital_at_first": f"{lifted.multiplier * 100:g} %" if lifted else None,
-    }
-
-
-def apply_reset(request: ChangeRequest, approver: User) -> None:
-    """Lift the stop at the lowest step; runs inside the approving transaction."""
-    state = _state_locked()
-    assert state is not None
-    after = throttle_reset(ThrottleState(state.multiplier, state.stopped))
-    state.multiplier, state.stopped, state.updated_at = after.multiplier, after.stopped, now()
-    state.save(update_fields=["multiplier", "stopped", "updated_at"])
-    audit_record(
-        action="capital.reset",
-        target="capital",
-        actor=f"{request.requester} and {approver}",
-        reason=request.reason,
-        before="stopped",
-        after=after.multiplier,
-    )
 
 
 def runs_prune() -> int:

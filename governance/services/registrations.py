@@ -15,6 +15,7 @@ from governance.selectors.schedules import schedule_gauges
 from governance.services import (
     capital,
     capital_asking,
+    capital_reset,
     notifications,
     playbooks,
     policies,
@@ -42,7 +43,9 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         requester_roles=frozenset({Role.TRADER}),
     ),
     "capital.quotas": Applier(quotas.quotas_snapshot, quotas.apply_quotas, quotas.quotas_effect),
-    "capital.reset": Applier(capital.reset_snapshot, capital.apply_reset, capital.reset_effect),
+    "capital.reset": Applier(
+        capital_reset.reset_snapshot, capital_reset.apply_reset, capital_reset.reset_effect
+    ),
     "notification.channel": Applier(
         notifications.channel_snapshot,
         notifications.apply_channel,

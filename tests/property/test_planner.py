@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes.instruments import spot
+from trading.domain.apportionment import split_steps
 from trading.domain.orders import OPEN, OrderStatus
-from trading.domain.planner import MAX_CHILDREN, Desire, WorkingOrder, plan, split_steps
+from trading.domain.planner import MAX_CHILDREN, Desire, WorkingOrder, plan
 from trading.domain.values import UNITS, Side
 
 INSTRUMENT = spot()

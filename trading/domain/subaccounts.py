@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from trading.domain.apportionment import split_steps
 from trading.domain.orders import Fill
-from trading.domain.planner import split_steps
 from trading.domain.portfolio import Position, apply_fill, as_told, trade_units, wallet_lines
 from trading.domain.values import Instrument, Market, Side
 

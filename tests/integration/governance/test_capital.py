@@ -14,7 +14,7 @@ from django.test import Client
 
 from governance.models import Allocation, AllocationRun, CapitalState
 from governance.selectors.capital import grants_now
-from governance.services import capital
+from governance.services import capital, capital_reset
 from governance.tasks import capital_tick
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
@@ -242,12 +242,12 @@ def test_hard_drawdown_takes_all_capital_until_two_people_lift_it(
     assert grants_now(["trend"]) == {"trend": 0}
     EquityAnchor.objects.update(equity=100_000)
     assert run().pool == 0
-    request = capital.reset_request(requester=trader, reason="the cause is known")
+    request = capital_reset.reset_request(requester=trader, reason="the cause is known")
     change_request_approve(request_id=request.pk, approver=risk_officer)
     assert CapitalState.objects.get().multiplier == pytest.approx(0.1)
     assert run().pool == 95_000  # no drawdown at all any more: whole again
     with pytest.raises(Conflict, match="has not stopped"):
-        capital.reset_request(requester=trader, reason="again")
+        capital_reset.reset_request(requester=trader, reason="again")
 
 
 def test_runs_and_their_amounts_cannot_be_changed(desk: Desk) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from trading.domain.apportionment import split_steps
 from trading.domain.backtest.account import ALONE, Account
 from trading.domain.backtest.arithmetic import PARTS, mul_div, slotted
 from trading.domain.backtest.costs import collared_ticks, fee, funding_payment, slipped
@@ -32,7 +33,6 @@ from trading.domain.backtest.touches import (
     protection_ticks,
     trailing_stop,
 )
-from trading.domain.planner import split_steps
 from trading.domain.strategies import Bar, Execution
 from trading.domain.values import UNITS, to_units
 

@@ -5,8 +5,9 @@ from decimal import Decimal
 import pytest
 
 from tests.fakes.instruments import spot, usdm
+from trading.domain.apportionment import split_steps
 from trading.domain.orders import OrderStatus
-from trading.domain.planner import MAX_CHILDREN, Desire, PlanCode, WorkingOrder, plan, split_steps
+from trading.domain.planner import MAX_CHILDREN, Desire, PlanCode, WorkingOrder, plan
 from trading.domain.values import UNITS, OrderType, Side, TimeInForce
 
 PRICE = Decimal(20_000)
