@@ -59,11 +59,7 @@ def compare(
             side.crossing("nautilus", "python", "25", peer(nautilus, _NAUTILUS, whole, "crossing"))
             for count, taken in peer(nautilus, _NAUTILUS, whole, "orders", *ORDERS).items():
                 side.ratio(f"order of {count}: nautilus", f"order_{count}", taken, "100", "us")
-        for name, kind, goal in (
-            ("vectorbt", "sweep", "25"),
-            ("vectorbt", "figures", ""),
-            ("backtesting", "sweep", "800"),
-        ):
+        for name, kind, goal in SWEEPS:
             if swept[1] and installed(python, name):
                 lengths = [length for pair in swept[0] for length in pair]
                 found = peer(python, _PEERS, part, name, kind, *lengths)

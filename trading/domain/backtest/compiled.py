@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Final
 
 import numpy as np
@@ -15,17 +16,19 @@ from trading.domain.backtest.loop import first_lie, run_bars
 from trading.domain.backtest.losses import first_measure
 from trading.domain.backtest.result import BacktestResult
 from trading.domain.backtest.scale import scale_of
-from trading.domain.backtest.series import BarSeries, FloatArray, FundingSeries
+from trading.domain.backtest.series import BarSeries, FloatArray, FundingSeries, IntArray
 from trading.domain.backtest.settings import FillMode, Settings, SizeRule
 from trading.domain.backtest.sizing import MAX_CHILDREN
 from trading.domain.backtest.tables import Columns, FundingColumns, Said, Setup, Tables
-from trading.domain.backtest.timing import arrivals, funding_ranges
+from trading.domain.backtest.timing import arrivals, funding_ranges, is_late
 from trading.domain.strategies.compiled import CompiledStep
 from trading.domain.values import Market, to_units
 
 FIRST_ROWS: Final = 65_536
 """Rows the tables have room for; a run with more fills than that is done twice."""
 
+
+NOT_LATE: Final = np.zeros(0, np.int64)
 
 PROVED: Final = 2_000
 """Bars on which whole-column signals are compared with the step in every run."""
@@ -145,8 +148,8 @@ def _said(
     """
     if signals is None or declared.targets is None or sums is None:
         return NOTHING_SAID
-    words = np.zeros(-(-len(bars.open_ns) // 8), np.int64)
-    codes = words.view(np.int8)[: len(bars.open_ns)]
+    words = np.zeros(-(-len(bars.rows) // 8), np.int64)
+    codes = words.view(np.int8)[: len(bars.rows)]
     prices = (bars.p_open, bars.p_high, bars.p_low, bars.p_close, bars.volume)
     signals(vector, *prices, sums, codes)
     targets = np.array(declared.targets(params), dtype=np.float64)
@@ -173,35 +176,56 @@ def _columns(series: BarSeries, settings: Settings, impact: float) -> Columns:
     daily, sigma = trailing_day(series, impact) if impact > 0.0 else (series.zeros, series.zeros)
     prices = series.prices
     return Columns(
-        open_ns=_plain(series.open_ns),
-        close_ns=_plain(series.close_ns),
-        t_open=_plain(series.open),
+        rows=series.rows,
         t_high=_plain(series.high),
         t_low=_plain(series.low),
-        t_close=_plain(series.close),
         p_open=prices[0],
         p_high=prices[1],
         p_low=prices[2],
         p_close=prices[3],
         volume=_plain(series.volume),
-        arrival=arrivals(series, settings),
+        arrival=arrivals(series, settings) if is_late(settings) else NOT_LATE,
         daily=daily,
         sigma=sigma,
     )
 
 
+def _new_tables(rows: int) -> tuple[IntArray, IntArray, IntArray]:
+    fills, refusals, paid = (
+        np.empty((rows, len(columns)), np.int64)
+        for columns in (FILL_COLUMNS, REFUSAL_COLUMNS, FUNDING_COLUMNS)
+    )
+    return fills, refusals, paid
+
+
+class _Lent(threading.local):
+    """Tables of `FIRST_ROWS` rows for each thread: memory that is new to a process costs a short run a third."""
+
+    def __init__(self) -> None:
+        self._tables: tuple[IntArray, IntArray, IntArray] | None = None
+
+    def tables(self) -> tuple[IntArray, IntArray, IntArray]:
+        if self._tables is None:
+            self._tables = _new_tables(FIRST_ROWS)
+        return self._tables
+
+
+_lent: Final = _Lent()
+
+
 def _tables(rows: int, bars: Columns, limits: LimitTable, settings: Settings) -> Tables:
-    size = len(bars.open_ns)
+    size = len(bars.rows)
     in_flight = settings.latency_bars + 2
     if settings.latency_ns:
         in_flight = int((bars.arrival - np.arange(size)).max()) + 2
     # Of the last minute no more go out than the rail on the rate lets pass.
     rate = min(limits.orders_per_minute, limits.orders_per_minute_strategy)
     recent = 1 if rate >= NO_LIMIT else max(1, min(rate, MAX_CHILDREN * size))
+    fills, refusals, paid = _lent.tables() if rows == FIRST_ROWS else _new_tables(rows)
     return Tables(
-        fills=np.empty((rows, len(FILL_COLUMNS)), np.int64),
-        refusals=np.empty((rows, len(REFUSAL_COLUMNS)), np.int64),
-        paid=np.empty((rows, len(FUNDING_COLUMNS)), np.int64),
+        fills=fills,
+        refusals=refusals,
+        paid=paid,
         flights=np.zeros((in_flight, 4), np.int64),
         recent=np.zeros((recent, 3), np.int64),
         account=np.array(first_measure(to_units(settings.cash)), np.int64),

@@ -20,7 +20,17 @@ from trading.domain.backtest.recent import single_use
 from trading.domain.backtest.scale import Scale, base_quantity, market_value, notional
 from trading.domain.backtest.series import FloatArray
 from trading.domain.backtest.sizing import child_steps, fixed_steps, planned_steps, wanted_steps
-from trading.domain.backtest.tables import Columns, FundingColumns, Said, Setup, Tables
+from trading.domain.backtest.tables import (
+    CLOSE_NS,
+    OPEN_NS,
+    T_CLOSE,
+    T_OPEN,
+    Columns,
+    FundingColumns,
+    Said,
+    Setup,
+    Tables,
+)
 from trading.domain.backtest.touches import (
     LIQUIDATED,
     NOTHING,
@@ -59,7 +69,7 @@ def run_bars(
     It allocates nothing. Where a table is too short for its rows the last place is written again and again;
     the counts tell, and the caller runs once more with longer ones.
     """
-    size = len(bars.open_ns)
+    size = len(bars.rows)
     fills, refusals, paid = tables.fills, tables.refusals, tables.paid
     flights, recent = tables.flights, tables.recent
     filled_rows, refused_rows, paid_rows = 0, 0, 0
@@ -78,7 +88,7 @@ def run_bars(
     codes, words, targets = said.codes, said.words, said.targets
     scripted, standing = len(codes) > 0, 0
     # Where fills are rare each column that is touched is a miss of the cache: what is not needed is not read.
-    funded, impacted = len(funding.times_ns) > 0, costs.impact > 0.0
+    funded, impacted, late = len(funding.times_ns) > 0, costs.impact > 0.0, len(bars.arrival) > 0
     daily, sigma, result = 0.0, 0.0, 0.0
 
     i = -1
@@ -104,15 +114,15 @@ def run_bars(
             position != 0 and (scale.futures == 1 or stop > 0 or profit > 0 or trail > 0 or measured)
         ):
             if measured and i > 0:
-                equity = cash + market_value(scale, position, bars.t_close[i - 1])
-                take(measure, bars.close_ns[i - 1], equity, position == 0)
-                take(own, bars.close_ns[i - 1], equity - setup.cash + paid_out, position == 0)
+                equity = cash + market_value(scale, position, bars.rows[i - 1, T_CLOSE])
+                take(measure, bars.rows[i - 1, CLOSE_NS], equity, position == 0)
+                take(own, bars.rows[i - 1, CLOSE_NS], equity - setup.cash + paid_out, position == 0)
             at, last = 0, 0
             if funded:
                 at, last = funding.bar_from[i], funding.bar_from[i + 1]
-            while at < last and funding.times_ns[at] <= bars.open_ns[i]:
+            while at < last and funding.times_ns[at] <= bars.rows[i, OPEN_NS]:
                 if position != 0:
-                    mark = funding.marks[at] if funding.marks[at] > 0 else bars.t_open[i]
+                    mark = funding.marks[at] if funding.marks[at] > 0 else bars.rows[i, T_OPEN]
                     payment = funding_payment(scale, position, mark, funding.rates[at])
                     cash -= payment
                     paid_out += payment
@@ -126,7 +136,7 @@ def run_bars(
             at, last, due = 0, 0, 0
 
         stage = 0
-        touch, now = bars.t_open[i], bars.open_ns[i]
+        touch, now = bars.rows[i, T_OPEN], bars.rows[i, OPEN_NS]
         while stage < 2:
             # Stage 0 sends what was decided earlier, stage 1 decides and may send at the close.
             order, count, decided = 0, 0, 0
@@ -139,7 +149,7 @@ def run_bars(
                 else:
                     while at < last:
                         if position != 0:
-                            mark = funding.marks[at] if funding.marks[at] > 0 else bars.t_open[i]
+                            mark = funding.marks[at] if funding.marks[at] > 0 else bars.rows[i, T_OPEN]
                             payment = funding_payment(scale, position, mark, funding.rates[at])
                             cash -= payment
                             paid_out += payment
@@ -156,7 +166,7 @@ def run_bars(
                             side,
                             level_stop,
                             profit,
-                            bars.t_open[i],
+                            bars.rows[i, T_OPEN],
                             bars.t_low[i],
                             bars.t_high[i],
                             setup.through,
@@ -184,12 +194,12 @@ def run_bars(
                             signed, before = -side * steps, realized
                             position, cost, realized = fold_trade(position, cost, realized, signed, quote)
                             if measured:
-                                roll(measure, bars.close_ns[i])
-                                roll(own, bars.close_ns[i])
-                                closed(own, bars.close_ns[i], realized - before)
+                                roll(measure, bars.rows[i, CLOSE_NS])
+                                roll(own, bars.rows[i, CLOSE_NS])
+                                closed(own, bars.rows[i, CLOSE_NS], realized - before)
                             cash -= (quote if signed > 0 else -quote) + commission
                             row = min(filled_rows, fills_end)
-                            fills[row, 0], fills[row, 1] = bars.close_ns[i], bars.close_ns[i]
+                            fills[row, 0], fills[row, 1] = bars.rows[i, CLOSE_NS], bars.rows[i, CLOSE_NS]
                             fills[row, 2], fills[row, 3] = 0, i
                             fills[row, 4], fills[row, 5] = signed, price
                             fills[row, 6], fills[row, 7] = quote, commission
@@ -205,7 +215,7 @@ def run_bars(
                         elif position < 0:
                             best = min(best, bars.t_low[i])
                     stage = 1
-                    touch, now = bars.t_close[i], bars.close_ns[i]
+                    touch, now = bars.rows[i, T_CLOSE], bars.rows[i, CLOSE_NS]
                     code, new_target, new_stop, new_profit, new_trail = 0, 0.0, 0.0, 0.0, 0.0
                     if scripted:
                         code = int(codes[i])
@@ -279,7 +289,7 @@ def run_bars(
                     )
                     decided = now
                     if order != 0 and setup.same_close == 0:
-                        flights[last_row, 0], flights[last_row, 1] = bars.arrival[i], order
+                        flights[last_row, 0], flights[last_row, 1] = bars.arrival[i] if late else i + 1, order
                         flights[last_row, 2], flights[last_row, 3] = count, decided
                         last_flight += 1
                         last_row = last_row + 1 if last_row + 1 < room else 0
@@ -373,11 +383,11 @@ def first_lie(
     step: ArrayStep, params: FloatArray, state: FloatArray, bars: Columns, said: Said, upto: int
 ) -> int:
     """Return the first of `upto` bars at which a step says something else than what was said for it, or -1."""
-    for i in range(min(upto, len(bars.open_ns))):
+    for i in range(min(upto, len(bars.rows))):
         code, target, stop, profit, trail = step(
             params,
             state,
-            bars.close_ns[i],
+            bars.rows[i, CLOSE_NS],
             bars.p_open[i],
             bars.p_high[i],
             bars.p_low[i],

@@ -159,8 +159,8 @@ def _whole(record: type[Any]) -> Any:
     return types.NamedUniTuple(types.int64, len(record._fields), record)
 
 
-def _of_arrays(record: type[Any], floats: frozenset[str]) -> Any:
-    return types.NamedTuple(tuple(_F8 if f in floats else _I8 for f in record._fields), record)
+def _of_arrays(record: type[Any], kinds: dict[str, Any]) -> Any:
+    return types.NamedTuple(tuple(kinds.get(name, _I8) for name in record._fields), record)
 
 
 @_extending.intrinsic
@@ -188,12 +188,15 @@ def _first_lie_at(address, params, state, bars, said, upto):  # type: ignore[no-
     return loop.first_lie(_step_at(address), params, state, bars, said, upto)
 
 
-_FLOAT_COLUMNS = frozenset({"p_open", "p_high", "p_low", "p_close", "volume", "daily", "sigma"})
+_KINDS = {
+    "rows": _TABLE,
+    **dict.fromkeys(("p_open", "p_high", "p_low", "p_close", "volume", "daily", "sigma"), _F8),
+}
 RUN_SIGNATURE = types.UniTuple(types.int64, 3)(
     types.int64,
     _F8,
     _F8,
-    _of_arrays(tables.Columns, _FLOAT_COLUMNS),
+    _of_arrays(tables.Columns, _KINDS),
     types.NamedUniTuple(_I8, 4, tables.FundingColumns),
     _whole(scale.Scale),
     _whole(limits.LimitTable),
@@ -206,7 +209,7 @@ PROOF_SIGNATURE = types.int64(
     types.int64,
     _F8,
     _F8,
-    _of_arrays(tables.Columns, _FLOAT_COLUMNS),
+    _of_arrays(tables.Columns, _KINDS),
     _named(tables.Said, _CODES, _I8, _F8),
     types.int64,
 )

@@ -97,6 +97,11 @@ class BarSeries:
         return np.zeros(len(self) + 1, np.int64)
 
     @cached_property
+    def rows(self) -> IntArray:
+        """(N, 4), open time, open, close time and close of each bar, beside each other."""
+        return np.stack((self.open_ns, self.open, self.close_ns, self.close), axis=1)
+
+    @cached_property
     def following(self) -> IntArray:
         """(N,), the number of the bar after each."""
         return np.arange(1, len(self) + 1, dtype=np.int64)

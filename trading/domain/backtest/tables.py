@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,11 @@ import numpy.typing as npt
 from trading.domain.backtest.series import FloatArray, IntArray
 
 CodeArray = npt.NDArray[np.int8]
+
+OPEN_NS: Final = 0
+T_OPEN: Final = 1
+CLOSE_NS: Final = 2
+T_CLOSE: Final = 3
 
 
 class Setup(NamedTuple):
@@ -31,14 +36,15 @@ class Setup(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The bars of one series: times, prices in ticks (`t`) and in quote currency (`p`), volume in base."""
+    """The bars of one series: times, prices in ticks (`t`) and in quote currency (`p`), volume in base.
 
-    open_ns: IntArray
-    close_ns: IntArray
-    t_open: IntArray
+    `rows` are (N, 4): what every order reads of its bar lies together, in one line of the cache. `arrival` is empty
+    where orders arrive at the next open.
+    """
+
+    rows: IntArray
     t_high: IntArray
     t_low: IntArray
-    t_close: IntArray
     p_open: FloatArray
     p_high: FloatArray
     p_low: FloatArray

@@ -8,9 +8,14 @@ from trading.domain.backtest.series import BarSeries, FundingSeries, IntArray
 from trading.domain.backtest.settings import Settings
 
 
+def is_late(settings: Settings) -> bool:
+    """Say whether orders arrive later than at the open of the next bar."""
+    return bool(settings.latency_bars or settings.latency_ns)
+
+
 def arrivals(series: BarSeries, settings: Settings) -> IntArray:
     """(N,), the bar at whose open an order decided at the close of each bar arrives; N when there is none."""
-    if not settings.latency_bars and not settings.latency_ns:
+    if not is_late(settings):
         return series.following
     size = len(series)
     found = np.arange(1, size + 1, dtype=np.int64) + settings.latency_bars
