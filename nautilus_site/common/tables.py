@@ -110,6 +110,22 @@ class Table(Generic[M]):
         }
 
 
+def insert_missing(table: Table[M], rows: Sequence[M], *, unique: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Insert rows in one statement, leaving out those whose `unique` columns are there already.
+
+    Returns those columns of each row that was inserted, in the order given. Whoever inserts the same at the same time
+    waits for this transaction and then inserts nothing.
+    """
+    if not rows:
+        return []
+    names = ", ".join(f'"{name}"' for name in unique)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"{table.insert} ON CONFLICT ({names}) DO NOTHING RETURNING {names}", table.parameters(rows)
+        )
+        return list(cursor.fetchall())
+
+
 def _array_type(field: models.Field[Any, Any]) -> str:
     """A column's type in an array; JSON travels as text, and lengths are the column's own business."""
     if isinstance(field, models.JSONField):

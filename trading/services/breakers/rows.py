@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from operator import itemgetter
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -12,9 +13,10 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.audit import audit_record, audit_record_each
 from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 from nautilus_site.common.services.outbox import publish
+from nautilus_site.common.tables import Table, insert_missing
 from trading.domain import breakers
 from trading.domain.breakers import BreakerState
 from trading.domain.clock import datetime_to_ns
@@ -29,6 +31,7 @@ from trading.services.breakers.evaluation import (
     scope_level_follow,
 )
 
+_BREAKERS = Table(CircuitBreaker)
 _FIELDS = {field.name: field for field in CircuitBreaker._meta.fields}
 # Which way is the safe one: a smaller threshold opens earlier, a longer wait stays away longer.
 _SAFER_LOWER = ("threshold", "min_samples")
@@ -37,9 +40,7 @@ _SAFER_HIGHER = ("cooldown_s", "cooldown_max_s", "half_open_successes")
 
 def breakers_install(*, venue: str, actor: User | str) -> None:
     """Create the breakers of a venue, closed."""
-    for kind in KINDS.values():
-        if kind.of == "venue":
-            _ensure(kind, f"venue:{venue}", actor)
+    _create([(kind, f"venue:{venue}") for kind in KINDS.values() if kind.of == "venue"], actor)
 
 
 def breakers_ensure(*, actor: User | str = "breakers") -> int:
@@ -58,27 +59,30 @@ def breakers_ensure(*, actor: User | str = "breakers") -> int:
             case _:
                 scopes = {"global"}
         wanted |= {(kind.name, scope): kind for scope in scopes}
-    known = set(CircuitBreaker.objects.values_list("name", "scope"))
-    missing = {key: kind for key, kind in wanted.items() if key not in known}
-    return sum(_ensure(kind, scope, actor) for (_, scope), kind in sorted(missing.items()))
+    return _create([(kind, scope) for (_, scope), kind in sorted(wanted.items(), key=itemgetter(0))], actor)
 
 
 @transaction.atomic
-def _ensure(kind: BreakerKind, scope: str, actor: User | str) -> bool:
-    _, created = CircuitBreaker.objects.get_or_create(
-        name=kind.name,
-        scope=scope,
-        defaults={
+def _create(wanted: list[tuple[BreakerKind, str]], actor: User | str) -> int:
+    """Create those that are missing and write each down; how many there were."""
+    there = set(CircuitBreaker.objects.values_list("name", "scope"))
+    missing = [
+        CircuitBreaker(
+            name=kind.name,
+            scope=scope,
             **asdict(kind.rule),
-            "unit": kind.unit,
-            "action": kind.action,
-            "reset": kind.reset,
-            "changed_at": now(),
-        },
-    )
-    if created:
-        audit_record(action="breaker.installed", target=f"{kind.name}@{scope}", actor=actor)
-    return created
+            unit=kind.unit,
+            action=kind.action,
+            reset=kind.reset,
+            changed_at=now(),
+        )
+        for kind, scope in wanted
+        if (kind.name, scope) not in there
+    ]
+    created = insert_missing(_BREAKERS, missing, unique=("name", "scope"))
+    targets = [f"{name}@{scope}" for name, scope in created]
+    audit_record_each(action="breaker.installed", targets=targets, actor=actor)
+    return len(created)
 
 
 @transaction.atomic
