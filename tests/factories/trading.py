@@ -214,18 +214,21 @@ def trading_desk(
     moment = now()
     row = Venue.objects.create(name="binance-spot", market="spot", environment="local")
     instruments = {
-        symbol: Instrument.objects.create(
-            venue=row,
-            symbol=symbol,
-            market="spot",
-            base_asset=symbol[:-4],
-            quote_asset="USDT",
-            status="TRADING",
-            filters=exchange_info_entry(symbol),
-            first_seen_at=moment,
-            updated_at=moment,
+        instrument.symbol: instrument
+        for instrument in Instrument.objects.bulk_create(
+            Instrument(
+                venue=row,
+                symbol=symbol,
+                market="spot",
+                base_asset=symbol[:-4],
+                quote_asset="USDT",
+                status="TRADING",
+                filters=exchange_info_entry(symbol),
+                first_seen_at=moment,
+                updated_at=moment,
+            )
+            for symbol in symbols
         )
-        for symbol in symbols
     }
     venue = ScriptedVenue(
         instruments={symbol: i.to_domain() for symbol, i in instruments.items()},
@@ -240,34 +243,48 @@ def trading_desk(
         reconciled_at=moment if opened else None,
     )
     strategies = {
-        name: Strategy.objects.create(
-            name=name,
-            kind="moving_average",
-            interval="1m",
-            parameters={"fast": 2, "slow": 3},
-            is_enabled=True,
-            updated_at=moment,
+        strategy.name: strategy
+        for strategy in Strategy.objects.bulk_create(
+            Strategy(
+                name=name,
+                kind="moving_average",
+                interval="1m",
+                parameters={"fast": 2, "slow": 3},
+                is_enabled=True,
+                updated_at=moment,
+            )
+            for name in ("trend", "swing")
         )
-        for name in ("trend", "swing")
     }
     states_install(level=Level.ACTIVE, reason="test", actor="test")
     limits_install(actor="test")
     breakers_install(venue=row.name, actor="test")
     desk = Desk(row, account, instruments, strategies, {}, venue)
-    for symbol, instrument in instruments.items():
-        SymbolAllowance.objects.create(account=account, instrument=instrument, added_at=moment)
-        if opened:
-            TradeCursor.objects.create(
-                account=account, instrument=instrument, last_order_id=0, opened_at=moment
-            )
-        desk.quote(symbol, *PRICES[symbol])
-        for name, strategy in strategies.items():
-            desk.instances[f"{name}:{symbol}"] = StrategyInstance.objects.create(
-                strategy=strategy,
-                account=account,
-                instrument=instrument,
-                allocation=Decimal(3000),
-            )
+    SymbolAllowance.objects.bulk_create(
+        SymbolAllowance(account=account, instrument=instrument, added_at=moment)
+        for instrument in instruments.values()
+    )
+    if opened:
+        TradeCursor.objects.bulk_create(
+            TradeCursor(account=account, instrument=instrument, last_order_id=0, opened_at=moment)
+            for instrument in instruments.values()
+        )
+    Quote.objects.bulk_create(
+        Quote(
+            instrument=instrument,
+            bid=Decimal(PRICES[symbol][0]),
+            ask=Decimal(PRICES[symbol][1]),
+            market_time=now(),
+            received_at=now(),
+        )
+        for symbol, instrument in instruments.items()
+    )
+    made = StrategyInstance.objects.bulk_create(
+        StrategyInstance(strategy=strategy, account=account, instrument=instrument, allocation=Decimal(3000))
+        for instrument in instruments.values()
+        for strategy in strategies.values()
+    )
+    desk.instances |= {f"{one.strategy.name}:{one.instrument.symbol}": one for one in made}
     measured_by_others(row.name, "desk")
     if opened:
         with transaction.atomic():
