@@ -31,31 +31,28 @@ def _tables_are_emptied_between_tests() -> None:
     """
     from django.db.backends.postgresql.operations import DatabaseOperations
 
+    from tests.factories.tampering import ALWAYS, guards_off, guards_on
+
     original = DatabaseOperations.sql_flush
     kept = {"django_content_type", "auth_permission"}
-    guarded = (
-        ("common_auditentry", "audit_entry_no_truncate"),
-        ("common_auditseal", "audit_seal_no_truncate"),
-    )
 
     def sql_flush(self: Any, style: Any, tables: Any, **options: Any) -> list[str]:
+        trail = tuple(table for table in ALWAYS if table in tables)
         with self.connection.cursor() as cursor:
             cursor.execute("SELECT has_parameter_privilege('session_replication_role', 'SET')")
             if cursor.fetchone()[0] and not options.get("reset_sequences"):
                 found = [f"SELECT '{t}' WHERE EXISTS (SELECT FROM {t})" for t in sorted(set(tables) - kept)]  # noqa: S608
                 cursor.execute(" UNION ALL ".join(found))
+                full = [name for (name,) in cursor.fetchall()]
+                trail = tuple(table for table in trail if table in full)
                 return [
+                    *guards_off(trail),
                     "SET session_replication_role = replica",
-                    *(f"DELETE FROM {name}" for (name,) in cursor.fetchall()),  # noqa: S608
+                    *(f"DELETE FROM {name}" for name in full),  # noqa: S608
                     "SET session_replication_role = DEFAULT",
+                    *guards_on(trail),
                 ]
-        statements = original(self, style, tables, **options)
-        present = [pair for pair in guarded if pair[0] in tables]
-        return [
-            *(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}" for table, trigger in present),
-            *statements,
-            *(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}" for table, trigger in present),
-        ]
+        return [*guards_off(trail), *original(self, style, tables, **options), *guards_on(trail)]
 
     DatabaseOperations.sql_flush = sql_flush  # type: ignore[method-assign]
 

@@ -17,6 +17,7 @@ from nautilus_site.common.models import AuditEntry, Role, User
 from nautilus_site.common.selectors import audit
 from nautilus_site.common.selectors.audit import AuditSearch, audit_page
 from nautilus_site.common.services.audit import audit_record
+from tests.factories.tampering import trail_unguarded
 
 pytestmark = pytest.mark.django_db
 Clients = Callable[..., APIClient]
@@ -59,11 +60,8 @@ def test_an_entry_put_in_past_the_trail_is_named_by_the_api(
     risk_officer: User, token_client: Clients
 ) -> None:
     client = token_client(risk_officer)
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("ALTER TABLE common_auditentry DISABLE TRIGGER audit_entry_queue")
+    with trail_unguarded():
         stray = entries(1)[0]
-        cursor.execute("ALTER TABLE common_auditentry ENABLE TRIGGER audit_entry_queue")
     verdict = client.get("/api/v1/audit/verify").json()
     assert (verdict["ok"], verdict["first_bad_id"]) == (False, stray.pk)
 

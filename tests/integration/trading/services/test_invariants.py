@@ -14,6 +14,7 @@ from nautilus_site.common.models import AuditEntry
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.audit_chain import audit_seal
 from nautilus_site.common.services.leases import lease_acquire
+from tests.factories.tampering import trail_unguarded
 from trading.models import Order, Position, PositionTransfer, VenueEvent
 from trading.services.books.snapshots import snapshot_take
 from trading.services.invariants import invariants_check
@@ -91,10 +92,6 @@ def test_an_audit_entry_changed_behind_the_seal(shared_desk: Desk) -> None:
         pass
     assert broken() == []
     entry = AuditEntry.objects.latest("pk")
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE common_auditentry DISABLE TRIGGER USER")
-        try:
-            cursor.execute("UPDATE common_auditentry SET after = '\"9000\"' WHERE id = %s", [entry.pk])
-        finally:
-            cursor.execute("ALTER TABLE common_auditentry ENABLE TRIGGER USER")
+    with trail_unguarded(), connection.cursor() as cursor:
+        cursor.execute("UPDATE common_auditentry SET after = '\"9000\"' WHERE id = %s", [entry.pk])
     assert broken() == [("I13", "one of the newest 20 seals")]
