@@ -22,7 +22,7 @@ from governance.services.playbooks import (
 from governance.services.routing import routing_run
 from governance.services.rules import rules_run
 from governance.services.schedules.lateness import schedules_watch
-from nautilus_site.common.services.audit_verifications import verification_step
+from nautilus_site.common.services.audit_verifications import verification_if_due, verification_step
 
 
 @shared_task
@@ -79,6 +79,7 @@ def audit_verification_step(verification_id: int) -> None:
 
 @shared_task
 def housekeeping() -> None:
-    """Hourly: forget what nobody looks at any more."""
+    """Hourly: forget what nobody looks at any more; once a day have the audit trail verified."""
     runs_prune()
     deliveries_prune()
+    verification_if_due()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from governance.api import capital, notifications, playbooks, policies, schedules, weights
+from governance.api import audit_export, capital, notifications, playbooks, policies, schedules, weights
 from governance.views.about import About
 from governance.views.approvals import Approvals
 from governance.views.audit import Audit
@@ -110,6 +110,7 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("incidents/<int:pk>/review", playbooks.IncidentReviewView.as_view(), name="api-incident-review"),
     path("incidents/<int:pk>/undo", playbooks.IncidentUndoView.as_view(), name="api-incident-undo"),
     path("incidents/<int:pk>/close", playbooks.IncidentCloseView.as_view(), name="api-incident-close"),
+    path("audit/export", audit_export.AuditExportView.as_view(), name="api-audit-export"),
     path("schedules", schedules.ScheduleListView.as_view(), name="api-schedules"),
     path("schedules/<int:pk>", schedules.ScheduleDetailView.as_view(), name="api-schedule"),
     path("compliance/<slug:day>", playbooks.ComplianceDownloadView.as_view(), name="api-compliance-download"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -14,10 +16,13 @@ from governance.selectors.shell import shell_state
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import AuditEntry, AuditSeal, AuditVerification, UnsealedEntry
 from nautilus_site.common.selectors.audit import AuditSearch, audit_page, waiting_among
-from nautilus_site.common.services.audit_chain import acknowledged_losses, audit_verify_tail
+from nautilus_site.common.services.audit_chain import audit_verify_tail
+from nautilus_site.common.services.audit_losses import TARGET, audit_losses_accepted
+from trading.selectors.exports import csv_text
 from trading.selectors.notation import utc_text
 
-PAGE = 100
+PAGE, EXPORT_PAGE = 100, 2_000
+_EXPORTED = ("id", "at", "actor", "action", "target", "reason", "before", "after", "request_id")
 COUNTED = 10_000
 _LONGEST = 160
 
@@ -78,6 +83,25 @@ def audit_page_state(chosen: AuditFilter) -> dict[str, Any]:
     }
 
 
+def audit_export_pages(chosen: AuditFilter, *, below: int) -> Iterator[str]:
+    """Yield the CSV of every entry that matches, newest first: the head, then pages. One page is in memory."""
+    yield csv_text([_EXPORTED])
+    before: int | None = below
+    while before is not None:
+        page = audit_page(chosen.search(), before=before, size=EXPORT_PAGE)
+        if page.entries:
+            yield csv_text([_exported(entry) for entry in page.entries])
+        before = page.older
+
+
+def _exported(entry: AuditEntry) -> list[Any]:
+    texts = [
+        "" if value is None else json.dumps(value, sort_keys=True) for value in (entry.before, entry.after)
+    ]
+    own = [entry.pk, entry.at, entry.actor_name, entry.action, entry.target, entry.reason]
+    return [*own, *texts, entry.request_id]
+
+
 def entry_row(entry: AuditEntry, is_sealed: bool) -> dict[str, Any]:
     """An entry as a table row, with each member that changed."""
     changes, more = differences(entry.before, entry.after)
@@ -103,7 +127,7 @@ def chain_members() -> dict[str, Any]:
     """Sealed up to when, waiting, known lost, and whether the newest part still matches."""
     newest = AuditSeal.objects.order_by("-pk").only("pk", "hash", "sealed_at").first()
     waiting = UnsealedEntry.objects.all()[:COUNTED].count()
-    intact = audit_verify_tail()
+    intact, accepted = audit_verify_tail(), audit_losses_accepted()
     return {
         "lamp": {"tone": "good", "text": "newest seals match"}
         if intact
@@ -112,7 +136,9 @@ def chain_members() -> dict[str, Any]:
         "head": newest.hash if newest else "",
         "sealed_at": utc_text(newest.sealed_at) if newest else None,
         "waiting": f"{COUNTED} or more" if waiting == COUNTED else str(waiting),
-        "lost": len(acknowledged_losses()),
+        "lost": len(accepted.lost),
+        "accepted": list(accepted.sentences),
+        "loss_target": TARGET,
     }
 
 

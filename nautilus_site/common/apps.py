@@ -10,7 +10,7 @@ class CommonConfig(AppConfig):
     def ready(self) -> None:
         from nautilus_site.common import receivers  # noqa: F401  (connects the signals)
         from nautilus_site.common.logs import configure_logging
-        from nautilus_site.common.services import users  # noqa: F401  (registers its applier)
+        from nautilus_site.common.services import audit_losses, users  # noqa: F401  (register their appliers)
 
         configure_logging()
         if settings.CRASH_POINTS:

@@ -43,6 +43,16 @@ def _schema(operation_id: str) -> Any:
     )
 
 
+def csv_download(request: Request, pages: Iterator[str], *, stem: str) -> StreamingHttpResponse:
+    """An answer that sends pages of CSV as they are read, under a file name."""
+    # Under ASGI a plain iterator would be read to its end before the first byte is sent.
+    asynchronous = isinstance(request._request, ASGIRequest)
+    response = StreamingHttpResponse(_in_turn(pages) if asynchronous else pages, content_type="text/csv")
+    response["Content-Disposition"] = f'attachment; filename="{stem}.csv"'
+    response["Cache-Control"] = "no-store"
+    return response
+
+
 class ExportView(APIView):
     """One table as a download."""
 
@@ -63,13 +73,7 @@ class ExportView(APIView):
             after={"since": since and since.isoformat(), "until": until.isoformat()},
         )
         pages = export_pages(self.table, account=account, since=since, until=until)
-        # Under ASGI a plain iterator would be read to its end before the first byte is sent.
-        asynchronous = isinstance(request._request, ASGIRequest)
-        response = StreamingHttpResponse(_in_turn(pages) if asynchronous else pages, content_type="text/csv")
-        stem = "-".join(filter(None, ["nautilus", account, self.table]))
-        response["Content-Disposition"] = f'attachment; filename="{stem}.csv"'
-        response["Cache-Control"] = "no-store"
-        return response
+        return csv_download(request, pages, stem="-".join(filter(None, ["nautilus", account, self.table])))
 
 
 class FillExportView(ExportView):

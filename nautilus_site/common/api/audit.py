@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers
@@ -14,11 +13,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from nautilus_site.common.api.idempotency import idempotent
-from nautilus_site.common.daemons.audit_head import AuditHead
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import AuditEntry, AuditVerification, User
 from nautilus_site.common.selectors.audit import numbered_between, of_actor
-from nautilus_site.common.services.audit_chain import audit_verify_alone
+from nautilus_site.common.services.audit_losses import audit_verified_now
 from nautilus_site.common.services.audit_verifications import verification_nudge, verification_start
 
 
@@ -72,7 +70,7 @@ class AuditListView(generics.ListAPIView[AuditEntry]):
 
 
 class AuditVerdictSerializer(serializers.Serializer[Any]):
-    """`rows` are the sealed entries looked at, `unsealed` wait, `lost` seals are known to be lost."""
+    """`rows` are the sealed entries looked at, `unsealed` wait, `lost` seals are lost, as `accepted` says."""
 
     ok = serializers.BooleanField()
     rows = serializers.IntegerField()
@@ -80,6 +78,7 @@ class AuditVerdictSerializer(serializers.Serializer[Any]):
     problem = serializers.CharField()
     unsealed = serializers.IntegerField()
     lost = serializers.IntegerField()
+    accepted = serializers.ListField(child=serializers.CharField())
     head = serializers.CharField()
 
 
@@ -90,8 +89,7 @@ class AuditVerifyView(APIView):
 
     @extend_schema(responses=AuditVerdictSerializer)
     def get(self, request: Request) -> Response:
-        verdict = audit_verify_alone(AuditHead(settings.NAUTILUS_HOME / "audit").noted())
-        return Response(AuditVerdictSerializer(verdict).data)
+        return Response(AuditVerdictSerializer(audit_verified_now()).data)
 
 
 class VerificationSerializer(serializers.ModelSerializer[AuditVerification]):

@@ -24,7 +24,7 @@ from nautilus_site.common.daemons.audit_head import AuditHead
 from nautilus_site.common.daemons.mirror import EventMirror
 from nautilus_site.common.live.groups import push_async
 from nautilus_site.common.metrics import EVENTS_RELAYED, RELAY_LAG
-from nautilus_site.common.models import OutboxEvent
+from nautilus_site.common.models import AuditSeal, OutboxEvent
 from nautilus_site.common.services.audit_chain import audit_seal
 from nautilus_site.common.services.change_requests import change_requests_expire
 from nautilus_site.common.services.event_numbering import (
@@ -37,6 +37,7 @@ from nautilus_site.common.services.event_numbering import (
 from nautilus_site.common.services.idempotency import idempotency_prune
 from nautilus_site.common.services.leases import Held, lease_acquire, lease_release, lease_renew
 from nautilus_site.common.services.outbox import WAKE_CHANNEL
+from nautilus_site.common.services.watches import watches_run
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,7 @@ LEASE = "relay"
 POLL_S = 0.5
 RENEW_S = 2.0
 HOUSEKEEPING_S = 1.0
+WATCH_S = 5.0
 PRUNE_S = 60.0
 STAND_BY_S = 1.0
 BACK_OFF_S, BACK_OFF_MAX_S = 0.1, 5.0
@@ -59,6 +61,7 @@ class Relay:
         self.head = AuditHead(home / "audit")
         self._stopping = threading.Event()
         self._mirror_open = False
+        self._notes_missing = True  # how the process before this one ended is not known
         self._held: Held | None = None
 
     def stop(self) -> None:
@@ -98,7 +101,7 @@ class Relay:
         assert held is not None
         with psycopg.connect(**_dsn(), autocommit=True) as listener:
             listener.execute(f"LISTEN {WAKE_CHANNEL}")
-            renewed_at = tidied_at = pruned_at = time.monotonic()
+            renewed_at = tidied_at = watched_at = pruned_at = time.monotonic()
             while not self._stopping.is_set():
                 moment = time.monotonic()
                 if moment - renewed_at >= RENEW_S:
@@ -110,6 +113,9 @@ class Relay:
                 if moment - tidied_at >= HOUSEKEEPING_S:
                     tidied_at = moment
                     self._tidy(held)
+                if moment - watched_at >= WATCH_S:
+                    watched_at = moment
+                    watches_run()
                 if moment - pruned_at >= PRUNE_S:
                     pruned_at = moment
                     events_prune(held, mirrored_to=self.mirror.last_id)
@@ -157,15 +163,26 @@ class Relay:
         seal = audit_seal(held)
         if seal is not None:
             log.info("audit_sealed", seal=seal.pk, entries=len(seal.entry_ids), head=seal.hash)
-            try:
-                self.head.note(seal)
-            except OSError as error:
-                log.error("audit_head_not_written", error=str(error))
+        self._note(seal)
         change_requests_expire()
         try:
             self.mirror.sync()
         except OSError as error:
             log.warning("relay_mirror_failed", error=str(error))
+
+    def _note(self, seal: AuditSeal | None) -> None:
+        """Note a seal outside the database; after a start or a disk that was full also those left out before."""
+        try:
+            if self._notes_missing:
+                caught_up = self.head.catch_up(seal)
+                if caught_up:
+                    log.info("audit_head_caught_up", seals=caught_up)
+                self._notes_missing = False
+            elif seal is not None:
+                self.head.note(seal)
+        except OSError as error:
+            self._notes_missing = True
+            log.error("audit_head_not_written", error=str(error))
 
     def _release(self) -> None:
         if self._held is not None:

@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
@@ -19,11 +20,34 @@ from nautilus_site.common.services.leases import Held
 
 GENESIS = "0" * 64
 SEAL_BATCH = 5_000
-LOSS = "audit.loss_acknowledged"
-"""The action of an entry whose `after` names seals that a restore lost."""
+LOSS = "audit.loss_accepted"
+"""The action of an entry that says what two people accepted as lost."""
+FRESH = timedelta(seconds=60)
+"""A seal is noted outside the database right after it is committed; one so young may not be there yet."""
 
-Head = tuple[int, str, int]
-"""A link noted outside the database: seal id, hash, first entry id."""
+
+class Head(NamedTuple):
+    """A link noted outside the database. `entries` counts those it seals; 0 where an older line does not say."""
+
+    seal: int
+    hash: str
+    first_entry: int
+    entries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What two people accepted as lost: links by (seal id, hash)."""
+
+    lost: frozenset[tuple[int, str]] = frozenset()
+    """Noted outside, and not in the chain."""
+    unnoted: frozenset[tuple[int, str]] = frozenset()
+    """In the chain, and not noted outside."""
+    sentences: tuple[str, ...] = ()
+    """What was accepted by whom and when, for people."""
+
+
+NOTHING_ACCEPTED = Accepted()
 
 _COLUMNS = (
     "id",
@@ -42,7 +66,7 @@ _COLUMNS = (
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What verification found. `rows` counts sealed entries; `unsealed` ones wait for the next batch;
-    `lost` counts the seals that a restore lost and somebody has acknowledged.
+    `lost` counts the seals that are known to be lost, `accepted` says who accepted that, and when.
     """
 
     ok: bool
@@ -52,6 +76,7 @@ class Verdict:
     unsealed: int = 0
     head: str = GENESIS
     lost: int = 0
+    accepted: tuple[str, ...] = ()
 
 
 def entry_hash(row: Mapping[str, Any]) -> str:
@@ -97,18 +122,19 @@ def _seal_batch(held: Held) -> AuditSeal | None:
     )
 
 
-def audit_verify(heads: Iterable[Head] = ()) -> Verdict:
+def audit_verify(heads: Iterable[Head] | None = None, accepted: Accepted = NOTHING_ACCEPTED) -> Verdict:
     """Recompute the whole chain from the rows.
 
-    `heads` are the links noted outside the database: they uncover a tail that was cut off, or a chain
-    rewritten from some point on. Those whose loss an entry of the chain acknowledges are only counted.
+    `heads` are the links noted outside the database: they uncover a tail that was cut off, a chain rewritten from
+    some point on, and a file of them that was replaced or cut short itself. Without them only the database is asked.
+    What two people `accepted` as lost is counted, and nothing else is forgiven.
     """
-    _, verdict = audit_verify_piece(Checked(), heads)
+    _, verdict = audit_verify_piece(Checked(), heads, accepted=accepted)
     assert verdict is not None, "nothing stopped it"
     return verdict
 
 
-def audit_verify_alone(heads: Iterable[Head] = ()) -> Verdict:
+def audit_verify_alone(heads: Iterable[Head], accepted: Accepted) -> Verdict:
     """`audit_verify`, one at a time in the whole platform: it reads every entry there is.
 
     Errors: Conflict `VERIFYING` while another one runs.
@@ -118,15 +144,9 @@ def audit_verify_alone(heads: Iterable[Head] = ()) -> Verdict:
         if not cursor.fetchone()[0]:
             raise Conflict("VERIFYING", "the audit trail is being verified already: ask again in a while")
         try:
-            return audit_verify(heads)
+            return audit_verify(heads, accepted)
         finally:
             cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", ["audit.verify"])
-
-
-def acknowledged_losses() -> set[tuple[int, str]]:
-    """(seal id, hash) of what entries of the trail say was lost."""
-    afters = AuditEntry.objects.filter(action=LOSS).values_list("after", flat=True)
-    return {(number, digest) for after in afters for number, digest in (after or {}).get("seals", ())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,46 +159,78 @@ class Checked:
 
 
 def audit_verify_piece(
-    checked: Checked, heads: Iterable[Head] = (), *, within: Callable[[], bool] = lambda: True
+    checked: Checked,
+    heads: Iterable[Head] | None = None,
+    *,
+    accepted: Accepted = NOTHING_ACCEPTED,
+    within: Callable[[], bool] = lambda: True,
 ) -> tuple[Checked, Verdict | None]:
     """Go on verifying while `within()` says so: where it stands then, and the verdict once there is one.
 
     What is sealed never changes rightly, so a chain checked in pieces is checked as well as in one go; the end of
     it, with what waits to be sealed, is looked at in one snapshot.
     """
-    noted: dict[int, tuple[str, int]] = {}
+    noted: dict[int, Head] = {}
     with _snapshot():
-        known, lost = acknowledged_losses(), 0
-        for seal_id, digest, first in heads:
-            if (seal_id, digest) in known:
+        lost = 0
+        for head in heads or ():
+            if head[:2] in accepted.lost:
                 lost += 1
-            elif noted.setdefault(seal_id, (digest, first))[0] != digest:
+            elif noted.setdefault(head.seal, head).hash != head.hash:
                 # A database that came back without its newest rows gives their numbers away a second time.
-                problem = f"seal {seal_id} is noted in the head file as two different ones"
-                return checked, Verdict(False, checked.rows, first, problem)
-        checked, verdict = _verify_from(checked, noted, within)
-        return checked, verdict and replace(verdict, lost=lost)
+                problem = f"seal {head.seal} is noted in the head file as two different ones"
+                return checked, Verdict(False, checked.rows, head.first_entry, problem)
+        outside = None if heads is None else noted
+        checked, verdict = _verify_from(checked, outside, accepted, within)
+        return checked, verdict and replace(verdict, lost=lost, accepted=accepted.sentences)
 
 
 def _verify_from(
-    checked: Checked, noted: dict[int, tuple[str, int]], within: Callable[[], bool]
+    checked: Checked, noted: dict[int, Head] | None, accepted: Accepted, within: Callable[[], bool]
 ) -> tuple[Checked, Verdict | None]:
     for seal in AuditSeal.objects.filter(pk__gt=checked.seal).order_by("pk").iterator(chunk_size=100):
         if not within():
             return checked, None
-        found = _seal_wrong(seal, checked, noted.get(seal.pk, (seal.hash, 0))[0])
+        found = _seal_wrong(seal, checked)
+        if found is None and noted is not None:
+            found = _unlike_noted(seal, checked, noted.get(seal.pk), accepted)
         if found is not None:
             return checked, found
         checked = Checked(seal.pk, seal.hash, checked.rows + len(seal.entry_ids))
-    seals = set(AuditSeal.objects.filter(pk__in=list(noted)).values_list("pk", flat=True))
-    missing = sorted(set(noted) - seals)
-    if missing:
-        problem = f"seal {missing[0]} is noted in the head file and missing"
-        return checked, Verdict(False, checked.rows, noted[missing[0]][1], problem)
+    missing = _not_in_the_chain(noted or {})
+    if missing is not None:
+        problem = f"seal {missing.seal} is noted in the head file and missing"
+        return checked, Verdict(False, checked.rows, missing.first_entry, problem)
     return checked, _verify_unsealed(checked.rows, checked.hash)
 
 
-def _seal_wrong(seal: AuditSeal, checked: Checked, noted: str) -> Verdict | None:
+def _not_in_the_chain(noted: dict[int, Head]) -> Head | None:
+    """The first link that is noted and has no row."""
+    numbers = sorted(noted)
+    for start in range(0, len(numbers), 10_000):
+        part = numbers[start : start + 10_000]
+        there = set(AuditSeal.objects.filter(pk__in=part).values_list("pk", flat=True))
+        for number in part:
+            if number not in there:
+                return noted[number]
+    return None
+
+
+def _unlike_noted(
+    seal: AuditSeal, checked: Checked, noted: Head | None, accepted: Accepted
+) -> Verdict | None:
+    """What is wrong between a link and its note outside, or None."""
+    first = seal.entry_ids[0] if seal.entry_ids else None
+    if noted is not None:
+        if noted.hash == seal.hash:
+            return None
+        return Verdict(False, checked.rows, first, f"seal {seal.pk} is not the one noted in the head file")
+    if (seal.pk, seal.hash) in accepted.unnoted or seal.sealed_at > now() - FRESH:
+        return None
+    return Verdict(False, checked.rows, first, f"seal {seal.pk} is not noted in the head file")
+
+
+def _seal_wrong(seal: AuditSeal, checked: Checked) -> Verdict | None:
     """What is wrong with the next seal or its entries, or None."""
     rows, first = checked.rows, seal.entry_ids[0] if seal.entry_ids else None
     if seal.previous_hash != checked.hash:
@@ -187,8 +239,6 @@ def _seal_wrong(seal: AuditSeal, checked: Checked, noted: str) -> Verdict | None
         checked.hash, seal.entry_ids, seal.entry_hashes
     ):
         return Verdict(False, rows, first, f"seal {seal.pk} was changed")
-    if noted != seal.hash:
-        return Verdict(False, rows, first, f"seal {seal.pk} is not the one noted in the head file")
     stored = {row["id"]: row for row in AuditEntry.objects.filter(pk__in=seal.entry_ids).values(*_COLUMNS)}
     for number, expected in zip(seal.entry_ids, seal.entry_hashes, strict=True):
         row = stored.get(number)

@@ -1,61 +1,223 @@
-"""What a restore cut off the audit trail, named by an entry of the trail itself: known, not forgotten."""
+"""What a restore cut off the audit trail: asked for by one person, accepted by another, and known from then on.
+
+The acceptance is an entry of the trail that names every lost link, sealed like all others and noted in the head
+file. A verification forgives exactly these links, only while the request behind the entry was decided by two people.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
 
-from django.db import transaction
+from django.conf import settings
 
+from nautilus_site.common.clock import now
+from nautilus_site.common.daemons.audit_head import AuditHead
 from nautilus_site.common.errors import ApplicationError, Conflict
-from nautilus_site.common.models import AuditSeal
+from nautilus_site.common.models import AuditEntry, AuditSeal, ChangeRequest, Role, User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.audit_chain import LOSS, Head, acknowledged_losses, audit_verify
+from nautilus_site.common.services.audit_chain import (
+    FRESH,
+    LOSS,
+    Accepted,
+    Head,
+    Verdict,
+    audit_verify_alone,
+    audit_verify_tail,
+)
+from nautilus_site.common.services.change_requests import Applier, register_applier
+from nautilus_site.common.services.outbox import publish
+
+KIND, TARGET = "audit.accept_loss", "audit:chain"
+Link = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Seals that the head file notes and the chain does not have, in the order they were noted."""
+    """What head file and chain say differently: (seal id, hash), in order."""
 
-    seals: tuple[tuple[int, str], ...]
-    first_entry: int
+    lost: tuple[Link, ...]
+    """Noted in the head file, and not in the chain."""
+    unnoted: tuple[Link, ...]
+    """In the chain, and not noted: nothing outside the database vouches for them."""
+    rows: int
+    """Entries the lost links had sealed; at least so many where the head file does not say."""
+
+    def digest(self) -> str:
+        """sha256 over every link."""
+        lines = [
+            f"{name}:{number}:{digest}"
+            for name in ("lost", "unnoted")
+            for number, digest in getattr(self, name)
+        ]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def members(self) -> dict[str, Any]:
+        """What a request shows, and what its approval is bound to."""
+        return {
+            "rows": self.rows,
+            "lost_seals": _span(self.lost),
+            "unnoted_seals": _span(self.unnoted),
+            "seals_digest": self.digest(),
+        }
 
 
-def audit_loss(heads: Iterable[Head]) -> Loss | None:
-    """Find what is noted, is not in the chain and was not acknowledged. None when there is nothing."""
-    chain = set(AuditSeal.objects.values_list("pk", "hash"))
-    known = acknowledged_losses()
-    missing = [head for head in heads if head[:2] not in chain and head[:2] not in known]
-    if not missing:
-        return None
-    return Loss(tuple(dict.fromkeys(head[:2] for head in missing)), min(first for *_, first in missing))
+def audit_verified_now() -> Verdict:
+    """Verify the whole trail against the head file and what was accepted; one at a time.
 
-
-def audit_loss_acknowledge(*, heads: Iterable[Head], actor: str, reason: str) -> Loss:
-    """Write down that the seals the chain lacks were lost with a restore; it then verifies again.
-
-    Errors: `REASON_REQUIRED`; Conflict `AUDIT_NOTHING_LOST`; Conflict `AUDIT_BROKEN` when what is there does
-    not verify by itself: a loss does not explain that.
+    Errors: Conflict `VERIFYING` while another one runs.
     """
-    if not reason.strip():
-        raise ApplicationError("REASON_REQUIRED", "say which restore lost them")
-    noted = list(heads)
-    with transaction.atomic():
-        loss = audit_loss(noted)
-        if loss is None:
-            raise Conflict("AUDIT_NOTHING_LOST", "every seal noted in the head file is in the chain or known")
-        gone = set(loss.seals)
-        verdict = audit_verify(head for head in noted if head[:2] not in gone)
-        if not verdict.ok:
-            raise Conflict(
-                "AUDIT_BROKEN",
-                f"what is there does not verify: {verdict.problem}; a restore does not explain that",
-            )
-        audit_record(
-            action=LOSS,
-            target=f"audit:{loss.seals[0][0]}-{loss.seals[-1][0]}",
-            actor=actor,
-            reason=reason,
-            after={"seals": [list(seal) for seal in loss.seals], "first_entry": loss.first_entry},
+    return audit_verify_alone(_heads(), audit_losses_accepted())
+
+
+def audit_losses_accepted() -> Accepted:
+    """What two people have accepted. An entry without such a request behind it forgives nothing."""
+    lost: set[Link] = set()
+    unnoted: set[Link] = set()
+    sentences = []
+    for entry in AuditEntry.objects.filter(action=LOSS).order_by("pk"):
+        after = entry.after if isinstance(entry.after, dict) else {}
+        request = _request_behind(after)
+        if request is None or request.approver is None:
+            continue
+        lost |= {(number, digest) for number, digest in after["lost"]}
+        unnoted |= {(number, digest) for number, digest in after["unnoted"]}
+        sentences.append(
+            f"{after['rows']} rows known lost, accepted by {request.requester.username} and"
+            f" {request.approver.username} at {entry.at:%Y-%m-%d %H:%M:%S} UTC"
         )
-        return loss
+    return Accepted(frozenset(lost), frozenset(unnoted), tuple(sentences))
+
+
+def audit_loss(heads: Iterable[Head], accepted: Accepted) -> Loss | None:
+    """Find what head file and chain say differently and nobody has accepted. None when there is nothing."""
+    noted = list(dict.fromkeys(heads))
+    there = set(_links_of(head.seal for head in noted))
+    lost = [head for head in noted if head[:2] not in there and head[:2] not in accepted.lost]
+    known = {head[:2] for head in noted}
+    sealed = AuditSeal.objects.filter(sealed_at__lt=now() - FRESH).order_by("pk").values_list("pk", "hash")
+    unnoted = [
+        link
+        for link in sealed.iterator(chunk_size=5_000)
+        if link not in known and link not in accepted.unnoted
+    ]
+    if not lost and not unnoted:
+        return None
+    gaps = {a: b.first_entry - a.first_entry for a, b in pairwise(noted)}
+    rows = sum(head.entries or max(1, gaps.get(head, 1)) for head in lost)
+    return Loss(tuple(head[:2] for head in lost), tuple(unnoted), rows)
+
+
+def loss_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked to be accepted: found now, never told by who asks.
+
+    Errors: ApplicationError `INVALID_LOSS`; Conflict `AUDIT_NOTHING_LOST`; Conflict `AUDIT_BROKEN` when the newest
+    part does not match by itself. What is broken further down stays broken: only the named links are forgiven.
+    """
+    if target != TARGET or payload:
+        raise ApplicationError("INVALID_LOSS", f"expected the target {TARGET} and an empty payload")
+    return _loss_there().members()
+
+
+def loss_snapshot(target: str) -> dict[str, Any]:
+    """What must not change between the request and its approval: what is lost."""
+    loss = audit_loss(_heads(), audit_losses_accepted())
+    return loss.members() if loss is not None else {}
+
+
+def loss_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What a verification will say afterwards."""
+    return {
+        "the_trail_verifies_again_with": f"{payload['rows']} rows known lost",
+        "all_else_is_still_found": True,
+    }
+
+
+def loss_accept(request: ChangeRequest, approver: User) -> None:
+    """Write down what two people accept, link by link; runs inside the approving transaction."""
+    loss = _loss_there()
+    if loss.digest() != request.payload["seals_digest"]:
+        raise Conflict("APPROVAL_VOID", "what is lost has changed after the request was made")
+    audit_record(
+        action=LOSS,
+        target=TARGET,
+        actor=approver,
+        reason=request.reason,
+        after={
+            **request.payload,
+            "by": [request.requester.username, approver.username],
+            "accepted_at": now().isoformat(),
+            "request": str(request.pk),
+            "lost": [list(link) for link in loss.lost],
+            "unnoted": [list(link) for link in loss.unnoted],
+        },
+    )
+    publish(
+        "incidents",
+        {
+            "kind": "audit_loss_accepted",
+            "severity": "warning",
+            "title": f"{loss.rows} rows of the audit trail are accepted as lost",
+            "reason": f"{request.reason} ({request.requester.username} and {approver.username})",
+        },
+    )
+
+
+def _loss_there() -> Loss:
+    loss = audit_loss(_heads(), audit_losses_accepted())
+    if loss is None:
+        raise Conflict("AUDIT_NOTHING_LOST", "head file and chain say the same, or it is accepted already")
+    if not audit_verify_tail():
+        raise Conflict(
+            "AUDIT_BROKEN", "the newest seals do not match their entries; a restore does not explain that"
+        )
+    return loss
+
+
+def _request_behind(after: Mapping[str, Any]) -> ChangeRequest | None:
+    """The applied request of an acceptance, when it was of two people and of this very loss."""
+    request = (
+        ChangeRequest.objects.filter(
+            pk=str(after.get("request") or UUID(int=0)), kind=KIND, state=ChangeRequest.State.APPLIED
+        )
+        .select_related("requester", "approver")
+        .first()
+    )
+    if request is None or request.approver_id in (None, request.requester_id):
+        return None
+    lost = tuple((number, digest) for number, digest in after["lost"])
+    unnoted = tuple((number, digest) for number, digest in after["unnoted"])
+    same = Loss(lost, unnoted, after["rows"]).digest() == request.payload["seals_digest"]
+    return request if same else None
+
+
+def _links_of(numbers: Iterable[int]) -> Iterator[Link]:
+    ordered = sorted(set(numbers))
+    for start in range(0, len(ordered), 10_000):
+        part = ordered[start : start + 10_000]
+        yield from AuditSeal.objects.filter(pk__in=part).values_list("pk", "hash")
+
+
+def _heads() -> Iterator[Head]:
+    return AuditHead(settings.NAUTILUS_HOME / "audit").noted()
+
+
+def _span(links: tuple[Link, ...]) -> str:
+    return f"{len(links)}, from {links[0][0]} to {links[-1][0]}" if links else "none"
+
+
+register_applier(
+    KIND,
+    Applier(
+        snapshot=loss_snapshot,
+        apply=loss_accept,
+        effect=loss_effect,
+        clean=loss_clean,
+        requester_roles=frozenset({Role.RISK_OFFICER, Role.ADMIN}),
+        permission="audit.read",
+    ),
+)

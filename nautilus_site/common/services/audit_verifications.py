@@ -13,7 +13,9 @@ from nautilus_site.common.daemons.audit_head import AuditHead
 from nautilus_site.common.models import AuditEntry, AuditVerification, User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.audit_chain import GENESIS, Checked, Verdict, audit_verify_piece
+from nautilus_site.common.services.audit_losses import audit_losses_accepted
 from nautilus_site.common.services.hints import enqueue_on_commit
+from nautilus_site.common.services.outbox import publish
 
 TASK, QUEUE = "governance.tasks.audit_verification_step", "governance"
 PIECE_S = 20.0
@@ -22,12 +24,25 @@ FORGOTTEN = timedelta(seconds=60)
 _State = AuditVerification.State
 
 
-def verification_start(*, actor: User) -> AuditVerification:
+EVERY = timedelta(days=1)
+"""So often it is verified though nobody asks; what is found wrong calls people."""
+
+
+def verification_if_due() -> AuditVerification | None:
+    """Begin one when the newest is a day old. None when it is not."""
+    if AuditVerification.objects.filter(requested_at__gt=now() - EVERY).exists():
+        return None
+    return verification_start(actor="schedule")
+
+
+def verification_start(*, actor: User | str) -> AuditVerification:
     """Begin one, or give the one that runs; one that no worker has touched for a minute is sent out again."""
     try:
         with transaction.atomic():
             row = AuditVerification.objects.create(
-                requested_by=actor, requested_at=now(), total=AuditEntry.objects.count()
+                requested_by=actor if isinstance(actor, User) else None,
+                requested_at=now(),
+                total=AuditEntry.objects.count(),
             )
             audit_record(action="audit.verification_asked", target=f"verification:{row.pk}", actor=actor)
             _hint(row)
@@ -60,6 +75,7 @@ def verification_step(*, verification_id: int, piece_s: float = PIECE_S) -> Audi
     checked, verdict = audit_verify_piece(
         Checked(row.seal, row.head or GENESIS, row.rows),
         AuditHead(settings.NAUTILUS_HOME / "audit").noted(),
+        accepted=audit_losses_accepted(),
         within=lambda: time.monotonic() - started < piece_s,
     )
     with transaction.atomic():
@@ -83,6 +99,16 @@ def _write(row: AuditVerification, checked: Checked, verdict: Verdict | None) ->
         actor="audit",
         after={"rows": row.rows, "first_bad_id": row.first_bad_id, "problem": row.problem},
     )
+    if not verdict.ok:
+        publish(
+            "incidents",
+            {
+                "kind": "audit_broken",
+                "severity": "critical",
+                "title": f"the audit trail is broken at entry {row.first_bad_id}",
+                "reason": row.problem,
+            },
+        )
 
 
 def _hint(row: AuditVerification) -> None:

@@ -14,12 +14,13 @@ from rest_framework.test import APIClient
 from governance.tasks import audit_verification_step
 from nautilus_site.common.clock import now
 from nautilus_site.common.daemons.audit_head import AuditHead
-from nautilus_site.common.models import AuditEntry, AuditVerification, User
+from nautilus_site.common.models import AuditEntry, AuditVerification, OutboxEvent, User
 from nautilus_site.common.services import audit_verifications
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.audit_chain import audit_seal
 from nautilus_site.common.services.audit_verifications import verification_start, verification_step
 from nautilus_site.common.services.leases import lease_acquire
+from tests.factories.tampering import trail_unguarded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("nautilus_site.urls")]
 PATH = "/api/v1/audit/verifications"
@@ -62,19 +63,18 @@ def test_pieces_are_as_good_as_one_look_and_a_broken_entry_is_named(
     trail: AuditHead, risk_officer: User
 ) -> None:
     victim = AuditEntry.objects.order_by("pk")[7]
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("ALTER TABLE common_auditentry DISABLE TRIGGER USER")
+    with trail_unguarded(), connection.cursor() as cursor:
         cursor.execute("UPDATE common_auditentry SET reason = 'x' WHERE id = %s", [victim.pk])
     row = verification_start(actor=risk_officer)
     seen = []
     calls = iter(range(1000))
     original = audit_verifications.audit_verify_piece
 
-    def one_seal(checked: Any, heads: Any, *, within: Any) -> Any:
+    def one_seal(checked: Any, heads: Any, *, accepted: Any, within: Any) -> Any:
         first = next(calls)
         looked = iter([True])
-        return original(checked, heads, within=lambda: next(looked, False)) if first < 50 else None
+        piece = original(checked, heads, accepted=accepted, within=lambda: next(looked, False))
+        return piece if first < 50 else None
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(audit_verifications, "audit_verify_piece", one_seal)
@@ -90,6 +90,8 @@ def test_pieces_are_as_good_as_one_look_and_a_broken_entry_is_named(
         f"entry {victim.pk} was changed",
     )
     assert AuditEntry.objects.filter(action="audit.found_broken").count() == 1
+    told = OutboxEvent.objects.get(topic="incidents").data
+    assert (told["kind"], told["severity"]) == ("audit_broken", "critical"), "people are called"
 
 
 def test_a_missing_tail_is_found_through_the_head_file_in_the_last_piece(
@@ -98,10 +100,7 @@ def test_a_missing_tail_is_found_through_the_head_file_in_the_last_piece(
     from nautilus_site.common.models import AuditSeal
 
     last = AuditSeal.objects.latest("pk")
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        for table in ("common_auditentry", "common_auditseal"):
-            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    with trail_unguarded(), connection.cursor() as cursor:
         cursor.execute("DELETE FROM common_auditentry WHERE id = ANY(%s)", [last.entry_ids])
         cursor.execute("DELETE FROM common_auditseal WHERE id = %s", [last.pk])
     row = verification_start(actor=risk_officer)
@@ -123,3 +122,20 @@ def test_one_whose_message_was_lost_is_sent_again_when_somebody_looks(
     row.refresh_from_db()
     audit_verifications.verification_nudge(row)
     assert sent == [row.pk, row.pk]
+
+
+def test_the_trail_is_verified_once_a_day_though_nobody_asks(trail: AuditHead) -> None:
+    from governance.tasks import housekeeping
+
+    housekeeping()
+    housekeeping()
+    row = AuditVerification.objects.get()
+    assert row.requested_by is None
+    audit_verification_step(verification_id=row.pk)
+    row.refresh_from_db()
+    assert row.state == "intact"
+    housekeeping()
+    assert AuditVerification.objects.count() == 1
+    AuditVerification.objects.update(requested_at=now() - timedelta(days=1, minutes=1))
+    housekeeping()
+    assert AuditVerification.objects.count() == 2

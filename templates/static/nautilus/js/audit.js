@@ -1,10 +1,11 @@
 // The audit trail: search by the URL, an entry's before and after, the chain's state, a full verification on demand.
 import { call } from "./api.js";
 import { facts, node } from "./explain-parts.js";
+import { ask } from "./ask.js";
 import { confirm } from "./freshness.js";
 import { fullTime } from "./format.js";
 import { button } from "./order-actions.js";
-import { config, onState, start } from "./shell.js";
+import { can, config, onState, start } from "./shell.js";
 import { LiveTable } from "./table.js";
 import { showProblem } from "./toast.js";
 
@@ -69,12 +70,15 @@ dialog.querySelector("[data-close]").addEventListener("click", () => dialog.clos
 const verify = document.getElementById("verify");
 const verdict = document.getElementById("verdict");
 const bar = document.getElementById("progress");
+const accept = document.getElementById("accept");
 let followed = null;
+let target = "";
 
 /** What the newest verification is at, or found. */
 function told(row) {
   const runs = row.state === "running";
   verify.disabled = runs;
+  accept.hidden = row.state !== "broken" || !can("change.request");
   bar.hidden = !runs;
   verdict.hidden = false;
   verdict.dataset.tone = runs ? "" : row.state === "intact" ? "good" : "bad";
@@ -105,6 +109,14 @@ async function follow(id) {
   }
 }
 
+accept.addEventListener("click", () => ask({
+  title: "Accept what a restore lost",
+  effect: "Asks a second person to accept that the seals which head file and chain say differently are lost. They are named one by one in an entry of the trail and in the head file; anything else that is wrong stays broken. Only after a restore or a new machine.",
+  confirm: "File the request",
+  request: ({ reason }) => ({ method: "POST", path: "/api/v1/approvals", body: { kind: "audit.accept_loss", target, payload: {}, reason } }),
+  said: () => "Request filed; another risk officer decides it under Approvals.",
+}));
+
 verify.addEventListener("click", async () => {
   verify.disabled = true;
   try {
@@ -122,13 +134,15 @@ onState((state) => {
   older.hidden = !state.older;
   document.getElementById("stopped").hidden = !state.stopped;
   const next = new URLSearchParams(Object.entries(state.filter).filter(([name, value]) => value && name !== "before"));
+  document.getElementById("export").href = `/api/v1/audit/export?${next}`;
   next.set("before", state.older ?? "");
   older.href = `?${next}`;
   const { chain } = state;
+  target = chain.loss_target;
   const lamp = document.querySelector('[data-chain="lamp"]');
   lamp.dataset.tone = chain.lamp.tone;
   lamp.textContent = chain.lamp.text;
-  for (const [name, text] of [["seal", chain.seal ? `${chain.seal} at ${fullTime(chain.sealed_at)}` : "none yet"], ["waiting", chain.waiting], ["lost", String(chain.lost)], ["head", chain.head || "–"]]) {
+  for (const [name, text] of [["seal", chain.seal ? `${chain.seal} at ${fullTime(chain.sealed_at)}` : "none yet"], ["waiting", chain.waiting], ["lost", String(chain.lost)], ["accepted", chain.accepted.join("; ") || "–"], ["head", chain.head || "–"]]) {
     document.querySelector(`[data-chain="${name}"]`).textContent = text;
   }
   if (state.verification && followed === null) {

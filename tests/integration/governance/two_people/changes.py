@@ -324,6 +324,9 @@ def _nothing(ask: Ask, rng: Random) -> int:
 
 Change = Callable[[Ask, Random], int]
 RAISES: dict[str, Change] = {
+    "audit.accept_loss": lambda ask, rng: ask.call(
+        "POST", "/approvals", kind="audit.accept_loss", target="audit:chain", payload={}, reason="r"
+    ),
     "blackout.end": lambda ask, rng: ask.call("POST", f"/blackouts/{ask.world.blackout.pk}/end", reason="r"),
     "breaker.reset": _breaker("reset"),
     "breaker.rule": _breaker_rule(True),
@@ -386,6 +389,7 @@ LOWERS: dict[str, Change] = {
 }
 # What an approved request of a kind may make riskier, by the beginning of the name; {0} is its target after the colon.
 COVERS: dict[str, tuple[str, ...]] = {
+    "audit.accept_loss": ("audit forgives",),
     "blackout.end": ("blackout {0} ",),
     "breaker.reset": ("breaker {0} state", "level "),
     "breaker.rule": ("breaker {0} ", "level "),

@@ -16,7 +16,7 @@ from django_celery_beat.models import PeriodicTask
 from governance.models import CapitalState, NotificationChannel, NotificationRoute, Playbook, Policy
 from mlregistry.models import Canary, ModelFamily, ModelVersion
 from nautilus_site.common.clock import now
-from nautilus_site.common.models import ApiToken, User
+from nautilus_site.common.models import ApiToken, AuditEntry, User
 from trading.models import (
     Blackout,
     CandidateKey,
@@ -147,6 +147,7 @@ def _symbols() -> Iterator[tuple[str, Reading]]:
         yield f"{own} a day", More(standing.per_day if standing.allocation else 0)
     for grant in OverrideGrant.objects.filter(used_by=None):
         yield f"override {grant.pk}", More(float(grant.max_notional))
+    yield "audit forgives", More(AuditEntry.objects.filter(action="audit.loss_accepted").count())
     yield "adjustments", More(LedgerEntry.objects.filter(kind="adjustment").count())
     for sweep, every_s in SweepPeriod.objects.values_list("sweep", "every_s"):
         yield f"sweep {sweep}", More(every_s, NEVER)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -50,6 +51,10 @@ APPLIED, PENDING = ChangeRequest.State.APPLIED, ChangeRequest.State.PENDING
 @pytest.fixture
 def world(tmp_path: Path, settings: Any, clean_cache: None, db: None) -> World:
     settings.NAUTILUS_HOME = tmp_path
+    # A seal that the head file notes and a restore lost.
+    (tmp_path / "audit").mkdir()
+    lost = {"seal": 10**6, "hash": "f" * 64, "first_entry": 1, "entries": 3}
+    (tmp_path / "audit" / "head.log").write_text(json.dumps(lost) + "\n")
     assert set(PEOPLE.values()) == set(Role.values)
     return build()
 
