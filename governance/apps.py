@@ -2,7 +2,8 @@ from celery.signals import task_postrun, task_prerun
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
-from nautilus_site.common.processes import is_read_only, takes_part
+from nautilus_site.common.processes import is_read_only, process_kind, takes_part
+from nautilus_site.common.services.watches import register_watch
 
 
 class GovernanceConfig(AppConfig):
@@ -18,6 +19,10 @@ class GovernanceConfig(AppConfig):
             from governance.services import registrations
 
             registrations.register()
+        if process_kind() in ("", "relay"):
+            from governance.services.schedules.silence import beat_watch
+
+            register_watch(beat_watch)
         task_prerun.connect(receivers.note_start, weak=False)
         task_postrun.connect(receivers.note_end, weak=False)
         post_migrate.connect(receivers.install_schedules, sender=self)

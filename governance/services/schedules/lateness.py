@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Max
-
 from governance.models import Incident, ScheduleState
 from governance.selectors.schedules import schedule_list, schedule_queryset
 from governance.services.playbooks.incidents import incident_calm, incident_open
+from governance.services.schedules.silence import beat_silent_s
 from nautilus_site.common.clock import now
 
 KIND = "missed_run"
-BEAT_SILENT_S = 30.0
-"""The shortest period is a second; a restart of beat takes less."""
 
 
 def schedules_late() -> list[dict[str, Any]]:
@@ -60,7 +57,7 @@ def schedules_unready() -> str | None:
 
     A job that is late while others are sent is a busy worker's: an incident, and no reason to take the pages away.
     """
-    newest = ScheduleState.objects.aggregate(at=Max("sent_at"))["at"]
-    if newest is None or (silent := (now() - newest).total_seconds()) <= BEAT_SILENT_S:
+    silent = beat_silent_s()
+    if silent is None:
         return None
     return f"no periodic job was sent for {silent:.0f} s: no beat is at work"

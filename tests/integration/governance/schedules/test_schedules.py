@@ -205,6 +205,59 @@ def test_readiness_says_so_when_no_tick_can(job: PeriodicTask, client: Any) -> N
     assert "schedules" in answer["failing"]
 
 
+def test_a_silent_beat_is_told_by_the_relay_once_and_workers_are_sent_to_tell_it_on(
+    job: PeriodicTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from governance.services.schedules import silence
+    from nautilus_site.common.models import OutboxEvent
+    from nautilus_site.common.services import watches
+
+    assert silence.beat_watch in watches._watches, "the relay calls it"
+    sent: list[tuple[str, str]] = []
+    monkeypatch.setattr(silence, "send_hint", lambda task, *, queue, **_: sent.append((task, queue)))
+    watches.watches_run()
+    schedule_claim(name=job.name, every_s=10, holder="a")
+    watches.watches_run()
+    assert sent == []
+    ScheduleState.objects.update(sent_at=now() - timedelta(seconds=31))
+    watches.watches_run()
+    watches.watches_run()
+    ticks = [
+        ("governance.tasks.guardian_tick", "control"),
+        ("governance.tasks.notifications_tick", "governance"),
+    ]
+    assert sent == ticks * 2, "again and again, for as long as nobody else does"
+    event = OutboxEvent.objects.get(topic="incidents")
+    assert (event.data["kind"], event.data["severity"]) == ("beat_silent", "critical")
+    ScheduleState.objects.update(sent_at=now())
+    watches.watches_run()
+    ScheduleState.objects.update(sent_at=now() - timedelta(seconds=40))
+    watches.watches_run()
+    assert OutboxEvent.objects.filter(topic="incidents").count() == 2, "each silence is told"
+
+
+def test_a_tick_the_relay_asks_for_exists_on_the_queue_it_names() -> None:
+    from governance import tasks
+    from governance.receivers import SCHEDULES
+    from governance.services.schedules import silence
+
+    queues = {task: queue for _, task, queue, *_ in SCHEDULES}
+    for task, queue in silence._TICKS:
+        assert getattr(tasks, task.rpartition(".")[2]).name == task
+        assert queues[task] == queue
+
+
+@pytest.mark.parametrize("values", [{"crontab": "61 * * * *"}, {"crontab": "* * * * *"}, {"interval": 3}])
+def test_a_crontab_is_no_schedule_here_broken_or_not(
+    job: PeriodicTask, trader: Any, token_client: Any, values: dict[str, Any]
+) -> None:
+    """A job has a period and nothing else, so that every lateness can be reckoned."""
+    answer = token_client(trader).put(f"/api/v1/schedules/{job.pk}", {**values, "reason": "r"})
+    assert answer.status_code == 400
+    job.refresh_from_db()
+    assert (job.interval.every, job.crontab) == (10, None)
+
+
 def test_more_often_applies_at_once_and_less_often_takes_two(
     job: PeriodicTask, trader: Any, risk_officer: Any, token_client: Any
 ) -> None:

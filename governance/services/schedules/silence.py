@@ -1,0 +1,49 @@
+"""The alarm for a beat that is silent. No tick can ring it, since none is sent: the relay does."""
+
+from __future__ import annotations
+
+from django.db.models import Max
+
+from governance.models import ScheduleState
+from nautilus_site.common.clock import now
+from nautilus_site.common.services.hints import send_hint
+from nautilus_site.common.services.outbox import publish
+
+BEAT_SILENT_S = 30.0
+"""The shortest period is a second; a restart of beat takes less."""
+KIND = "beat_silent"
+# Without beat nobody would send these two, and what the relay tells would reach no person.
+_TICKS = (
+    ("governance.tasks.guardian_tick", "control"),
+    ("governance.tasks.notifications_tick", "governance"),
+)
+_told: set[str] = set()
+
+
+def beat_silent_s() -> float | None:
+    """For how long no periodic job was sent, once that is too long. None before the first one was."""
+    newest = ScheduleState.objects.aggregate(at=Max("sent_at"))["at"]
+    if newest is None or (silent := (now() - newest).total_seconds()) <= BEAT_SILENT_S:
+        return None
+    return float(silent)
+
+
+def beat_watch() -> None:
+    """While beat is silent: call people once, and have workers do what brings the call to them."""
+    silent = beat_silent_s()
+    if silent is None:
+        _told.clear()
+        return
+    if KIND not in _told:
+        publish(
+            "incidents",
+            {
+                "kind": KIND,
+                "severity": "critical",
+                "title": f"no periodic job was sent for {silent:.0f} s: no beat is at work",
+                "reason": "Nothing is decided until it is back; what works at the venue stays. See Schedules.",
+            },
+        )
+        _told.add(KIND)
+    for task, queue in _TICKS:
+        send_hint(task, queue=queue, worthless_after_s=5.0)
