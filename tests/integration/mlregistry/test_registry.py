@@ -110,6 +110,7 @@ def test_only_a_second_person_lets_a_model_trade(
 def test_a_promotion_is_written_onto_the_strategies_that_follow_the_family(
     artefacts: list[EncodedArtefact], people: dict[str, User]
 ) -> None:
+    """W85: the earlier promotion changed files, told no engine and was never audited."""
     follower = Strategy.objects.create(
         name="follower", kind="hmm_policy", model_family="hmm-btcusdt-spot-1h", updated_at=timezone.now()
     )
