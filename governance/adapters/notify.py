@@ -64,8 +64,11 @@ def child_outcomes(answers: Path) -> dict[int, Outcome]:
         return {}
     outcomes: dict[int, Outcome] = {}
     for line in lines:
-        told = json.loads(line)
-        outcomes[told["n"]] = Outcome(
-            told["n"], told["ok"], datetime.fromisoformat(told["at"]), str(told["error"])
-        )
+        try:
+            told = json.loads(line)
+            outcomes[int(told["n"])] = Outcome(
+                int(told["n"]), bool(told["ok"]), datetime.fromisoformat(told["at"]), str(told["error"])
+            )
+        except (ValueError, KeyError, TypeError):
+            continue  # torn by a crash: that message counts as not answered
     return outcomes

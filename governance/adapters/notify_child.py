@@ -14,13 +14,19 @@ import resource
 import signal
 import socket
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+from weakref import WeakSet
 
 from governance.domain.addresses import is_reachable
 
 TIMEOUT_S = 3.0
+EXCHANGE_S = {"email": 12.0}
+"""The longest one message may take in all; where nothing is said three seconds to connect, three to be answered."""
 LONGEST_ANSWER = 64 * 1024
 MEMORY = 768 * 1024 * 1024
 
@@ -37,6 +43,7 @@ class Guard:
         self._lookup = socket.getaddrinfo
         self._known: dict[tuple[Any, ...], list[Any]] = {}
         self._checked: set[str] = set()
+        self._sockets: WeakSet[socket.socket] = WeakSet()
 
     def getaddrinfo(self, host: Any, port: Any, *args: Any, **kwargs: Any) -> list[Any]:
         name = host.decode() if isinstance(host, bytes) else str(host)
@@ -55,15 +62,45 @@ class Guard:
 
     def install(self) -> None:
         """From here on this process connects to nothing else."""
-        guard, plain = self, socket.socket.connect
+        guard, plain, plain_ex = self, socket.socket.connect, socket.socket.connect_ex
+        plain_init = socket.socket.__init__
 
-        def connect(sock: socket.socket, address: Any) -> None:
+        def check(sock: socket.socket, address: Any) -> None:
             if sock.family in (socket.AF_INET, socket.AF_INET6) and str(address[0]) not in guard._checked:
                 raise Refused(f"{address[0]} was not looked up for this channel")
+            guard._sockets.add(sock)
+
+        def connect(sock: socket.socket, address: Any) -> None:
+            check(sock, address)
             plain(sock, address)
 
+        def connect_ex(sock: socket.socket, address: Any) -> int:
+            check(sock, address)
+            return plain_ex(sock, address)
+
+        def init(sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+            plain_init(sock, *args, **kwargs)
+            guard._sockets.add(sock)  # TLS goes on with a socket of its own over the same connection
+
+        members = {"connect": connect, "connect_ex": connect_ex, "__init__": init}
         setattr(socket, "getaddrinfo", self.getaddrinfo)  # noqa: B010  a name of theirs
-        setattr(socket, "socket", type("GuardedSocket", (socket.socket,), {"connect": connect}))  # noqa: B010
+        setattr(socket, "socket", type("GuardedSocket", (socket.socket,), members))  # noqa: B010
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Hang up when it takes longer, also on a receiver that says a byte now and then."""
+        timer = threading.Timer(seconds, self._hang_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _hang_up(self) -> None:
+        for sock in list(self._sockets):
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
 
 def bound_answers() -> None:
@@ -148,7 +185,16 @@ class LastWarning(logging.Handler):
         self.text = " ".join(text.split())[:300]
 
 
-def run(task: dict[str, Any]) -> None:
+def name_message(plugin: Any, key: str) -> None:
+    """Give a message a name that stays when it is sent again: a webhook's and a mail's receiver can tell by it."""
+    from apprise.plugins.email import base
+
+    if isinstance(getattr(plugin, "headers", None), dict):
+        plugin.headers["Idempotency-Key"] = key
+    setattr(base, "make_msgid", lambda domain=None: f"<{key}@{domain}>")  # noqa: B010  a name of theirs
+
+
+def run(task: dict[str, Any], guard: Guard) -> None:
     import apprise
 
     handler = LastWarning(sorted(_secrets(task["secret"]), key=len, reverse=True))
@@ -162,11 +208,14 @@ def run(task: dict[str, Any]) -> None:
     for number, message in enumerate(task["messages"]):
         handler.text = "" if usable else handler.text or "the channel's parameters are not accepted"
         try:
-            sent = usable and bool(
-                sender.notify(
-                    title=message["title"], body=message["body"], notify_type=kinds[message["severity"]]
+            with guard.within(EXCHANGE_S.get(task["kind"], 2 * TIMEOUT_S)):
+                if usable:
+                    name_message(sender[0], message["key"])
+                sent = usable and bool(
+                    sender.notify(
+                        title=message["title"], body=message["body"], notify_type=kinds[message["severity"]]
+                    )
                 )
-            )
         except Exception as error:  # noqa: BLE001  the boundary of the process: told, never raised
             sent = False
             handler.say(f"{type(error).__name__}: {error}")
@@ -180,8 +229,13 @@ def run(task: dict[str, Any]) -> None:
         sys.stdout.flush()
 
 
-def _secrets(members: dict[str, Any]) -> list[str]:
-    return [str(value) for value in members.values() if isinstance(value, str) and len(value) > 3]
+def _secrets(members: dict[str, Any]) -> set[str]:
+    """Every text that must not be told: the members, the values of a query, and each as an address spells it."""
+    texts = [str(value) for value in members.values() if isinstance(value, str)]
+    texts += [pair.partition("=")[2] for pair in str(members.get("query", "")).split("&")]
+    texts += [text.partition(" ")[2] for text in texts]
+    spelled = {way(text) for text in texts for way in (str, quote, quote_plus, unquote)}
+    return {text for text in spelled if len(text) > 3}
 
 
 def main() -> None:
@@ -192,9 +246,10 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     proxy = urlsplit(task["proxy"]) if task.get("proxy") and task["kind"] != "email" else None
     host = proxy.hostname if proxy is not None else task["host"]
-    Guard(str(host), private=bool(task["private"]) or proxy is not None).install()
+    guard = Guard(str(host), private=bool(task["private"]) or proxy is not None)
+    guard.install()
     bound_answers()
-    run(task)
+    run(task, guard)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,9 @@ class NotificationDelivery(models.Model):
     link = models.CharField(max_length=200, blank=True)
     subject = models.CharField(max_length=240, blank=True, help_text="what it is about")
     news = models.CharField(max_length=40, blank=True, help_text="what is new of it")
+    is_over = models.BooleanField(
+        default=False, help_text="other news of the subject came, though not to this channel"
+    )
     event_id = models.BigIntegerField(null=True, help_text="the outbox event it tells of; none for a test")
     event_at = models.DateTimeField(help_text="when it happened")
     created_at = models.DateTimeField()

@@ -40,6 +40,8 @@ class HttpReceiver:
     pause_s: float = 0.0
     location: str = ""
     flood_bytes: int = 0
+    drip_s: float = 0.0
+    """Seconds between the bytes of an answer that never ends."""
     answer: bytes = b'{"ok": true}'
     requests: list[Received] = field(default_factory=list)
 
@@ -65,8 +67,15 @@ def _handler(receiver: HttpReceiver) -> type[BaseHTTPRequestHandler]:
             self.send_response(receiver.status)
             if receiver.location:
                 self.send_header("Location", receiver.location)
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(60_000 if receiver.drip_s else len(answer)))
             self.end_headers()
+            while receiver.drip_s:
+                try:
+                    self.wfile.write(b" ")
+                except OSError:
+                    receiver.drip_s = 0.0
+                    return
+                time.sleep(receiver.drip_s)
             try:
                 self.wfile.write(answer)
             except OSError:

@@ -6,6 +6,8 @@ from typing import Final
 
 _WAITS_S: Final = (10.0, 30.0, 90.0, 300.0, 900.0)
 _LONGEST_S: Final = 1800.0
+CRITICAL_S: Final = 30.0
+"""What is critical waits no longer than that for a receiver that was gone and may be back."""
 GIVE_UP_S: Final = 24 * 3600.0
 """A message so old is given up; the delivery log keeps it."""
 

@@ -63,6 +63,11 @@ def notice_deliver(
 ) -> int:
     """Queue a notice for every channel a route of which covers it. Returns how many."""
     made = 0
+    if notice.news:
+        # A level that was lowered may be worth no word on a channel; that it is raised again is.
+        NotificationDelivery.objects.filter(
+            subject=notice.subject[:240], created_at__gt=now() - _REMEMBERED, is_over=False
+        ).exclude(news=notice.news[:40]).update(is_over=True)
     for channel, route in _routes(notice):
         if channel.pk != except_channel:
             made += _deliver(notice, channel, route, happened_at=happened_at, event_id=event_id)
@@ -100,7 +105,7 @@ def _deliver(
         .order_by("-id")
         .first()
     )
-    same = last is not None and last.news == notice.news[:40]
+    same = last is not None and last.news == notice.news[:40] and not last.is_over
     told = last is not None and same and last.state != NotificationDelivery.State.FAILED
     if last is not None and told and last.created_at > moment - timedelta(seconds=route.dedupe_s):
         last.repeats += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import uuid
@@ -16,6 +17,7 @@ from django.db.models import F
 
 from governance.adapters.notify import DEADLINE_S, Outcome, child_outcomes, child_start
 from governance.domain.notices import (
+    CRITICAL_S,
     GIVE_UP_S,
     Line,
     Message,
@@ -60,11 +62,14 @@ def _start(pk: int) -> bool:
             .first()
         )
         moment = now()
-        if channel is None or (channel.retry_at is not None and channel.retry_at > moment):
+        if channel is None:
             return False
         due = channel.deliveries.select_for_update(skip_locked=True, no_key=True).filter(
             state=State.WAITING, due_at__lte=moment
         )
+        if channel.retry_at is not None and channel.retry_at > moment:
+            # A receiver that was gone for hours may be back: a new critical notice does not wait for the pause.
+            due = due.filter(severity=Severity.critical, attempts=0)
         rows = list(due.order_by("id")[:MOST_DELIVERIES])
         if not rows:
             return False
@@ -76,10 +81,10 @@ def _start(pk: int) -> bool:
             NotificationDelivery.objects.filter(pk__in=[row.pk for row in bundle]).update(
                 state=State.SENDING, claim=channel.claim, message=number, attempts=F("attempts") + 1
             )
-    return _spawn(channel, [_message(bundle) for bundle in bundles])
+    return _spawn(channel, [(_key(bundle), _message(bundle)) for bundle in bundles])
 
 
-def _spawn(channel: NotificationChannel, messages: Sequence[Message]) -> bool:
+def _spawn(channel: NotificationChannel, messages: Sequence[tuple[str, Message]]) -> bool:
     """Hand the messages to a child. A failure here is settled like a child that says nothing, when its time is over."""
     try:
         child_start(
@@ -92,14 +97,17 @@ def _spawn(channel: NotificationChannel, messages: Sequence[Message]) -> bool:
                 "proxy": settings.NOTIFY_PROXY,
                 "deadline_s": DEADLINE_S,
                 "messages": [
-                    {"title": m.title, "body": m.body, "severity": m.severity.value} for m in messages
+                    {"key": key, "title": m.title, "body": m.body, "severity": m.severity.value}
+                    for key, m in messages
                 ],
             },
             answers=_answers(channel.claim),
             root=settings.BASE_DIR,
         )
-    except (OSError, ApplicationError) as error:
-        log.error("notifier_not_started", channel=channel.name, error=str(error)[:200])
+    except (OSError, ApplicationError, ValueError) as error:
+        # What cannot be read may hold the secret: of that only the kind is told.
+        said = type(error).__name__ if isinstance(error, ValueError) else str(error)[:200]
+        log.error("notifier_not_started", channel=channel.name, error=said)
         return False
     return True
 
@@ -138,6 +146,8 @@ def _collect(pk: int) -> int:
     if failed:
         channel.failures += 1
         wait = retry_after_s(channel.failures, jitter=random.random())
+        if any(row.severity == Severity.critical and row.state == State.WAITING for row in rows):
+            wait = min(wait, CRITICAL_S)
         channel.retry_at = moment + timedelta(seconds=wait)
         channel.last_error = next((row.error for row in rows if row.error), "")
         log.warning(
@@ -203,6 +213,12 @@ def _message(rows: Sequence[NotificationDelivery]) -> Message:
     if len(lines) == 1:
         return single_message(lines[0], environment=settings.BINANCE_ENV)
     return digest_message(lines, environment=settings.BINANCE_ENV)
+
+
+def _key(rows: Sequence[NotificationDelivery]) -> str:
+    """The same for the same deliveries however often they are sent, so that a receiver can drop what comes twice."""
+    parts = [settings.PUBLIC_URL, *(f"{row.pk}@{row.created_at.isoformat()}" for row in rows)]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]
 
 
 def _line(row: NotificationDelivery) -> Line:

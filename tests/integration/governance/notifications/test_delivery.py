@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -320,3 +321,43 @@ def test_slack_telegram_and_discord_are_reached_over_tls_through_the_proxy(
         assert server.requests[0].path.partition("?")[0] == path
         assert "global is at CANCEL" in said(server.requests[0].body)
         assert "drill" in said(server.requests[0].body)
+
+
+def test_a_second_kill_is_told_though_the_resume_between_was_below_the_route(
+    add_channel: Any, receiver: HttpReceiver, tell: Tell
+) -> None:
+    """From warnings on: a resume is good news, and nobody hears it. The kill after it is new all the same."""
+    add_channel("desk", "webhook", url=f"{receiver.url}/")
+    resume = {**KILL, "level": 0, "level_name": "ACTIVE"}
+    for state in (KILL, KILL, resume, KILL):
+        publish("trading_state", state)
+        tell()
+    assert len(receiver.requests) == 2
+    first, second = NotificationDelivery.objects.order_by("pk")
+    assert (first.repeats, first.is_over) == (1, True), "asked for twice is told once"
+    assert (second.repeats, second.before, second.is_over) == (0, 0, False)
+
+
+def test_what_is_critical_waits_for_no_long_pause(
+    hook: NotificationChannel, receiver: HttpReceiver, tell: Tell
+) -> None:
+    NotificationChannel.objects.update(failures=7, retry_at=now() + timedelta(minutes=30))
+    breaker()
+    tell(rounds=2)
+    assert receiver.requests == [], "a warning waits until the receiver is tried again"
+    receiver.status = 503
+    publish("trading_state", KILL)
+    tell(rounds=1)
+    deadline = time.monotonic() + 20
+    while NotificationDelivery.objects.filter(state="sending").exists():
+        assert time.monotonic() < deadline
+        tell(rounds=1)
+    hook.refresh_from_db()
+    assert hook.failures == 8
+    assert hook.retry_at is not None
+    assert hook.retry_at <= now() + timedelta(seconds=30), "and this one is tried again soon"
+    receiver.status = 200
+    NotificationChannel.objects.update(retry_at=now())
+    tell()
+    assert len(receiver.requests) == 3
+    assert set(NotificationDelivery.objects.values_list("state", flat=True)) == {"sent"}

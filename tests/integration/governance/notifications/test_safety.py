@@ -103,6 +103,33 @@ def test_an_answer_of_more_than_64_kib_is_not_read(
     assert row.error
 
 
+def test_an_answer_that_drips_is_hung_up_on(receiver: HttpReceiver) -> None:
+    """Each byte came within three seconds; all of it would never have."""
+    receiver.drip_s = 0.2
+    began = time.monotonic()
+    (told,) = child(webhook_task("127.0.0.1", receiver.port, private=True))
+    assert told["ok"] is False
+    assert len(receiver.requests) == 1
+    assert time.monotonic() - began < 10, "six seconds, and the start of the process"
+
+
+def test_a_torn_or_foreign_line_of_a_child_stops_no_other_channel(tmp_path: Path) -> None:
+    from governance.adapters.notify import child_outcomes
+
+    answers = tmp_path / "x.jsonl"
+    good = json.dumps({"n": 1, "ok": True, "at": "2026-11-30T00:00:00+00:00", "error": ""})
+    answers.write_text(f'{{"n": 0, "ok"\n[]\nnull\n{{"n": "x"}}\n{good}\n{{"n": 2')
+    assert {number: outcome.sent for number, outcome in child_outcomes(answers).items()} == {1: True}
+
+
+def test_what_a_plugin_says_is_told_without_the_secret_however_it_is_spelled() -> None:
+    members = {"path": "/in/abc def", "query": "key=open%20sesame&x=1", "authorization": "Bearer t0ken+/="}
+    warning = notify_child.LastWarning(sorted(notify_child._secrets(members), key=len, reverse=True))
+    for text in ("key=open%20sesame&x=1", "open sesame", "/in/abc%20def", "t0ken+/=", "t0ken%2B%2F%3D"):
+        warning.say(f"refused: {text} at the host")
+        assert warning.text == "refused: … at the host", text
+
+
 def child(task: dict[str, Any]) -> list[dict[str, Any]]:
     """Run the sending process on a task, as a worker does."""
     done = subprocess.run(
@@ -125,7 +152,7 @@ def webhook_task(host: str, port: int, **changes: Any) -> dict[str, Any]:
         "private": False,
         "proxy": "",
         "deadline_s": 10,
-        "messages": [{"title": "t", "body": "b", "severity": "info"}],
+        "messages": [{"key": "k" * 32, "title": "t", "body": "b", "severity": "info"}],
         **changes,
     }
 
