@@ -41,7 +41,9 @@ def test_a_cancel_asked_for_twice_is_one_intent_and_ends_done(desk: Desk) -> Non
     for _ in range(2):
         order_cancel_request(order=order, actor="test", reason="enough")
     assert OrderCommand.objects.get().state == "requested"
+    assert (desk.venue.calls.count("cancel"), len(desk.venue.open_orders(None))) == (0, 1)
     assert order_cancel(order_id=order.pk, venue=desk.venue) == "CANCELED"
+    assert (desk.venue.calls.count("cancel"), len(desk.venue.open_orders(None))) == (1, 0)
     row = OrderCommand.objects.get()
     assert (row.state, row.attempts, row.ended_at is not None) == ("done", 1, True)
 
