@@ -26,6 +26,7 @@ from mlregistry.services.exchange import version_export, version_import
 from mlregistry.services.judging import judge_claim, judge_execute, judge_request
 from mlregistry.services.register import version_note
 from mlregistry.services.retention import KEEP, OLDER_THAN_DAYS, artefacts_prune
+from mlregistry.services.signs_of_life import signs_of_life
 from mlregistry.services.stages import promotion_request, rollback, version_move
 from nautilus_site.common.errors import ApplicationError, Conflict
 from trading.domain.errors import DomainError
@@ -210,7 +211,11 @@ class Command(Asking, BaseCommand):
             if claimed is None:
                 raise Conflict("BEING_JUDGED", "a worker took it already; follow it on /models/")
             verdict = claimed
-        verdict = judge_execute(verdict_id=verdict.pk)
+        attempt = GateVerdict.objects.filter(
+            pk=verdict.pk, state=GateVerdict.State.RUNNING, attempts=verdict.attempts
+        )
+        with signs_of_life(attempt):
+            verdict = judge_execute(verdict_id=verdict.pk)
         if options["json"]:
             self.stdout.write(json.dumps(verdict_members(verdict_get(verdict.uid))))
         elif verdict.state != GateVerdict.State.DONE:

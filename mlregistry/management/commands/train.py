@@ -31,6 +31,7 @@ from mlregistry.domain.two_clock_study import train_hierarchical
 from mlregistry.models import TrainingRun
 from mlregistry.selectors.training_bars import training_bars
 from mlregistry.services.register import version_register
+from mlregistry.services.signs_of_life import signs_of_life
 from mlregistry.services.training import training_execute
 from nautilus_site.common.errors import ApplicationError
 from trading.domain.clock import interval_ns, ns_to_datetime
@@ -151,7 +152,12 @@ class Command(BaseCommand):
         os.nice(10)
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT, hard))
-        run = training_execute(run_id=TrainingRun.objects.get(uid=uid).pk)
+        run = TrainingRun.objects.get(uid=uid)
+        attempt = TrainingRun.objects.filter(
+            pk=run.pk, state=TrainingRun.State.RUNNING, attempts=run.attempts
+        )
+        with signs_of_life(attempt):
+            run = training_execute(run_id=run.pk)
         self.stdout.write(f"{run.state} {run.digest or run.error}")
         if run.state != TrainingRun.State.DONE:
             sys.exit(1)
