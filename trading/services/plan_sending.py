@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 import structlog
 from django.conf import settings
@@ -59,6 +60,7 @@ def plan_send(
                 strategy=strategy,
                 plan=plan,
                 decision=decision,
+                part=first.share if first else Decimal(1),
                 replaces=replaces,
             )
         )

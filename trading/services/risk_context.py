@@ -52,6 +52,8 @@ class Asked:
     plan: Plan | None = None
     decision: Decision | None = None
     by_hand: bool = False
+    part: Decimal = Decimal(1)
+    """Of the order that is for the strategy it is asked for; the rest is for those netted with it."""
 
 
 def risk_context(
@@ -203,6 +205,7 @@ def _model(
         loaded_digest=loaded,
         valid_for_ns=NEVER_NS,
         canary_cap=None if strategy.canary_cap is None else _units(strategy.canary_cap),
+        part=_units(asked.part),
     )
 
 

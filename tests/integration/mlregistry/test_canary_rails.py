@@ -113,3 +113,36 @@ def test_a_breach_calls_people_and_a_rollback_by_a_person_does_not(canary: Canar
     incident = Incident.objects.get()
     assert (incident.kind, incident.scope) == ("canary_breached", "model:hmm-btcusdt-spot-1h@2")
     assert StrategyInstance.objects.get(strategy__name="trend").allocation == Decimal(3000)
+
+
+def test_a_canary_with_the_larger_part_of_an_order_is_held_to_that_part_and_not_to_the_whole(
+    desk: Desk, canary: Canary
+) -> None:
+    live_bars(desk, 60)
+    Quote.objects.update(bid="60000", ask="60010")
+    strategy_step(instance_id=instance("trend").pk)
+    (alone,) = plan_refresh(account_id=desk.account.pk, instrument_id=desk.btc.pk)
+    assert desk.send(alone).status == OrderStatus.FILLED
+    # The canary enters with its 500 while the champion adds 400: one order of 900, above the canary's 510.
+    place = instance("trend")
+    StrategyInstance.objects.filter(pk=place.pk).update(allocation=place.allocation + 400)
+    strategy_step(instance_id=instance("trend-canary").pk)
+    (order,) = plan_refresh(account_id=desk.account.pk, instrument_id=desk.btc.pk)
+    assert order.strategy is not None
+    assert order.strategy.name == "trend-canary"
+    worth = order.quantity * order.price  # type: ignore[operator]
+    assert worth > 510
+    (judged,) = (check for check in order.checks if check["rail"] == "model_servable")
+    part = order.plan.shares.get(decision__instance__strategy__name="trend-canary").share  # type: ignore[union-attr]
+    assert judged["passed"]
+    assert Decimal(judged["measured"]) == pytest.approx(worth * part, rel=Decimal("1E-6"))
+
+
+def test_a_canary_whose_own_part_is_above_its_cap_is_denied(desk: Desk, canary: Canary) -> None:
+    live_bars(desk, 60)
+    Quote.objects.update(bid="60000", ask="60010")
+    canary.strategy.canary_cap = Decimal(400)
+    canary.strategy.save(update_fields=["canary_cap"])
+    strategy_step(instance_id=instance("trend-canary").pk)
+    assert plan_refresh(account_id=desk.account.pk, instrument_id=desk.btc.pk) == []
+    assert Order.objects.get().code == "MODEL_NOT_SERVABLE"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trading.domain.margin import MarginBracket, MarginHeld
 from trading.domain.reservation import exposure_increase, is_reducing, reserved_notional
 from trading.domain.risk.answers import RailResult as RailResult  # the name rails and callers know it by
-from trading.domain.values import Instrument, Level, OrderType, Side, TimeInForce
+from trading.domain.values import UNITS, Instrument, Level, OrderType, Side, TimeInForce
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ class ModelServed:
     digest, loaded_digest : what is in force, and what the serving process verified; they must be equal.
     valid_for_ns : how long the grant still holds.
     canary_cap : quote units a canary may expose; None for a champion.
+    part : of the order that is the strategy's own, in UNITS; the rest is for others netted with it.
     """
 
     name: str
@@ -96,6 +97,7 @@ class ModelServed:
     loaded_digest: str | None
     valid_for_ns: int
     canary_cap: int | None = None
+    part: int = UNITS
 
 
 @dataclass(frozen=True, slots=True)

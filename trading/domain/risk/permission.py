@@ -7,7 +7,7 @@ from typing import Final
 from trading.domain.risk.answers import AMOUNT, SECONDS, allowed, amount, denied, seconds
 from trading.domain.risk.checks import OrderCheck, RailResult, RiskContext, order_reserve, reduces
 from trading.domain.risk.reasons import DenyReason
-from trading.domain.values import Level, Market
+from trading.domain.values import UNITS, Level, Market
 
 TRADING_STAGES: Final = frozenset({"champion", "canary"})
 
@@ -66,7 +66,8 @@ def model_servable(order: OrderCheck, context: RiskContext) -> RailResult:
     if model.canary_cap is None:
         return allowed("model_servable", model.stage, None, "stage")
     unit = context.instrument.quote_asset
-    after = context.used_strategy + order_reserve(order, context)
+    own = -(-order_reserve(order, context) * model.part // UNITS)
+    after = context.used_strategy + own
     if after <= model.canary_cap:
         return allowed("model_servable", after, model.canary_cap, unit, AMOUNT)
     detail = f"canary {name} would expose {amount(after)} {unit}, its share is {amount(model.canary_cap)}"

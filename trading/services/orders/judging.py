@@ -114,6 +114,7 @@ def judge(submission: Submission, books: Books, premises: Premises) -> Judged:
             plan=submission.plan,
             decision=submission.decision,
             by_hand=by_hand,
+            part=submission.part,
         ),
         books=books,
         market=market,

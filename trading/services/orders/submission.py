@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from nautilus_site.common.errors import Unprocessable
@@ -31,6 +32,8 @@ class Submission:
     decision: Decision | None = None
     requested_by: User | None = None
     adjustments: tuple[str, ...] = ()
+    part: Decimal = Decimal(1)
+    """Of the order that is for `strategy`; the rest is for those a plan nets with it."""
     replaces: Order | None = None
     """The order the same request cancels first; without that it is not placed."""
 

@@ -6,7 +6,16 @@ import pytest
 
 from tests.fakes.checks import context, limits, order
 from tests.fakes.instruments import usdm
-from tests.unit.trading.domain.risk.samples import BREAKER, CHAMPION, CROSS, MARGIN, MARKET, R, verdict
+from tests.unit.trading.domain.risk.samples import (
+    BREAKER,
+    CANARY,
+    CHAMPION,
+    CROSS,
+    MARGIN,
+    MARKET,
+    R,
+    verdict,
+)
 from trading.domain.risk import Grant, check_order, first_denial, needs_grant
 from trading.domain.values import UNITS, OrderType, TimeInForce
 
@@ -45,6 +54,14 @@ def test_an_open_breaker_names_itself_and_its_wait():
 def test_only_a_promoted_model_whose_artefact_is_the_one_in_force_trades(model):
     assert verdict("model_servable", order(), context(model=CHAMPION)).passed
     assert verdict("model_servable", order(), context(model=model)).code is R.MODEL_NOT_SERVABLE
+
+
+def test_a_canary_is_judged_by_its_own_part_of_an_order_rounded_up():
+    # The order is worth 200 USDT: two thirds of it are 133.33333334.
+    part = replace(CANARY, part=66_666_667, canary_cap=13_333_333_400)
+    assert verdict("model_servable", order(), context(model=part)).passed
+    tight = replace(part, canary_cap=13_333_333_399)
+    assert verdict("model_servable", order(), context(model=tight)).code is R.MODEL_NOT_SERVABLE
 
 
 @pytest.mark.parametrize(
