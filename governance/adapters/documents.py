@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +17,8 @@ from governance.domain.policies.schema import canonical
 
 LARGEST = 256 * 1024
 DEEPEST = 20
+MOST_VALUES = 20_000
+"""Names and values of one file: ten times what the largest policy needs, and read in less than a second or two."""
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _WORDS: tuple[tuple[str, bool | None], ...] = (("true", True), ("false", False), ("null", None))
@@ -29,7 +32,12 @@ def read_document(text: str, *, suffix: str) -> Node:
     ------
     DocumentError : it cannot be read; with line and column.
     """
-    if len(text.encode()) > LARGEST:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        line, column = text.count("\n", 0, error.start) + 1, error.start - text.rfind("\n", 0, error.start)
+        raise DocumentError([Problem("half a character is no text", "", line, column)]) from None
+    if size > LARGEST:
         raise DocumentError([Problem(f"expected at most {LARGEST} bytes")])
     if suffix == ".json":
         return _Json(text).document()
@@ -58,12 +66,15 @@ class _Json:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.ends = [found.start() for found in re.finditer("\n", text)]
+        self.values = 0
 
     def fail(self, at: int, message: str) -> DocumentError:
         return DocumentError([Problem(message, "", *self.place(at))])
 
     def place(self, at: int) -> tuple[int, int]:
-        return self.text.count("\n", 0, at) + 1, at - self.text.rfind("\n", 0, at)
+        line = bisect_left(self.ends, at)
+        return line + 1, at - (self.ends[line - 1] if line else -1)
 
     def skip(self, at: int) -> int:
         found = _SPACE.match(self.text, at)
@@ -79,6 +90,9 @@ class _Json:
     def value(self, at: int, depth: int) -> tuple[Node, int]:
         if depth > DEEPEST:
             raise self.fail(at, f"nested deeper than {DEEPEST}")
+        self.values += 1
+        if self.values > MOST_VALUES:
+            raise self.fail(at, f"expected at most {MOST_VALUES} values")
         start = self.text[at : at + 1]
         place = self.place(at)
         if start == "{":
@@ -97,11 +111,11 @@ class _Json:
 
     def string(self, at: int) -> tuple[str, int]:
         try:
-            value, length = json.JSONDecoder().raw_decode(self.text[at:])
+            value, end = json.JSONDecoder().raw_decode(self.text, at)
         except json.JSONDecodeError as error:
-            raise self.fail(at + error.pos, error.msg.lower()) from None
+            raise self.fail(error.pos, error.msg.lower()) from None
         assert isinstance(value, str)
-        return value, at + length
+        return value, end
 
     def items(self, at: int, place: tuple[int, int], depth: int) -> tuple[Node, int]:
         found: list[Node] = []
@@ -140,13 +154,25 @@ class _Json:
 def _read_yaml(text: str) -> Node:
     try:
         # Composed, never constructed: tags can name nothing.
+        # What is too deep or too much ends the reading at once, long before the end of the file.
+        depth = values = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise _yaml_problem(event.start_mark, "anchors and aliases are not used here")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            values += isinstance(event, yaml.NodeEvent)
+            if depth > DEEPEST + 1:
+                raise _yaml_problem(event.start_mark, f"nested deeper than {DEEPEST}")
+            if values > MOST_VALUES:
+                raise _yaml_problem(event.start_mark, f"expected at most {MOST_VALUES} names and values")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise _yaml_problem(mark, error.problem or "this is not YAML") from None
+    except yaml.reader.ReaderError as error:
+        at = int(error.position)
+        place = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+        raise DocumentError([Problem("expected a text without control characters", "", *place)]) from None
     except yaml.YAMLError as error:
         raise DocumentError([Problem(f"this is not YAML: {error}"[:200])]) from None
     except RecursionError:

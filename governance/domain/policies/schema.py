@@ -14,6 +14,7 @@ from trading.domain.values import decimal_text
 
 _REQUIRED: Any = object()
 MOST = 500
+_LONGEST_NAME = 120
 
 
 class Raises(StrEnum):
@@ -33,6 +34,11 @@ class Shape(Protocol):
 
     def loosened(self, before: Any, after: Any, path: str, raises: Raises) -> list[str]:
         """The paths at which `after` allows more than `before`."""
+
+
+def _unprintable(text: str) -> bool:
+    """Whether there is a control character, or half of one beyond the first plane: no column of text takes these."""
+    return any((ord(one) < 32 and one not in "\n\t") or 0xD800 <= ord(one) <= 0xDFFF for one in text)
 
 
 class _Scalar:
@@ -98,6 +104,8 @@ class Text(_Scalar):
             problems.append(_at(node, path, f"expected a text, was {_said(value)}"))
         elif self.choices and value not in self.choices:
             problems.append(_at(node, path, f"expected one of {', '.join(self.choices)}, was {_said(value)}"))
+        elif _unprintable(value):
+            problems.append(_at(node, path, "expected a text without control characters"))
         elif not self.least <= len(value) <= self.longest:
             problems.append(
                 _at(node, path, f"expected {self.least} to {self.longest} characters, were {len(value)}")
@@ -168,6 +176,10 @@ class Entries:
         if len(node.value) > MOST:
             problems.append(_at(node, path, f"expected at most {MOST} members"))
             return {}
+        for name, member in node.value.items():
+            if _unprintable(name) or not 0 < len(name) <= _LONGEST_NAME:
+                message = f"expected a name of 1 to {_LONGEST_NAME} characters without control characters"
+                problems.append(Problem(message, path, member.line, member.column))
         return {
             name: self.shape.read(member.node, f"{path}.{name}" if path else name, problems)
             for name, member in node.value.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -56,7 +58,7 @@ def test_json_error_says_where(text: str, line: int, column: int, message: str) 
         ("a: &x 1\nb: *x\n", 1, 4, "anchors and aliases"),
         ("? [a]\n: 1\n", 1, 3, "expected a name"),
         ("", 1, 1, "the document is empty"),
-        ("a: \x07", 0, 0, "this is not YAML"),
+        ("a: \x07", 1, 4, "control characters"),
     ],
 )
 def test_yaml_error_says_where(text: str, line: int, column: int, part: str) -> None:
@@ -139,3 +141,38 @@ def test_a_policy_reads_as_the_same_from_either_format() -> None:
         text = write_document(values, suffix=suffix)
         assert capital_values(read_document(text, suffix=suffix)) == values
     assert '"step_up_pct": 0.25' in write_document(values, suffix=".json")
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix", "line", "column", "part"),
+    [
+        ("[" + ",".join(["1"] * 130_000) + "]", ".json", 1, 40_000, "at most 20000 values"),
+        ("[" * 260_000, ".json", 1, 22, "nested deeper than 20"),
+        ('{"a":\n "\ud800"}', ".json", 2, 3, "half a character"),
+        ("\n".join(["- 1"] * 65_000), ".yaml", 20_000, 3, "at most 20000"),
+        ("[" * 200_000, ".yaml", 1, 22, "nested deeper than 20"),
+        ("{" * 200_000, ".yaml", 1, 22, "nested deeper than 20"),
+        ("- " * 120_000, ".yaml", 1, 43, "nested deeper than 20"),
+        ("? " * 120_000, ".yaml", 1, 43, "nested deeper than 20"),
+        ("a: 1\nb: \x00", ".yaml", 2, 4, "control characters"),
+        ("a: 1\n---\nb: 2", ".yaml", 2, 1, "another document"),
+    ],
+)
+def test_a_file_made_to_keep_its_reader_busy_ends_at_once_with_its_place(
+    text: str, suffix: str, line: int, column: int, part: str
+) -> None:
+    began = time.process_time()
+    with pytest.raises(DocumentError, match=part) as refused:
+        read_document(text, suffix=suffix)
+    # Seconds to minutes before: each value counted the lines before it, each name copied the rest of the file.
+    assert time.process_time() - began < 3
+    assert (refused.value.problems[0].line, refused.value.problems[0].column) == (line, column)
+
+
+@pytest.mark.parametrize("text", ["a\u0000b", "a\ud800b", "a\u001bb"])
+def test_what_no_column_of_text_takes_is_a_mistake_in_a_value_and_in_a_name(text: str) -> None:
+    written = json.dumps({"caps": {text: 5}, "enabled": [text]})
+    with pytest.raises(DocumentError) as refused:
+        capital_values(read_document(written, suffix=".json"))
+    assert [p.path for p in refused.value.problems] == ["caps", "enabled[0]"]
+    assert all(p.line == 1 and "control characters" in p.message for p in refused.value.problems)
