@@ -10,7 +10,9 @@ from typing import Any
 from django.db.models import F, Max, Q, QuerySet, Sum
 
 from governance.domain.allocation.decision import Standing, units
+from governance.domain.allocation.wording import wording
 from governance.models import Allocation, AllocationRun, Policy
+from mlregistry.selectors.canaries import canary_strategies
 from nautilus_site.common.models import AuditEntry
 from trading.domain.values import Level
 from trading.models import EquityAnchor, Strategy, StrategyInstance, TradingState
@@ -45,7 +47,9 @@ def standings_now(moment: datetime) -> list[Standing]:
         .values_list("strategy")
         .annotate(at=Max("run__at"))
     )
-    lowered = _lowered_by_hand()
+    given, trials = _given_last(), canary_strategies()
+    by_name = dict(Strategy.objects.values_list("name", "pk"))
+    lent = {champion: granted.get(by_name.get(canary, 0), Decimal(0)) for canary, champion in trials.items()}
     levels = {row.scope: row for row in TradingState.objects.all()}
     found = []
     for strategy in Strategy.objects.order_by("name"):
@@ -62,14 +66,20 @@ def standings_now(moment: datetime) -> list[Standing]:
                 has_places=strategy.pk in granted,
                 halted=level > Level.ACTIVE,
                 killed=own is not None and own.effective >= Level.CANCEL,
-                lowered=granted.get(strategy.pk, Decimal(0)) < lowered.get(strategy.name, Decimal(0)),
+                lowered=granted.get(strategy.pk, Decimal(0)) + lent.get(strategy.name, Decimal(0))
+                < given.get(strategy.name, Decimal(0)),
+                on_trial_beside=trials.get(strategy.name, ""),
+                lent=units(lent.get(strategy.name, Decimal(0))),
             )
         )
     return found
 
 
-def _lowered_by_hand() -> dict[str, Decimal]:
-    """By strategy what the policy in force last gave it; less than that is somebody's own doing, and stays."""
+def _given_last() -> dict[str, Decimal]:
+    """By strategy what the policy in force last gave it; less than that is somebody's own doing, and stays.
+
+    With what its canary had then: capital that moves between the two was lowered by nobody.
+    """
     policy = Policy.objects.filter(pk="capital_policy").first()
     rows = (
         Allocation.objects.filter(run__version_id=policy.active_id if policy else None)
@@ -77,10 +87,18 @@ def _lowered_by_hand() -> dict[str, Decimal]:
         .order_by("strategy", "-id")
         .distinct("strategy")
     )
-    return dict(rows.values_list("strategy", "amount"))
+    given = {name: (run, amount) for name, run, amount in rows.values_list("strategy", "run", "amount")}
+    trials = canary_strategies()
+    had = {
+        (run, trials[canary]): amount
+        for run, canary, amount in Allocation.objects.filter(
+            run__in={run for run, _ in given.values()}, strategy__in=trials
+        ).values_list("run", "strategy", "amount")
+    }
+    return {name: amount + had.get((run, name), Decimal(0)) for name, (run, amount) in given.items()}
 
 
-KEEPS = ("lowered_by_hand", "not_enabled", "switched_off", "no_symbol")
+KEEPS = ("lowered_by_hand", "not_enabled", "switched_off", "no_symbol", "canary")
 """Rules by which an amount was only looked at, not given."""
 
 
@@ -158,6 +176,8 @@ def allocation_members(row: Allocation) -> dict[str, Any]:
         "amount": amount_text(row.amount),
         "proposed": amount_text(row.proposed),
         "rule": row.rule,
+        "rule_in_words": wording(row.rule).words,
+        "rule_is_set_by": list(wording(row.rule).members),
         "reason": row.reason,
         "outcome": row.run.outcome,
         "method": row.run.method,

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import F
 
+from governance.domain.allocation.wording import wording
 from governance.models import AllocationRun, CapitalState, PolicyActivation
 from governance.selectors.capital import (
     allocation_members,
@@ -46,7 +47,7 @@ def capital_state() -> dict[str, Any]:
         .order_by("-created_at")
         .first()
     )
-    changes = allocation_queryset().exclude(rule="not_enabled").exclude(amount=F("before"))
+    changes = allocation_queryset().exclude(rule__in=("not_enabled", "canary")).exclude(amount=F("before"))
     return {
         **shell_state(),
         "summary": {
@@ -99,7 +100,8 @@ def _allocation(row: Any) -> dict[str, Any]:
     tone = "good" if amount > before else "warn" if amount < before else "off"
     if row.proposed is not None:
         tone = "warn"
-    return {**members, "lamp": {"tone": tone, "text": row.rule}}
+    why = wording(row.rule)
+    return {**members, "lamp": {"tone": tone, "text": why.words, "title": why.where}}
 
 
 def _run(row: AllocationRun) -> dict[str, Any]:

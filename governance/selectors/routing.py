@@ -11,7 +11,8 @@ from django.db.models import QuerySet
 
 from governance.domain.policies.weights import WeightSet
 from governance.domain.regimes import regime_probabilities
-from governance.domain.routing import Place
+from governance.domain.routing import Place, percent
+from governance.domain.routing.wording import CHANGED_SINCE, words
 from governance.models import PolicyVersion, RoutingDecision
 from governance.selectors.policies import version_in_force
 from mlregistry.selectors.canaries import canaries_trading
@@ -107,8 +108,7 @@ def weights_members() -> dict[str, Any]:
                 "symbol": key[2],
                 "weight": amount_text(row.weight),
                 "base": amount_text(decided.base) if decided else None,
-                "rule": decided.rule if decided else None,
-                "reason": decided.reason if decided else None,
+                **_because(decided, row.weight),
             }
         )
     return {
@@ -117,6 +117,19 @@ def weights_members() -> dict[str, Any]:
         "document": version.document if version else None,
         "in_force": in_force,
     }
+
+
+def _because(decided: RoutingDecision | None, weight: Decimal) -> dict[str, str | None]:
+    """Why a weight is what it is: the router's reason, unless it was set after that."""
+    if decided is None:
+        return {"rule": None, "rule_in_words": None, "reason": None}
+    if decided.weight != weight:
+        reason = (
+            f"the router gave it {percent(decided.weight)}; a person, or the end of its trial, has set "
+            f"{percent(weight)} since"
+        )
+        return {"rule": CHANGED_SINCE, "rule_in_words": words(CHANGED_SINCE), "reason": reason}
+    return {"rule": decided.rule, "rule_in_words": words(decided.rule), "reason": decided.reason}
 
 
 def routing_queryset() -> QuerySet[RoutingDecision]:
@@ -135,6 +148,7 @@ def routing_members(row: RoutingDecision) -> dict[str, Any]:
         "before": amount_text(row.before),
         "weight": amount_text(row.weight),
         "rule": row.rule,
+        "rule_in_words": words(row.rule),
         "reason": row.reason,
         "regime": row.regime,
         "weight_set": row.version.number,

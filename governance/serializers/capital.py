@@ -27,6 +27,10 @@ class AllocationSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="beyond the envelope: two people may grant it"
     )
     rule = serializers.CharField()
+    rule_in_words = serializers.CharField()
+    rule_is_set_by = serializers.ListField(
+        child=serializers.CharField(), help_text="members of the capital policy"
+    )
     reason = serializers.CharField()
     outcome = serializers.ChoiceField(choices=OUTCOMES, help_text="of the run")
     method = serializers.CharField()
@@ -107,6 +111,10 @@ class WhatIfChoiceSerializer(serializers.Serializer[Any]):
     amount = serializers.CharField()
     proposed = serializers.CharField(allow_null=True, help_text="beyond the envelope: for two people")
     rule = serializers.CharField()
+    rule_in_words = serializers.CharField()
+    rule_is_set_by = serializers.ListField(
+        child=serializers.CharField(), help_text="members of the capital policy"
+    )
     reason = serializers.CharField()
 
 

@@ -27,7 +27,10 @@ class WeightInForceSerializer(serializers.Serializer[Any]):
     symbol = serializers.CharField()
     weight = serializers.CharField(help_text="in force")
     base = serializers.CharField(allow_null=True, help_text="by the weight set")
-    rule = serializers.CharField(allow_null=True)
+    rule = serializers.CharField(
+        allow_null=True, help_text="`changed_since`: it was set after the router decided"
+    )
+    rule_in_words = serializers.CharField(allow_null=True)
     reason = serializers.CharField(allow_null=True)
 
 
@@ -52,6 +55,7 @@ class RoutingDecisionSerializer(serializers.Serializer[Any]):
     before = serializers.CharField()
     weight = serializers.CharField()
     rule = serializers.CharField()
+    rule_in_words = serializers.CharField()
     reason = serializers.CharField()
     regime = serializers.JSONField(allow_null=True)
     weight_set = serializers.IntegerField()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from governance.domain.allocation.wording import wording
 from governance.domain.policies.located import DocumentError, node_of
 from governance.domain.policies.schema import canonical
 from governance.models import CapitalState
@@ -57,6 +58,8 @@ def capital_what_if(changes: Mapping[str, Any]) -> dict[str, Any]:
                 "amount": decimal_text(from_units(choice.amount)),
                 "proposed": None if choice.proposed is None else decimal_text(from_units(choice.proposed)),
                 "rule": choice.rule,
+                "rule_in_words": wording(choice.rule).words,
+                "rule_is_set_by": list(wording(choice.rule).members),
                 "reason": choice.reason,
             }
             for choice in decision.choices

@@ -48,6 +48,12 @@ def canaries_trading() -> dict[str, str]:
     return dict(rows.values_list("strategy__name", "follower__name"))
 
 
+def canary_strategies() -> dict[str, str]:
+    """By the name of a canary's strategy, the one beside which it is or was last on trial; those that are over, too."""
+    rows = Canary.objects.order_by("pk")
+    return dict(rows.values_list("strategy__name", "follower__name"))
+
+
 def canary_orders(canary: Canary) -> QuerySet[Order]:
     """The orders it had a part in since it began.
 

@@ -7,6 +7,7 @@ from configparser import ConfigParser
 
 import pytest
 
+from governance.domain.allocation.wording import RULES as WORDING
 from governance.domain.policies.capital import CAPITAL_POLICY, ENVELOPE, GROUP
 from governance.domain.policies.rulebook import POLICIES, RULE
 from governance.domain.policies.schema import Record
@@ -52,6 +53,15 @@ def test_the_columns_of_the_table_of_roles_are_the_roles_in_order() -> None:
 def test_every_kind_of_change_request_is_explained_and_no_other() -> None:
     table = document(APPROVALS).section("What needs two people")
     assert {quoted(row[1])[0] for row in rows(table)} == set(change_requests._appliers)
+
+
+def test_every_rule_that_decides_about_an_amount_is_explained_and_set_by_members_there_are() -> None:
+    text = document("docs/CAPITAL.md").text
+    table = text[text.index("<!-- decisions: begin -->") : text.index("<!-- decisions: end -->")]
+    written = {quoted(row[0])[0]: (row[1], tuple(quoted(row[2]))) for row in rows(table)}
+    assert written == {rule: (why.words, why.members) for rule, why in WORDING.items()}
+    known = set(CAPITAL_POLICY.fields)
+    assert {member for why in WORDING.values() for member in why.members} <= known
 
 
 @pytest.mark.parametrize(

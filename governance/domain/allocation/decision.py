@@ -13,11 +13,13 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
+import numpy as np
+
 from governance.domain.allocation.capital import CapitalLimits, Grant, GroupCap, capital_pool, project
 from governance.domain.allocation.methods import Weighting, floored, weigh, yearly_sharpe
 from governance.domain.allocation.pacing import Pace, paced
 from governance.domain.allocation.throttle import ThrottleState, throttle_observe
-from governance.domain.allocation.weights import FloatArray
+from governance.domain.allocation.weights import AllocationError, FloatArray
 from governance.domain.policies.capital import CapitalPolicy
 from trading.domain.values import from_units
 
@@ -35,6 +37,8 @@ class Standing:
     has_places : it has a symbol that could be given capital.
     halted : some level keeps it from new risk.  killed : a person stopped it; it gets nothing.
     lowered : a person gave it less than this policy last did; that stays until there is another policy.
+    on_trial_beside : of a canary, the strategy from whose capital it has its own; "" for any other.
+    lent : what its own canary has of its capital; caps hold for both together.
     """
 
     strategy: str
@@ -45,6 +49,8 @@ class Standing:
     halted: bool = False
     killed: bool = False
     lowered: bool = False
+    on_trial_beside: str = ""
+    lent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +107,14 @@ def decide(
 
     Raises
     ------
-    AllocationError : numbers no decision can be made from (negative amounts, a drawdown that is none).
+    AllocationError : numbers no decision can be made from (negative amounts, a drawdown that is none, returns that
+        are not finite).
     """
+    broken = [
+        name for at, name in enumerate(evidence.names) if not np.isfinite(evidence.returns[:, at]).all()
+    ]
+    if broken:
+        raise AllocationError(f"the returns of {', '.join(broken)} are not all finite numbers")
     throttle = throttle_observe(
         throttle,
         evidence.drawdown,
@@ -163,8 +175,10 @@ def money(amount: int) -> str:
 
 
 def _kept(policy: CapitalPolicy, standing: Standing) -> tuple[str, str] | None:
+    if standing.on_trial_beside:
+        return "canary", f"it is on trial beside {standing.on_trial_beside} and has this of its capital"
     if standing.strategy not in policy.enabled:
-        return "not_enabled", "the policy does not decide about it (`enabled`)"
+        return "not_enabled", "the policy does not decide about it"
     if not standing.has_places:
         return "no_symbol", "it trades no symbol"
     if not standing.switched_on and not standing.killed:
@@ -201,7 +215,7 @@ def _wanted(
     if standing.killed:
         return _Want(standing, 0.0, 0, current, "killed", "it was stopped by its kill switch")
     if policy.allocation_mode == "manual":
-        return _Want(standing, weight, current, current, "manual", "people decide alone (`allocation_mode`)")
+        return _Want(standing, weight, current, current, "manual", "people decide alone")
     if weight is None:
         return _Want(standing, None, current, current, "hold", f"too little is known ({weighting.note})")
     # A thousandth of a cent more: half of something is not a cent less for a rounding in the last bit.
@@ -232,10 +246,10 @@ def _wanted(
 
 
 _PACE_WORDS = {
-    "within_band": "too small a change to be worth orders (`hysteresis_pct`)",
-    "step_up": "the largest rise at a time (`step_up_pct`)",
-    "step_down": "the largest fall at a time (`step_down_pct`)",
-    "cooldown": "it changed a moment ago (`cooldown_sec`)",
+    "within_band": "too small a change to be worth orders",
+    "step_up": "the largest rise at a time",
+    "step_down": "the largest fall at a time",
+    "cooldown": "it changed a moment ago",
 }
 
 
@@ -250,12 +264,20 @@ def _pace(policy: CapitalPolicy) -> Pace:
 
 
 def _limits(policy: CapitalPolicy, pool: int, governed: Sequence[Standing]) -> CapitalLimits:
+    lent = {s.strategy: s.lent for s in governed if s.lent}
+    caps = {name: units(cap) for name, cap in policy.caps.items()}
+    for name, amount in lent.items():
+        caps[name] = max(0, caps.get(name, units(policy.max_quota_usd)) - amount)
     return CapitalLimits(
         pool=pool,
         default_cap=units(policy.max_quota_usd),
-        caps={name: units(cap) for name, cap in policy.caps.items()},
+        caps=caps,
         groups=tuple(
-            GroupCap(name, frozenset(group["members"]), units(group["cap_usd"]))
+            GroupCap(
+                name,
+                frozenset(group["members"]),
+                max(0, units(group["cap_usd"]) - sum(lent.get(member, 0) for member in group["members"])),
+            )
             for name, group in policy.groups.items()
         ),
         minimum=units(policy.min_quota_usd),
@@ -280,10 +302,10 @@ def _granted(grant: Grant, want: _Want, pool: int) -> Choice:
 
 
 _LIMIT_WORDS = {
-    "cap": "the most it may have (`caps`, `max_quota_usd`)",
+    "cap": "the most it may have",
     "group": "the most the group {name} may have",
     "pool": "all together may have {pool}",
-    "minimum": "too little to trade (`min_quota_usd`)",
+    "minimum": "too little to trade",
 }
 
 

@@ -62,7 +62,7 @@ async function ask() {
       body.choices.map((row) => ({
         ...row,
         id: row.strategy,
-        lamp: { tone: Number(row.amount) > Number(row.before) ? "good" : Number(row.amount) < Number(row.before) ? "warn" : "off", text: row.rule },
+        lamp: { tone: Number(row.amount) > Number(row.before) ? "good" : Number(row.amount) < Number(row.before) ? "warn" : "off", text: row.rule_in_words, title: row.rule_is_set_by.length ? `capital policy: ${row.rule_is_set_by.join(", ")}` : "" },
       })),
     );
     const names = Object.keys(changed);

@@ -80,6 +80,7 @@ export function fillCell(cell, column, value, row) {
     lamp.className = "lamp";
     lamp.dataset.tone = value?.tone ?? "off";
     lamp.textContent = value?.text ?? NONE;
+    lamp.title = value?.title ?? "";
     cell.replaceChildren(lamp);
     return;
   }

@@ -127,7 +127,7 @@ def test_the_rule_that_bound_is_named_with_its_amount(
     if rule == "step_down":
         # 9,000 may fall by a fifth to 7,200, but 5,000 is all there is: the pool is never exceeded.
         found = decided(policy(**{"enabled": ["a"], **changes}), standings, facts)["a"]
-        assert "`step_down_pct`" in found.reason
+        assert "the largest fall at a time: 7,200.00 USDT" in found.reason
         assert (found.rule, usd(found)) == ("pool", amount)
         return
     enabled = {"enabled": [s.strategy for s in standings]}

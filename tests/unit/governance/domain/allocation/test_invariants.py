@@ -16,6 +16,7 @@ from governance.domain.allocation.decision import (
     decide,
 )
 from governance.domain.allocation.methods import floored
+from governance.domain.allocation.wording import RULES
 from tests.unit.governance.domain.allocation.capital_cases import (
     AT,
     USD,
@@ -35,6 +36,8 @@ STANDINGS = st.lists(
         halted=st.booleans(),
         killed=st.booleans(),
         lowered=st.booleans(),
+        on_trial_beside=st.sampled_from(["", "", "z"]),
+        lent=st.sampled_from([0, 0, 700 * USD]),
     ),
     max_size=6,
     unique_by=lambda item: item.strategy,
@@ -84,7 +87,7 @@ def test_no_decision_exceeds_pool_reserve_caps_or_envelope(
     except AllocationError:
         pytest.fail("there is always a decision")
     by_name = {s.strategy: s for s in standings}
-    kept_rules = {"not_enabled", "no_symbol", "switched_off"}
+    kept_rules = {"not_enabled", "no_symbol", "switched_off", "canary"}
     held = sum(c.amount for c in result.choices if c.rule in kept_rules)
     governed = [c for c in result.choices if c.rule not in kept_rules]
     assert result.pool <= max(0, equity * USD - result.reserve)
@@ -96,10 +99,11 @@ def test_no_decision_exceeds_pool_reserve_caps_or_envelope(
     for choice in result.choices:
         assert choice.before == by_name[choice.strategy].current
         assert choice.reason
+        assert choice.rule in RULES, "people are told what it is called"
         assert choice.proposed is None or choice.proposed > choice.amount
     for choice in governed:
         cap = changes["caps"].get(choice.strategy, changes["max_quota_usd"]) * USD
-        assert choice.amount <= cap
+        assert choice.amount <= max(0, cap - by_name[choice.strategy].lent)
         assert choice.amount == 0 or choice.amount >= changes["min_quota_usd"] * USD
         if by_name[choice.strategy].killed:
             assert choice.amount == 0
@@ -125,3 +129,44 @@ def test_floors_leave_nobody_below_the_minimum_and_the_sum_at_one(
     assert sum(found.values()) <= 1 + 1e-9
     for weight in found.values():
         assert weight == 0 or int(weight * pool) >= minimum // 10**6 * 10**6 - max(1, pool // 10**9)
+
+
+@pytest.mark.parametrize("method", ["equal", "inverse_volatility", "risk_parity", "capped_kelly", "hedge"])
+@pytest.mark.parametrize("fallback", ["hold", "equal_split"])
+@pytest.mark.parametrize(
+    "history",
+    [
+        np.zeros((60, 2)),
+        np.tile([1e-300, -1e300], (60, 1)),
+        np.tile(np.linspace(-0.01, 0.01, 60)[:, None], (1, 2)),
+        np.empty((0, 2)),
+    ],
+    ids=["nothing ever happened", "extremes", "the same twice", "none"],
+)
+def test_a_history_that_tells_nothing_still_gives_a_decision_within_the_pool(
+    history: np.ndarray, fallback: str, method: str
+) -> None:
+    chosen = policy(
+        method=method, fallback_mode=fallback, enabled=["a", "b"], min_quota_usd=400, max_quota_usd=50_000,
+        base_equity_frac=1, reserve_equity_usd=0, min_pool_usd=0,
+    )  # fmt: skip
+    both = [Standing("a", 300 * USD), Standing("b", 0)]
+    for equity in (0, 500, 10_000):  # nothing; room for one of two floors; room for both
+        facts = Evidence(equity * USD, 0.0, ("a", "b"), history, AT)
+        result = decide(chosen, both, facts, ThrottleState())
+        assert result.total <= equity * USD
+        assert all(c.amount == 0 or c.amount >= 400 * USD for c in result.choices)
+        assert all(c.reason and c.rule in RULES for c in result.choices)
+    alone = decide(chosen, both[:1], Evidence(0, 0.0, ("a",), history[:, :1], AT), ThrottleState())
+    assert alone.total == 0
+
+
+@pytest.mark.parametrize("method", ["equal", "inverse_volatility", "risk_parity", "capped_kelly", "hedge"])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_one_return_that_is_no_number_is_named_and_nothing_is_decided(method: str, wrong: float) -> None:
+    history = np.zeros((60, 2))
+    history[30, 1] = wrong
+    both = [Standing("a", 300 * USD), Standing("b", 0)]
+    facts = Evidence(10_000 * USD, 0.0, ("a", "b"), history, AT)
+    with pytest.raises(AllocationError, match="the returns of b are not all finite"):
+        decide(policy(method=method, enabled=["a", "b"]), both, facts, ThrottleState())

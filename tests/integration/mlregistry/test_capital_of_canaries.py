@@ -1,0 +1,98 @@
+"""The allocator and canaries: what a canary has is a part of its champion's capital, and was lowered by nobody."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from governance.models import Allocation
+from governance.selectors.capital import grants_now
+from governance.services.capital import capital_run
+from mlregistry.domain.stages import Stage
+from mlregistry.models import Canary, ModelVersion
+from mlregistry.services.canaries import canary_check, canary_rollback
+from nautilus_site.common.models import User
+from tests.factories.canaries import FAST, both_decided, earned, promote
+from tests.factories.trading import Desk
+from tests.integration.governance.conftest import in_force
+from trading.models import StrategyInstance
+
+pytestmark = pytest.mark.django_db
+POLICY: dict[str, Any] = {
+    "enabled": ["trend"], "max_quota_usd": 4_000, "min_quota_usd": 100, "base_equity_frac": 1, "step_up_pct": 10,
+    "step_down_pct": 1, "hysteresis_pct": 0, "cooldown_sec": 0,
+    "envelope": {"max_total_usd": 1_000_000, "max_increase_usd": 1_000_000},
+}  # fmt: skip
+
+
+def decided(strategy: str) -> Allocation:
+    run = capital_run(trigger="test")
+    assert run is not None
+    return Allocation.objects.get(run=run, strategy=strategy)
+
+
+def both() -> tuple[Decimal, Decimal]:
+    grants = grants_now(["trend", "trend-canary"])
+    return grants["trend"], grants["trend-canary"]
+
+
+@pytest.fixture
+def given(desk: Desk) -> None:
+    """The policy has given the champion the most it may have."""
+    in_force("capital_policy", **POLICY)
+    assert decided("trend").amount == 4_000
+
+
+@pytest.mark.usefixtures("given")
+def test_a_champion_that_shares_with_a_canary_was_lowered_by_nobody_and_both_stay_under_its_cap(
+    challenger: ModelVersion, people: tuple[User, User]
+) -> None:
+    promote(challenger, Stage.CANARY, people, **FAST)
+    assert both() == (3_500, 500)
+    for _ in range(2):
+        row = decided("trend")
+        assert (row.rule, row.amount) == ("cap", 3_500), row.reason
+    canary = Allocation.objects.filter(strategy="trend-canary").latest("id")
+    assert (canary.rule, canary.amount) == ("canary", 500)
+    assert canary.reason == "it is on trial beside trend and has this of its capital"
+
+
+@pytest.mark.usefixtures("given")
+def test_a_canary_that_grew_or_ended_lowered_nothing_either(
+    challenger: ModelVersion, people: tuple[User, User]
+) -> None:
+    promote(
+        challenger, Stage.CANARY, people, **{**FAST, "share": 0.05, "cap": 800, "ramp": 0.2, "dwell_s": 0}
+    )
+    assert both() == (3_800, 200)
+    decided("trend")
+    canary = Canary.objects.get()
+    both_decided()
+    at, own = canary.started_at, 0.0
+    for n in range(80):
+        earned("trend-canary", own)
+        canary_check(canary_id=canary.pk, moment=at + timedelta(seconds=10 * n))
+        canary.refresh_from_db()
+        if canary.step == 2:
+            break
+        own += float(canary.capital) * 0.001 * (1 + n % 3)
+    assert both() == (3_200, 800)
+    assert decided("trend").rule == "cap"
+    canary_rollback(canary=canary, actor=people[1], reason="enough")
+    assert both() == (4_000, 0)
+    assert (decided("trend").rule, both()) == ("cap", (4_000, 0))
+
+
+@pytest.mark.usefixtures("given")
+def test_what_a_person_takes_from_a_champion_beside_its_canary_stays_down(
+    challenger: ModelVersion, people: tuple[User, User]
+) -> None:
+    promote(challenger, Stage.CANARY, people, **FAST)
+    decided("trend")
+    StrategyInstance.objects.filter(strategy__name="trend").update(allocation=3_400)
+    assert (decided("trend").rule, both()) == ("lowered_by_hand", (3_400, 500))
+    canary_rollback(canary=Canary.objects.get(), actor=people[1], reason="enough")
+    assert (decided("trend").rule, both()) == ("lowered_by_hand", (3_900, 0))
