@@ -24,6 +24,17 @@ function tell(input) {
   if (output) output.textContent = input.dataset.unit === "share" ? `${Math.round(Number(input.value) * 100)} %` : `${money(input.value, 0)} USDT`;
 }
 
+/** What the page calls a member of the policy, in the middle of a sentence. */
+function called(name) {
+  const text = form.elements[name]?.closest("label").firstChild.textContent.trim() ?? name;
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+function shown(name) {
+  const input = form.elements[name];
+  return input.parentElement.querySelector("output")?.textContent ?? plain(input.value);
+}
+
 function changes() {
   const changed = {};
   for (const input of inputs()) if (input.value !== input.dataset.inForce) changed[input.name] = input.value;
@@ -66,10 +77,11 @@ async function ask() {
       })),
     );
     const names = Object.keys(changed);
-    const two = body.allows_more.length ? ` ${body.allows_more.join(", ")}: takes two people.` : names.length ? " Nothing of it allows more: one person could put it into force." : "";
+    const two = body.allows_more.length ? ` ${body.allows_more.map(called).join(", ")}: takes two people.` : names.length ? " Nothing of it allows more: one person could put it into force." : "";
     message.hidden = false;
     message.dataset.tone = body.allows_more.length ? "warn" : "good";
-    message.textContent = `${names.length ? `With ${names.map((name) => `${name} ${plain(String(changed[name]))}`).join(", ")}: ` : "As in force: "}${body.explanation}${two}`;
+    message.title = names.length ? `capital policy: ${names.join(", ")}` : "";
+    message.textContent = `${names.length ? `With ${names.map((name) => `${called(name)} ${shown(name)}`).join(", ")}: ` : "As in force: "}${body.explanation}${two}`;
   } catch (error) {
     if (number !== asked) return;
     message.hidden = false;
