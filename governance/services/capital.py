@@ -22,6 +22,7 @@ from governance.domain.allocation.decision import (
     decide,
     units,
 )
+from governance.domain.allocation.wording import wording
 from governance.domain.policies.capital import CapitalPolicy, capital_policy
 from governance.models import Allocation, AllocationRun, CapitalState, PolicyVersion
 from governance.selectors.capital import equity_now, grants_now, standings_now
@@ -214,7 +215,7 @@ def policy_would_do(values: Values) -> dict[str, Any]:
         return {"now": f"nothing: {known}", "in_words": f"Nothing would be decided now: {known}."}
     decision, _ = known
     moves = [
-        f"{c.strategy} {from_units(c.before):,.2f} → {from_units(c.amount):,.2f} ({c.rule})"
+        f"{c.strategy} {from_units(c.before):,.2f} → {from_units(c.amount):,.2f} ({wording(c.rule).words})"
         for c in decision.choices
         if c.amount != c.before
     ]

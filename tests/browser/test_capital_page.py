@@ -47,7 +47,7 @@ def test_sliders_tell_what_would_be_decided_and_by_whom_and_move_nothing(
     expect(verdict).to_contain_text("With most for one strategy 5,000 USDT: ")
     expect(verdict).to_contain_text("Nothing of it allows more: one person could put it into force.")
     panel.locator('[name="reserve_equity_usd"]').fill("500")
-    expect(verdict).to_contain_text("reserve: takes two people.")
+    expect(verdict).to_contain_text("More of this takes two people: reserve")
     expect(verdict).to_have_attribute("data-tone", "warn")
     expect(panel.locator("[data-flow]")).to_contain_text("500")
     panel.get_by_role("button", name="As in force").click()

@@ -40,6 +40,7 @@ def test_a_policy_is_checked_to_the_line_and_a_looser_one_waits(
     expect(dialog.locator("[data-effect]")).to_contain_text(
         "Allows more at max_quota_usd: a second person decides."
     )
+    expect(dialog.locator("[data-confirm]")).to_have_text("Ask a second person")
     dialog.locator('[name="reason"]').fill("one dollar more")
     dialog.locator("[data-confirm]").click()
     expect(dialog.locator("[data-result]")).to_contain_text("Request filed")
@@ -48,6 +49,7 @@ def test_a_policy_is_checked_to_the_line_and_a_looser_one_waits(
     text.fill(document.replace('"max_quota_usd": "10000"', '"max_quota_usd": "9999"'))
     dialog.locator("[data-check]").click()
     expect(dialog.locator("[data-effect]")).to_contain_text("in force at once")
+    expect(dialog.locator("[data-confirm]")).to_have_text("Put into force")
     dialog.locator("[data-confirm]").click()
     expect(dialog.locator("[data-result]")).to_contain_text("Version 2 is in force.")
     assert PolicyVersion.objects.latest("id").document["max_quota_usd"] == "9999"

@@ -77,7 +77,7 @@ async function ask() {
       })),
     );
     const names = Object.keys(changed);
-    const two = body.allows_more.length ? ` ${body.allows_more.map(called).join(", ")}: takes two people.` : names.length ? " Nothing of it allows more: one person could put it into force." : "";
+    const two = body.allows_more.length ? ` More of this takes two people: ${body.allows_more.map(called).join(", ")}.` : names.length ? " Nothing of it allows more: one person could put it into force." : "";
     message.hidden = false;
     message.dataset.tone = body.allows_more.length ? "warn" : "good";
     message.title = names.length ? `capital policy: ${names.join(", ")}` : "";

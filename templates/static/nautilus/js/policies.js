@@ -84,7 +84,10 @@ async function check() {
     if (body.problems.length) return;
     checked = body.document;
     tell(body);
-    if (submit) submit.disabled = Object.keys(body.changed).length === 0;
+    if (submit) {
+      submit.disabled = Object.keys(body.changed).length === 0;
+      submit.textContent = body.allows_more.length ? "Ask a second person" : "Put into force";
+    }
   } catch (error) {
     showProblem(result, error);
   }
