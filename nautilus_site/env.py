@@ -56,6 +56,7 @@ class Environment:
     testnet_url: str
     training_slots: int
     notify_private_hosts: tuple[str, ...]
+    notify_hosts: tuple[str, ...]
     notify_proxy: str
     public_url: str
 
@@ -95,12 +96,16 @@ class Environment:
             replay=env.get("REPLAY", ""),
             testnet_url=env.get("TESTNET_URL", ""),
             training_slots=_count(env, "TRAINING_SLOTS", 1),
-            notify_private_hosts=tuple(
-                h.strip().lower() for h in env.get("NOTIFY_PRIVATE_HOSTS", "").split(",") if h.strip()
-            ),
+            notify_private_hosts=_names(env, "NOTIFY_PRIVATE_HOSTS"),
+            notify_hosts=_names(env, "NOTIFY_HOSTS"),
             notify_proxy=_address(env, "NOTIFY_PROXY"),
             public_url=_address(env, "PUBLIC_URL"),
         )
+
+
+def _names(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Host names separated by commas, in lower case."""
+    return tuple(word.strip().lower() for word in env.get(name, "").split(",") if word.strip())
 
 
 def _address(env: Mapping[str, str], name: str) -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,13 @@ def child_start(task: Mapping[str, Any], *, answers: Path, root: Path) -> None:
         pipe.close()
     except BrokenPipeError:
         return  # it is gone already; its silence is the answer
+
+
+def child_refused(answers: Path, *, messages: int, error: str) -> None:
+    """Say of every message, in the place of a child, that it may not be sent. Raises OSError."""
+    answers.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    told = {"ok": False, "at": datetime.now(UTC).isoformat(), "error": error}
+    answers.write_text("".join(json.dumps({"n": n, **told}) + "\n" for n in range(messages)))
 
 
 def child_outcomes(answers: Path) -> dict[int, Outcome]:

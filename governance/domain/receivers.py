@@ -57,6 +57,13 @@ _SECURITY = {"starttls": 587, "ssl": 465, "insecure": 25}
 _MOST = 20
 
 
+def host_is_listed(host: str, hosts: Collection[str], private_hosts: Collection[str] = ()) -> bool:
+    """Whether a channel may lead to a host: any while `hosts` is empty; `.example.com` is all below that name."""
+    if not hosts or host in private_hosts or host in hosts:
+        return True
+    return any(name.startswith(".") and host.endswith(name) for name in hosts)
+
+
 def receiver_parse(kind: str, members: Mapping[str, Any], *, private_hosts: Collection[str] = ()) -> Receiver:
     """Check the members of a receiver.
 

@@ -21,6 +21,7 @@ CRASH_POINTS = ENV.crash_points
 REPLAY = ENV.replay
 TRAINING_SLOTS = ENV.training_slots
 NOTIFY_PRIVATE_HOSTS = ENV.notify_private_hosts
+NOTIFY_HOSTS = ENV.notify_hosts
 NOTIFY_PROXY = ENV.notify_proxy
 PUBLIC_URL = ENV.public_url or f"http://{ENV.bind}:{ENV.port}"
 

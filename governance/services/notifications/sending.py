@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from governance.adapters.notify import DEADLINE_S, Outcome, child_outcomes, child_start
+from governance.adapters.notify import DEADLINE_S, Outcome, child_outcomes, child_refused, child_start
 from governance.domain.notices import (
     CRITICAL_S,
     GIVE_UP_S,
@@ -27,6 +27,7 @@ from governance.domain.notices import (
     retry_after_s,
     single_message,
 )
+from governance.domain.receivers import host_is_listed
 from governance.metrics import NOTIFICATION_LAG, NOTIFICATIONS
 from governance.models import NotificationChannel, NotificationDelivery
 from governance.services.notifications.consuming import notice_deliver
@@ -87,6 +88,11 @@ def _start(pk: int) -> bool:
 def _spawn(channel: NotificationChannel, messages: Sequence[tuple[str, Message]]) -> bool:
     """Hand the messages to a child. A failure here is settled like a child that says nothing, when its time is over."""
     try:
+        if not host_is_listed(channel.host, settings.NOTIFY_HOSTS, settings.NOTIFY_PRIVATE_HOSTS):
+            # The list may have become shorter after two people agreed on the channel.
+            why = f"{channel.host} is not among NOTIFY_HOSTS"
+            child_refused(_answers(channel.claim), messages=len(messages), error=why)
+            return False
         child_start(
             {
                 "kind": channel.kind,

@@ -260,3 +260,19 @@ def test_the_page_shows_channels_routes_and_the_log(
     state = client.get("/state/notifications/").json()
     assert state["channels"][0]["lamp"]["text"] == "not used yet"
     assert state["summary"]["waiting"] == 0
+
+
+def test_a_deployment_may_name_the_only_hosts_there_are(
+    api: Any, hook: NotificationChannel, receiver: Any, tell: Any, settings: Any
+) -> None:
+    settings.NOTIFY_HOSTS, settings.NOTIFY_PRIVATE_HOSTS = (".example.com",), ()
+    assert api.post(CHANNELS, WEBHOOK, format="json").status_code == 202
+    other = {**WEBHOOK, "name": "other", "members": {"url": "https://hooks.example.org/x"}}
+    answer = api.post(CHANNELS, other, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_CHANNEL")
+    # The list became shorter than what two people had agreed on.
+    asked = api.post(f"{CHANNELS}/hook/test", {}, format="json").json()
+    tell()
+    told = api.get(f"/api/v1/notifications/deliveries/{asked['id']}").json()
+    assert (told["state"], told["error"]) == ("waiting", "127.0.0.1 is not among NOTIFY_HOSTS")
+    assert receiver.requests == []

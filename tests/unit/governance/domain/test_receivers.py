@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from governance.domain.receivers import InvalidReceiver, receiver_parse
+from governance.domain.receivers import InvalidReceiver, host_is_listed, receiver_parse
 
 SLACK = {"url": "https://hooks.slack.com/services/T0123456789/B0123456789/abcdefghijklmnopqrstuvwx"}
 DISCORD = {"url": "https://discord.com/api/webhooks/123456789012345678/" + "a" * 68}
@@ -172,3 +172,21 @@ def test_a_malformed_receiver_is_refused_with_what_is_wrong(
 ) -> None:
     with pytest.raises(InvalidReceiver, match=said):
         receiver_parse(kind, members)
+
+
+@pytest.mark.parametrize(
+    ("host", "listed"),
+    [
+        ("hooks.slack.com", True),
+        ("a.example.com", True),
+        ("a.b.example.com", True),
+        ("example.com", False),
+        ("evilexample.com", False),
+        ("hooks.slack.com.evil.org", False),
+        ("sub.hooks.slack.com", False),
+        ("127.0.0.1", True),
+    ],
+)
+def test_a_list_of_hosts_names_whole_hosts_and_what_is_below_a_dot(host: str, listed: bool) -> None:
+    assert host_is_listed(host, ("hooks.slack.com", ".example.com"), ("127.0.0.1",)) is listed
+    assert host_is_listed(host, ()), "without a list two people decide"
