@@ -77,6 +77,22 @@ def test_an_edited_entry_is_found_by_its_id(sealed: AuditHead, column: str) -> N
     assert not audit_verify_tail()
 
 
+def test_the_look_at_the_newest_part_costs_the_same_however_much_a_second_brings(
+    sealed: AuditHead, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_chain, "TAIL_ENTRIES", 5)
+    for n in range(40):
+        audit_record(action="x", target=str(n), actor="test")
+    assert audit_seal(held) is not None
+    hashed: list[int] = []
+    plain = audit_chain.entry_hash
+    monkeypatch.setattr(audit_chain, "entry_hash", lambda row: hashed.append(row["id"]) or plain(row))
+    assert audit_verify_tail()
+    assert sorted(hashed, reverse=True) == [row.pk for row in AuditEntry.objects.order_by("-pk")[:5]]
+    tamper("UPDATE common_auditentry SET reason = 'x' WHERE id = %s", [min(hashed)])
+    assert not audit_verify_tail()
+
+
 def test_a_removed_entry_is_found_by_its_id(sealed: AuditHead) -> None:
     victim = AuditEntry.objects.order_by("pk")[5].pk
     tamper("DELETE FROM common_auditentry WHERE id = %s", [victim])
