@@ -59,3 +59,11 @@ def test_a_search_that_cannot_be_is_refused_and_not_written_down(
 ) -> None:
     assert api.get(PATH, query).status_code == 400
     assert not AuditEntry.objects.filter(action="export.audit").exists()
+
+
+def test_the_page_has_the_dialog_in_which_a_loss_is_asked_about(
+    browser: Callable[[User], Any], risk_officer: User
+) -> None:
+    page = browser(risk_officer).get("/audit/").content.decode()
+    for element in ('id="accept"', 'id="ask-title"', 'name="reason"', 'id="export"'):
+        assert element in page
