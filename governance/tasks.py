@@ -18,6 +18,7 @@ from governance.services.playbooks import (
     playbooks_ensure,
     playbooks_evaluate,
     rehearsals_step,
+    undos_settle,
 )
 from governance.services.routing import routing_run
 from governance.services.rules import rules_run
@@ -54,6 +55,7 @@ def guardian_tick() -> None:
     playbooks_ensure()
     actions_verify()
     playbooks_evaluate()
+    undos_settle()
     incidents_consume()
     rehearsals_step()
     schedules_watch()

@@ -235,10 +235,20 @@ def playbooks_state() -> dict[str, Any]:
             for row in rehearsal_queryset()[:30]
         ],
         "reports": [
-            {**{k: v for k, v in report_members(row).items() if k != "content"}}
+            {**{k: v for k, v in report_members(row).items() if k != "content"}, "lamp": _complete(row)}
             for row in report_queryset()[:31]
         ],
     }
+
+
+def _complete(row: ComplianceReport) -> dict[str, str]:
+    """A lamp for what is missing of a report; one of before that was told says nothing of it."""
+    missing = row.content.get("missing")
+    if missing is None:
+        return {"tone": "warn", "text": "not told"}
+    if missing:
+        return {"tone": "warn", "text": f"{len(missing)} missing: {'; '.join(missing)}"}
+    return {"tone": "good", "text": "complete"}
 
 
 def _nearest(row: dict[str, Any]) -> dict[str, Any]:

@@ -124,6 +124,7 @@ REPORTS = Table(
     (
         Column("day", "Day"),
         Column("violations", "Violations", "count"),
+        Column("lamp", "Data", "lamp"),
         Column("sha256", "SHA-256", "mono"),
         Column("path", "File", "mono"),
         Column("action", "", "action"),

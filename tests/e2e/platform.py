@@ -210,7 +210,7 @@ class Platform:
         with urllib.request.urlopen(url, timeout=10) as answer:
             return Decimal(json.loads(answer.read())["bidPrice"])
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, timeout_s: float = 90.0) -> subprocess.CompletedProcess[str]:
         """`manage.py ...` in a second terminal: nothing but the home is told to it."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
@@ -218,7 +218,7 @@ class Platform:
             env={**inherited(), "NAUTILUS_HOME": str(self.home)},
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=timeout_s,
             check=False,
         )
 

@@ -17,7 +17,7 @@ from governance.services.playbooks.incidents import (
 )
 from governance.services.playbooks.installing import playbooks_ensure, playbooks_install
 from governance.services.playbooks.rehearsing import rehearsal_start, rehearsals_step
-from governance.services.playbooks.undoing import incident_undo
+from governance.services.playbooks.undoing import incident_undo, undos_settle
 from governance.services.playbooks.verifying import actions_verify
 
 __all__ = [
@@ -40,4 +40,5 @@ __all__ = [
     "playbooks_install",
     "rehearsal_start",
     "rehearsals_step",
+    "undos_settle",
 ]

@@ -26,6 +26,7 @@ from governance.models import (
     Rehearsal,
     RuleFiring,
 )
+from governance.services.playbooks.compliance_gaps import gaps_of
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import AuditEntry, ChangeRequest
@@ -91,6 +92,7 @@ def compliance_generate(*, day: date) -> ComplianceReport:
     content = {
         "day": day.isoformat(),
         "environment": settings.BINANCE_ENV,
+        "missing": gaps_of(day, span),
         "violations": violations,
         "incidents": _incidents(span),
         "playbook_actions": _actions(span),
@@ -157,7 +159,8 @@ def _violations(span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
 
 
 def _incidents(span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
-    rows = Incident.objects.filter(opened_at__gte=span[0], opened_at__lt=span[1]).order_by("pk")
+    """Those of the day, and those of earlier days that were not closed when it began."""
+    rows = Incident.objects.filter(opened_at__lt=span[1]).exclude(closed_at__lt=span[0]).order_by("pk")
     return [
         {
             "id": row.pk,
@@ -165,7 +168,10 @@ def _incidents(span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
             "scope": row.scope,
             "severity": row.severity,
             "state": row.state,
+            "rehearsal": row.is_rehearsal,
             "opened_at": row.opened_at.isoformat(),
+            "closed_at": row.closed_at.isoformat() if row.closed_at else None,
+            "review_missing": row.needs_review and row.reviewed_at is None,
             "review": row.review,
         }
         for row in rows
@@ -268,6 +274,7 @@ def _orders(span: tuple[datetime, datetime]) -> dict[str, Any]:
 
 
 def _equity(span: tuple[datetime, datetime]) -> dict[str, Any]:
+    """By account what it was worth first and last, what came in or left, and the change without that."""
     told: dict[str, Any] = {}
     rows = EquitySnapshot.objects.filter(at__gte=span[0], at__lt=span[1]).select_related("account")
     for account, name in rows.order_by().values_list("account_id", "account__name").distinct():
@@ -277,7 +284,8 @@ def _equity(span: tuple[datetime, datetime]) -> dict[str, Any]:
             told[name] = {
                 "first": str(first.equity),
                 "last": str(last.equity),
-                "change": str(last.equity - first.equity),
+                "transferred": str(last.transferred - first.transferred),
+                "change": str((last.equity - last.transferred) - (first.equity - first.transferred)),
             }
     return told
 

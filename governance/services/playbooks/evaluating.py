@@ -140,6 +140,8 @@ def _measured(playbook: Playbook, scope: str, moment: datetime) -> Reading | Non
 
 def _run(playbook: Playbook, scope: str, reading: Reading | None, *, because: str = "") -> PlaybookRun:
     spec = PLAYBOOKS[playbook.name]
+    # One scope after the other: two that act at the same moment would not count each other.
+    Playbook.objects.select_for_update(no_key=True).get(pk=playbook.pk)
     detail = because or (reading.detail if reading is not None else "it could not be measured")
     title = because or f"{spec.title}: {detail}"
     rehearsal = Rehearsal.objects.filter(playbook=playbook, state=Rehearsal.State.WATCHING).first()

@@ -18,12 +18,13 @@ from governance.adapters.testnet_control import ControlError
 from governance.domain.playbooks import PLAYBOOKS, Facts, score
 from governance.models import Incident, PlaybookAction, PlaybookRun, Rehearsal
 from governance.services.playbooks.changing import playbook_get
-from governance.services.playbooks.faults import fault_inject, fault_withdraw
+from governance.services.playbooks.faults import fault_inject, fault_tend, fault_withdraw
 from governance.services.playbooks.incidents import incident_note, incident_review
 from governance.services.playbooks.undoing import incident_undo
 from nautilus_site.common.clock import now
-from nautilus_site.common.errors import ApplicationError, Conflict
+from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden
 from nautilus_site.common.models import User
+from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.audit import audit_record
 from trading.models import Order
 
@@ -41,6 +42,7 @@ def rehearsal_start(*, name: str, actor: User, reason: str) -> Rehearsal:
     ------
     Conflict : NOT_LOCAL, NOT_ARMED, INCIDENT_OPEN, REHEARSAL_UNDER_WAY, NOT_REHEARSABLE, EXCHANGE_UNREACHABLE.
     NotFound : UNKNOWN_PLAYBOOK.  ApplicationError : REASON_REQUIRED.
+    Forbidden : REVIEWER_REQUIRED, a hard stop's rehearsal ends with its review in the name of who asked.
     """
     playbook = playbook_get(name)
     if not reason.strip():
@@ -49,6 +51,11 @@ def rehearsal_start(*, name: str, actor: User, reason: str) -> Rehearsal:
         raise Conflict("NOT_LOCAL", "rehearsals put faults into the paper exchange only")
     if not playbook.is_armed:
         raise Conflict("NOT_ARMED", f"{name} is not armed")
+    if PLAYBOOKS[name].needs_review and not permits(permissions_of(actor.role), "incidents.review"):
+        raise Forbidden(
+            "REVIEWER_REQUIRED",
+            "a rehearsal of a hard stop ends with its review: a risk officer rehearses it",
+        )
     if Incident.objects.filter(kind=name).exclude(state=Incident.State.CLOSED).exists():
         raise Conflict("INCIDENT_OPEN", f"an incident of {name} is open already; close it first")
     if Rehearsal.objects.filter(state=Rehearsal.State.WATCHING).exists():
@@ -91,26 +98,54 @@ def _step(pk: int) -> bool:
     if row is None:
         return False
     moment = now()
-    run = PlaybookRun.objects.filter(playbook=row.playbook, at__gte=row.injected_at).order_by("pk").first()
-    if run is None and moment < row.deadline_at:
+    runs = _runs(row)
+    if not runs and moment < row.deadline_at:
+        _tend(row)
         return False
-    if run is not None:
-        pending = run.actions.filter(state=PlaybookAction.State.DONE, verified_at=None).exists()
-        if pending and moment < run.at + SETTLE:
+    if runs:
+        pending = PlaybookAction.objects.filter(
+            run__in=runs, state=PlaybookAction.State.DONE, verified_at=None
+        )
+        if pending.exists() and moment < runs[0].at + SETTLE:
             return False
-    _finish(row, run, moment)
+    _finish(row, runs, moment)
     return True
 
 
-def _finish(row: Rehearsal, run: PlaybookRun | None, moment: datetime) -> None:
+def _runs(row: Rehearsal) -> list[PlaybookRun]:
+    """Every time the playbook acted because of the fault, on the scope it was meant for first.
+
+    Prices that fall are a fall for every account that holds.
+    """
+    runs = PlaybookRun.objects.filter(
+        playbook=row.playbook, at__gte=row.injected_at, incident__is_rehearsal=True
+    )
+    return sorted(
+        runs.select_related("incident").order_by("pk"), key=lambda run: (run.scope != row.scope, run.pk)
+    )
+
+
+def _tend(row: Rehearsal) -> None:
+    """Adjust the fault where it is of a kind that follows what happens."""
+    try:
+        if fault_tend(row.playbook.name, row.fault):
+            row.save(update_fields=["fault"])
+    except ControlError as error:
+        log.warning("rehearsal_fault_not_tended", rehearsal=row.pk, error=str(error))
+
+
+def _finish(row: Rehearsal, runs: list[PlaybookRun], moment: datetime) -> None:
+    run = runs[0] if runs else None
     withdrawn = True
     try:
         fault_withdraw(row.fault)
     except ControlError as error:
         withdrawn, row.error = False, str(error)[:300]
     # As they were before they are taken back: one with nothing to take back is marked undone at once.
-    actions = list(run.actions.all()) if run is not None else []
-    undo = _undo(row, run) if run is not None else False
+    actions = list(PlaybookAction.objects.filter(run__in=runs))
+    first = {one.incident_id: one for one in reversed(runs)}
+    offered = [_undo(row, one) for one in first.values()]
+    undo = bool(offered) and all(offered)
     good = (PlaybookAction.State.DONE, PlaybookAction.State.VERIFIED, PlaybookAction.State.STANDING)
     seen = (PlaybookAction.State.VERIFIED, PlaybookAction.State.STANDING)
     facts = Facts(
@@ -119,7 +154,7 @@ def _finish(row: Rehearsal, run: PlaybookRun | None, moment: datetime) -> None:
         actions=len(actions) or len(row.playbook.actions),
         carried_out=sum(action.state in good for action in actions),
         verified=sum(action.state in seen for action in actions),
-        risk_added_after=_risk_added(run, moment) if run is not None else 0,
+        risk_added_after=sum(_risk_added(one, moment) for one in runs),
         withdrawn=withdrawn,
         undo_offered=undo,
     )
@@ -128,9 +163,9 @@ def _finish(row: Rehearsal, run: PlaybookRun | None, moment: datetime) -> None:
     row.incident = run.incident if run is not None else None
     row.findings = [asdict(mark) for mark in marks]
     row.save()
-    if run is not None:
+    for one in first.values():
         incident_note(
-            run.incident,
+            one.incident,
             actor="rehearsal",
             what=f"scored {points} of 100",
             detail={mark.name: f"{mark.points}/{mark.of}: {mark.said}" for mark in marks},

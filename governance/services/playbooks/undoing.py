@@ -11,6 +11,7 @@ from governance.domain.playbooks import Verb
 from governance.models import Incident, PlaybookAction
 from governance.services.playbooks.incidents import incident_locked, incident_note
 from governance.services.playbooks.trimming import trim_undo
+from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from trading.domain.values import Level
@@ -19,6 +20,7 @@ from trading.services.controls.blackouts import blackout_end_request
 from trading.services.strategies import strategy_enable_request
 
 State = PlaybookAction.State
+_IN_FORCE = (State.DONE, State.VERIFIED)
 
 
 @transaction.atomic
@@ -38,7 +40,7 @@ def incident_undo(*, incident_id: int, requester: User, reason: str) -> list[Cha
     if incident.needs_review and incident.reviewed_at is None:
         raise Conflict("REVIEW_REQUIRED", "a hard stop is reviewed before anything is undone")
     rows = PlaybookAction.objects.select_for_update(of=("self",), no_key=True).filter(
-        run__incident=incident, state__in=(State.DONE, State.VERIFIED), undo_request=""
+        run__incident=incident, state__in=_IN_FORCE, undo_request=""
     )
     made: list[ChangeRequest] = []
     for row in rows.select_related("run__playbook").order_by("pk"):
@@ -52,6 +54,59 @@ def incident_undo(*, incident_id: int, requester: User, reason: str) -> list[Cha
         detail={"requests": [str(request.pk) for request in made]},
     )
     return made
+
+
+def undos_settle() -> int:
+    """See what became of the requests that take steps back. Returns how many are decided.
+
+    Approved: the step is undone. Rejected, expired or void: it is in force still, and can be asked for again.
+    """
+    asked = PlaybookAction.objects.filter(state__in=_IN_FORCE).exclude(undo_request="")
+    return sum(_settle(pk) for pk in asked.order_by("pk").values_list("pk", flat=True))
+
+
+@transaction.atomic
+def _settle(pk: int) -> bool:
+    row = (
+        PlaybookAction.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
+        .select_related("run__incident")
+        .filter(pk=pk, state__in=_IN_FORCE)
+        .exclude(undo_request="")
+        .first()
+    )
+    requests = _requests(row) if row is not None else []
+    if row is None or any(not _decided(request) for request in requests):
+        return False
+    refused = [request for request in requests if request.state != ChangeRequest.State.APPLIED]
+    if requests and not refused:
+        row.state = State.UNDONE
+        said = f"{row.verb} {row.scope} was taken back; {requests[0].approver} approved"
+    else:
+        row.undo_request = ""
+        how = ", ".join(sorted({_ended(request) for request in refused})) or "gone"
+        said = f"{row.verb} {row.scope} stays in force: what was to take it back is {how}"
+    row.save(update_fields=["state", "undo_request"])
+    incident_note(row.run.incident, actor="guardian", what=said)
+    return True
+
+
+def _requests(row: PlaybookAction) -> list[ChangeRequest]:
+    """The request that takes a step back; of a trim, which files one for each weight, all of them."""
+    first = ChangeRequest.objects.select_related("approver").filter(pk=row.undo_request).first()
+    if first is None or row.verb != Verb.trim:
+        return [first] if first is not None else []
+    filed = ChangeRequest.objects.filter(
+        kind=first.kind, reason=first.reason, requester=first.requester, created_at__gte=first.created_at
+    )
+    return list(filed.select_related("approver").order_by("created_at"))
+
+
+def _decided(request: ChangeRequest) -> bool:
+    return request.state != ChangeRequest.State.PENDING or request.expires_at <= now()
+
+
+def _ended(request: ChangeRequest) -> str:
+    return "expired" if request.state == ChangeRequest.State.PENDING else str(request.state)
 
 
 def _undo(row: PlaybookAction, requester: User, reason: str) -> list[ChangeRequest]:

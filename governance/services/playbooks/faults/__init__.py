@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 from governance.adapters.testnet_control import ControlError
 from governance.models import Playbook
@@ -17,11 +18,11 @@ from governance.services.playbooks.faults.prices import (
     funding_spike,
     stale_data,
 )
-from governance.services.playbooks.faults.regimes import entropy_spike
+from governance.services.playbooks.faults.regimes import entropy_spike, entropy_tend
 from governance.services.playbooks.faults.strangers import leverage, open_trades, position
 from nautilus_site.common.errors import Conflict
 
-__all__ = ["FAULTS", "Fault", "fault_inject", "fault_withdraw"]
+__all__ = ["FAULTS", "Fault", "fault_inject", "fault_tend", "fault_withdraw"]
 
 FAULTS: dict[str, Callable[[Playbook, Fault], None]] = {
     "drawdown": drawdown,
@@ -39,6 +40,16 @@ FAULTS: dict[str, Callable[[Playbook, Fault], None]] = {
     "open_trades": open_trades,
 }
 """Each puts the cause into the paper exchange, never a row into our tables."""
+
+_TENDED: dict[str, Callable[[dict[str, Any]], None]] = {"entropy_spike": entropy_tend}
+
+
+def fault_tend(name: str, fault: dict[str, Any]) -> bool:
+    """Adjust a stored fault to what has happened since; whether it is of a kind that is. Raises ControlError."""
+    if name not in _TENDED:
+        return False
+    _TENDED[name](fault)
+    return True
 
 
 def fault_inject(playbook: Playbook) -> Fault:

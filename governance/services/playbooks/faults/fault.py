@@ -16,11 +16,15 @@ class NotRehearsable(Exception):
 
 @dataclass(slots=True)
 class Fault:
-    """The scope it should be noticed on, ids of faults that stand, and what takes the rest back, newest last."""
+    """The scope it should be noticed on, ids of faults that stand, and what takes the rest back, newest last.
+
+    `tended` is what a fault remembers that is adjusted while it is in.
+    """
 
     scope: str = "global"
     ids: list[Any] = field(default_factory=list)
     undo: list[dict[str, Any]] = field(default_factory=list)
+    tended: dict[str, Any] = field(default_factory=dict)
 
     def stand(self, match: dict[str, Any], effect: dict[str, Any]) -> None:
         """Let every request or event that matches meet an effect until it is withdrawn. Raises ControlError."""

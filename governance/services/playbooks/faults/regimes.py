@@ -1,38 +1,42 @@
-"""The fault of a regime model: prices that move by just so much that its regimes explain them equally well."""
+"""The fault of a regime model: prices that close, bar after bar, where its regimes explain them equally well.
+
+Volumes and what trades between two closes are the market's own, so a path laid down once would soon be wrong: while
+the rehearsal is watched the path is laid anew from every bar that has closed.
+"""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from governance.adapters.testnet_control import control
-from governance.domain.playbooks import entropy_bits
 from governance.models import Playbook
 from governance.services.playbooks.faults.fault import Fault, NotRehearsable
 from governance.services.playbooks.measures import entropies_of
 from nautilus_site.common.clock import now
-from trading.domain.clock import interval_ns
+from trading.domain.clock import datetime_to_ns, interval_ns
 from trading.domain.strategies.parameters import ParameterError
 from trading.models import StrategyInstance
 from trading.services.models import parameters_in_force
 from universe.models import Bar, Instrument
 
 if TYPE_CHECKING:
+    from governance.domain.playbooks.unsure_prices import Plan
     from trading.domain.regime.filter import RegimeFilter
 
-_MOVES = tuple(1e-4 * 1.4**step for step in range(20))
-"""Moves from bar to bar that are tried: 1 to 60 basis points."""
-_LOOK_AHEAD, _READ_BACK = 24, 400
-_LONGEST = 1_000
+_LOOK_AHEAD, _READ_BACK, _VOLUMES = 12, 400, 60
+_SETTLING = 6
+"""Bars a sure model takes to become unsure; only what comes after them is compared."""
+_LONGEST = 60
+"""Bars of a path: it goes on for so long where nobody lays it anew."""
 
 
 def entropy_spike(playbook: Playbook, fault: Fault) -> None:
-    """Every symbol of a strategy that decides by regimes goes up and down by what its model cannot tell apart.
+    """Every symbol of a strategy that decides by regimes closes where its model is least sure.
 
-    How much that is, is found by running the model itself ahead over prices that have not happened yet.
+    Where that is, is found by running the model itself ahead over prices that have not happened yet.
     """
     told = "no strategy that is switched on has decided by regimes of late"
     for name in _strategies():
@@ -41,26 +45,59 @@ def entropy_spike(playbook: Playbook, fault: Fault) -> None:
         if len(before) < playbook.min_samples // 2:
             told = f"{name} has decided {len(before)} times by regimes of late: too few to compare with"
             continue
-        driven = [found for row in _instances(name) if (found := _driven(row)) is not None]
+        driven = [found for row in _instances(name) if (found := _driven(row, None)) is not None]
+        if not driven:
+            told = f"the model of {name} cannot be run ahead: it is a two-clock one, or has no bars yet"
+            continue
         wanted = sum(before) / len(before) + playbook.threshold * 1.1
-        unsure = sum(row.entropy for row in driven) / len(driven) if driven else 0.0
+        unsure = sum(row.unsure for row in driven) / len(driven)
         if unsure < wanted:
-            told = f"the model of {name} stays sure whatever prices do: {unsure:.2f} bits at most, {wanted:.2f} needed"
+            told = (
+                f"the model of {name} was unsure already, {sum(before) / len(before):.2f} bits on average of late, "
+                f"and prices bring it to {unsure:.2f}; {wanted:.2f} are needed: try again in a while"
+            )
             continue
         fault.scope = f"strategy:{name}"
         for row in driven:
-            _drive(row, playbook, fault)
+            symbol, market = row.instrument.symbol, row.instrument.market
+            fault.market(symbol, market, {"path": _path(row)}, {"path": [[30, _text(row.anchor)]]})
+            fault.tended[str(row.instance)] = {"anchor": row.anchor, "close_ns": row.close_ns}
         return
     raise NotRehearsable(told)
 
 
+def entropy_tend(fault: dict[str, Any]) -> None:
+    """Lay the path anew from the bars that have closed since, and remember in the fault which. Raises ControlError."""
+    for row in _instances(fault["scope"].partition(":")[2]):
+        kept = fault.get("tended", {}).get(str(row.pk))
+        newest = Bar.objects.filter(instrument=row.instrument, interval=row.strategy.interval)
+        last = newest.order_by("-open_time").first()
+        if kept is None or last is None or datetime_to_ns(last.close_time) <= kept["close_ns"]:
+            continue
+        driven = _driven(row, kept["anchor"])
+        if driven is None or not (path := _path(driven)):
+            continue
+        market = row.instrument.market
+        control("POST", "/market", {"symbol": row.instrument.symbol, "market": market, "path": path})
+        kept["close_ns"] = driven.close_ns
+
+
 @dataclass(frozen=True, slots=True)
 class _Driven:
+    """An instance's symbol, what its closes stay near to, and the plan from its newest closed bar on."""
+
+    instance: int
     instrument: Instrument
-    interval_s: float
-    price: float
-    move: float
-    entropy: float
+    interval_ms: int
+    close_ns: int
+    anchor: float
+    plan: Plan
+
+    @property
+    def unsure(self) -> float:
+        """Bits, once the model has settled."""
+        settled = self.plan.entropies[_SETTLING:]
+        return sum(settled) / len(settled)
 
 
 def _strategies() -> list[str]:
@@ -75,8 +112,9 @@ def _instances(name: str) -> list[StrategyInstance]:
     return list(rows.select_related("strategy", "instrument").order_by("instrument__symbol", "pk"))
 
 
-def _driven(row: StrategyInstance) -> _Driven | None:
-    """The move that leaves the model least sure on a symbol; None where it cannot be run ahead."""
+def _driven(row: StrategyInstance, anchor: float | None) -> _Driven | None:
+    """The closes that leave the model least sure on a symbol; None where it cannot be run ahead."""
+    from governance.domain.playbooks.unsure_prices import least_sure
     from trading.domain.regime.errors import DegenerateFilter, FeaturesRefused, StateRefused
     from trading.domain.regime.filter import RegimeFilter
     from trading.domain.strategies.regime_model import served_model
@@ -93,55 +131,39 @@ def _driven(row: StrategyInstance) -> _Driven | None:
     )[::-1]
     if not bars:
         return None
-    price, volume = float(bars[-1].close), sum(float(bar.volume) for bar in bars) / len(bars)
+    last = float(bars[-1].close)
+    volumes = [float(bar.volume) for bar in bars[-_VOLUMES:]]
     try:
         for bar in bars:
-            _take(running, float(bar.high), float(bar.low), float(bar.close), float(bar.volume), bar)
-        state = running.state()
-        best = (0.0, 0.0)
-        for move in _MOVES:
-            ahead, found, last = RegimeFilter.restored(served.flat(), served.digest, state), [], price
-            for step in range(_LOOK_AHEAD):
-                close = price * math.exp(move if step % 2 == 0 else 0.0)
-                ahead_bar = (max(last, close), min(last, close), close, volume)
-                _take(ahead, *ahead_bar)
-                last = close
-                if ahead.posterior is not None and step >= _LOOK_AHEAD // 2:
-                    total = math.fsum(ahead.posterior)
-                    found.append(entropy_bits(p / total for p in ahead.posterior))
-            if found:
-                best = max(best, (sum(found) / len(found), move))
+            _take(running, bar)
+        plan = least_sure(running, last=last, anchor=anchor or last, volumes=volumes, bars=_LOOK_AHEAD)
     except (DegenerateFilter, FeaturesRefused, StateRefused):
         return None
-    interval_s = interval_ns(row.strategy.interval) / 1e9
-    return _Driven(row.instrument, interval_s, price, best[1], best[0])
+    interval_ms = interval_ns(row.strategy.interval) // 1_000_000
+    close_ns = datetime_to_ns(bars[-1].close_time)
+    return _Driven(row.pk, row.instrument, interval_ms, close_ns, anchor or last, plan)
 
 
-def _take(
-    running: RegimeFilter, high: float, low: float, close: float, volume: float, bar: Bar | None = None
-) -> None:
-    """Step over a closed bar, or over the next one that has not happened."""
-    from trading.domain.clock import datetime_to_ns
+def _take(running: RegimeFilter, bar: Bar) -> None:
     from trading.domain.regime.filter import ClosedBar
 
-    step = running.model.interval_ns
     # Where bars are missing the next one counts as following: how sure the model is does not hang on the gap.
-    close_ns = running.close_ns + step if running.close_ns or bar is None else datetime_to_ns(bar.close_time)
-    taker = float(bar.taker_base) if bar is not None else volume / 2
-    # A model that reads the funding rate is driven with one of zero: the rehearsal moves prices alone.
-    running.step(ClosedBar(close_ns, high, low, close, volume, taker, 0.0))
+    step = running.model.interval_ns
+    close_ns = running.close_ns + step if running.close_ns else datetime_to_ns(bar.close_time)
+    high, low, close = float(bar.high), float(bar.low), float(bar.close)
+    running.step(ClosedBar(close_ns, high, low, close, float(bar.volume), float(bar.taker_base), 0.0))
 
 
-def _drive(row: _Driven, playbook: Playbook, fault: Fault) -> None:
+def _path(row: _Driven) -> list[list[Any]]:
+    """[seconds of market time from now, price] for the plan and on, up and down where it ended."""
     clock = control("GET", "/clock")
-    interval_ms = round(row.interval_s * 1000)
-    first = (interval_ms - clock["market_ms"] % interval_ms) / 1000
-    bars = math.ceil(playbook.window_s * max(float(clock["speed"]), 1.0) / row.interval_s)
-    path = []
-    for step in range(min(max(bars, 2 * playbook.min_samples), _LONGEST)):
-        price = row.price * math.exp(row.move if step % 2 == 0 else 0.0)
-        # A quarter of a second before the bar closes it is where it should close.
-        path.append([max(0.1, first + step * row.interval_s - 0.25), f"{Decimal(str(round(price, 8))):f}"])
-    market = "spot" if row.instrument.market == "spot" else row.instrument.market
-    back = [[30, f"{Decimal(str(round(row.price, 8))):f}"]]
-    fault.market(row.instrument.symbol, market, {"path": path}, {"path": back})
+    closes = list(row.plan.closes)
+    closes += [closes[-1 - number % 2] for number in range(_LONGEST - len(closes))]
+    # A quarter of a second before a bar closes the price is where it should close.
+    first_ms = row.close_ns // 1_000_000 + row.interval_ms - clock["market_ms"] - 250
+    path = [((first_ms + number * row.interval_ms) / 1000, close) for number, close in enumerate(closes)]
+    return [[round(at, 3), _text(close)] for at, close in path if at >= 0.1]
+
+
+def _text(price: float) -> str:
+    return f"{Decimal(str(round(price, 8))):f}"

@@ -28,7 +28,7 @@ function draw(incident) {
   const reviewed = incident.reviewed_by ? ` Reviewed by ${incident.reviewed_by}: ${incident.review}` : incident.needs_review ? " A person must review it before anything is undone." : "";
   dialog.querySelector("[data-summary]").textContent = `${incident.kind} on ${incident.scope}, ${incident.severity}, ${incident.state}.${reviewed}`;
   dialog.querySelector("[data-chart]").replaceChildren(...chart(incident.evidence.equity ?? []));
-  dialog.querySelector("[data-steps]").replaceChildren(...incident.actions.map((action) => item(`${action.verb} ${action.scope}: ${JSON.stringify(action.before)} → ${JSON.stringify(action.after)}, ${action.state}${action.error ? ` (${action.error})` : ""}${action.undo_request ? ", undo asked for" : ""}`)));
+  dialog.querySelector("[data-steps]").replaceChildren(...incident.actions.map((action) => item(`${action.verb} ${action.scope}: ${JSON.stringify(action.before)} → ${JSON.stringify(action.after)}, ${action.state}${action.error ? ` (${action.error})` : ""}${action.undo_request && action.state !== "undone" ? ", undo asked for" : ""}`)));
   dialog.querySelector("[data-timeline]").replaceChildren(...incident.timeline.map((entry) => item(`${clock(entry.at)} ${entry.actor}: ${entry.what}`)));
   dialog.querySelector("[data-verbs]").replaceChildren(...verbs(incident));
 }

@@ -25,7 +25,9 @@ function download(row) {
 function playbookActions(row) {
   const made = [];
   if (can("change.request")) made.push(button("Change…", `Change ${row.name}`, () => change(row)));
-  if (row.rehearsable && config.environment === "local" && can("playbooks.operate")) made.push(button("Rehearse…", `Rehearse ${row.name}`, () => rehearse(row)));
+  // A rehearsal of a hard stop ends with its review.
+  const mayReview = !row.needs_review || can("incidents.review");
+  if (row.rehearsable && config.environment === "local" && can("playbooks.operate") && mayReview) made.push(button("Rehearse…", `Rehearse ${row.name}`, () => rehearse(row)));
   return made;
 }
 

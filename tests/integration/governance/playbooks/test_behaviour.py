@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,7 @@ from governance.services.playbooks import (
     incident_review,
     incident_undo,
     incidents_consume,
+    playbook_run,
     playbooks_evaluate,
     playbooks_install,
 )
@@ -323,6 +325,45 @@ def test_two_workers_judge_a_scope_once(shared_desk_guarded: Desk) -> None:
         thread.join(30)
     assert PlaybookRun.objects.count() == 1
     assert RiskLimit.objects.get(name="max_notional", scope="account:desk").value == Decimal(2500)
+
+
+def test_the_blast_radius_holds_where_scopes_are_judged_at_the_same_moment(
+    shared_desk_guarded: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    from django.db import connection
+
+    from governance.services.playbooks import evaluating
+
+    Playbook.objects.exclude(name="stale_data").update(is_armed=False)
+    Playbook.objects.update(max_scopes=1)
+    meeting = threading.Barrier(3)
+    plain = evaluating.incident_open
+
+    def together(**told: Any) -> Any:
+        with suppress(threading.BrokenBarrierError):
+            meeting.wait(1.0)
+        return plain(**told)
+
+    # Every one of them is past its watch before the first counts who else has acted.
+    monkeypatch.setattr(evaluating, "incident_open", together)
+
+    def work(symbol: str) -> None:
+        try:
+            playbook_run(name="stale_data", scope=f"symbol:{symbol}", reason="a rule says so")
+        finally:
+            connection.close()
+
+    symbols = ("BNBUSDT", "BTCUSDT", "ETHUSDT")
+    threads = [threading.Thread(target=work, args=(symbol,)) for symbol in symbols]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert PlaybookRun.objects.count() == 3
+    assert PlaybookRun.objects.filter(held_back=False).count() == 1
+    assert Blackout.objects.count() == 1
 
 
 @pytest.fixture
