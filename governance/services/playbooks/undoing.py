@@ -8,7 +8,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from governance.domain.playbooks import Verb
-from governance.models import Incident, PlaybookAction
+from governance.models import PlaybookAction
 from governance.services.playbooks.incidents import incident_locked, incident_note
 from governance.services.playbooks.trimming import trim_undo
 from nautilus_site.common.clock import now
@@ -153,10 +153,3 @@ _UNDO: dict[Verb, Callable[[PlaybookAction, User, str], object]] = {
     Verb.trim: trim_undo,
     Verb.disable: _disable,
 }
-
-
-def undo_offered(incident: Incident) -> bool:
-    """Whether something is in force that a request could take back."""
-    return PlaybookAction.objects.filter(
-        run__incident=incident, state__in=(State.DONE, State.VERIFIED)
-    ).exists()
