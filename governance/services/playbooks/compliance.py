@@ -125,7 +125,7 @@ def compliance_generate(*, day: date) -> ComplianceReport:
         day=day,
         defaults={
             "created_at": now(),
-            "violations": len(violations),
+            "violations": sum(not row["rehearsal"] for row in violations),
             "content": json.loads(text),
             "digest": digest,
             "path": str(path),
