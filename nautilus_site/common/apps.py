@@ -11,8 +11,10 @@ class CommonConfig(AppConfig):
         from nautilus_site.common import receivers  # noqa: F401  (connects the signals)
         from nautilus_site.common.logs import configure_logging
         from nautilus_site.common.services import audit_losses, users  # noqa: F401  (register their appliers)
+        from nautilus_site.common.statements import keep_long_statements
 
         configure_logging()
+        keep_long_statements()
         if settings.CRASH_POINTS:
             from nautilus_site.common.crash_points import crash_points_enable
 

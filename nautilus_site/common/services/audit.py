@@ -38,6 +38,17 @@ def audit_record(
     return entry
 
 
+@cache
+def audit_clause() -> str:
+    """`WITH` clause that inserts one entry with a statement of another table; its parameters: `audit_parameters`."""
+    return f"audited AS ({_ENTRIES.insert_one})"
+
+
+def audit_parameters(*, action: str, target: str, actor: User | str, after: Any = None) -> dict[str, Any]:
+    """The parameters of `audit_clause` for one entry."""
+    return _ENTRIES.row(_entry(action, target, actor, after=after))
+
+
 def audit_record_each(*, action: str, targets: Iterable[str], actor: User | str) -> None:
     """Insert one entry for each target, in their order, by one statement."""
     entries = [_entry(action, target, actor) for target in targets]

@@ -39,10 +39,9 @@ SELECT id FROM trading_order WHERE account_id = %s AND shard = %s AND status = '
 
 def orders_drain(*, account_id: int, shard: int) -> int:
     """Send everything that is reserved on a shard. Returns how many were sent; 0 when another drain is at it."""
-    waiting = _reserved(account_id, shard)
-    if not waiting:
+    account, waiting = _look(account_id, shard)
+    if account is None or not waiting:
         return 0
-    account = _account(account_id)
     sent = 0
     while waiting:
         held = lease_acquire(
@@ -70,20 +69,24 @@ def orders_drain(*, account_id: int, shard: int) -> int:
 
 
 @cache
-def _account_sql() -> str:
+def _look_sql() -> str:
     return f"""
-SELECT {_ACCOUNTS.columns("a")}, {_VENUES.columns("v")}
+SELECT ARRAY({_RESERVED}), {_ACCOUNTS.columns("a")}, {_VENUES.columns("v")}
   FROM trading_account AS a JOIN universe_venue AS v ON v.id = a.venue_id WHERE a.id = %s
 """  # noqa: S608  only names of our own columns
 
 
-def _account(account_id: int) -> Account:
+def _look(account_id: int, shard: int) -> tuple[Account | None, list[int]]:
+    """The account with its venue, and the first of its orders to send, in one statement; an unknown one has none."""
     with connection.cursor() as cursor:
-        cursor.execute(_account_sql(), [account_id])
-        values, rest = _ACCOUNTS.split(cursor.fetchone())
+        cursor.execute(_look_sql(), [account_id, shard, BATCH, account_id])
+        row = cursor.fetchone()
+    if row is None:
+        return None, []
+    values, rest = _ACCOUNTS.split(row[1:])
     account = _ACCOUNTS.read(values)
     account.venue = _VENUES.read(rest)
-    return account
+    return account, list(row[0])
 
 
 def _drain(account: Account, shard: int, held: Held, waiting: list[int]) -> int:

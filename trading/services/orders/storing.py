@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.audit import audit_clause, audit_parameters
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.tables import Table
 from trading.domain.errors import InvariantViolation
@@ -33,8 +33,9 @@ _ORDERS = Table(Order)
 
 
 @cache
-def _store_sql() -> str:
-    return f"WITH stepped AS ({_ORDERS.insert_one} RETURNING id), {STEP_FOLLOWS} {STEP_ENDS}"
+def _store_sql(*, audited: bool) -> str:
+    audit = f"{audit_clause()}, " if audited else ""
+    return f"WITH {audit}stepped AS ({_ORDERS.insert_one} RETURNING id), {STEP_FOLLOWS} {STEP_ENDS}"
 
 
 def order_row(
@@ -140,20 +141,25 @@ def order_hold(order: Order, routed: Routed, judged: Judged, books: Books) -> No
         raise InvariantViolation("a cap the rails had just approved was full: the rows were not locked")
 
 
-def order_store(order: Order, *, detail: dict[str, Any] | None = None) -> None:
-    """Store a new order with its first step and the event that tells of it, in one statement."""
+def order_store(
+    order: Order, *, detail: dict[str, Any] | None = None, audit: dict[str, Any] | None = None
+) -> None:
+    """Store a new order with its first step and the event that tells of it, in one statement.
+
+    Parameters
+    ----------
+    audit : `audit_parameters` of an entry that is written by the same statement.
+    """
+    parameters = _ORDERS.row(order) | step_parameters(order, source="rails", detail=detail)
     with connection.cursor() as cursor:
-        cursor.execute(
-            _store_sql(), _ORDERS.row(order) | step_parameters(order, source="rails", detail=detail)
-        )
+        cursor.execute(_store_sql(audited=audit is not None), parameters | (audit or {}))
         order.pk = cursor.fetchone()[0]
     order._state.adding = False
 
 
 def announce(submission: Submission, order: Order) -> None:
     """Store a reserved order, with its event, its audit entry and the hint to send it."""
-    order_store(order)
-    audit_record(
+    audit = audit_parameters(
         action="order.reserved",
         target=f"order:{order.uid}",
         actor=submission.requested_by
@@ -166,6 +172,7 @@ def announce(submission: Submission, order: Order) -> None:
             "price": decimal_text(order.price) if order.price is not None else None,
         },
     )
+    order_store(order, audit=audit)
     enqueue_on_commit(
         "trading.tasks.orders_drain", queue="trading", account_id=order.account_id, shard=order.shard
     )

@@ -142,7 +142,7 @@ def test_a_plan_that_cancels_and_a_fill_of_the_same_order_do_not_wait_for_each_o
 ) -> None:
     """Settling locks the order and then its position; a plan must not hold the position and ask for the order."""
     desk = shared_desk
-    desk.limit(orders_per_minute=1000)
+    desk.limit(orders_per_minute=1000, price_max_age=600)
     held = desk.lease()
     for _ in range(8):
         desk.decide(0.0)
@@ -182,5 +182,5 @@ def test_the_hot_path_asks_the_database_a_bounded_number_of_times(
     print(f"order_settle: {len(asked)} queries")  # noqa: T201
 
 
-SUBMIT_QUERIES = 19
-SETTLE_QUERIES = 18
+SUBMIT_QUERIES = 6
+SETTLE_QUERIES = 13
