@@ -181,6 +181,10 @@ class FakeVenue(FakeMarket):
         """Return a key that may trade and not withdraw."""
         return {"trade": True, "withdraw": False, "ip_restricted": True}
 
+    def identity(self) -> str:
+        """Return the one account there is."""
+        return "uid 1"
+
     def commission_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
         """Return the one rate there is."""
         return self.fee_rate, self.fee_rate

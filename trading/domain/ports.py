@@ -293,6 +293,10 @@ class ExecutionVenue(Protocol):
         """Return what the key may do, or None where the venue cannot say."""
         ...
 
+    def identity(self) -> str:
+        """Return the venue's own name of the account the key is of; empty where it tells none."""
+        ...
+
     def commission_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
         """Return maker and taker commission of a symbol, as fractions."""
         ...

@@ -20,6 +20,12 @@ class Account(models.Model):
     shards = models.PositiveSmallIntegerField(
         default=4, help_text="order lanes that may send at the same time"
     )
+    venue_identity = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="the exchange's own name of the account, as the first key that was used told it",
+    )
     opened_at = models.DateTimeField(null=True, blank=True, help_text="when the opening balances were booked")
     reconciled_at = models.DateTimeField(
         null=True, blank=True, help_text="end of the last clean reconciliation"

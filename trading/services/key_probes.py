@@ -20,8 +20,9 @@ from nautilus_site.common.services.outbox import publish
 from trading.domain.errors import VenueError, VenueRejected
 from trading.domain.ports import ExecutionVenue
 from trading.models import Account, CandidateKey, Credential
-from trading.services.credentials import secret_open
+from trading.services.credentials import credential_open, secret_open
 from trading.services.key_checks import key_verdict
+from trading.services.key_owners import identity_note, key_owner
 
 log = structlog.get_logger(__name__)
 TRADES: Final = frozenset({Credential.Purpose.EXECUTOR, Credential.Purpose.WATCHDOG})
@@ -52,6 +53,7 @@ def key_probe(*, candidate_id: int, connect: Connect) -> str:
     if candidate.state != State.WAITING:
         return str(candidate.state)
     flags: Mapping[str, bool] = {}
+    identity = ""
     try:
         secret = secret_open(bytes(candidate.sealed_secret))
         venue = connect(candidate.account, candidate.api_key, secret)
@@ -59,6 +61,9 @@ def key_probe(*, candidate_id: int, connect: Connect) -> str:
         flags, faults = key_verdict(
             venue, market=candidate.account.market, trades=candidate.purpose in TRADES
         )
+        known = _in_use_tells(candidate.account, connect)
+        identity, strange = key_owner(candidate.account, venue, known=known)
+        faults += strange
     except ApplicationError as error:
         if error.status == HTTPStatus.FORBIDDEN:
             raise  # this process opens no secrets, which says nothing about the key
@@ -67,7 +72,34 @@ def key_probe(*, candidate_id: int, connect: Connect) -> str:
         faults = [f"the exchange refuses the key: {error.code}"]
     except VenueError as error:
         return _later(candidate_id, f"the exchange did not answer: {type(error).__name__}")
-    return _refuse(candidate_id, flags, faults) if faults else _use(candidate_id, flags)
+    return _refuse(candidate_id, flags, faults) if faults else _use(candidate_id, flags, identity)
+
+
+def _in_use_tells(account: Account, connect: Connect) -> str:
+    """The account as a key in use tells it, kept from then on; empty where none is in use.
+
+    Raises
+    ------
+    ApplicationError : KEY_OWNER_UNKNOWN, there are keys in use and the exchange takes none of them.
+    VenueError : the exchange did not answer.
+    """
+    if account.venue_identity:
+        return account.venue_identity
+    purposes = list(Credential.objects.filter(account=account).values_list("purpose", flat=True))
+    for purpose in purposes:
+        try:
+            told = connect(account, *credential_open(account=account, purpose=purpose)).identity()
+        except VenueRejected:
+            continue  # revoked already, or it does not read: another may tell
+        if told:
+            identity_note(account, told)
+            return told
+    if purposes:
+        raise ApplicationError(
+            "KEY_OWNER_UNKNOWN",
+            f"no key in use tells which account at the exchange is that of {account.name}, so none can be compared",
+        )
+    return ""
 
 
 @transaction.atomic
@@ -92,10 +124,11 @@ def _refuse(candidate_id: int, flags: Mapping[str, bool], faults: list[str]) -> 
 
 
 @transaction.atomic
-def _use(candidate_id: int, flags: Mapping[str, bool]) -> str:
+def _use(candidate_id: int, flags: Mapping[str, bool], identity: str) -> str:
     candidate = _locked(candidate_id)
     if candidate.state != State.WAITING:
         return str(candidate.state)
+    identity_note(candidate.account, identity)
     before = Credential.objects.filter(account=candidate.account, purpose=candidate.purpose).first()
     Credential.objects.update_or_create(
         account=candidate.account,

@@ -220,6 +220,11 @@ class BinanceSpot(SignedCalls):
         answer: Mapping[str, Any] = self._read("/sapi/v1/account/apiRestrictions", {})
         return {name: value for name, value in answer.items() if isinstance(value, bool)}
 
+    def identity(self) -> str:
+        """The account the key is of: its `uid`, which sub-accounts have of their own; empty where none is told."""
+        uid = self._read("/api/v3/account", {"omitZeroBalances": True}).get("uid")
+        return f"uid {uid}" if uid else ""
+
     def commission_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
         """Maker and taker commission of a symbol, as fractions."""
         answer = self._read("/api/v3/account/commission", {"symbol": symbol})["standardCommission"]

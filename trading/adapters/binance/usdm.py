@@ -296,6 +296,11 @@ class BinanceUsdm(SignedCalls):
             return None
         return BinanceSpot(self._wallet, sleep=self._sleep).key_permissions()
 
+    def identity(self) -> str:
+        """The account the key is of: USD-M answers no `uid`, but each balance with the account's unique alias."""
+        aliases = {str(row.get("accountAlias") or "") for row in self._read("/fapi/v3/balance", {})}
+        return f"alias {aliases.pop()}" if len(aliases) == 1 and "" not in aliases else ""
+
     def commission_rates(self, symbol: str) -> tuple[Decimal, Decimal]:
         """Maker and taker commission of a symbol, as fractions."""
         answer = self._read("/fapi/v1/commissionRate", {"symbol": symbol})

@@ -18,6 +18,7 @@ from trading.models import Account, SweepState, TradingState
 from trading.services.controls.states import kill_raise
 from trading.services.divergences import divergence_open
 from trading.services.key_checks import key_verdict
+from trading.services.key_owners import identity_note, key_owner
 from trading.services.margin_state import margin_terms_note
 from trading.services.reconcile.context import Run
 
@@ -69,9 +70,16 @@ def check_mode(run: Run) -> None:
 
 
 def check_key(run: Run) -> None:
-    """The key may trade this market and can move no money. A key that gained withdrawal stops its account."""
+    """The key is of this account, may trade its market and can move no money.
+
+    A key that gained withdrawal stops its account.
+    """
     run.report.checked.add(DivergenceKind.KEY_PERMISSIONS)
     flags, faults = key_verdict(run.venue, market=run.account.market)
+    identity, strange = key_owner(run.account, run.venue)
+    faults += strange if identity else []  # an account without a balance may tell none, and cannot trade
+    if not faults:
+        identity_note(run.account, identity)
     if not faults:
         return
     divergence_open(

@@ -146,6 +146,51 @@ def test_a_right_nobody_knows_is_refused(rig: Rig, monkeypatch: pytest.MonkeyPat
     assert candidate.result == "the key has enableLending, which we do not know"
 
 
+def test_a_key_of_another_account_at_the_exchange_is_refused_and_the_old_one_stays(
+    rig: Rig, url: str
+) -> None:
+    """Two accounts of one exchange: the second one's key signs, reads and may trade, and is not ours."""
+    old, other = rig.in_use(), type(rig.exchange)(url)
+    made = other.control("POST", f"/accounts/{other.account['account_id']}/keys", {"permissions": TRADES})
+    stranger = {name: made[name] for name in ("api_key", "api_secret")}
+    for purpose in ("executor", "feed", "watchdog"):
+        before = Credential.objects.filter(purpose=purpose).values_list("api_key", flat=True).first()
+        candidate = rig.approved(stranger, purpose)
+        assert rig.probe() == "refused"
+        candidate.refresh_from_db()
+        assert re.search(
+            r"of another account at the exchange \((uid|alias) \w+\) than desk \((uid|alias) \w+\)",
+            candidate.result,
+        )
+        after = Credential.objects.filter(purpose=purpose).values_list("api_key", flat=True).first()
+        assert after == before, "the first key of a purpose is compared with those of the others"
+    row = next(row for row in key_rows() if row["purpose"] == "executor")
+    assert "another account" in row["probe"]["text"]
+    own = rig.key(TRADES)
+    rig.approved(own)
+    assert (rig.probe(), rig.in_use()) == ("in_use", own["api_key"])
+    assert old != own["api_key"]
+
+
+def test_the_account_is_known_by_its_first_key_and_kept_when_that_is_revoked(rig: Rig, url: str) -> None:
+    stranger = type(rig.exchange)(url).key
+    Credential.objects.all().delete()
+    rig.approved(rig.key(TRADES))
+    assert rig.probe() == "in_use", "nothing to compare the first key with"
+    kept = Account.objects.get().venue_identity
+    assert kept
+    Credential.objects.update(api_key="revoked-at-the-exchange-0001")
+    candidate = rig.approved(stranger, "feed")
+    assert rig.probe() == "refused"
+    candidate.refresh_from_db()
+    assert kept in candidate.result
+    Account.objects.update(venue_identity="")
+    candidate = rig.approved(rig.key(TRADES), "feed")
+    assert rig.probe() == "refused", "nothing is left that tells whose key it is"
+    candidate.refresh_from_db()
+    assert "no key in use tells" in candidate.result
+
+
 def _names(key: dict[str, str]) -> dict[str, str]:
     return {"api_key": key["api_key"], "secret": key["api_secret"]}
 

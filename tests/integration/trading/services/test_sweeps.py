@@ -203,6 +203,15 @@ def test_trading_starts_only_with_a_key_that_can_trade_and_nothing_more(
     assert level("account:desk") == stopped
 
 
+def test_trading_starts_only_with_a_key_of_the_account_these_books_are_of(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(desk, Sweep.STARTUP, "start").outcome == "clean"
+    monkeypatch.setattr(type(desk.venue), "identity", lambda self: "uid 2")
+    assert run(desk, Sweep.STARTUP, "start").outcome == "divergent"
+    assert "another account at the exchange (uid 2) than desk (uid 1)" in str(Divergence.objects.get().theirs)
+
+
 def test_the_day_is_stated_signed_and_written_to_a_file(desk: Desk, settings: Any, tmp_path: Path) -> None:
     settings.NAUTILUS_HOME = tmp_path
     desk.send(desk.submit("BUY", "0.01", price="60010"))
