@@ -17,6 +17,7 @@ from nautilus_site.common.models import AuditEntry
 from trading.domain.values import Level
 from trading.models import EquityAnchor, Strategy, StrategyInstance, TradingState
 from trading.selectors.notation import amount_text, utc_text
+from trading.selectors.what_if import capital_share, capital_would_have, usd_text
 from trading.services.controls.states import highest_level
 
 FRESH = timedelta(minutes=2)
@@ -111,6 +112,25 @@ def grants_now(names: list[str]) -> dict[str, Decimal]:
         .annotate(total=Sum("allocation"))
     )
     return {name: total or Decimal(0) for name, total in rows}
+
+
+def more_capital(wanted: Mapping[str, Decimal]) -> dict[str, Any]:
+    """What strategies have together, now and then, and last week's orders the difference would have let through."""
+    has = grants_now(list(wanted))
+    judged = [
+        capital_would_have(f"strategy:{name}", amount / has[name] if has.get(name) else None)
+        for name, amount in wanted.items()
+    ]
+    after = sum(wanted.values(), Decimal(0))
+    return {
+        "together_now": usd_text(sum(has.values(), Decimal(0))),
+        "together_then": usd_text(after),
+        "share_of_equity_then": capital_share(after),
+        **{
+            name: sum(one[name] for one in judged)
+            for name in ("denied_last_7_days", "would_have_let_through")
+        },
+    }
 
 
 def quotas_changed_at(strategy: str) -> datetime | None:

@@ -25,7 +25,7 @@ from governance.domain.allocation.decision import (
 from governance.domain.allocation.wording import wording
 from governance.domain.policies.capital import CapitalPolicy, capital_policy
 from governance.models import Allocation, AllocationRun, CapitalState, PolicyVersion
-from governance.selectors.capital import equity_now, grants_now, standings_now
+from governance.selectors.capital import equity_now, grants_now, more_capital, standings_now
 from governance.selectors.policies import version_in_force
 from governance.services.capital_asking import raises_ask
 from governance.services.policies import policy_values
@@ -281,7 +281,8 @@ def allocation_snapshot(target: str) -> dict[str, Any]:
 def allocation_effect(target: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
     run = AllocationRun.objects.get(pk=payload["run"])
     reasons = {row.strategy: row.reason for row in run.allocations.filter(strategy__in=payload["amounts"])}
-    return {"explanation": run.explanation, "reasons": reasons}
+    wanted = {name: Decimal(text) for name, text in payload["amounts"].items()}
+    return {**more_capital(wanted), "explanation": run.explanation, "reasons": reasons}
 
 
 def apply_allocation(request: ChangeRequest, approver: User) -> None:

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from governance.models import AllocationRun
+from governance.selectors.capital import more_capital
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import ChangeRequest, Role, User
@@ -144,6 +145,7 @@ def endorsement_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any
     }
     return {
         "what approving does": "files the same in your name; another person then grants it",
+        **more_capital({name: Decimal(text) for name, text in payload["amounts"].items()}),
         "explanation": run.explanation,
         "reasons": reasons,
     }

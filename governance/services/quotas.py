@@ -11,7 +11,7 @@ from django.db import transaction
 
 from governance.domain.policies.located import DocumentError, Node
 from governance.domain.policies.quotas import quota_values
-from governance.selectors.capital import grants_now, quotas_changed_at
+from governance.selectors.capital import grants_now, more_capital, quotas_changed_at
 from governance.selectors.policies import version_in_force
 from governance.services.capital import pool_check
 from governance.services.policies import invalid, policy_values
@@ -22,7 +22,6 @@ from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 from trading.domain.values import decimal_text
 from trading.models import Strategy
-from trading.selectors.what_if import capital_share
 from trading.services.strategies import Amount, allocations_apply
 
 FILE = "capital_allocations"
@@ -99,13 +98,7 @@ def quotas_snapshot(target: str) -> dict[str, Any]:
 
 def quotas_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     """What these strategies have together, now and then, and as a share of equity."""
-    before = sum(grants_now(list(payload)).values(), Decimal(0))
-    after = sum((Decimal(text) for text in payload.values()), Decimal(0))
-    return {
-        "together_now": f"{decimal_text(before)} USDT",
-        "together_then": f"{decimal_text(after)} USDT",
-        "share_of_equity_then": capital_share(after),
-    }
+    return more_capital({name: Decimal(text) for name, text in payload.items()})
 
 
 def apply_quotas(request: ChangeRequest, approver: User) -> None:

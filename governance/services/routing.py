@@ -23,6 +23,7 @@ from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from trading.domain.values import decimal_text
 from trading.models import Strategy
+from trading.selectors.what_if import capital_would_have
 from trading.services.strategies import Weighting, weights_apply
 
 log = structlog.get_logger(__name__)
@@ -153,17 +154,29 @@ def weights_check(values: Values) -> None:
 
 
 def weights_effect(values: Values) -> Mapping[str, Any]:
-    """What would be in force now."""
+    """What would be in force now, and the orders of the last week that had too little weight for it."""
     chosen = weight_set(values)
+    routed = list(route(chosen, places_now(chosen, None, now())))
+    judged = [
+        capital_would_have(
+            f"strategy_symbol:{item.place.strategy}:{item.place.symbol}", item.weight / item.place.weight
+        )
+        for item in routed
+        if item.place.weight
+    ]
     return {
+        **{
+            name: sum(one[name] for one in judged)
+            for name in ("denied_last_7_days", "would_have_let_through")
+        },
         "weights": {
             f"{item.place.strategy} {item.place.symbol} of {item.place.account}": [
                 decimal_text(item.place.weight),
                 decimal_text(item.weight),
                 item.rule,
             ]
-            for item in route(chosen, places_now(chosen, None, now()))
-        }
+            for item in routed
+        },
     }
 
 

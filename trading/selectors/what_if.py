@@ -11,11 +11,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Count, DecimalField, F, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
 from nautilus_site.common.clock import now
 from trading.domain.orders import OrderStatus
-from trading.domain.risk import RAILS, SEND_RAILS
+from trading.domain.risk import RAILS, SEND_RAILS, DenyReason
 from trading.domain.values import decimal_text
 from trading.models import EquityAnchor, ExposureBucket, Order, StrategyInstance
 
@@ -30,6 +31,16 @@ _MEASURED = """
               FROM jsonb_array_elements(o.checks) found
              WHERE found ->> 'rail' = ANY(%s) AND found ->> 'measured' IS NOT NULL) judged
 """
+
+
+_HELD_AGAINST = """
+    SELECT held.measured, held.bound
+      FROM (SELECT o.id, o.checks FROM trading_order o WHERE o.id = ANY(%s)) o,
+   LATERAL (SELECT found ->> 'measured' AS measured, found ->> 'limit' AS bound
+              FROM jsonb_array_elements(o.checks) found
+             WHERE found ->> 'passed' = 'false' AND found ->> 'code' = 'EXPOSURE_STRATEGY' LIMIT 1) held
+"""
+_AMOUNT: DecimalField[Decimal, Decimal] = DecimalField(max_digits=38, decimal_places=10)
 
 
 def orders_in(scope: str, since: datetime) -> QuerySet[Order]:
@@ -82,6 +93,67 @@ def limit_would_have(name: str, scope: str, value: Decimal, *, tighter: str) -> 
         ),
         "highest_use": share_text(furthest, value) if furthest is not None else None,
     }
+
+
+def stopped_in(scope: str, codes: Iterable[str], *, since: datetime) -> dict[str, Any]:
+    """Orders of a scope that were denied with one of these codes: how many, and what those with a price were worth."""
+    stopped = orders_in(scope, since).filter(status=OrderStatus.DENIED, code__in=list(codes))
+    found = stopped.aggregate(
+        count=Count("pk"), worth=Sum(F("quantity") * Coalesce("price", "arrival_mid"), output_field=_AMOUNT)
+    )
+    return {
+        "orders_stopped_since": found["count"],
+        "worth_stopped_since": usd_text(found["worth"] or Decimal(0)),
+    }
+
+
+def capital_would_have(scope: str, factor: Decimal | None) -> dict[str, Any]:
+    """What more capital would have done to the orders of the last week that had too little of it.
+
+    `factor` is the capital then over the capital now; None where there is none now, which no order was held against.
+    """
+    ids = list(
+        orders_in(scope, now() - timedelta(days=DAYS))
+        .filter(status=OrderStatus.DENIED, code=DenyReason.EXPOSURE_STRATEGY)
+        .order_by("-id")
+        .values_list("pk", flat=True)[:MOST]
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD_AGAINST, [ids])
+        judged = [(_number(measured), _number(limit)) for measured, limit in cursor.fetchall()]
+    through = sum(
+        measured is not None and limit is not None and factor is not None and measured <= limit * factor
+        for measured, limit in judged
+    )
+    return {"denied_last_7_days": len(ids), "would_have_let_through": through}
+
+
+def capital_under(scope: str) -> Decimal:
+    """Weight times allocation of what is on in a scope, in quote currency: what trades again where it may."""
+    kind, _, rest = scope.partition(":")
+    rows = StrategyInstance.objects.filter(is_enabled=True, strategy__is_enabled=True)
+    match kind:
+        case "account":
+            rows = rows.filter(account__name=rest)
+        case "venue":
+            rows = rows.filter(account__venue__name=rest)
+        case "symbol":
+            rows = rows.filter(instrument__symbol=rest.rpartition(":")[2])
+        case "strategy":
+            rows = rows.filter(strategy__name=rest)
+        case "strategy_symbol":
+            name, _, symbol = rest.rpartition(":")
+            rows = rows.filter(strategy__name=name, instrument__symbol=symbol)
+        case "model":
+            rows = rows.filter(strategy__model_family=rest.partition("@")[0])
+    return sum(
+        (weight * allocation for weight, allocation in rows.values_list("weight", "allocation")), Decimal(0)
+    )
+
+
+def usd_text(amount: Decimal) -> str:
+    """`3000 USDT`, to the cent."""
+    return f"{decimal_text(amount.quantize(Decimal('0.01')))} USDT"
 
 
 def capital_share(amount: Decimal) -> str | None:

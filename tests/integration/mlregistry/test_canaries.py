@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.db.models import F
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -16,6 +17,7 @@ from mlregistry.domain.stages import Stage
 from mlregistry.models import Canary, ModelVersion, ShadowDecision
 from mlregistry.selectors.shadows import shadow_members
 from mlregistry.services.canaries import canaries_check, canary_check, canary_rollback
+from mlregistry.services.effects import promotion_effect
 from mlregistry.services.register import version_register
 from mlregistry.services.shadowing import shadows_step
 from mlregistry.services.stages import rollback, version_move
@@ -69,6 +71,13 @@ def test_what_a_shadow_earned_is_its_target_times_the_next_change_less_the_cost(
         Decision.objects.create(instance=place, key=f"k{n}", target=1.0, decided_at=at, **common)
     members = shadow_members(challenger)
     assert members["agreement"] == pytest.approx(2 / 3, abs=1e-6)
+    # Who decides about its promotion is told the same: two bars of three alike, invested 100 % and 67 %.
+    told = promotion_effect(f"model:{challenger.pk}", {"gate": "passed"})
+    assert (told["bars_decided_last_7_days"], told["would_have_decided_otherwise"]) == (3, 1)
+    assert (told["invested_on_average_now"], told["invested_on_average_then"]) == ("100 %", "67 %")
+    ShadowDecision.objects.update(bar_open_at=F("bar_open_at") - timedelta(days=8))
+    told = promotion_effect(f"model:{challenger.pk}", {"gate": "passed"})
+    assert told["would_have_decided_otherwise"] == "not known: it ran beside nothing"
     # +10 %, -10 %, and costs of 10 bps for each change of one.
     assert members["return"] == pytest.approx(0.1 - 0.1 - 0.001 - 0.001)
     assert members["champion_return"] == pytest.approx(0.1 - 0.1 - 0.001)

@@ -11,13 +11,17 @@ import pytest
 from rest_framework.test import APIClient
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.models import User
+from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_approve
 from tests.factories.trading import Desk, trading_desk
-from trading.models import Order
-from trading.selectors.what_if import limit_would_have, share_text
-from trading.services.controls import limit_change
+from trading.domain.values import Level
+from trading.models import CircuitBreaker, Order, StrategyInstance, TradingState
+from trading.selectors.what_if import capital_would_have, limit_would_have, share_text
+from trading.services.breakers import breaker_rule_change
+from trading.services.controls import limit_change, resume_request
 from trading.services.orders import OrderDenied
+from trading.services.strategies import grant_change
 
 
 @pytest.fixture
@@ -101,6 +105,76 @@ def test_who_approves_sees_it_and_who_types_a_value_does(
     week.limit(soft_notional=9000)  # else it would need a grant of its own
     week.quote("ETHUSDT", "2999", "3001")
     assert week.submit("BUY", "2", symbol="ETHUSDT", price="3000").status == "RESERVED"
+
+
+def denied_for(desk: Desk, code: str, **checked: Any) -> Order:
+    """An order of the trend strategy that was denied, with what its rail measured."""
+    row = desk.submit("BUY", "0.01")
+    row.status, row.code, row.strategy = "DENIED", code, desk.strategies["trend"]
+    row.checks = [*row.checks, {"rail": "strategy_capital", "passed": False, "code": code, **checked}]
+    row.save(update_fields=["status", "code", "strategy", "checks"])
+    return row
+
+
+def test_more_capital_is_held_against_the_orders_that_had_too_little(desk: Desk, risk_officer: User) -> None:
+    """Granted 1,000: orders that would have come to 1,100 and 2,100 were denied, so 1,500 lets one of them pass."""
+    place = desk.instances["trend:BTCUSDT"]
+    StrategyInstance.objects.filter(pk=place.pk).update(weight=1, allocation=1000)
+    place.refresh_from_db()
+    for measured in ("1100", "2100"):
+        denied_for(desk, "EXPOSURE_STRATEGY", measured=measured, limit="1000")
+    for allocation, through in (("1050", 0), ("1500", 1), ("2100", 2)):
+        request = grant_change(
+            instance=place, weight=Decimal(1), allocation=Decimal(allocation), actor=risk_officer, reason="r"
+        )
+        assert isinstance(request, ChangeRequest)
+        assert (request.effect["denied_last_7_days"], request.effect["would_have_let_through"]) == (
+            2,
+            through,
+        )
+    assert capital_would_have("strategy:trend", None)["would_have_let_through"] == 0, (
+        "nothing is known without a base"
+    )
+    assert capital_would_have("strategy:swing", Decimal(9))["denied_last_7_days"] == 0
+
+
+def test_a_resume_tells_what_was_stopped_and_what_may_trade_again(desk: Desk, risk_officer: User) -> None:
+    """Stopped: 0.01 at 60,000. May trade again: what is granted on the symbol."""
+    place = desk.instances["trend:BTCUSDT"]
+    StrategyInstance.objects.exclude(pk=place.pk).update(is_enabled=False)
+    StrategyInstance.objects.filter(pk=place.pk).update(weight=Decimal("0.5"), allocation=3000)
+    desk.kill(Level.HALT_NEW, "symbol:BTCUSDT")
+    halted = TradingState.objects.filter(scope="symbol:BTCUSDT")
+    halted.update(level=Level.ACTIVE)  # for the one order there has to be; since when it was set stays
+    Order.objects.filter(pk=denied_for(desk, "TRADING_HALTED").pk).update(price=Decimal(60_000))
+    halted.update(level=Level.HALT_NEW)
+    request = resume_request(
+        scope="symbol:BTCUSDT", to_level=Level.ACTIVE, reason="found why", requester=risk_officer
+    )
+    told = {
+        name: request.effect[name]
+        for name in ("orders_stopped_since", "worth_stopped_since", "may_trade_again")
+    }
+    assert told == {
+        "orders_stopped_since": 1,
+        "worth_stopped_since": "600 USDT",
+        "may_trade_again": "1500 USDT",
+    }
+
+
+def test_a_breakers_rule_is_held_against_what_opened_it(desk: Desk, risk_officer: User) -> None:
+    """Opened at 0.06, 0.08 and 0.12: a threshold of 0.1 would have left it closed twice."""
+    row = CircuitBreaker.objects.order_by("pk").first()
+    assert row is not None
+    CircuitBreaker.objects.filter(pk=row.pk).update(threshold=0.05)
+    for measured in (0.06, 0.08, 0.12):
+        audit_record(action="breaker.open", target=f"{row.name}@{row.scope}", actor="breaker",
+                     after={"state": "open", "measured": measured})  # fmt: skip
+    request = breaker_rule_change(
+        breaker_id=row.pk, values={"threshold": 0.1}, actor=risk_officer, reason="r"
+    )
+    assert isinstance(request, ChangeRequest)
+    assert (request.effect["opened_last_7_days"], request.effect["would_not_have_opened"]) == (3, 2)
 
 
 @pytest.mark.parametrize(
