@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
 from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.services.break_glass import break_glass_expire
 from nautilus_site.common.services.change_requests import change_requests_expire
 from trading.domain.errors import DomainError, VenueError
 from trading.domain.orders import OrderStatus
@@ -247,6 +248,7 @@ def control_tick() -> None:
             if enforcements_due(account, "control"):
                 kill_enforce(account_id=account.pk)
     change_requests_expire()
+    break_glass_expire()
     with _alone("breakers"):
         breakers.commit_measure()
         breakers.breakers_ensure()

@@ -8,13 +8,14 @@ from governance.selectors.shell import shell_state
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.roles import permissions_of
+from nautilus_site.common.roles import ROLE_PERMISSIONS, permissions_of
 from nautilus_site.common.selectors.approvals import approval_list
-from nautilus_site.common.services.change_requests import applier_for
+from nautilus_site.common.services.change_requests import DECIDING, applier_for, registered_kinds
 from trading.selectors.notation import age_s, utc_text
 
 _HISTORY = 100
 _NAMES = 6
+_DECIDING = [role for role, held in ROLE_PERMISSIONS.items() if DECIDING in held]
 
 
 def inbox_state(user: User) -> dict[str, Any]:
@@ -45,8 +46,8 @@ def request_members(request: ChangeRequest, user: User) -> dict[str, Any]:
         "requester": request.requester.username,
         "mine": mine,
         "may_decide": not mine
-        and "change.decide" in permissions_of(user.role)
-        and user.role in _approver_roles(request.kind)
+        and DECIDING in permissions_of(user.role)
+        and request.kind in registered_kinds()
         and not _barred(request, user),
         "may_withdraw": mine,
         "deciders": _deciders(request),
@@ -76,14 +77,6 @@ def history_row(request: ChangeRequest) -> dict[str, Any]:
     }
 
 
-def _approver_roles(kind: str) -> frozenset[str]:
-    """Roles that may decide a kind; none for a kind nobody has registered, which cannot be applied either."""
-    try:
-        return applier_for(kind).approver_roles
-    except ApplicationError:
-        return frozenset()
-
-
 def _barred(request: ChangeRequest, person: User) -> str:
     """Why this object is not theirs to decide about; a kind nobody has registered is nobody's."""
     try:
@@ -95,7 +88,7 @@ def _barred(request: ChangeRequest, person: User) -> str:
 def _deciders(request: ChangeRequest) -> str:
     """Who may decide, by name while they are few."""
     people = list(
-        User.objects.filter(role__in=_approver_roles(request.kind), is_active=True)
+        User.objects.filter(role__in=_DECIDING, is_active=True)
         .exclude(pk=request.requester_id)
         .order_by("username")[: 2 * _NAMES]
     )

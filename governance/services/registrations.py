@@ -27,39 +27,51 @@ from governance.services import (
 from governance.services.policy_kinds import CAPITAL, RULES, WEIGHTS, PolicyKind, Values, register_policy_kind
 from governance.services.schedules.lateness import schedules_unready
 from nautilus_site.common.collectors import register_collector
-from nautilus_site.common.models import Role
 from nautilus_site.common.probes import register_readiness
 from nautilus_site.common.services.change_requests import Applier, register_appliers
 
 # What governance changes only with a second person: how each is looked at, carried out, told and checked.
 APPLIERS: Final[Mapping[str, Applier]] = {
     "capital.allocate": Applier(
-        capital.allocation_snapshot, capital.apply_allocation, capital.allocation_effect
+        capital.allocation_snapshot,
+        capital.apply_allocation,
+        capital.allocation_effect,
+        permission="capital.propose",
     ),
     capital_asking.ENDORSE: Applier(
         capital.allocation_snapshot,
         capital_asking.apply_endorsement,
         capital_asking.endorsement_effect,
-        requester_roles=frozenset({Role.TRADER}),
+        permission="capital.propose",
     ),
-    "capital.quotas": Applier(quotas.quotas_snapshot, quotas.apply_quotas, quotas.quotas_effect),
+    "capital.quotas": Applier(
+        quotas.quotas_snapshot, quotas.apply_quotas, quotas.quotas_effect, permission="capital.propose"
+    ),
     "capital.reset": Applier(
-        capital_reset.reset_snapshot, capital_reset.apply_reset, capital_reset.reset_effect
+        capital_reset.reset_snapshot,
+        capital_reset.apply_reset,
+        capital_reset.reset_effect,
+        permission="capital.propose",
     ),
     "notification.channel": Applier(
         notifications.channel_snapshot,
         notifications.apply_channel,
         notifications.channel_effect,
+        permission="platform.propose",
         sealed=frozenset({"sealed"}),
     ),
     "notification.channel_off": Applier(
-        notifications.channel_off_snapshot, notifications.apply_channel_off, notifications.channel_off_effect
+        notifications.channel_off_snapshot,
+        notifications.apply_channel_off,
+        notifications.channel_off_effect,
+        permission="platform.propose",
     ),
     "notification.route": Applier(
         notifications.route_snapshot,
         notifications.apply_route,
         notifications.route_effect,
         clean=notifications.route_clean,
+        permission="platform.propose",
     ),
     "playbook.change": Applier(
         playbooks.change_snapshot,
@@ -78,6 +90,7 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         schedules.apply_change,
         schedules.change_effect,
         clean=schedules.change_clean,
+        permission="platform.propose",
     ),
 }
 

@@ -9,25 +9,22 @@ from mlregistry.selectors.gauges import model_gauges
 from mlregistry.selectors.versions import champion_in_force
 from mlregistry.services import artefacts, effects, envelopes, extensions, owners, stages
 from nautilus_site.common.collectors import register_collector
-from nautilus_site.common.models import Role
 from nautilus_site.common.services.change_requests import Applier, register_appliers
 from trading.services.models import register_model_owners, register_model_source
-
-_OWNERS = frozenset({Role.MODEL_OWNER})
 
 APPLIERS: Final[Mapping[str, Applier]] = {
     "model.envelope": Applier(
         envelopes.envelope_snapshot,
         envelopes.apply_envelope,
         effects.envelope_effect,
-        requester_roles=_OWNERS,
+        permission="models.propose",
         bars=owners.trainer_bars,
     ),
     "model.extend_canary": Applier(
         extensions.extension_snapshot,
         extensions.apply_extension,
         extensions.extension_effect,
-        requester_roles=_OWNERS,
+        permission="models.propose",
         clean=extensions.extension_clean,
         bars=owners.trainer_bars,
     ),
@@ -35,7 +32,7 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         stages.promotion_snapshot,
         stages.apply_promotion,
         effects.promotion_effect,
-        requester_roles=_OWNERS,
+        permission="models.propose",
         bars=owners.trainer_bars,
     ),
 }

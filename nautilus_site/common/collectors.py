@@ -9,7 +9,7 @@ from django.db import transaction
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from nautilus_site.common.models import ChangeRequest
+from nautilus_site.common.models import BreakGlass, ChangeRequest
 from nautilus_site.common.services.audit_chain import audit_verify_tail
 
 log = structlog.get_logger(__name__)
@@ -56,6 +56,12 @@ def approvals() -> Iterable[Metric]:
     )
 
 
+def break_glass() -> Iterable[Metric]:
+    """Whether the sealed way in stands open, which is an alarm."""
+    is_open = BreakGlass.objects.filter(ended_at=None, opened_at__isnull=False).exists()
+    yield GaugeMetricFamily("break_glass_open", "Whether break-glass is open: 1 is an alarm.", value=is_open)
+
+
 def audit_chain() -> Iterable[Metric]:
     """Whether the newest part of the audit chain still holds; `audit verify` checks all of it."""
     yield GaugeMetricFamily(
@@ -66,4 +72,5 @@ def audit_chain() -> Iterable[Metric]:
 
 
 register_collector(approvals, name="approvals")
+register_collector(break_glass, name="break_glass")
 register_collector(audit_chain, name="audit_chain")

@@ -8,9 +8,8 @@ from typing import Final
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.collectors import register_collector
-from nautilus_site.common.models import Role
 from nautilus_site.common.probes import register_readiness
-from nautilus_site.common.services.change_requests import ASKERS, Applier, register_appliers
+from nautilus_site.common.services.change_requests import Applier, register_appliers
 from trading.models import Account
 from trading.selectors.gauges import trading_gauges
 from trading.services import breakers, credential_changes, effects
@@ -26,7 +25,12 @@ APPLIERS: Final[Mapping[str, Applier]] = {
     "blackout.end": Applier(
         blackouts.blackout_end_snapshot, blackouts.apply_blackout_end, blackouts.blackout_end_effect
     ),
-    "breaker.reset": Applier(breakers.breaker_snapshot, breakers.apply_reset, effects.breaker_reset_effect),
+    "breaker.reset": Applier(
+        breakers.breaker_snapshot,
+        breakers.apply_reset,
+        effects.breaker_reset_effect,
+        permission="breakers.reset",
+    ),
     "breaker.rule": Applier(
         breakers.rule_snapshot,
         breakers.apply_rule,
@@ -37,7 +41,7 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         credential_changes.credential_snapshot,
         credential_changes.apply_credential,
         credential_changes.credential_effect,
-        requester_roles=frozenset({Role.ADMIN}),
+        permission="keys.propose",
         sealed=frozenset({"sealed"}),
     ),
     "group.shrink": Applier(groups.group_snapshot, groups.apply_shrink, effects.group_effect),
@@ -47,24 +51,33 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         overrides.apply_override,
         effects.override_effect,
         clean=overrides.override_clean,
+        permission="orders.place",
     ),
     "reconcile.adopt": Applier(adopting.adopt_snapshot, adopting.apply_adopt, adopting.adopt_effect),
     "reconcile.period": Applier(
-        periods.period_snapshot, periods.apply_period, effects.period_effect, clean=periods.period_clean
+        periods.period_snapshot,
+        periods.apply_period,
+        effects.period_effect,
+        clean=periods.period_clean,
+        permission="platform.propose",
     ),
     "strategy.change": Applier(
         defining.change_snapshot,
         defining.apply_change,
         effects.redefine_effect,
         clean=defining.change_clean,
-        requester_roles=ASKERS | {Role.MODEL_OWNER},
+        permission="strategies.define",
         bars=strategy_owner_bars,
     ),
     "strategy.enable": Applier(
         switching.strategy_snapshot, switching.apply_enable, effects.strategy_effect, bars=strategy_owner_bars
     ),
     "strategy.grant": Applier(
-        granting.grant_snapshot, granting.apply_grant, effects.grant_effect, bars=strategy_owner_bars
+        granting.grant_snapshot,
+        granting.apply_grant,
+        effects.grant_effect,
+        bars=strategy_owner_bars,
+        permission="capital.propose",
     ),
     "strategy.instance_enable": Applier(
         granting.instance_snapshot,
@@ -77,6 +90,7 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         listings.apply_listing_grant,
         effects.listing_effect,
         clean=listings.listing_grant_clean,
+        permission="capital.propose",
         bars=strategy_owner_bars,
     ),
     "symbol.allow": Applier(
@@ -84,10 +98,11 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         allowances.apply_allow,
         effects.allowance_effect,
         clean=allowances.allowance_clean,
-        requester_roles=frozenset({Role.TRADER, Role.RISK_OFFICER}),
         permission="universe.propose",
     ),
-    "trading_state.lower": Applier(resume.state_snapshot, resume.apply_lower, effects.level_effect),
+    "trading_state.lower": Applier(
+        resume.state_snapshot, resume.apply_lower, effects.level_effect, permission="kill.resume"
+    ),
 }
 
 

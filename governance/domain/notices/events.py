@@ -74,6 +74,17 @@ def _incident(data: Data) -> Notice:
 
 def _approval(data: Data) -> Notice | None:
     state, kind, target = data.get("state"), data.get("kind"), data.get("target")
+    if kind == "break_glass":
+        return Notice(
+            kind=f"break_glass.{state}",
+            severity=Severity.critical,
+            title=f"break-glass of {target}: {state}",
+            text="two people have the roles of an admin and a risk officer for an hour"
+            if state == "opened"
+            else "",
+            link="/audit/",
+            subject=f"break_glass:{data.get('id')}:{state}",
+        )
     if state not in ("pending", "applied", "rejected", "expired", "void"):
         return None
     words = {"pending": "waits for a second person", "applied": "was approved and applied"}

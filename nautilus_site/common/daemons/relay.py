@@ -26,6 +26,7 @@ from nautilus_site.common.live.groups import push_async
 from nautilus_site.common.metrics import EVENTS_RELAYED, RELAY_LAG
 from nautilus_site.common.models import AuditSeal, OutboxEvent
 from nautilus_site.common.services.audit_chain import audit_seal
+from nautilus_site.common.services.break_glass import break_glass_expire
 from nautilus_site.common.services.change_requests import change_requests_expire
 from nautilus_site.common.services.event_numbering import (
     BATCH,
@@ -165,6 +166,7 @@ class Relay:
             log.info("audit_sealed", seal=seal.pk, entries=len(seal.entry_ids), head=seal.hash)
         self._note(seal)
         change_requests_expire()
+        break_glass_expire()
         try:
             self.mirror.sync()
         except OSError as error:

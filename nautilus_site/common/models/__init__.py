@@ -1,4 +1,5 @@
 from nautilus_site.common.models.audit import AuditEntry, AuditSeal, AuditVerification, UnsealedEntry
+from nautilus_site.common.models.break_glass import BreakGlass
 from nautilus_site.common.models.change_requests import ChangeRequest
 from nautilus_site.common.models.idempotency import IdempotencyRecord
 from nautilus_site.common.models.invitations import Invitation
@@ -12,6 +13,7 @@ __all__ = [
     "AuditEntry",
     "AuditSeal",
     "AuditVerification",
+    "BreakGlass",
     "ChangeRequest",
     "IdempotencyRecord",
     "Invitation",

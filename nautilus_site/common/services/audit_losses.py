@@ -18,7 +18,7 @@ from django.conf import settings
 from nautilus_site.common.clock import now
 from nautilus_site.common.daemons.audit_head import AuditHead
 from nautilus_site.common.errors import ApplicationError, Conflict
-from nautilus_site.common.models import AuditEntry, AuditSeal, ChangeRequest, Role, User
+from nautilus_site.common.models import AuditEntry, AuditSeal, ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.audit_chain import (
     FRESH,
@@ -217,7 +217,6 @@ register_applier(
         apply=loss_accept,
         effect=loss_effect,
         clean=loss_clean,
-        requester_roles=frozenset({Role.RISK_OFFICER, Role.ADMIN}),
         permission="audit.read",
     ),
 )

@@ -15,8 +15,10 @@ from django.db import connection, transaction
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden, NotFound
-from nautilus_site.common.models import ChangeRequest, Role, User
+from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.break_glass import break_glass_over
 from nautilus_site.common.services.outbox import publish
 
 P = ParamSpec("P")
@@ -24,8 +26,7 @@ R = TypeVar("R")
 
 DEFAULT_LIFE = timedelta(hours=24)
 MINIMUM_LIFE, MAXIMUM_LIFE = timedelta(seconds=1), timedelta(days=7)
-ASKERS = frozenset({Role.TRADER, Role.RISK_OFFICER, Role.ADMIN})
-DECIDERS = frozenset({Role.RISK_OFFICER})
+DECIDING = "change.decide"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,12 @@ class Applier:
     apply: Callable[[ChangeRequest, User], None]
     """Carry it out through the owning app's service; runs inside the approving transaction."""
     effect: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda target, payload: {}
-    approver_roles: frozenset[str] = DECIDERS
-    requester_roles: frozenset[str] = ASKERS
+    permission: str = "risk.propose"
+    """What the asker's role must allow, and the credentials they ask with (`roles.py`)."""
     clean: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None
     """Check a payload when it is proposed; raises ApplicationError. What it returns is what is approved."""
     bars: Callable[[str, User], str] = lambda target, person: ""
     """Why a person may not decide about this object though their role may decide the kind. Empty: they may."""
-    permission: str = "change.request"
-    """What the asker's credentials must allow, where a narrow token is to ask for other kinds but not for this."""
     sealed: frozenset[str] = frozenset()
     """Members that hold a sealed secret: approved with the rest of the payload, told to nobody."""
 
@@ -126,7 +125,7 @@ def change_request_create(
     applier = applier_for(kind)
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
-    if requester.role not in applier.requester_roles:
+    if not permits(permissions_of(requester.role), applier.permission) or break_glass_over(requester):
         raise Forbidden("ROLE_REQUIRED", f"your role may not request a change of kind {kind}")
     life = DEFAULT_LIFE if expires_in_s is None else timedelta(seconds=expires_in_s)
     if not MINIMUM_LIFE <= life <= MAXIMUM_LIFE:
@@ -250,7 +249,11 @@ def _check_decider(request: ChangeRequest, decider: User, applier: Applier) -> N
     if decider.pk == request.requester_id:
         raise Forbidden("SELF_APPROVAL", "a request is decided by somebody else than its requester")
     current = User.objects.get(pk=decider.pk)
-    if not current.is_active or current.role not in applier.approver_roles:
+    if (
+        not current.is_active
+        or not permits(permissions_of(current.role), DECIDING)
+        or break_glass_over(current)
+    ):
         raise Forbidden("ROLE_REQUIRED", "your role may not decide this request")
     barred = applier.bars(request.target, current)
     if barred:

@@ -218,8 +218,6 @@ def user_deactivate(*, username: str, actor: User, reason: str) -> User:
     return user
 
 
-_ADMINS = frozenset({Role.ADMIN})
-
 register_appliers(
     {
         USER_CHANGE: Applier(
@@ -227,7 +225,6 @@ register_appliers(
             apply=user_change,
             effect=user_change_effect,
             clean=user_change_clean,
-            requester_roles=_ADMINS,
             permission="users.manage",
         ),
         USER_CREATE: Applier(
@@ -235,7 +232,6 @@ register_appliers(
             apply=newcomer_create,
             effect=newcomer_effect,
             clean=newcomer_clean,
-            requester_roles=_ADMINS,
             permission="users.manage",
         ),
     }

@@ -1,0 +1,158 @@
+"""Break-glass: sealed for two people, opened by both once, for an hour, with an alarm; neither raises risk alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import IntegrityError, transaction
+
+from governance.domain.notices import Severity, notice_of
+from nautilus_site.common.clock import now
+from nautilus_site.common.collectors import break_glass as figure
+from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.management.commands import break_glass as command
+from nautilus_site.common.models import AuditEntry, BreakGlass, OutboxEvent, User
+from nautilus_site.common.services.break_glass import (
+    MOST_FAILURES,
+    Kept,
+    break_glass_close,
+    break_glass_expire,
+    break_glass_open,
+    break_glass_seal,
+)
+from nautilus_site.common.services.change_requests import change_request_approve, change_request_create
+
+pytestmark = pytest.mark.django_db
+WORDS = {"ada": "a long password of ada", "grace": "a long password of grace"}
+
+
+@pytest.fixture
+def halves(db: None) -> tuple[str, str]:
+    """Two traders are left, and nobody who could let anybody in."""
+    for name, password in WORDS.items():
+        User.objects.create_user(username=name, password=password, role="trader")
+    return break_glass_seal(first="ada", second="grace")
+
+
+def opened(halves: tuple[str, str], **other: str) -> BreakGlass:
+    given = {"half1": halves[0], "word1": WORDS["ada"], "half2": halves[1], "word2": WORDS["grace"], **other}
+    return break_glass_open(
+        first=Kept(given["half1"], given["word1"]),
+        second=Kept(given["half2"], given["word2"]),
+        reason="all left",
+    )
+
+
+def roles() -> tuple[str, str]:
+    return User.objects.get(username="ada").role, User.objects.get(username="grace").role
+
+
+def test_both_together_let_somebody_in_again_and_neither_alone(halves: tuple[str, str]) -> None:
+    opened(halves)
+    assert roles() == ("admin", "risk_officer")
+    ada, grace = (User.objects.get(username=name) for name in ("ada", "grace"))
+    with pytest.raises(ApplicationError) as refused:
+        change_request_create(
+            kind="user.create", target="zoe", payload={"role": "risk_officer", "email": "z@example.org"},
+            reason="r", requester=grace,
+        )  # fmt: skip
+    assert refused.value.code == "ROLE_REQUIRED"
+    request = change_request_create(
+        kind="user.create", target="zoe", payload={"role": "risk_officer", "email": "z@example.org"},
+        reason="nobody is left", requester=ada,
+    )  # fmt: skip
+    with pytest.raises(ApplicationError):
+        change_request_approve(request_id=request.pk, approver=ada)
+    change_request_approve(request_id=request.pk, approver=grace)
+    assert User.objects.get(username="zoe").role == "risk_officer"
+    break_glass_close(reason="zoe is here")
+    assert roles() == ("trader", "trader")
+
+
+@pytest.mark.parametrize("wrong", ["half1", "word1", "half2", "word2"])
+def test_all_four_are_needed_and_ten_attempts_end_the_seal(halves: tuple[str, str], wrong: str) -> None:
+    for _ in range(MOST_FAILURES):
+        with pytest.raises(ApplicationError) as refused:
+            opened(halves, **{wrong: "something else"})
+        assert refused.value.code == "BREAK_GLASS_REFUSED"
+    assert roles() == ("trader", "trader")
+    assert AuditEntry.objects.filter(action="break_glass.refused").count() == MOST_FAILURES
+    with pytest.raises(ApplicationError) as refused:
+        opened(halves)
+    assert refused.value.code == "NOT_SEALED"
+
+
+def test_somebody_who_was_switched_off_opens_nothing(halves: tuple[str, str]) -> None:
+    User.objects.filter(username="grace").update(is_active=False)
+    with pytest.raises(ApplicationError, match="do not belong"):
+        opened(halves)
+
+
+def test_it_works_once_and_for_an_hour(halves: tuple[str, str]) -> None:
+    row = opened(halves)
+    assert row.opened_at is not None
+    assert row.ends_at == row.opened_at + timedelta(minutes=60)
+    assert break_glass_expire() is False
+    grace = User.objects.get(username="grace")
+    request = change_request_create(
+        kind="user.create", target="zoe", payload={"role": "viewer", "email": "z@example.org"},
+        reason="r", requester=User.objects.get(username="ada"),
+    )  # fmt: skip
+    past = now() - timedelta(minutes=61)
+    BreakGlass.objects.update(opened_at=past, ends_at=past + timedelta(minutes=60))
+    with pytest.raises(ApplicationError) as refused:  # also while nothing has closed it yet
+        change_request_approve(request_id=request.pk, approver=grace)
+    assert refused.value.code == "ROLE_REQUIRED"
+    assert break_glass_expire() is True
+    assert roles() == ("trader", "trader")
+    with pytest.raises(ApplicationError) as refused:
+        opened(halves)
+    assert refused.value.code == "NOT_SEALED"
+
+
+def test_opening_is_an_alarm(halves: tuple[str, str]) -> None:
+    opened(halves)
+    (event,) = OutboxEvent.objects.filter(topic="approvals", data__kind="break_glass", data__state="opened")
+    notice = notice_of("approvals", event.data)
+    assert notice is not None
+    assert (notice.kind, notice.severity) == ("break_glass.opened", Severity.critical)
+    entry = AuditEntry.objects.get(action="break_glass.opened")
+    assert (entry.actor_name, entry.reason) == ("ada and grace", "all left")
+    assert not any(half in str(vars(row)) for half in halves for row in AuditEntry.objects.all())
+    (metric,) = figure()
+    assert [sample.value for sample in metric.samples] == [1]
+
+
+def test_the_database_keeps_it_to_two_people_and_an_hour(halves: tuple[str, str]) -> None:
+    row = BreakGlass.objects.get()
+    for values, name in (
+        ({"second": row.first}, "break_glass_is_kept_by_two_people"),
+        ({"opened_at": now(), "ends_at": now() + timedelta(minutes=61)}, "break_glass_ends_within_the_hour"),
+    ):
+        with pytest.raises(IntegrityError, match=name), transaction.atomic():
+            BreakGlass.objects.update(**values)
+    with pytest.raises(ApplicationError, match="two people"):
+        break_glass_seal(first="ada", second="ada")
+    newer = break_glass_seal(first="ada", second="grace")
+    with pytest.raises(ApplicationError, match="do not belong"):
+        opened(halves)
+    assert opened(newer).pk != row.pk
+
+
+def test_the_command_seals_opens_tells_and_closes(
+    db: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, password in WORDS.items():
+        User.objects.create_user(username=name, password=password, role="trader")
+    call_command("break_glass", "seal", "ada", "grace")
+    halves = [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines()[:2]]
+    typed: Any = iter([halves[0], WORDS["ada"], halves[1], WORDS["grace"]])
+    monkeypatch.setattr(command, "getpass", lambda prompt: next(typed))
+    call_command("break_glass", "open", "--reason", "all left")
+    call_command("break_glass", "status")
+    assert "OPEN until" in capsys.readouterr().out
+    call_command("break_glass", "close", "--reason", "done")
+    assert roles() == ("trader", "trader")
