@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -49,6 +50,7 @@ class Environment:
     field_encryption_keys: tuple[str, ...]
     binance_env: str
     allowed_hosts: tuple[str, ...]
+    trusted_proxies: tuple[str, ...]
     log_level: str
     wall_time_rails: bool
     crash_points: bool
@@ -90,6 +92,7 @@ class Environment:
             field_encryption_keys=tuple(k for k in env.get("FIELD_ENCRYPTION_KEYS", "").split(",") if k),
             binance_env=binance_env,
             allowed_hosts=tuple(h for h in env.get("ALLOWED_HOSTS", "").split(",") if h),
+            trusted_proxies=_networks(env, "TRUSTED_PROXIES"),
             log_level=env.get("LOG_LEVEL", "INFO").upper(),
             wall_time_rails=wall_time_rails == "on",
             crash_points=crash_points == "on",
@@ -106,6 +109,14 @@ class Environment:
 def _names(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     """Host names separated by commas, in lower case."""
     return tuple(word.strip().lower() for word in env.get(name, "").split(",") if word.strip())
+
+
+def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    texts = [text.strip() for text in env.get(name, "").split(",") if text.strip()]
+    try:
+        return tuple(str(ip_network(text)) for text in texts)
+    except ValueError as error:
+        raise SettingError(name, f"expected addresses or networks, separated by commas: {error}") from None
 
 
 def _address(env: Mapping[str, str], name: str) -> str:

@@ -110,6 +110,7 @@ def token_row(token: ApiToken) -> dict[str, Any]:
         "revocable": state["text"] == "valid",
         "name": token.name,
         "scopes": ", ".join(token.scopes) or "all that the role may",
+        "addresses": ", ".join(token.addresses) or "anywhere",
         "created_at": utc_text(token.created_at),
         "expires_at": utc_text(token.expires_at),
         "last_used_at": utc_text(token.last_used_at),

@@ -48,6 +48,7 @@ TOKENS = Table(
         Column("username", "Of"),
         Column("name", "Name"),
         Column("scopes", "May", wrap=True),
+        Column("addresses", "From"),
         Column("created_at", "Made", "time"),
         Column("expires_at", "Expires", "time"),
         Column("last_used_at", "Last used", "time"),

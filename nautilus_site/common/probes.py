@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, multiprocess
 from redis.exceptions import RedisError
 
+from nautilus_site.common.addresses import request_address
 from nautilus_site.common.api.authentication import bearer_token
 from nautilus_site.common.api.problems import plain_problem
 from nautilus_site.common.build import commit_sha, migration_heads
@@ -91,7 +92,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 def _may_scrape(request: HttpRequest) -> bool:
     token = bearer_token(request.headers.get("Authorization", ""))
     if token is not None:
-        found = token_user(token) if token else None
+        found = token_user(token, address=request_address(request)) if token else None
         return found is not None and permits(permissions_of(found[0].role, found[1].scopes), "read:metrics")
     # Behind a proxy every client comes from the proxy's address: only a loopback bind is trusted as such.
     return _is_loopback(request.META.get("REMOTE_ADDR", "")) and _is_loopback(settings.BIND)

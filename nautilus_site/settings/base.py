@@ -16,6 +16,7 @@ TESTNET_URL = ENV.testnet_url or f"http://127.0.0.1:{ENV.testnet_port}"
 EXPORTER_PORT = ENV.exporter_port
 BIND = ENV.bind
 PORT = ENV.port
+TRUSTED_PROXIES = ENV.trusted_proxies
 WALL_TIME_RAILS = ENV.wall_time_rails
 CRASH_POINTS = ENV.crash_points
 REPLAY = ENV.replay
@@ -172,6 +173,7 @@ LOGOUT_REDIRECT_URL = "/accounts/login/"
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "nautilus_site.common.addresses.request_address"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 AXES_LOCKOUT_CALLABLE = "nautilus_site.common.views.locked_out"

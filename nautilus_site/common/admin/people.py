@@ -114,7 +114,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     list_filter = ("revoked_at",)
     list_select_related = ("user",)
     search_fields = ("name", "user__username")
-    fields = ("user", "name", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
+    fields = ("user", "name", "scopes", "addresses", "created_at", "expires_at", "last_used_at", "revoked_at")
     actions = ("revoke",)
     ordering = ("-id",)
 

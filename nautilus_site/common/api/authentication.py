@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
+from nautilus_site.common.addresses import request_address
 from nautilus_site.common.models import ApiToken, User
 from nautilus_site.common.services.tokens import token_user
 
@@ -23,9 +24,12 @@ class BearerTokenAuthentication(authentication.BaseAuthentication):
         text = bearer_token(request.META.get("HTTP_AUTHORIZATION", ""))
         if text is None:
             return None
-        found = token_user(text) if text and len(text) <= MAXIMUM_TOKEN_LENGTH else None
+        known = text and len(text) <= MAXIMUM_TOKEN_LENGTH
+        found = token_user(text, address=request_address(request)) if known else None
         if found is None:
-            raise exceptions.AuthenticationFailed("the token is unknown, expired or revoked")
+            raise exceptions.AuthenticationFailed(
+                "the token is unknown, expired, revoked or not taken from here"
+            )
         return found
 
     def authenticate_header(self, request: Request) -> str:

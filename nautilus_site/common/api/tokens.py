@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from nautilus_site.common.addresses import MOST
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import ApiToken, User
 from nautilus_site.common.services.tokens import (
@@ -39,6 +40,7 @@ class TokenSerializer(serializers.ModelSerializer[ApiToken]):
             "user",
             "name",
             "scopes",
+            "addresses",
             "state",
             "created_at",
             "expires_at",
@@ -55,6 +57,7 @@ class TokenMadeSerializer(serializers.Serializer[Any]):
     user = serializers.CharField()
     name = serializers.CharField()
     scopes = serializers.ListField(child=serializers.CharField())
+    addresses = serializers.ListField(child=serializers.CharField())
     state = serializers.CharField()
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
@@ -62,10 +65,13 @@ class TokenMadeSerializer(serializers.Serializer[Any]):
 
 
 class TokenRequestSerializer(serializers.Serializer[Any]):
-    """`scopes` empty: all that the role may. `days` counts from now."""
+    """`scopes` empty: all that the role may. `addresses` empty: from anywhere. `days` counts from now."""
 
     name = serializers.CharField(max_length=80)
     scopes = serializers.ListField(child=serializers.CharField(max_length=40), max_length=40, default=list)
+    addresses = serializers.ListField(
+        child=serializers.CharField(max_length=49), max_length=MOST, default=list
+    )
     days = serializers.IntegerField(min_value=1, max_value=MAXIMUM_LIFE.days, default=MAXIMUM_LIFE.days)
 
 
@@ -100,6 +106,7 @@ class TokenListView(generics.ListAPIView[ApiToken]):
             person=request.user,
             name=form.validated_data["name"],
             scopes=form.validated_data["scopes"],
+            addresses=form.validated_data["addresses"],
             life=timedelta(days=form.validated_data["days"]),
         )
         answer = Response({**TokenSerializer(token).data, "token": text}, status=201)

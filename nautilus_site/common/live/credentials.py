@@ -28,6 +28,7 @@ class Credentials:
 
     token: str | None = None
     session_key: str | None = None
+    address: str = ""
 
     def __repr__(self) -> str:
         return f"Credentials({'token' if self.token is not None else 'session'})"
@@ -46,11 +47,11 @@ class Watcher:
         return permits(self.permissions, f"read:{topic}")
 
 
-def credentials_from(authorization: str, cookie: str) -> Credentials:
-    """A bearer token if there is one, else the session cookie."""
+def credentials_from(authorization: str, cookie: str, *, address: str) -> Credentials:
+    """A bearer token if there is one, with the address it comes from, else the session cookie."""
     token = bearer_token(authorization)
     if token is not None:
-        return Credentials(token=token)
+        return Credentials(token=token, address=address)
     morsel = SimpleCookie(cookie).get(settings.SESSION_COOKIE_NAME) if cookie else None
     return Credentials(session_key=morsel.value if morsel else None)
 
@@ -60,7 +61,8 @@ def watcher_of(credentials: Credentials) -> Watcher | None:
     scopes: Iterable[str] = ()
     user: Any = None
     if credentials.token is not None:
-        found = token_user(credentials.token) if 0 < len(credentials.token) <= MAXIMUM_TOKEN_LENGTH else None
+        known = 0 < len(credentials.token) <= MAXIMUM_TOKEN_LENGTH
+        found = token_user(credentials.token, address=credentials.address) if known else None
         if found is None:
             return None
         user, scopes = found[0], found[1].scopes

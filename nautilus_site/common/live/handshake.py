@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http.request import validate_host
 
+from nautilus_site.common.addresses import client_address
 from nautilus_site.common.live.credentials import credentials_from, watcher_now
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -30,7 +31,11 @@ class LiveHandshake:
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
-        credentials = credentials_from(headers.get("authorization", ""), headers.get("cookie", ""))
+        credentials = credentials_from(
+            headers.get("authorization", ""),
+            headers.get("cookie", ""),
+            address=client_address((scope.get("client") or ("",))[0], headers.get("x-forwarded-for", "")),
+        )
         watcher = None
         if origin_allowed(
             headers.get("origin"), headers.get("host", ""), may_be_missing=credentials.token is not None

@@ -11,6 +11,7 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
+from nautilus_site.common.addresses import request_address
 from nautilus_site.common.api.problems import plain_problem
 from nautilus_site.common.clock import now_ms
 from nautilus_site.common.live.credentials import Credentials, credentials_from, watcher_now
@@ -31,6 +32,7 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     credentials = credentials_from(
         request.headers.get("Authorization", ""),
         f"{settings.SESSION_COOKIE_NAME}={request.COOKIES.get(settings.SESSION_COOKIE_NAME, '')}",
+        address=request_address(request),
     )
     watcher = await watcher_now(credentials)
     if watcher is None:

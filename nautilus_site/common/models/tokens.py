@@ -14,6 +14,12 @@ class ApiToken(models.Model):
     scopes = ArrayField(
         models.CharField(max_length=40), default=list, blank=True, help_text="empty = all the role allows"
     )
+    addresses = ArrayField(
+        models.CharField(max_length=49),
+        default=list,
+        blank=True,
+        help_text="networks it is taken from; empty = any",
+    )
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True, blank=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import transaction
 
+from nautilus_site.common.addresses import address_within, networks_clean
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden, NotFound
 from nautilus_site.common.models import ApiToken, User
@@ -24,10 +26,11 @@ def token_create(
     name: str,
     actor: User | str,
     scopes: list[str] | None = None,
+    addresses: Sequence[str] = (),
     life: timedelta = MAXIMUM_LIFE,
 ) -> str:
     """Create a token and return its text, which cannot be had again. See `token_issue`."""
-    return token_issue(user=user, name=name, actor=actor, scopes=scopes, life=life)[1]
+    return token_issue(user=user, name=name, actor=actor, scopes=scopes, addresses=addresses, life=life)[1]
 
 
 @transaction.atomic
@@ -37,15 +40,17 @@ def token_issue(
     name: str,
     actor: User | str,
     scopes: list[str] | None = None,
+    addresses: Sequence[str] = (),
     life: timedelta = MAXIMUM_LIFE,
 ) -> tuple[ApiToken, str]:
     """Create a token: its row, and its text, which cannot be had again.
 
-    Scopes are permissions (`read:fills`, `orders.place`) out of what the owner's role allows.
+    Scopes are permissions (`read:fills`, `orders.place`) out of what the owner's role allows. Addresses are those it
+    is taken from; none: any.
 
     Raises
     ------
-    ApplicationError : UNKNOWN_SCOPE, INVALID_EXPIRY, NAME_REQUIRED.
+    ApplicationError : UNKNOWN_SCOPE, INVALID_ADDRESS, INVALID_EXPIRY, NAME_REQUIRED.
     """
     if not name.strip():
         raise ApplicationError("NAME_REQUIRED", "a token needs a name to be told from the others")
@@ -61,6 +66,7 @@ def token_issue(
         name=name.strip(),
         digest=token_digest(text),
         scopes=scopes or [],
+        addresses=networks_clean(addresses),
         created_at=moment,
         expires_at=moment + life,
     )
@@ -68,12 +74,19 @@ def token_issue(
         action="token.created",
         target=f"token:{token.pk}",
         actor=actor,
-        after={"user": user.username, "name": token.name, "scopes": scopes or []},
+        after={
+            "user": user.username,
+            "name": token.name,
+            "scopes": scopes or [],
+            "addresses": token.addresses,
+        },
     )
     return token, text
 
 
-def own_token_issue(*, person: User, name: str, scopes: list[str], life: timedelta) -> tuple[ApiToken, str]:
+def own_token_issue(
+    *, person: User, name: str, scopes: list[str], life: timedelta, addresses: Sequence[str] = ()
+) -> tuple[ApiToken, str]:
     """A person makes a token of their own. A scope their role does not hold is refused, not left without effect.
 
     Raises
@@ -85,7 +98,7 @@ def own_token_issue(*, person: User, name: str, scopes: list[str], life: timedel
     missing = [scope for scope in known if not permits(held, scope)]
     if missing:
         raise Forbidden("SCOPE_NOT_HELD", f"your role does not hold {', '.join(missing)}")
-    return token_issue(user=person, name=name, actor=person, scopes=scopes, life=life)
+    return token_issue(user=person, name=name, actor=person, scopes=scopes, addresses=addresses, life=life)
 
 
 def token_scopes(role: str) -> list[str]:
@@ -98,15 +111,15 @@ def token_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def token_user(text: str) -> tuple[User, ApiToken] | None:
-    """The active owner of a live token, or None."""
+def token_user(text: str, *, address: str) -> tuple[User, ApiToken] | None:
+    """The active owner of a live token that is taken from this address, or None."""
     moment = now()
     token = (
         ApiToken.objects.select_related("user")
         .filter(digest=token_digest(text), revoked_at=None, expires_at__gt=moment, user__is_active=True)
         .first()
     )
-    if token is None:
+    if token is None or (token.addresses and not address_within(address, token.addresses)):
         return None
     if token.last_used_at is None or moment - token.last_used_at > timedelta(minutes=1):
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=moment)

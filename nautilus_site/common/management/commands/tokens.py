@@ -32,6 +32,9 @@ class Command(BaseCommand):
         made.add_argument(
             "--scope", action="append", default=[], help="a permission; repeat it; none: all of the role"
         )
+        made.add_argument(
+            "--address", action="append", default=[], help="an address or network it is taken from; none: any"
+        )
         made.add_argument("--days", type=int, default=MAXIMUM_LIFE.days, help="how long it lives, 90 at most")
         ended = actions.add_parser("revoke", help="end a token now")
         ended.add_argument("--as", dest="person", required=True, help="who revokes it")
@@ -60,6 +63,7 @@ class Command(BaseCommand):
             person=_person(options["person"]),
             name=options["name"],
             scopes=options["scope"],
+            addresses=options["address"],
             life=timedelta(days=options["days"]),
         )
         self.stdout.write(text)

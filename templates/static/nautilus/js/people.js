@@ -126,11 +126,11 @@ document.getElementById("new-token").addEventListener("click", () => ask({
   confirm: "Make it",
   needsReason: false,
   intent: { do: "token" },
-  fields: [field("name", "For", { required: true }), field("days", `Days (1 to ${config.token_days})`, { type: "number", value: "30", required: true }), scopeBoxes()],
+  fields: [field("name", "For", { required: true }), field("days", `Days (1 to ${config.token_days})`, { type: "number", value: "30", required: true }), field("addresses", "Only from (addresses, by commas; none: anywhere)", { wide: true }), scopeBoxes()],
   request: (values) => ({
     method: "POST",
     path: "/api/v1/tokens",
-    body: { name: values.name, days: Number(values.days), scopes: Object.keys(values).filter((name) => name.startsWith("scope.")).map((name) => name.slice("scope.".length)) },
+    body: { name: values.name, days: Number(values.days), addresses: (values.addresses ?? "").split(",").map((part) => part.trim()).filter(Boolean), scopes: Object.keys(values).filter((name) => name.startsWith("scope.")).map((name) => name.slice("scope.".length)) },
   }),
   said: (_, body) => {
     text.value = body.token;
