@@ -24,13 +24,14 @@ from trading.admin.research import carried_out
 
 def may_ask(request: HttpRequest) -> bool:
     """Whether this person may propose changes, and so test what is there."""
-    return permits(permissions_of(getattr(request.user, "role", "")), "change.request")
+    return permits(permissions_of(getattr(request.user, "role", "")), "platform.propose")
 
 
 @admin.register(NotificationChannel)
 class NotificationChannelAdmin(IntentAdmin):
     """Enabling is immediate, disabling is a request. Addresses are proposed through the page or the API."""
 
+    change_permission = "platform.propose"
     governed_fields = ("is_enabled",)
     exclude = ("sealed", "claim", "claimed_until")
     list_display = ("name", "kind", "host", "is_enabled", "muted_until", "failures", "last_sent_at")
@@ -62,7 +63,7 @@ class NotificationChannelAdmin(IntentAdmin):
     def propose(
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
-        actor = acting(request, "change.request")
+        actor = acting(request, "platform.propose")
         if payload["is_enabled"]:
             channel_enable(name=obj.name, actor=actor, reason=reason)
             return None
@@ -73,6 +74,7 @@ class NotificationChannelAdmin(IntentAdmin):
 class NotificationRouteAdmin(IntentAdmin):
     """Telling more applies at once, telling less is a request."""
 
+    change_permission = "platform.propose"
     governed_fields = ("severity", "digest_s", "dedupe_s", "is_enabled")
     list_display = ("channel", "kind", "severity", "digest_s", "dedupe_s", "is_enabled", "changed_by")
     list_filter = ("channel", "severity", "is_enabled")
@@ -82,7 +84,7 @@ class NotificationRouteAdmin(IntentAdmin):
     def propose(
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
-        actor = acting(request, "change.request")
+        actor = acting(request, "platform.propose")
         stored = NotificationRoute.objects.select_related("channel").get(pk=obj.pk)
         return request_or_none(
             route_set(

@@ -36,7 +36,7 @@ class PlaybookAdmin(IntentAdmin):
     def propose(
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
-        actor = acting(request, "change.request")
+        actor = acting(request, "risk.propose")
         values = {
             name: float(value) if name in ("threshold", "window_s", "cooldown_s") else value
             for name, value in payload.items()

@@ -61,7 +61,7 @@ class PolicyAdmin(GovernedAdmin):
             raise invalid(error) from None
         policy = Policy.objects.select_related("active").get(pk=obj.pk)
         loosens = policy.active is None or policy_loosened(policy.active, policy_read(policy.name, node))
-        wanted = "change.request" if loosens else "limits.tighten"
+        wanted = "risk.propose" if loosens else "limits.tighten"
         if not permits(permissions_of(request.user.role), wanted):
             raise Forbidden("PERMISSION_DENIED", f"your role lacks the permission {wanted}")
         outcome = policy_change(name=policy.name, node=node, actor=request.user, reason=reason)

@@ -29,6 +29,7 @@ for model in (PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, Cl
 class PeriodicTaskAdmin(IntentAdmin):
     """On again is immediate, off is a request; the period is changed on the page or over the API."""
 
+    change_permission = "platform.propose"
     governed_fields = ("enabled",)
     list_display = ("name", "task", "queue", "interval", "enabled", "last_run_at", "total_run_count")
     list_filter = ("queue", "enabled")
@@ -38,7 +39,7 @@ class PeriodicTaskAdmin(IntentAdmin):
     def propose(
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
-        actor = acting(request, "change.request")
+        actor = acting(request, "platform.propose")
         values = {"is_enabled": payload["enabled"]}
         return request_or_none(schedule_change(schedule_id=obj.pk, values=values, actor=actor, reason=reason))
 

@@ -74,7 +74,7 @@ class AllocationRunListView(MembersListView):
 class AllocationRequestView(APIView):
     """Ask for what a run held back because it lies beyond the envelope."""
 
-    required = {"POST": "change.request"}
+    required = {"POST": "capital.propose"}
 
     @extend_schema(
         operation_id="allocation_request",
@@ -123,7 +123,7 @@ class AllocationWhatIfView(APIView):
 class AllocationResetView(APIView):
     """Ask for capital to be given out again after the hard drawdown."""
 
-    required = {"POST": "change.request"}
+    required = {"POST": "capital.propose"}
 
     @extend_schema(
         operation_id="allocation_reset",

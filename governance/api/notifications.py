@@ -82,7 +82,7 @@ CHANNEL_EXAMPLES = [
 class ChannelListView(MembersListView):
     """Channels; propose one, or another address of one."""
 
-    required = {"GET": "read", "POST": "change.request"}
+    required = {"GET": "read", "POST": "platform.propose"}
     serializer_class = ChannelSerializer
     ordering = ("name",)
 
@@ -117,7 +117,7 @@ class ChannelListView(MembersListView):
 class ChannelTestView(APIView):
     """Send one message that says it is a test; how it went stands in the delivery log."""
 
-    required = {"POST": "change.request"}
+    required = {"POST": "platform.propose"}
 
     @extend_schema(
         operation_id="notification_channels_test",
@@ -134,7 +134,7 @@ class ChannelTestView(APIView):
 class ChannelMuteView(APIView):
     """Hold back what is not critical for a while, a day at most."""
 
-    required = {"POST": "change.request"}
+    required = {"POST": "platform.propose"}
 
     @extend_schema(
         operation_id="notification_channels_mute",
@@ -153,7 +153,7 @@ class ChannelMuteView(APIView):
 class ChannelEnableView(APIView):
     """Let a disabled channel tell again."""
 
-    required = {"POST": "change.request"}
+    required = {"POST": "platform.propose"}
 
     @extend_schema(
         operation_id="notification_channels_enable",
@@ -172,7 +172,7 @@ class ChannelEnableView(APIView):
 class ChannelDisableView(APIView):
     """Ask for a channel to be silenced for good."""
 
-    required = {"POST": "change.request"}
+    required = {"POST": "platform.propose"}
 
     @extend_schema(
         operation_id="notification_channels_disable",
@@ -204,7 +204,7 @@ class RouteFilter(StrictFilterSet):
 class RouteListView(MembersListView):
     """Routes; make or change one."""
 
-    required = {"GET": "read", "PUT": "change.request"}
+    required = {"GET": "read", "PUT": "platform.propose"}
     serializer_class = RouteSerializer
     filterset_class = RouteFilter
     ordering = ("-id",)

@@ -67,7 +67,7 @@ class PlaybookListView(MembersListView):
 class PlaybookDetailView(APIView):
     """One playbook; change it: at once where it acts earlier or does more, else by request."""
 
-    required = {"GET": "read", "PUT": "change.request"}
+    required = {"GET": "read", "PUT": "risk.propose"}
 
     @extend_schema(operation_id="playbooks_retrieve", responses=PlaybookSerializer)
     def get(self, request: Request, name: str) -> Response:
@@ -203,9 +203,14 @@ class IncidentReviewView(APIView):
 
 
 class IncidentUndoView(APIView):
-    """Ask for everything that was done because of it to be taken back: one request for each step."""
+    """Ask for everything that was done because of it to be taken back: one request for each step.
 
-    required = {"POST": "playbooks.operate"}
+    Each step is asked for in the asker's name, so a step only a risk officer may ask for (a lower level) refuses
+    the whole of it to others. Like a resume it is for people.
+    """
+
+    required = {"POST": "risk.propose"}
+    person_only = {"POST"}
 
     @extend_schema(
         operation_id="incidents_undo",

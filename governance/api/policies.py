@@ -161,7 +161,7 @@ class PolicyRevertView(APIView):
 def _changed(request: Request, name: str, node: Node, values: dict[str, Any]) -> Response:
     current = version_in_force(policy_kind(name).name)
     loosens = current is None or bool(policy_loosened(current, policy_read(name, node)))
-    require_permission(request, "change.request" if loosens else "limits.tighten")
+    require_permission(request, "risk.propose" if loosens else "limits.tighten")
     outcome = policy_change(
         name=name,
         node=node,

@@ -38,7 +38,7 @@ class ScheduleListView(MembersListView):
 class ScheduleDetailView(APIView):
     """Change how often a job runs: at once where it is more often, else by request."""
 
-    required = {"PUT": "change.request"}
+    required = {"PUT": "platform.propose"}
 
     @extend_schema(
         operation_id="schedules_change",

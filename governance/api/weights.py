@@ -71,7 +71,7 @@ class WeightsView(APIView):
         current = version_in_force(WEIGHTS)
         wanted = policy_read(WEIGHTS, node_of(weights_merged(values["weights"])))
         loosens = current is None or bool(policy_loosened(current, wanted))
-        require_permission(request, "change.request" if loosens else "strategies.disable")
+        require_permission(request, "risk.propose" if loosens else "strategies.disable")
         outcome = weights_change(
             weights=values["weights"],
             actor=person_of(request),

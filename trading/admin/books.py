@@ -28,7 +28,7 @@ from trading.services.reconcile import sweep_period_change
 class SweepPeriodAdmin(IntentAdmin):
     """Looking more often applies at once, looking less often is a request."""
 
-    change_permission = "change.request"
+    change_permission = "platform.propose"
     governed_fields = ("every_s",)
     list_display = ("sweep", "every_s")
     ordering = ("sweep",)
@@ -36,7 +36,7 @@ class SweepPeriodAdmin(IntentAdmin):
     def propose(
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
-        actor = acting(request, "change.request")
+        actor = acting(request, "platform.propose")
         return request_or_none(
             sweep_period_change(sweep=obj.pk, every_s=payload["every_s"], actor=actor, reason=reason)
         )

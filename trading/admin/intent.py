@@ -75,7 +75,7 @@ class RiskLimitAdmin(IntentAdmin):
         value = Decimal(payload["value"])
         before = RiskLimit.objects.get(pk=obj.pk)
         loosens = value > before.value if before.tighter == "lower" else value < before.value
-        actor = acting(request, "change.request" if loosens else "limits.tighten")
+        actor = acting(request, "risk.propose" if loosens else "limits.tighten")
         return request_or_none(
             limit_change(name=before.name, scope=before.scope, value=value, reason=reason, actor=actor)
         )
@@ -85,6 +85,7 @@ class RiskLimitAdmin(IntentAdmin):
 class StrategyAdmin(IntentAdmin):
     """Switching off is immediate, switching on is a request. Parameters are shown."""
 
+    change_permission = "strategies.disable"
     governed_fields = ("is_enabled",)
     list_display = ("name", "kind", "interval", "is_enabled", "updated_at")
     list_filter = ("is_enabled", "kind", "interval")
@@ -95,7 +96,7 @@ class StrategyAdmin(IntentAdmin):
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
         if payload["is_enabled"]:
-            requester = acting(request, "change.request")
+            requester = acting(request, "risk.propose")
             return strategy_enable_request(name=obj.name, requester=requester, reason=reason)
         strategy_disable(name=obj.name, actor=acting(request, "strategies.disable"), reason=reason)
         return None
@@ -105,6 +106,7 @@ class StrategyAdmin(IntentAdmin):
 class StrategyInstanceAdmin(IntentAdmin):
     """Less weight or capital applies at once, more of either is a request."""
 
+    change_permission = "strategies.disable"
     governed_fields = ("weight", "allocation")
     actions = (backtest_selected,)
     list_display = (
@@ -133,7 +135,7 @@ class StrategyInstanceAdmin(IntentAdmin):
         weight = Decimal(payload.get("weight", stored.weight))
         allocation = Decimal(payload.get("allocation", stored.allocation))
         raises = weight > stored.weight or allocation > stored.allocation
-        actor = acting(request, "change.request" if raises else "strategies.disable")
+        actor = acting(request, "capital.propose" if raises else "strategies.disable")
         return request_or_none(
             grant_change(instance=stored, weight=weight, allocation=allocation, actor=actor, reason=reason)
         )
@@ -218,7 +220,7 @@ class CircuitBreakerAdmin(IntentAdmin):
 class BreakerPolicyAdmin(CircuitBreakerAdmin):
     """What tightens a rule applies at once; what loosens it, and any other window, becomes a request."""
 
-    change_permission = "change.request"
+    change_permission = "risk.propose"
     governed_fields = RULE_FIELDS
     list_display = ("name", "scope", "is_enabled", *RULE_FIELDS[1:], "unit")
     list_filter = ("is_enabled", "action", "reset", "name")
@@ -226,7 +228,7 @@ class BreakerPolicyAdmin(CircuitBreakerAdmin):
     def propose(
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
-        actor = acting(request, "change.request")
+        actor = acting(request, "risk.propose")
         return request_or_none(
             breaker_rule_change(breaker_id=obj.pk, values=payload, actor=actor, reason=reason)
         )
@@ -305,7 +307,7 @@ class BlackoutAdmin(AddedIntentAdmin):
     def propose(
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
-        requester = acting(request, "change.request")
+        requester = acting(request, "risk.propose")
         return blackout_end_request(blackout_id=obj.pk, requester=requester, reason=reason)
 
 
@@ -346,7 +348,7 @@ class CorrelationGroupAdmin(AddedIntentAdmin):
         self, request: HttpRequest, obj: Any, payload: dict[str, Any], reason: str
     ) -> ChangeRequest | None:
         joins = set(CorrelationGroup.objects.get(pk=obj.pk).symbols) <= set(payload["symbols"])
-        actor = acting(request, "limits.tighten" if joins else "change.request")
+        actor = acting(request, "limits.tighten" if joins else "risk.propose")
         return request_or_none(
             group_change(name=obj.name, symbols=payload["symbols"], reason=reason, actor=actor)
         )

@@ -70,7 +70,7 @@ class BlackoutListView(MembersListView):
 class BlackoutEndView(APIView):
     """Ask for a blackout to end before its time."""
 
-    required = {"POST": "change.request"}
+    required = {"POST": "risk.propose"}
 
     @extend_schema(
         operation_id="blackouts_end",

@@ -193,7 +193,7 @@ class LimitDetailView(APIView):
         scope = parse_scope(values["scope"])
         scope_check(scope)
         loosens = limit_loosens(name, scope, values["value"])
-        require_permission(request, "change.request" if loosens else "limits.tighten")
+        require_permission(request, "risk.propose" if loosens else "limits.tighten")
         outcome = limit_change(
             name=name,
             scope=scope,

@@ -88,7 +88,7 @@ class DivergenceListView(MembersListView):
 class DivergenceAdoptView(APIView):
     """Ask to take the venue's figure over: always a request that somebody else decides."""
 
-    required = {"POST": "change.request"}
+    required = {"POST": "risk.propose"}
 
     @extend_schema(
         operation_id="reconcile_divergence_adopt",

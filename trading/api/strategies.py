@@ -187,7 +187,7 @@ class StrategyGrantView(APIView):
         weight = values.get("weight", instance.weight)
         allocation = values.get("allocation", instance.allocation)
         raises = weight > instance.weight or allocation > instance.allocation
-        require_permission(request, "change.request" if raises else "strategies.disable")
+        require_permission(request, "capital.propose" if raises else "strategies.disable")
         outcome = grant_change(
             instance=instance,
             weight=weight,
@@ -221,7 +221,7 @@ class StrategyListingsView(APIView):
         strategy, account = strategy_get(name), account_get(values["account"])
         terms = ListingTerms(values["allocation"], values["per_day"])
         raises = listing_grant_raises(strategy, account, terms)
-        require_permission(request, "change.request" if raises else "strategies.disable")
+        require_permission(request, "capital.propose" if raises else "strategies.disable")
         outcome = listing_grant_change(
             strategy=strategy,
             account=account,
@@ -236,7 +236,7 @@ class StrategyListingsView(APIView):
 class StrategyEnableView(APIView):
     """Ask for a strategy, or one symbol of it, to be switched on: it raises risk, so somebody else decides."""
 
-    required = {"POST": "change.request"}
+    required = {"POST": "risk.propose"}
 
     @extend_schema(
         operation_id="strategy_enable",

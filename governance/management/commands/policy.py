@@ -122,7 +122,8 @@ class Command(BaseCommand):
         person = User.objects.filter(username=options["person"], is_active=True).first()
         if person is None:
             raise CommandError(f"no active user is called {options['person']!r}")
-        if not permits(permissions_of(person.role), "change.request"):
+        wanted = "capital.propose" if _is_quotas(options["file"]) else "risk.propose"
+        if not permits(permissions_of(person.role), wanted):
             raise CommandError(f"{person.username} may not ask for changes: role {person.role}")
         node = read_document(_text(options["file"]), suffix=options["file"].suffix)
         if _is_quotas(options["file"]):

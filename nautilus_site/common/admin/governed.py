@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from nautilus_site.common.admin.read_only import ReadOnlyAdmin
 from nautilus_site.common.admin.site import may_open_admin
@@ -25,7 +26,7 @@ class GovernedForm(forms.ModelForm):  # type: ignore[type-arg]
     """Adds the reason every governed change needs."""
 
     reason = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 2}),
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
         help_text="Why; the second person and the audit trail see it.",
     )
 
@@ -38,8 +39,9 @@ class GovernedAdmin(ReadOnlyAdmin):
     """
 
     form = GovernedForm
+    change_form_before_template = "admin/governed_notice.html"
     change_kind = ""
-    change_permission = "change.request"
+    change_permission = "risk.propose"
     governed_fields: tuple[str, ...] = ()
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -49,6 +51,13 @@ class GovernedAdmin(ReadOnlyAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         own = [field.name for field in self.model._meta.fields]
         return [*self.readonly_fields, *(name for name in own if name not in self.governed_fields)]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """One button: what is saved is a request, so there is nothing to go on editing, and no other to add."""
+        context |= {"show_save_and_continue": False, "show_save_and_add_another": False}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def change_target(self, obj: Model) -> str:
         """The name the applier knows the object by."""

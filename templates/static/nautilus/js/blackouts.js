@@ -12,7 +12,7 @@ let ending = null;
 /** The buttons of one row. */
 export function blackoutActions(row) {
   const lasts = row.state === "in_force" || row.state === "to_come";
-  return lasts && can("change.request") && button("End…", `Ask to end the blackout of ${row.scope}`, () => open(row));
+  return lasts && can("risk.propose") && button("End…", `Ask to end the blackout of ${row.scope}`, () => open(row));
 }
 
 function open(row) {

@@ -66,7 +66,7 @@ function verbs(incident) {
     ask({ title, effect, confirm, request: ({ reason }) => ({ method: "POST", path: `${path}/${route}`, body: { reason } }), said, intent });
   });
   if (incident.needs_review && incident.state !== "closed" && can("incidents.review")) made.push(then("Review…", "Say what the cause was and why it is over. Undo becomes possible then.", "Review", "review", () => "Reviewed.", { do: "review" }));
-  if (incident.undo_offered && !incident.needs_review && can("playbooks.operate")) made.push(then("Undo…", "Files one request for every step that is still in force. A second person approves each.", "File the requests", "undo", (_, body) => `${body.length} request${body.length === 1 ? "" : "s"} filed; see Approvals.`));
+  if (incident.undo_offered && !incident.needs_review && can("risk.propose")) made.push(then("Undo…", "Files one request for every step that is still in force. A second person approves each.", "File the requests", "undo", (_, body) => `${body.length} request${body.length === 1 ? "" : "s"} filed; see Approvals.`));
   if (incident.state !== "closed" && can("playbooks.operate")) made.push(then("Close…", "Closes the incident. Nothing is undone by it.", "Close it", "close", () => "Closed."));
   return [...made, ...[auditLink(`incident:${incident.id}`)].filter(Boolean)];
 }

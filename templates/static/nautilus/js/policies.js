@@ -12,7 +12,7 @@ const problems = dialog.querySelector("[data-problems]");
 const effect = dialog.querySelector("[data-effect]");
 const result = dialog.querySelector("[data-result]");
 const submit = dialog.querySelector("[data-confirm]");
-const mayChange = can("change.request") || can("limits.tighten");
+const mayChange = can("risk.propose") || can("limits.tighten");
 const tables = {
   policies: new LiveTable("policies", config.tables.policies, { actions: (row) => [button(mayChange ? "Change…" : "Look", `${mayChange ? "Change" : "Look at"} ${row.name}`, () => open(row.name, row.document, `${row.name}, version ${row.version ?? "none"}`))] }),
   versions: new LiveTable("versions", config.tables.versions, { actions: versionActions }),

@@ -9,7 +9,7 @@ import { showProblem } from "./toast.js";
 
 const limitDialog = document.getElementById("limit-dialog");
 const breakerDialog = document.getElementById("breaker-dialog");
-const mayChange = can("limits.tighten") || can("change.request");
+const mayChange = can("limits.tighten") || can("risk.propose");
 let limit = null;
 let breaker = null;
 

@@ -8,7 +8,7 @@ const RENEW_S = 5; // runs are not events
 const table = new LiveTable("schedules", config.tables.schedules, { actions });
 
 function actions(row) {
-  if (!can("change.request")) return [];
+  if (!can("platform.propose")) return [];
   return [button("Change…", `Change ${row.name}`, () => ask({
     title: `Change ${row.name}`,
     effect: "More often, or on again, applies at once; less often, or off, files a request for a second person.",

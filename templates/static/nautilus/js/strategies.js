@@ -34,18 +34,18 @@ function strategyActions(row) {
     actions.push(button("Add symbol…", `Add a symbol to ${row.name}`, () => openAdd(row), "button-small button-quiet"));
   }
   if (row.enabled && can("strategies.disable")) actions.push(button("Disable…", `Disable ${row.name}`, () => openSwitch(row, {})));
-  if (!row.enabled && can("change.request")) actions.push(button("Enable…", `Enable ${row.name}`, () => openSwitch(row, {})));
+  if (!row.enabled && can("risk.propose")) actions.push(button("Enable…", `Enable ${row.name}`, () => openSwitch(row, {})));
   return actions;
 }
 
 function instanceActions(row) {
   const what = `${row.symbol} of ${row.strategy}`;
   const actions = [];
-  if (can("change.request") || can("strategies.disable")) actions.push(button("Capital…", `Capital for ${what}`, () => openGrant(row), "button-small button-quiet"));
+  if (can("capital.propose") || can("strategies.disable")) actions.push(button("Capital…", `Capital for ${what}`, () => openGrant(row), "button-small button-quiet"));
   const subject = { name: row.strategy, enabled: row.enabled };
   const place = { account: row.account, symbol: row.symbol };
   if (row.enabled && can("strategies.disable")) actions.push(button("Disable…", `Disable ${what}`, () => openSwitch(subject, place)));
-  if (!row.enabled && can("change.request")) actions.push(button("Enable…", `Enable ${what}`, () => openSwitch(subject, place)));
+  if (!row.enabled && can("risk.propose")) actions.push(button("Enable…", `Enable ${what}`, () => openSwitch(subject, place)));
   return actions;
 }
 

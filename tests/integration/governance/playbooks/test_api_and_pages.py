@@ -54,11 +54,14 @@ def test_a_hard_stop_is_reviewed_by_a_person_with_a_fresh_log_in(
 ) -> None:
     path = f"/api/v1/incidents/{stopped.pk}"
     said = {"reason": CAUSE}
-    assert token_client(trader).post(f"{path}/undo", said).json()["code"] == "REVIEW_REQUIRED"
+    assert token_client(risk_officer).post(f"{path}/undo", said).json()["code"] == "SESSION_REQUIRED"
+    assert session_client(trader).post(f"{path}/undo", said).json()["code"] == "REVIEW_REQUIRED"
     assert token_client(risk_officer).post(f"{path}/review", said).json()["code"] == "SESSION_REQUIRED"
     assert session_client(trader).post(f"{path}/review", said).status_code == 403
     assert session_client(risk_officer).post(f"{path}/review", said).json()["reviewed_by"] == "risk"
-    answer = token_client(trader).post(f"{path}/undo", said)
+    # What it takes back is a level, and only a risk officer may ask for a lower one.
+    assert session_client(trader).post(f"{path}/undo", said).json()["code"] == "ROLE_REQUIRED"
+    answer = session_client(risk_officer).post(f"{path}/undo", said)
     assert answer.status_code == 202
     assert [row["kind"] for row in answer.json()] == ["trading_state.lower"]
     assert token_client(trader).post(f"{path}/close", said).json()["state"] == "closed"

@@ -208,6 +208,11 @@ def _extend(ask: Ask, rng: Random) -> int:
     return ask.call("POST", f"/canaries/{ask.world.canary.uid}/extend", more_s=more_s, reason="r")
 
 
+def _end_canary(ask: Ask, rng: Random) -> int:
+    """Its time is given by its rules; less of it is to end it, which a risk officer or its owner does at once."""
+    return ask.call("POST", f"/canaries/{ask.world.canary.uid}/rollback", reason="r")
+
+
 def _envelope_close(ask: Ask, rng: Random) -> int:
     return ask.call(
         "POST", f"/models/families/{ask.world.versions[0].family.name}/envelope/close", reason="r"
@@ -296,6 +301,13 @@ def _newcomer(ask: Ask, rng: Random) -> int:
     return ask.propose("user.create", rng.choice(NEWCOMERS), payload)
 
 
+def _newcomer_off_or_in(ask: Ask, rng: Random) -> int:
+    """Switch a newcomer off again, or get into their account."""
+    if rng.random() < 0.3:
+        return ask.call("POST", f"/people/{rng.choice(NEWCOMERS)}/deactivate", reason="r")
+    return _let_in(ask, rng)
+
+
 def _let_in(ask: Ask, rng: Random) -> int:
     """Whatever half of an invitation one can get, and a log-in with the halves one has, made up where one has none."""
     name, mine = rng.choice(NEWCOMERS), ask.world.halves.setdefault(ask.name, {})
@@ -371,6 +383,7 @@ LOWERS: dict[str, Change] = {
     "group.shrink": _group(False),
     "limit.loosen": _limit(False),
     "model.envelope": _envelope_close,
+    "model.extend_canary": _end_canary,
     "model.promote": _retire,
     "notification.channel_off": _channel_switch("enable"),
     "notification.route": _route(False),
@@ -385,8 +398,20 @@ LOWERS: dict[str, Change] = {
     "symbol.allow": _disallow,
     "trading_state.lower": _kill,
     "user.change": _switch_off,
-    "user.create": _let_in,
+    "user.create": _newcomer_off_or_in,
 }
+NOTHING_TO_LOWER: dict[str, str] = {
+    "audit.accept_loss": "what was accepted stays in the trail, and each further loss is another request",
+    "capital.allocate": "what it gave is an allocation: `strategy.grant` lowers it",
+    "capital.endorse": "it gives nothing by itself",
+    "capital.reset": "the hard drawdown stops capital again, which is the machine's own measure",
+    "credential.replace": "a key is another one or not; one that may do more than it should is refused",
+    "notification.channel": "an address is another one or not; `notification.channel_off` has both ways",
+    "order.override": "it is used up by one order or ends within the hour",
+    "reconcile.adopt": "what was booked stays in the ledger; the next difference is another request",
+    "strategy.change": "what decides is another or not; `strategy.enable` has the way to off",
+}
+"""Kinds whose target nobody makes safer by hand, each with the reason."""
 # What an approved request of a kind may make riskier, by the beginning of the name; {0} is its target after the colon.
 COVERS: dict[str, tuple[str, ...]] = {
     "audit.accept_loss": ("audit forgives",),

@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from governance.models import CapitalState
+from governance.models import CapitalState, NotificationChannel
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import ApiToken, AuditEntry, ChangeRequest, Role, User
 from nautilus_site.common.services.change_requests import (
@@ -38,9 +38,11 @@ from nautilus_site.common.services.change_requests import (
     registered_kinds,
 )
 from tests.integration.governance.two_people.asking import Ask
-from tests.integration.governance.two_people.changes import COVERS, LOWERS, RAISES, covered
+from tests.integration.governance.two_people.changes import COVERS, LOWERS, NOTHING_TO_LOWER, RAISES, covered
 from tests.integration.governance.two_people.exposure import Exposure, exposure, raised
 from tests.integration.governance.two_people.world import PEOPLE, WAYS, World, build
+from trading.models import CircuitBreaker, CorrelationGroup, StrategyInstance, SymbolAllowance
+from universe.models import Instrument
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("nautilus_site.urls")]
 RUNS = int(os.environ.get("TWO_PEOPLE_RUNS", "100"))
@@ -306,8 +308,53 @@ def walk(world: World, runs: int, steps: int) -> Counter[str]:
 
 
 def test_every_kind_there_is_has_its_ways_here() -> None:
-    assert set(RAISES) == set(COVERS) == set(registered_kinds())
-    assert set(LOWERS) < set(RAISES)
+    """A new kind has a way to ask for more and one to less, or the reason why there is nothing to lower."""
+    kinds = set(registered_kinds())
+    assert set(RAISES) == set(COVERS) == kinds
+    assert set(LOWERS) | set(NOTHING_TO_LOWER) == kinds
+    assert not set(LOWERS) & set(NOTHING_TO_LOWER)
+    assert all(NOTHING_TO_LOWER.values())
+
+
+def test_each_kind_is_made_safer_by_one_person_at_once(world: World) -> None:
+    """Not vacuous: each way to less does lower something for somebody, alone, and raises nothing."""
+    wide_open(world)
+    for kind in sorted(LOWERS):
+        with transaction.atomic():
+            for name in ("risk", "trader", "admin", "owner"):
+                assert not transaction.get_rollback()
+                if any(lowers(kind, Ask(world, name), seed) for seed in range(10)):
+                    break
+            else:
+                raise AssertionError(f"{kind}: nobody made it safer")
+            transaction.set_rollback(True)
+
+
+def wide_open(world: World) -> None:
+    """What the world holds back is given, so that there is something to take back."""
+    CircuitBreaker.objects.filter(pk=world.breaker.pk).update(state="closed")
+    StrategyInstance.objects.filter(pk=world.idle.pk).update(is_enabled=True)
+    SymbolAllowance.objects.get_or_create(
+        account=world.desk.account, instrument=Instrument.objects.get(symbol="BNBUSDT"),
+        defaults={"added_by": world.people["risk"], "added_at": now()},
+    )  # fmt: skip
+    CorrelationGroup.objects.update(symbols=["BTCUSDT"])
+    NotificationChannel.objects.update(is_enabled=False)
+    family = world.versions[0].family
+    until = (now() + timedelta(days=1)).isoformat()
+    envelope = {"until": until, "champion": True, "canary": True, "most_capital": 1}
+    type(family).objects.filter(pk=family.pk).update(envelope=envelope)
+    User.objects.create_user(username="ada", role="trader")
+    User.objects.create_user(username="grace", role="trader")
+
+
+def lowers(kind: str, ask: Ask, seed: int) -> bool:
+    """Whether a way to less made something safer and nothing riskier."""
+    before = exposure()
+    LOWERS[kind](ask, Random(seed))
+    after = exposure()
+    safer = raised(after, before)
+    return bool(safer) and not [name for name in raised(before, after) if not name.startswith("password ")]
 
 
 def askers(kind: str) -> Iterator[str]:
