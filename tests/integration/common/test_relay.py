@@ -275,6 +275,6 @@ def test_the_relay_seals_each_second_and_notes_the_head(
     audit_record(action="limit.changed", target="limit:x", actor="test")
     seal = wait_for(lambda: AuditSeal.objects.first(), seconds=5)
     wait_for(lambda: (tmp_path / "audit" / "head.log").exists())
-    assert [(number, digest) for number, digest, _ in AuditHead(tmp_path / "audit").noted()] == [
+    assert [(head.seal, head.hash) for head in AuditHead(tmp_path / "audit").noted()] == [
         (seal.pk, seal.hash)
     ]

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -35,7 +34,7 @@ from tests.integration.governance.two_people.duties import (
     expected_of_kinds,
     lines,
 )
-from tests.integration.governance.two_people.world import World, build
+from tests.integration.governance.two_people.world import World
 from trading.models import Strategy, TradingState
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("nautilus_site.urls")]
@@ -54,12 +53,6 @@ OVER = {
     "account": "desk", "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.001", "price": "59000",
     "dry_run": True,
 }  # fmt: skip
-
-
-@pytest.fixture
-def world(tmp_path: Path, settings: Any, clean_cache: None, db: None) -> World:
-    settings.NAUTILUS_HOME = tmp_path
-    return build()
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from django.urls import reverse
 from nautilus_site.common.admin import GovernedAdmin
 from nautilus_site.common.models import ChangeRequest, User
 from tests.integration.governance.two_people.exposure import exposure, raised
-from tests.integration.governance.two_people.world import World, build
+from tests.integration.governance.two_people.world import World
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("nautilus_site.urls")]
 NOTICE = "What raises risk is saved as a request."
@@ -37,12 +36,6 @@ RISKIER: dict[str, tuple[str, dict[str, Any]]] = {
     "common.user": ("viewer", {"role": "risk_officer", "is_active": "on"}),
 }
 """What each form is asked for, of which row; only lowering is possible in the form of `trading.symbolallowance`."""
-
-
-@pytest.fixture
-def world(tmp_path: Path, settings: Any, clean_cache: None, db: None) -> World:
-    settings.NAUTILUS_HOME = tmp_path
-    return build()
 
 
 def governed() -> dict[str, GovernedAdmin]:

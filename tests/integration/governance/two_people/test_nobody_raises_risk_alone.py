@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -30,7 +28,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from governance.models import CapitalState, NotificationChannel
 from nautilus_site.common.clock import now
-from nautilus_site.common.models import ApiToken, AuditEntry, ChangeRequest, Role, User
+from nautilus_site.common.models import ApiToken, AuditEntry, ChangeRequest, User
 from nautilus_site.common.services.change_requests import (
     change_request_approve,
     change_request_reject,
@@ -40,7 +38,7 @@ from nautilus_site.common.services.change_requests import (
 from tests.integration.governance.two_people.asking import Ask
 from tests.integration.governance.two_people.changes import COVERS, LOWERS, NOTHING_TO_LOWER, RAISES, covered
 from tests.integration.governance.two_people.exposure import Exposure, exposure, raised
-from tests.integration.governance.two_people.world import PEOPLE, WAYS, World, build
+from tests.integration.governance.two_people.world import PEOPLE, WAYS, World
 from trading.models import CircuitBreaker, CorrelationGroup, StrategyInstance, SymbolAllowance
 from universe.models import Instrument
 
@@ -48,17 +46,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls("nautilus_site.urls")]
 RUNS = int(os.environ.get("TWO_PEOPLE_RUNS", "100"))
 STEPS = int(os.environ.get("TWO_PEOPLE_STEPS", "100"))
 APPLIED, PENDING = ChangeRequest.State.APPLIED, ChangeRequest.State.PENDING
-
-
-@pytest.fixture
-def world(tmp_path: Path, settings: Any, clean_cache: None, db: None) -> World:
-    settings.NAUTILUS_HOME = tmp_path
-    # A seal that the head file notes and a restore lost.
-    (tmp_path / "audit").mkdir()
-    lost = {"seal": 10**6, "hash": "f" * 64, "first_entry": 1, "entries": 3}
-    (tmp_path / "audit" / "head.log").write_text(json.dumps(lost) + "\n")
-    assert set(PEOPLE.values()) == set(Role.values)
-    return build()
 
 
 @dataclass(frozen=True, slots=True)
