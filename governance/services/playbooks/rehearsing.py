@@ -15,12 +15,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from governance.adapters.testnet_control import ControlError
-from governance.domain.playbooks import PLAYBOOKS, Facts, score
-from governance.models import Incident, PlaybookAction, PlaybookRun, Rehearsal
+from governance.domain.playbooks import PLAYBOOKS, Facts, actions_parse, score
+from governance.models import Incident, Playbook, PlaybookAction, PlaybookRun, Rehearsal
 from governance.services.playbooks.changing import playbook_get
 from governance.services.playbooks.faults import fault_inject, fault_tend, fault_withdraw
 from governance.services.playbooks.incidents import incident_note, incident_review
-from governance.services.playbooks.undoing import incident_undo
+from governance.services.playbooks.undoing import UNDO_PERMISSIONS, incident_undo
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden
 from nautilus_site.common.models import User
@@ -42,7 +42,8 @@ def rehearsal_start(*, name: str, actor: User, reason: str) -> Rehearsal:
     ------
     Conflict : NOT_LOCAL, NOT_ARMED, INCIDENT_OPEN, REHEARSAL_UNDER_WAY, NOT_REHEARSABLE, EXCHANGE_UNREACHABLE.
     NotFound : UNKNOWN_PLAYBOOK.  ApplicationError : REASON_REQUIRED.
-    Forbidden : REVIEWER_REQUIRED, a hard stop's rehearsal ends with its review in the name of who asked.
+    Forbidden : REVIEWER_REQUIRED, the rehearsal ends with an undo, of a hard stop with its review, too, in the name
+        of who asked; it is for those who may ask for it.
     """
     playbook = playbook_get(name)
     if not reason.strip():
@@ -51,11 +52,7 @@ def rehearsal_start(*, name: str, actor: User, reason: str) -> Rehearsal:
         raise Conflict("NOT_LOCAL", "rehearsals put faults into the paper exchange only")
     if not playbook.is_armed:
         raise Conflict("NOT_ARMED", f"{name} is not armed")
-    if PLAYBOOKS[name].needs_review and not permits(permissions_of(actor.role), "incidents.review"):
-        raise Forbidden(
-            "REVIEWER_REQUIRED",
-            "a rehearsal of a hard stop ends with its review: a risk officer rehearses it",
-        )
+    _check_ends(playbook, actor)
     if Incident.objects.filter(kind=name).exclude(state=Incident.State.CLOSED).exists():
         raise Conflict("INCIDENT_OPEN", f"an incident of {name} is open already; close it first")
     if Rehearsal.objects.filter(state=Rehearsal.State.WATCHING).exists():
@@ -79,6 +76,19 @@ def rehearsal_start(*, name: str, actor: User, reason: str) -> Rehearsal:
     except ControlError as error:
         raise Conflict("EXCHANGE_UNREACHABLE", str(error)) from None
     return row
+
+
+def _check_ends(playbook: Playbook, actor: User) -> None:
+    held = permissions_of(actor.role)
+    needed = {UNDO_PERMISSIONS[action.verb] for action in actions_parse(playbook.actions)}
+    if PLAYBOOKS[playbook.name].needs_review:
+        needed.add("incidents.review")
+    missing = sorted(permission for permission in needed if not permits(held, permission))
+    if missing:
+        raise Forbidden(
+            "REVIEWER_REQUIRED",
+            f"it ends with an undo in your name, which takes {', '.join(missing)}: a risk officer rehearses it",
+        )
 
 
 def rehearsals_step() -> int:

@@ -89,9 +89,12 @@ def test_a_fault_that_is_seen_on_more_scopes_is_taken_back_on_all_of_them(
     assert ChangeRequest.objects.filter(kind="blackout.end", state="pending").count() == 3
 
 
-def test_who_may_not_review_a_hard_stop_cannot_rehearse_one(desk: Desk, trader: Any) -> None:
-    """Its rehearsal ends with a review in the name of who asked, which would be a way round the permission."""
+def test_who_may_not_ask_for_the_undo_cannot_rehearse(desk: Desk, trader: Any, arm: Arm) -> None:
+    """It ends with a review and an undo in the name of who asked, which would be a way round the permission."""
     assert Playbook.objects.get(name="daily_loss").is_armed
-    with pytest.raises(Forbidden, match="a risk officer rehearses it"):
+    with pytest.raises(Forbidden, match=r"incidents\.review, kill\.resume: a risk officer rehearses it"):
         rehearsal_start(name="daily_loss", actor=trader, reason="drill")
+    arm("venue_lag", actions=[{"do": "kill", "level": "HALT_NEW", "on": "scope"}])
+    with pytest.raises(Forbidden, match=r"takes kill\.resume"):
+        rehearsal_start(name="venue_lag", actor=trader, reason="drill")
     assert Rehearsal.objects.count() == 0
