@@ -323,13 +323,15 @@ def _within_envelope(
         allowed, why = 0, f"the envelope ended at {envelope.until:%Y-%m-%d %H:%M}"
     if asked <= allowed:
         return dict(chosen)
+    minimum = units(policy.min_quota_usd)
     result = {}
     for name, choice in chosen.items():
         amount, rule, reason, proposed = choice.amount, choice.rule, choice.reason, None
         if rises[name]:
             amount = choice.before + rises[name] * allowed // asked // CENT * CENT
-            if amount < units(policy.min_quota_usd):
-                amount = choice.before  # a part of what is just enough to trade is too little
+            if amount < minimum:
+                # A part of what is just enough to trade is too little, and so may be what it has.
+                amount = choice.before if choice.before >= minimum else 0
             rule, proposed = "envelope", choice.amount
             reason += f"; {why}: {money(amount)}, more takes two people"
         result[name] = Choice(

@@ -174,6 +174,12 @@ def test_a_part_of_a_rise_that_is_too_little_to_trade_is_not_made() -> None:
     assert found["a"].proposed == 5000 * USD
 
 
+def test_what_is_too_little_to_trade_with_is_not_kept_because_it_may_not_rise() -> None:
+    envelope = {"max_total_usd": 10**6, "max_increase_usd": 0}
+    found = decided(policy(min_quota_usd=90, envelope=envelope), [standing("a", 89), standing("b", 90)])
+    assert (usd(found["a"]), usd(found["b"])) == (0, 90)
+
+
 def test_drawdown_scales_the_pool_and_the_hard_limit_takes_everything_until_people_lift_it() -> None:
     chosen = policy(drawdown_soft_pct="0.05", drawdown_hard_pct="0.2")
     # A14 of the science page: 10 % with 5/20 leaves two thirds.
