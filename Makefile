@@ -80,6 +80,7 @@ lint-style: dev
 	@echo "== ruff"
 	@{ $(PY) -m ruff check . && $(PY) -m ruff format --check --quiet .; } \
 		|| { echo "nautilus: make format repairs most of this" >&2; exit 1; }
+	@! git grep -nE '^(<{7}|>{7}) ' || { echo "nautilus: a merge left these behind" >&2; exit 1; }
 
 lint-types: dev
 	@echo "== mypy"
