@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 
-from governance.domain.playbooks import PLAYBOOKS
+from governance.domain.playbooks import PLAYBOOKS, rehearsal_permissions
 from governance.models import (
     ComplianceReport,
     Incident,
@@ -59,6 +59,9 @@ def playbook_members(row: Playbook) -> dict[str, Any]:
         "actions": row.actions,
         "rehearsable": spec is not None,
         "needs_review": spec is not None and spec.needs_review,
+        "rehearsal_takes": rehearsal_permissions(
+            row.actions, needs_review=spec is not None and spec.needs_review
+        ),
         "changed_by": row.changed_by,
         "changed_at": utc_text(row.changed_at),
         "watches": [

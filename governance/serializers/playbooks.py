@@ -54,6 +54,9 @@ class PlaybookSerializer(serializers.Serializer[Any]):
     actions = serializers.ListField(child=serializers.DictField())
     rehearsable = serializers.BooleanField()
     needs_review = serializers.BooleanField()
+    rehearsal_takes = serializers.ListField(
+        child=serializers.CharField(), help_text="permissions of who rehearses it: it ends with its undo"
+    )
     changed_by = serializers.CharField()
     changed_at = serializers.DateTimeField()
     watches = WatchSerializer(many=True)

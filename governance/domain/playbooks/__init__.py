@@ -1,6 +1,12 @@
 """What the machine may do by itself: when, what, how far, and how it is marked. Pure."""
 
-from governance.domain.playbooks.actions import Action, InvalidAction, Verb, actions_parse
+from governance.domain.playbooks.actions import (
+    Action,
+    InvalidAction,
+    Verb,
+    actions_parse,
+    rehearsal_permissions,
+)
 from governance.domain.playbooks.catalogue import PLAYBOOKS, PlaybookSpec
 from governance.domain.playbooks.machine import Rule, Verdict, Watch, judge
 from governance.domain.playbooks.scoring import Facts, Mark, score
@@ -22,5 +28,6 @@ __all__ = [
     "judge",
     "mean_correlation",
     "peg_deviation",
+    "rehearsal_permissions",
     "score",
 ]

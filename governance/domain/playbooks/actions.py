@@ -40,6 +40,15 @@ _MEMBERS: Final = {
 # A level is raised before anything else is locked (rulings 13).
 _ORDER: Final = {Verb.kill: 0, Verb.disable: 1, Verb.blackout: 2, Verb.trim: 3, Verb.tighten: 4}
 
+UNDO_PERMISSIONS: Final = {
+    Verb.kill: "kill.resume",
+    Verb.disable: "risk.propose",
+    Verb.blackout: "risk.propose",
+    Verb.trim: "capital.propose",
+    Verb.tighten: "risk.propose",
+}
+"""What a role needs to ask for a step to be taken back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -77,6 +86,17 @@ def actions_parse(rows: Iterable[Mapping[str, Any]]) -> tuple[Action, ...]:
     if not parsed:
         raise InvalidAction("a playbook needs one action at least")
     return tuple(sorted(parsed, key=lambda action: _ORDER[action.verb]))
+
+
+def rehearsal_permissions(rows: Iterable[Mapping[str, Any]], *, needs_review: bool) -> list[str]:
+    """What a role needs to rehearse a playbook, which ends with its undo, and with a review before it.
+
+    Raises
+    ------
+    InvalidAction : as `actions_parse`.
+    """
+    needed = {UNDO_PERMISSIONS[action.verb] for action in actions_parse(rows)}
+    return sorted(needed | ({"incidents.review"} if needs_review else set()))
 
 
 def _parse(row: Mapping[str, Any]) -> Action:

@@ -15,12 +15,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from governance.adapters.testnet_control import ControlError
-from governance.domain.playbooks import PLAYBOOKS, Facts, actions_parse, score
+from governance.domain.playbooks import PLAYBOOKS, Facts, rehearsal_permissions, score
 from governance.models import Incident, Playbook, PlaybookAction, PlaybookRun, Rehearsal
 from governance.services.playbooks.changing import playbook_get
 from governance.services.playbooks.faults import fault_inject, fault_tend, fault_withdraw
 from governance.services.playbooks.incidents import incident_note, incident_review
-from governance.services.playbooks.undoing import UNDO_PERMISSIONS, incident_undo
+from governance.services.playbooks.undoing import incident_undo
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden
 from nautilus_site.common.models import User
@@ -80,10 +80,8 @@ def rehearsal_start(*, name: str, actor: User, reason: str) -> Rehearsal:
 
 def _check_ends(playbook: Playbook, actor: User) -> None:
     held = permissions_of(actor.role)
-    needed = {UNDO_PERMISSIONS[action.verb] for action in actions_parse(playbook.actions)}
-    if PLAYBOOKS[playbook.name].needs_review:
-        needed.add("incidents.review")
-    missing = sorted(permission for permission in needed if not permits(held, permission))
+    needed = rehearsal_permissions(playbook.actions, needs_review=PLAYBOOKS[playbook.name].needs_review)
+    missing = [permission for permission in needed if not permits(held, permission)]
     if missing:
         raise Forbidden(
             "REVIEWER_REQUIRED",

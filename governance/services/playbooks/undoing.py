@@ -146,14 +146,6 @@ def _disable(row: PlaybookAction, requester: User, reason: str) -> ChangeRequest
     return strategy_enable_request(name=row.scope.partition(":")[2], requester=requester, reason=reason)
 
 
-UNDO_PERMISSIONS: dict[Verb, str] = {
-    Verb.kill: "kill.resume",
-    Verb.blackout: "risk.propose",
-    Verb.tighten: "risk.propose",
-    Verb.trim: "capital.propose",
-    Verb.disable: "risk.propose",
-}
-"""What asking for a step to be taken back needs of a role."""
 _UNDO: dict[Verb, Callable[[PlaybookAction, User, str], object]] = {
     Verb.kill: _kill,
     Verb.blackout: _blackout,

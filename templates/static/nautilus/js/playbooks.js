@@ -24,15 +24,9 @@ function download(row) {
 
 function playbookActions(row) {
   const made = [];
-<<<<<<< HEAD
-  if (can("change.request")) made.push(button("Change…", `Change ${row.name}`, () => change(row)));
-  // A rehearsal of a hard stop ends with its review.
-  const mayReview = !row.needs_review || can("incidents.review");
-  if (row.rehearsable && config.environment === "local" && can("playbooks.operate") && mayReview) made.push(button("Rehearse…", `Rehearse ${row.name}`, () => rehearse(row)));
-=======
   if (can("risk.propose")) made.push(button("Change…", `Change ${row.name}`, () => change(row)));
-  if (row.rehearsable && config.environment === "local" && can("playbooks.operate")) made.push(button("Rehearse…", `Rehearse ${row.name}`, () => rehearse(row)));
->>>>>>> b8683b0 (common: Let one permission of each kind say who may ask for it)
+  const mayEnd = row.rehearsal_takes.every(can); // it ends with an undo, or a review, in one's own name
+  if (row.rehearsable && config.environment === "local" && can("playbooks.operate") && mayEnd) made.push(button("Rehearse…", `Rehearse ${row.name}`, () => rehearse(row)));
   return made;
 }
 

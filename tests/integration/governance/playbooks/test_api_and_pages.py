@@ -39,6 +39,7 @@ def test_everybody_who_is_logged_in_sees_them(token_client: Any, viewer: Any, st
     api = token_client(viewer)
     books = {row["name"]: row for row in api.get("/api/v1/playbooks").json()["results"]}
     assert books["daily_loss"]["needs_review"] is True
+    assert books["daily_loss"]["rehearsal_takes"] == ["incidents.review", "kill.resume"]
     assert books["daily_loss"]["watches"][0]["detail"] == "99.99 USDT lost since 00:00 UTC"
     assert books["drawdown"]["is_armed"] is False
     (row,) = api.get("/api/v1/incidents?state=calm").json()["results"]

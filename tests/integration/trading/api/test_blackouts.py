@@ -90,7 +90,7 @@ def test_roles_decide_who_sets_and_who_asks(world: World, make_user: Any, token_
         ("trader", 201, 202),
         ("risk_officer", 201, 202),
         ("model_owner", 403, 403),
-        ("admin", 201, 202),
+        ("admin", 201, 403),
     ):
         client = token_client(make_user(role))
         assert client.post("/api/v1/blackouts", window(), format="json").status_code == sets, role

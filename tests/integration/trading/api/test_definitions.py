@@ -186,7 +186,7 @@ def test_one_symbol_is_switched_off_at_once_and_on_by_two_people(client: Any, ma
         ("viewer", 403, 403, 403),
         ("risk_officer", 403, 200, 202),
         ("model_owner", 201, 403, 403),
-        ("admin", 403, 200, 202),
+        ("admin", 403, 200, 403),
     ],
 )
 def test_roles(
