@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("accounts/login/", views.LoginView.as_view(), name="login"),
     path("accounts/logout/", views.LogoutView.as_view(), name="logout"),
+    path("accounts/password/", views.PasswordView.as_view(), name="password"),
     path("accounts/welcome/", views.WelcomeView.as_view(), name="welcome"),
     path("favicon.ico", views.favicon, name="favicon"),
     path("livez", probes.livez, name="livez"),

@@ -6,8 +6,10 @@ from http import HTTPStatus
 from typing import Any
 
 from django import forms
+from django.contrib.auth import authenticate, update_session_auth_hash
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.mixins import LoginRequiredMixin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -19,7 +21,9 @@ from django.views.generic import FormView
 
 from nautilus_site.common.api.problems import INTERNAL_DETAIL, plain_problem, request_reference
 from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.models import User
 from nautilus_site.common.services.invitations import invitation_use
+from nautilus_site.common.services.passwords import password_change
 
 
 class LoginForm(AuthenticationForm):
@@ -42,7 +46,7 @@ class LoginView(auth_views.LoginView):
 
 
 class WelcomeForm(forms.Form):
-    """What a new person was given by two people, and the password they choose."""
+    """What a person was given by two others, and the password they choose."""
 
     link = forms.CharField(max_length=200, label="Link")
     code = forms.CharField(max_length=20, label="Code")
@@ -62,7 +66,7 @@ class WelcomeForm(forms.Form):
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 @method_decorator(never_cache, name="dispatch")
 class WelcomeView(FormView):  # type: ignore[type-arg]  # Django's own class takes none
-    """Where a new person chooses their password, with a link from an admin and a code from a risk officer."""
+    """Where people choose a password without knowing one: with a link from an admin and a code from a risk officer."""
 
     template_name = "registration/welcome.html"
     form_class = WelcomeForm
@@ -78,6 +82,45 @@ class WelcomeView(FormView):  # type: ignore[type-arg]  # Django's own class tak
         else:
             return TemplateResponse(self.request, "registration/welcomed.html", {"name": user.username})
         return self.form_invalid(form)
+
+
+class PasswordForm(forms.Form):
+    """The present password, which a session left open does not know, and the new one."""
+
+    present = forms.CharField(
+        max_length=256, strip=False, widget=forms.PasswordInput, label="Present password"
+    )
+    password = forms.CharField(max_length=256, strip=False, widget=forms.PasswordInput, label="New password")
+    again = forms.CharField(max_length=256, strip=False, widget=forms.PasswordInput, label="Once more")
+
+    def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("password") != self.cleaned_data.get("again"):
+            self.add_error("again", "The two passwords differ.")
+        return self.cleaned_data
+
+
+@method_decorator(sensitive_post_parameters(), name="dispatch")
+@method_decorator(never_cache, name="dispatch")
+class PasswordView(LoginRequiredMixin, FormView):  # type: ignore[type-arg]  # Django's own class takes none
+    """Where people change their own password. Wrong guesses of the present one count as wrong log-ins do."""
+
+    template_name = "registration/password.html"
+    form_class = PasswordForm
+
+    def form_valid(self, form: PasswordForm) -> HttpResponse:
+        values, person = form.cleaned_data, self.request.user
+        assert isinstance(person, User)
+        user = authenticate(self.request, username=person.username, password=values["present"])
+        if not isinstance(user, User):
+            form.add_error("present", "This is not your present password.")
+            return self.form_invalid(form)
+        try:
+            password_change(user=user, password=values["password"])
+        except ValidationError as error:
+            form.add_error("password", error)
+            return self.form_invalid(form)
+        update_session_auth_hash(self.request, user)
+        return TemplateResponse(self.request, "registration/password_changed.html", {})
 
 
 class LogoutView(auth_views.LogoutView):

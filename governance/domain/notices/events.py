@@ -85,6 +85,16 @@ def _approval(data: Data) -> Notice | None:
             link="/audit/",
             subject=f"break_glass:{data.get('id')}:{state}",
         )
+    if kind == "password":
+        made = " and ".join(data.get("by") or [])
+        return Notice(
+            kind="password.replaced",
+            severity=Severity.warning,
+            title=f"{target} has another password",
+            text=f"with the halves that {made} made; whoever it concerns should know of it",
+            link="/audit/",
+            subject=f"password:{target}:{data.get('at')}",
+        )
     if state not in ("pending", "applied", "rejected", "expired", "void"):
         return None
     words = {"pending": "waits for a second person", "applied": "was approved and applied"}

@@ -1,7 +1,7 @@
-"""The first password of a new person, who alone knows it.
+"""The first password of a new person, or another one for who has lost theirs: they alone know it.
 
 An admin makes the link, a risk officer the code, each shown once and kept as a digest. Were one of them enough, whoever
-made it could log in as the person they made, and be two people.
+made it could log in as somebody else, and be two people.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden, N
 from nautilus_site.common.models import Invitation, User
 from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.outbox import publish
 
 LIFE = timedelta(hours=24)
 MOST_FAILURES = 10
@@ -32,12 +33,12 @@ _INVALID = ApplicationError(
 
 @transaction.atomic
 def invitation_link(*, username: str, actor: User) -> str:
-    """The secret of a fresh link for a person without a password; an earlier one ends. Shown once, for 24 hours.
+    """The secret of a fresh link for a person; an earlier one ends. Shown once, for 24 hours.
 
     Raises
     ------
     Forbidden : PERMISSION_DENIED, OWN_ACCOUNT, OTHER_HALF.  NotFound : USER_NOT_FOUND.
-    Conflict : HAS_PASSWORD, PERSON_OFF.
+    Conflict : PERSON_OFF.
     """
     invitation = _for_half(username, actor, "users.manage")
     if invitation.code_by_id == actor.pk:
@@ -52,7 +53,7 @@ def invitation_link(*, username: str, actor: User) -> str:
 
 @transaction.atomic
 def invitation_code(*, username: str, actor: User) -> str:
-    """A fresh code for a person without a password; an earlier one ends. Shown once, for 24 hours and ten attempts.
+    """A fresh code for a person; an earlier one ends. Shown once, for 24 hours and ten attempts.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def invitation_code(*, username: str, actor: User) -> str:
 
 
 def invitation_use(*, link: str, code: str, password: str) -> User:
-    """Set the person's first password. Works once, with both halves.
+    """Set the person's password. Works once, with both halves; sessions opened with an earlier password end.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def _use(link: str, code: str, password: str) -> tuple[User | None, ValidationEr
     if invitation is None or invitation.failures >= MOST_FAILURES or not invitation.code_hash:
         return None, None
     ends = (invitation.link_expires_at, invitation.code_expires_at)
-    if any(end is None or end <= moment for end in ends) or invitation.user.has_usable_password():
+    if any(end is None or end <= moment for end in ends):
         return None, None
     letters = code.upper().replace("-", "").replace(" ", "")
     if not check_password(letters, invitation.code_hash):
@@ -108,11 +109,16 @@ def _use(link: str, code: str, password: str) -> tuple[User | None, ValidationEr
         validate_password(password, user)
     except ValidationError as error:
         return None, error
+    had_one = user.has_usable_password()
     user.set_password(password)
     user.save(update_fields=["password"])
     invitation.used_at, invitation.link_digest, invitation.code_hash = moment, None, ""
     invitation.save()
     _record("invitation.used", invitation, user)
+    if had_one:
+        told = {"kind": "password", "state": "replaced", "target": f"user:{user.username}"}
+        by = [str(invitation.link_by), str(invitation.code_by)]
+        publish("approvals", {**told, "at": moment, "by": by})
     return user, None
 
 
@@ -125,8 +131,6 @@ def _for_half(username: str, actor: User, permission: str) -> Invitation:
         raise NotFound("USER_NOT_FOUND", f"no user {username!r}")
     if user.pk == actor.pk:
         raise Forbidden("OWN_ACCOUNT", "nobody invites themselves")
-    if user.has_usable_password():
-        raise Conflict("HAS_PASSWORD", f"{username} has a password; only they may change it")
     if not user.is_active:
         raise Conflict("PERSON_OFF", f"{username} is switched off")
     invitation, _ = Invitation.objects.select_for_update(no_key=True).get_or_create(user=user)

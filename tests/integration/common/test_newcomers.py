@@ -198,13 +198,6 @@ def test_nobody_makes_both_halves_whatever_their_role_is_by_now(
         Invitation.objects.update(code_by=admin_person)
 
 
-def test_whoever_has_a_password_is_invited_by_nobody(
-    trader: User, admin_person: User, risk_officer: User
-) -> None:
-    assert refusal(invitation_link, username="trader", actor=admin_person) == "HAS_PASSWORD"
-    assert refusal(invitation_code, username="trader", actor=risk_officer) == "HAS_PASSWORD"
-
-
 def test_a_person_switched_off_before_they_came_cannot_come(
     halves: dict[str, str], admin_person: User, ada: User
 ) -> None:

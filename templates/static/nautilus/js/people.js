@@ -21,10 +21,11 @@ function changed(row, { role, is_active }) {
 
 function actions(row) {
   const made = [auditLink(`user:${row.username}`)].filter(Boolean);
-  if (row.is_invited && can("users.manage")) made.unshift(button("Link…", `Make the link of ${row.username}`, () => makeLink(row)));
-  if (row.is_invited && can("change.decide")) made.unshift(button("Code…", `Make the code of ${row.username}`, () => makeCode(row)));
+  const other = row.is_active && row.username !== config.user;
+  if (other && can("users.manage")) made.unshift(button("Link…", `Make the link of ${row.username}`, () => makeLink(row)));
+  if (other && can("change.decide")) made.unshift(button("Code…", `Make the code of ${row.username}`, () => makeCode(row)));
   if (!can("users.manage")) return made;
-  if (row.is_active && row.username !== config.user) made.unshift(button("Switch off…", `Switch ${row.username} off`, () => switchOff(row)));
+  if (other) made.unshift(button("Switch off…", `Switch ${row.username} off`, () => switchOff(row)));
   return [button("Change…", `Change ${row.username}`, () => ask({
     title: `Change ${row.username}`,
     effect: "Files a request; nothing changes until a risk officer approves, who may not be the person concerned.",
@@ -66,15 +67,16 @@ function makeHalf(row, what, { title, effect, shown, member }) {
   });
 }
 
+const theyChoose = (row) => (row.is_invited ? "They choose their password" : "Where they have lost their password they choose another one");
 const makeLink = (row) => makeHalf(row, "link", {
   title: `Link for ${row.username}`,
-  effect: "They choose their password with it, and with a code that a risk officer makes. It works once, for a day; an earlier link ends.",
+  effect: `${theyChoose(row)} with it, and with a code that a risk officer makes. It works once, for a day; an earlier link ends.`,
   shown: `Give it to ${row.username} and to nobody else. A risk officer gives them the code.`,
   member: "link",
 });
 const makeCode = (row) => makeHalf(row, "code", {
   title: `Code for ${row.username}`,
-  effect: "They choose their password with it, and with a link that an admin makes. It works once, for a day; an earlier code ends.",
+  effect: `${theyChoose(row)} with it, and with a link that an admin makes. It works once, for a day; an earlier code ends.`,
   shown: `Tell it to ${row.username} yourself, and to nobody else, the admin least of all.`,
   member: "code",
 });
@@ -177,7 +179,7 @@ onState((state) => {
   if (asked.includes('"do":"link"') || asked.includes('"do":"code"')) {
     const intent = takeIntent();
     const row = state.people.find((person) => person.username === intent?.username);
-    if (row?.is_invited) (intent.do === "link" ? makeLink : makeCode)(row);
+    if (row?.is_active) (intent.do === "link" ? makeLink : makeCode)(row);
   }
   tokens.set(state.tokens);
   keys.set(state.keys);

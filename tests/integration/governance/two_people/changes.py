@@ -309,8 +309,8 @@ def _newcomer_off_or_in(ask: Ask, rng: Random) -> int:
 
 
 def _let_in(ask: Ask, rng: Random) -> int:
-    """Whatever half of an invitation one can get, and a log-in with the halves one has, made up where one has none."""
-    name, mine = rng.choice(NEWCOMERS), ask.world.halves.setdefault(ask.name, {})
+    """Whatever half of somebody's password one can get, and the use of those one has, made up where one has none."""
+    name, mine = rng.choice([*NEWCOMERS, *sorted(PEOPLE)]), ask.world.halves.setdefault(ask.name, {})
     what = rng.choice(["link", "code", "use"])
     if what != "use":
         answer = ask.answer("POST", f"/people/{name}/{what}")
