@@ -37,6 +37,7 @@ from trading.services.execution.commands import commands_close
 from trading.services.execution.drain import orders_drain as drain
 from trading.services.execution.resolve import order_resolve as resolve
 from trading.services.execution.resolve import orders_in_doubt
+from trading.services.first_measures import measures_awaited
 from trading.services.flatten import flatten_step
 from trading.services.income import income_sweep
 from trading.services.invariants import invariants_check
@@ -50,7 +51,7 @@ from trading.services.strategies import book_step, books_due, instances_due, str
 from trading.services.strategies.listings import listing_take_up, listing_venues, listings_due
 from trading.services.strategies.recording import steps_prune
 from trading.services.strategies.results import results_prune
-from trading.services.venue_clock import clock_awaited, venue_clock_note
+from trading.services.venue_clock import venue_clock_note
 from trading.services.venue_events import venue_events_settle as settle_events
 from trading.services.venues import execution_venue, futures_venue, probing_venue
 from universe.services import instruments_sync, market_data_of, rate_counts_prune
@@ -101,7 +102,7 @@ def listings_watch() -> None:
 @shared_task
 def plan_refresh(account_id: int, instrument_id: int) -> None:
     """Compare wanted with held, and reserve the orders that lead there."""
-    if not clock_awaited(account_id):  # the tick finds it again
+    if not measures_awaited(account_id):  # the tick finds it again
         refresh(account_id=account_id, instrument_id=instrument_id)
 
 
@@ -153,7 +154,7 @@ def trading_tick() -> None:
         with _alone("book_step", instance_id=instance_id):
             book_step(instance_id=instance_id)
     for account_id, instrument_id in dict.fromkeys([*makers_watched(), *plans_due()]):
-        if clock_awaited(account_id):
+        if measures_awaited(account_id):
             continue
         with _alone("plan_refresh", account_id=account_id, instrument_id=instrument_id):
             refresh(account_id=account_id, instrument_id=instrument_id)

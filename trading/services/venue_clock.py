@@ -2,30 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final
-
 from nautilus_site.common.clock import now
 from trading.domain.ports import ExecutionVenue
-from trading.models import Account, VenueClock
-
-LATELY: Final = timedelta(seconds=60)
-_compared: set[int] = set()
-
-
-def clock_awaited(account_id: int) -> bool:
-    """Whether a process that has just started still waits for a first look at the clock of an account's venue.
-
-    What strategies want is held back until then, a second or two, in place of being denied order by order. Asked of
-    the database until it was seen once; a comparison that grows old later is the rail's business.
-    """
-    if account_id in _compared:
-        return False
-    venue = Account.objects.filter(pk=account_id).values_list("venue__name", flat=True)[:1]
-    if not VenueClock.objects.filter(venue__in=venue, measured_at__gt=now() - LATELY).exists():
-        return True
-    _compared.add(account_id)
-    return False
+from trading.models import VenueClock
 
 
 def venue_clock_note(*, venue_name: str, venue: ExecutionVenue) -> VenueClock:
