@@ -61,17 +61,26 @@ class Bench:
 
     def order(self, symbol: str, *, rests: bool = False) -> str:
         """Ask for a small order until it is accepted (prices may be stale for a moment); its client order id."""
+        answer = self._answered(symbol, rests=rests, unless="")
+        return str(answer.body["client_order_id"])
 
-        def accepted() -> str | None:
+    def order_unless(self, code: str, symbol: str) -> str | None:
+        """The same, or None where it is denied with a code."""
+        answer = self._answered(symbol, rests=False, unless=code)
+        return str(answer.body["client_order_id"]) if answer.status == 201 else None
+
+    def _answered(self, symbol: str, *, rests: bool, unless: str) -> Answer:
+        def answered() -> Answer | None:
             try:
                 answer = self.post(self.body(symbol, rests=rests), f"matrix-{uuid.uuid4()}")
             except (psycopg.Error, http.client.HTTPException):
                 return None
-            if answer.status != 201:
+            if answer.status != 201 and (not unless or answer.body.get("code") != unless):
                 raise KeyError(str(answer.body)[:300])
-            return str(answer.body["client_order_id"])
+            return answer
 
-        return str(eventually(accepted, within_s=90, what=f"an accepted order of {symbol}", every_s=0.5))
+        found: Answer = eventually(answered, within_s=90, what=f"an accepted order of {symbol}", every_s=0.5)
+        return found
 
     def replace(self, client_id: str) -> str:
         """Ask for a resting order at a price a little lower, until that is accepted; the new one's client order id."""

@@ -199,8 +199,10 @@ def test_c15_c16_c17_a_jumping_clock_a_venue_that_is_gone_and_balances_that_vani
     bench: Bench, round_: int
 ) -> None:
     fault = bench.fault({}, {"clock_skew_ms": 60_000})
-    skewed = bench.order("BTCUSDT")
-    assert bench.ended(skewed) in ("FILLED", "EXPIRED", "RELEASED", "REJECTED", "ABSENT")
+    # The rail may know of it before the order comes, or the exchange tells.
+    skewed = bench.order_unless("CLOCK_OFFSET", "BTCUSDT")
+    if skewed is not None:
+        assert bench.ended(skewed) in ("FILLED", "EXPIRED", "RELEASED", "REJECTED", "ABSENT")
     bench.heal(fault)
     gone = bench.platform.pids("testnet")[0]
     waiting = bench.order("ETHUSDT")

@@ -29,7 +29,9 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from governance.models import CapitalState, NotificationChannel
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import ApiToken, AuditEntry, ChangeRequest, User
+from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.change_requests import (
+    applier_for,
     change_request_approve,
     change_request_reject,
     change_requests_expire,
@@ -132,8 +134,10 @@ def expire(judge: Judge) -> None:
 
 
 def decide(ask: Ask, rng: Random) -> None:
-    """Approve or reject any request there is, closed ones too."""
-    requests = list(ChangeRequest.objects.order_by("created_at", "pk").values_list("pk", flat=True))
+    """Approve or reject any request there is, closed ones too, mostly one that waits."""
+    every = ChangeRequest.objects.order_by("created_at", "pk")
+    waiting = list(every.filter(state=PENDING).values_list("pk", flat=True))
+    requests = waiting if waiting and rng.random() < 0.7 else list(every.values_list("pk", flat=True))
     if not requests:
         return
     pk = requests[-1] if rng.random() < 0.5 else rng.choice(requests)
@@ -263,7 +267,10 @@ class TwoPeople(RuleBasedStateMachine):
 
     def _act(self, door: str, ask: Ask, rng: Random) -> None:
         if door == "raise":
-            RAISES[rng.choice(sorted(RAISES))](ask, rng)
+            # Mostly what the role may ask for: what it may not is soon refused, and nobody learns from it.
+            held = permissions_of(User.objects.get(username=ask.name).role)
+            own = [kind for kind in sorted(RAISES) if permits(held, applier_for(kind).permission)]
+            RAISES[rng.choice(own if own and rng.random() < 0.7 else sorted(RAISES))](ask, rng)
         elif door == "lower":
             LOWERS[rng.choice(sorted(LOWERS))](ask, rng)
         elif door == "decide":
