@@ -110,7 +110,7 @@ def run_compiled(inputs: Inputs, *, interpreted: bool = False) -> BacktestResult
         rows = max(counts)
     fills, refusals, paid = (table[:count].copy() for table, count in zip(tables[:3], counts, strict=True))
     ledger = Ledger(fills=fills, refusals=refusals, funding=paid)
-    return BacktestResult((series,), ledger, inputs.header(), to_units(settings.cash))
+    return BacktestResult(inputs, (series,), ledger)
 
 
 def _machine_code(declared: CompiledStep) -> tuple[Any, Any, Any, Any]:

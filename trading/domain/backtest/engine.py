@@ -37,7 +37,6 @@ class BacktestRun:
     def __init__(self, inputs: Inputs) -> None:
         settings = inputs.settings
         self._inputs = inputs
-        self._header = inputs.header()
         self._account = Account(to_units(settings.cash), int(settings.leverage * PARTS))
         self._cursor = 0
         spot = inputs.series[0].instrument.market is Market.spot
@@ -118,12 +117,8 @@ class BacktestRun:
                 ("funding", "paid", FUNDING_COLUMNS, FUNDING_COLUMNS.index("bar")),
             )
         }
-        header = self._header
-        if not self.finished:
-            header = header | {"partial": lengths}
         series = tuple(s.first(n) for s, n in zip(self._inputs.series, lengths, strict=True))
-        cash = to_units(self._inputs.settings.cash)
-        return BacktestResult(series, Ledger(**rows), header, cash, complete=self.finished)
+        return BacktestResult(self._inputs, series, Ledger(**rows), complete=self.finished)
 
     def _lengths(self) -> list[int]:
         if self._alone:
@@ -156,7 +151,7 @@ class BacktestRun:
         self._cursor = int(data["cursor"])
 
     def _digest(self) -> str:
-        return hashlib.sha256(json.dumps(self._header, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self._inputs.header(), sort_keys=True).encode()).hexdigest()
 
 
 def run(inputs: Inputs) -> BacktestResult:

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from trading.domain.backtest.inputs import Inputs
 from trading.domain.backtest.ledger import T_EXIT_NS, FillKind, Ledger, round_trips
 from trading.domain.backtest.rails import CODES
 from trading.domain.backtest.scale import market_value, scale_of
 from trading.domain.backtest.series import BarSeries, IntArray
-from trading.domain.values import from_units
+from trading.domain.values import from_units, to_units
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,17 +26,29 @@ class BacktestResult:
 
     Attributes
     ----------
-    series : the bars of each lane, as far as the run got.  ledger : what happened.
-    header : what the run was made of, as plain data: strategies and parameters, settings, digests of bars
-        and funding. Two runs with equal headers have equal bytes.
+    inputs : what the run was made of.  ledger : what happened.
+    series : the bars of each lane, as far as the run got.
     complete : whether it reached the last bar; a partial result is one in its own right.
     """
 
+    inputs: Inputs
     series: tuple[BarSeries, ...]
     ledger: Ledger
-    header: Mapping[str, Any]
-    cash: int
     complete: bool = True
+
+    @cached_property
+    def header(self) -> Mapping[str, Any]:
+        """What the run was made of as plain data: strategies and parameters, settings, digests of bars and funding.
+
+        Two runs with equal headers have equal bytes.
+        """
+        whole = self.inputs.header()
+        return whole if self.complete else whole | {"partial": [len(series) for series in self.series]}
+
+    @cached_property
+    def cash(self) -> int:
+        """At the start, quote units."""
+        return to_units(self.inputs.settings.cash)
 
     @cached_property
     def times_ns(self) -> IntArray:
@@ -124,10 +137,11 @@ class BacktestResult:
     @property
     def final_equity(self) -> Decimal:
         """Equity at the last close, quote currency; without making the whole curve."""
-        fills, total = self.ledger.fills, self.cash - self.funding
-        total -= int(np.where(fills[:, 4] > 0, fills[:, 6], -fills[:, 6]).sum()) + self.fees
+        fills, total = self.ledger.fills, self.cash - self.funding - self.fees
+        total -= int((np.sign(fills[:, 4]) * fills[:, 6]).sum())
         for lane, series in enumerate(self.series):
-            steps = int(fills[fills[:, 2] == lane, 4].sum())
+            mine = fills if len(self.series) == 1 else fills[fills[:, 2] == lane]
+            steps = int(mine[:, 4].sum())
             total += market_value(scale_of(series.instrument), steps, int(series.close[-1]))
         return from_units(total)
 

@@ -14,7 +14,6 @@ from trading.domain.backtest import BacktestResult
 from trading.domain.backtest.ledger import Ledger
 from trading.domain.research.outcomes import Outcome
 from trading.domain.statistics.figures import Figure
-from trading.domain.values import to_units
 from trading.models import ResearchJob
 from trading.services.backtests import backtest_prepare
 from trading.services.jobs.asking import job_request
@@ -88,11 +87,10 @@ def job_result(job: ResearchJob) -> BacktestResult:
         raise Conflict("NO_REPORT", "a look-ahead test has no curve: its figures are all there is")
     if job.state != ResearchJob.State.DONE or job.ledger is None:
         raise Conflict("NOT_DONE", f"the job is {job.state}; there is a report when it is done")
-    asked = job_request(job.request)
     members = {**job.request, "params": job.figures["params"]}
     inputs = backtest_prepare(job_request(members).run).inputs
     ledger = unpack_ledger(bytes(job.ledger))
-    result = BacktestResult(tuple(inputs.series), ledger, inputs.header(), to_units(asked.run.cash))
+    result = BacktestResult(inputs, tuple(inputs.series), ledger)
     if result.sha256 != job.figures["sha256"]:
         raise Conflict(
             "BARS_CHANGED",
