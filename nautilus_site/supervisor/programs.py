@@ -90,6 +90,8 @@ def _testnet(configuration: Configuration) -> Program:
 
 def _web(configuration: Configuration) -> tuple[str, ...]:
     return (
+        # Static files are small and read whole, by a middleware that knows no other way.
+        *("-W", "ignore:StreamingHttpResponse must consume synchronous iterators"),
         *("-m", "uvicorn", "nautilus_site.asgi:application"),
         *("--host", configuration.bind, "--port", str(configuration.port)),
         # Events are small and go to many: compressing each for everybody costs more than it saves.
