@@ -45,22 +45,27 @@ class LoginView(auth_views.LoginView):
     redirect_authenticated_user = False
 
 
-class WelcomeForm(forms.Form):
-    """What a person was given by two others, and the password they choose."""
+class NewPasswordForm(forms.Form):
+    """A password twice."""
 
-    link = forms.CharField(max_length=200, label="Link")
-    code = forms.CharField(max_length=20, label="Code")
     password = forms.CharField(max_length=256, strip=False, widget=forms.PasswordInput, label="New password")
     again = forms.CharField(max_length=256, strip=False, widget=forms.PasswordInput, label="Once more")
-
-    def clean_link(self) -> str:
-        """The secret alone; a whole address may be pasted."""
-        return str(self.cleaned_data["link"]).rpartition("#")[2]
 
     def clean(self) -> dict[str, Any]:
         if self.cleaned_data.get("password") != self.cleaned_data.get("again"):
             self.add_error("again", "The two passwords differ.")
         return self.cleaned_data
+
+
+class WelcomeForm(NewPasswordForm):
+    """What a person was given by two others, and the password they choose."""
+
+    link = forms.CharField(max_length=200, label="Link")
+    code = forms.CharField(max_length=20, label="Code")
+
+    def clean_link(self) -> str:
+        """The secret alone; a whole address may be pasted."""
+        return str(self.cleaned_data["link"]).rpartition("#")[2]
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
@@ -84,19 +89,12 @@ class WelcomeView(FormView):  # type: ignore[type-arg]  # Django's own class tak
         return self.form_invalid(form)
 
 
-class PasswordForm(forms.Form):
+class PasswordForm(NewPasswordForm):
     """The present password, which a session left open does not know, and the new one."""
 
     present = forms.CharField(
         max_length=256, strip=False, widget=forms.PasswordInput, label="Present password"
     )
-    password = forms.CharField(max_length=256, strip=False, widget=forms.PasswordInput, label="New password")
-    again = forms.CharField(max_length=256, strip=False, widget=forms.PasswordInput, label="Once more")
-
-    def clean(self) -> dict[str, Any]:
-        if self.cleaned_data.get("password") != self.cleaned_data.get("again"):
-            self.add_error("again", "The two passwords differ.")
-        return self.cleaned_data
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
