@@ -88,10 +88,21 @@ def approved(person: Session, request: str) -> None:
 
 
 def traffic(platform: Platform) -> None:
-    """Orders for faults of their way to meet."""
-    for side in ("BUY", "SELL"):
-        key = f"rehearsal-{time.monotonic_ns()}"
-        platform.order(key, symbol="BTCUSDT", side=side, type="MARKET", quantity="0.001")
+    """Orders for faults of their way to meet, on a symbol no breaker stands on: the market hurries, and may jump."""
+    for symbol, quantity in (
+        ("ETHUSDT", "0.01"),
+        ("BTCUSDT", "0.001"),
+        ("SOLUSDT", "0.2"),
+        ("BNBUSDT", "0.1"),
+    ):
+        answers = [
+            platform.order(
+                f"rehearsal-{time.monotonic_ns()}", symbol=symbol, side=side, type="MARKET", quantity=quantity
+            )
+            for side in ("BUY", "SELL")
+        ]
+        if any(answer.status == 201 for answer in answers):
+            return
 
 
 def guarded_position(platform: Platform) -> None:
