@@ -10,10 +10,11 @@ from governance.services.playbooks.faults.fault import Fault, NotRehearsable
 from governance.services.playbooks.measures import venue_lag as venue_lag_measure
 from nautilus_site.common.clock import now
 from trading.domain.brackets import BracketState
+from trading.domain.execution import RECV_WINDOW_MS
 from trading.models import Account, Bracket
 
-_SLOW_ORDERS, _LATEST_MS = 10, 3000
-"""So many late orders should be enough, unless each would have to be so late that it is given up."""
+_SLOW_ORDERS, _LATEST_MS = 10, RECV_WINDOW_MS * 0.9
+"""So many late orders should be enough, unless each would come so late that the exchange refuses it."""
 STOP_PATHS = {"spot": "/api/v3/order", "usdm": "/fapi/v1/algoOrder"}
 
 
@@ -25,9 +26,11 @@ def venue_lag(playbook: Playbook, fault: Fault) -> None:
     found = venue_lag_measure(fault.scope, moment - timedelta(seconds=playbook.window_s), moment)
     slow = max(playbook.min_samples, _SLOW_ORDERS)
     needed = playbook.threshold + (playbook.threshold - found.value) * found.samples / slow
-    late_ms = min(
-        max(playbook.threshold * 1.5 + 200, needed * 1.1), max(_LATEST_MS, playbook.threshold * 1.5)
-    )
+    late_ms = min(max(playbook.threshold * 1.5 + 200, needed * 1.1), _LATEST_MS)
+    if late_ms <= playbook.threshold:
+        raise NotRehearsable(
+            f"the exchange refuses what comes {_LATEST_MS:g} ms late or later: the threshold is above that"
+        )
     fault.stand(_orders(account), {"delay_ms": int(late_ms)})
 
 

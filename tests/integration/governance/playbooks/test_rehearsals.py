@@ -15,6 +15,7 @@ from nautilus_site.common.errors import Conflict
 from nautilus_site.common.models import ChangeRequest
 from tests.factories.exchange import running_exchange
 from tests.integration.governance.playbooks.floor import Floor, open_floor
+from trading.domain.execution import RECV_WINDOW_MS
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,24 @@ def test_a_fault_nobody_notices_is_marked_so(floor: Floor, risk_officer: Any) ->
     row.refresh_from_db()
     assert (row.state, row.score) == ("scored", 5), "the fault is out again: nothing else is earned"
     assert row.findings[0]["said"] == "it was not detected"
+
+
+def test_orders_are_answered_late_and_never_so_late_that_the_exchange_refuses_them(
+    floor: Floor, risk_officer: Any
+) -> None:
+    """Each carries the time until which the exchange takes it; refused ones are not late, and open a breaker."""
+    book = Playbook.objects.filter(name="venue_lag")
+    book.update(threshold=RECV_WINDOW_MS * 0.85)
+    row = rehearsal_start(name="venue_lag", actor=risk_officer, reason="drill")
+    (fault,) = floor.exchange.control("GET", "/faults")
+    assert RECV_WINDOW_MS * 0.85 < fault["effect"]["delay_ms"] < RECV_WINDOW_MS
+    Rehearsal.objects.update(deadline_at=now())
+    guardian_tick()
+    row.refresh_from_db()
+    assert row.state == "scored"
+    book.update(threshold=RECV_WINDOW_MS)
+    with pytest.raises(Conflict, match="the threshold is above that"):
+        rehearsal_start(name="venue_lag", actor=risk_officer, reason="drill")
 
 
 def test_a_rehearsal_whose_cause_cannot_be_made_says_what_is_missing(floor: Floor, risk_officer: Any) -> None:
