@@ -12,8 +12,9 @@ from trading.domain.backtest.impact import trailing_day
 from trading.domain.backtest.inputs import Inputs
 from trading.domain.backtest.ledger import FILL_COLUMNS, FUNDING_COLUMNS, REFUSAL_COLUMNS, Ledger
 from trading.domain.backtest.limits import LimitTable
-from trading.domain.backtest.loop import first_lie, run_bars
+from trading.domain.backtest.loop import run_bars
 from trading.domain.backtest.losses import first_measure
+from trading.domain.backtest.proof import first_lie
 from trading.domain.backtest.result import BacktestResult
 from trading.domain.backtest.scale import scale_of
 from trading.domain.backtest.series import BarSeries, FloatArray, FundingSeries, IntArray

@@ -25,6 +25,7 @@ from trading.domain.backtest import (
     limits,
     loop,
     losses,
+    proof,
     rails,
     recent,
     scale,
@@ -45,7 +46,7 @@ _registered: set[Any] = set()
 _kept: list[Any] = []
 """Steps whose address was told: their machine code must not go away."""
 _MODULES = (
-    *(arithmetic, costs, execution, fold, limits, losses, loop, rails, recent, scale, sizing, tables),
+    *(arithmetic, costs, execution, fold, limits, losses, loop, proof, rails, recent, scale, sizing, tables),
     touches,
 )
 _U32 = np.uint64(32)
@@ -185,7 +186,7 @@ def _run_at(address, params, state, bars, funding, scale, limits, costs, setup, 
 
 
 def _first_lie_at(address, params, state, bars, said, upto):  # type: ignore[no-untyped-def]
-    return loop.first_lie(_step_at(address), params, state, bars, said, upto)
+    return proof.first_lie(_step_at(address), params, state, bars, said, upto)
 
 
 _KINDS = {
@@ -235,7 +236,7 @@ def compiled_run() -> Any:
 
 @lru_cache(maxsize=1)
 def compiled_proof() -> Any:
-    """Return the compiled `loop.first_lie`; in place of the step it takes its `step_address`."""
+    """Return the compiled `proof.first_lie`; in place of the step it takes its `step_address`."""
     return _compiled(_first_lie_at, PROOF_SIGNATURE, kernel_digest(), kernel=True)
 
 

@@ -3,7 +3,8 @@
 from trading.services.controls.allowances import symbol_allow_request, symbol_disallow
 from trading.services.controls.enforcement import enforcement_step, enforcements_due
 from trading.services.controls.kill_report import KillReport, kill_report, kill_wait
-from trading.services.controls.limits import LIMITS, limit_change, limit_values, limits_install
+from trading.services.controls.limits import LIMITS, limit_change, limit_values
+from trading.services.controls.limits_installing import limits_install
 from trading.services.controls.raising import check_may_raise
 from trading.services.controls.resume import resume_request
 from trading.services.controls.states import auto_level_set, effective_level, kill_raise, states_install

@@ -13,16 +13,13 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.services.audit import audit_record, audit_record_each
+from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
 from nautilus_site.common.services.outbox import publish
-from nautilus_site.common.tables import Table, insert_missing
 from trading.domain.values import decimal_text
 from trading.models import RiskLimit
 from trading.services.controls.limit_caps import caps_follow
 from trading.services.scopes import GLOBAL, parse_scope
-
-_LIMITS = Table(RiskLimit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,28 +176,6 @@ LIMITS: dict[str, LimitKind] = {
         ),
     )
 }
-
-
-@transaction.atomic
-def limits_install(*, actor: User | str, values: dict[str, Decimal] | None = None) -> None:
-    """Create the global row of every limit that has none yet."""
-    there = set(RiskLimit.objects.filter(scope=GLOBAL).values_list("name", flat=True))
-    missing = [
-        RiskLimit(
-            name=kind.name,
-            scope=GLOBAL,
-            value=(values or {}).get(kind.name, kind.default),
-            unit=kind.unit,
-            tighter=kind.tighter,
-            description=kind.description,
-            changed_by=str(actor),
-            changed_at=now(),
-        )
-        for kind in LIMITS.values()
-        if kind.name not in there
-    ]
-    created = [name for name, _ in insert_missing(_LIMITS, missing, unique=("name", "scope"))]
-    audit_record_each(action="limit.installed", targets=[f"{name}@{GLOBAL}" for name in created], actor=actor)
 
 
 OWN_SCOPE = frozenset({"daily_loss", "max_drawdown"})
