@@ -11,6 +11,7 @@ from django.forms.models import model_to_dict
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
+import nautilus_site.urls  # noqa: F401  (which finds the admin of every app)
 from nautilus_site.common.admin import GovernedAdmin
 from nautilus_site.common.models import ChangeRequest, User
 from tests.integration.governance.two_people.exposure import exposure, raised

@@ -8,12 +8,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from random import Random
-from typing import Any
-from uuid import UUID
 
 import pytest
 import structlog
@@ -28,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from governance.models import CapitalState, NotificationChannel
 from nautilus_site.common.clock import now
-from nautilus_site.common.models import ApiToken, AuditEntry, ChangeRequest, User
+from nautilus_site.common.models import ApiToken, ChangeRequest, User
 from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.change_requests import (
     applier_for,
@@ -39,7 +36,8 @@ from nautilus_site.common.services.change_requests import (
 )
 from tests.integration.governance.two_people.asking import Ask
 from tests.integration.governance.two_people.changes import COVERS, LOWERS, NOTHING_TO_LOWER, RAISES, covered
-from tests.integration.governance.two_people.exposure import Exposure, exposure, raised
+from tests.integration.governance.two_people.exposure import exposure, raised
+from tests.integration.governance.two_people.judge import Judge
 from tests.integration.governance.two_people.world import PEOPLE, WAYS, World
 from trading.models import CircuitBreaker, CorrelationGroup, StrategyInstance, SymbolAllowance
 from universe.models import Instrument
@@ -48,82 +46,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls("nautilus_site.urls")]
 RUNS = int(os.environ.get("TWO_PEOPLE_RUNS", "100"))
 STEPS = int(os.environ.get("TWO_PEOPLE_STEPS", "100"))
 APPLIED, PENDING = ChangeRequest.State.APPLIED, ChangeRequest.State.PENDING
-
-
-@dataclass(frozen=True, slots=True)
-class Filed:
-    """Who asked for a request, and how everything stood then."""
-
-    by: str
-    stood: Exposure
-
-
-class Judge:
-    """Looks before and after every step, and names what one person should not have been able to do."""
-
-    def __init__(self) -> None:
-        self.filed: dict[UUID, Filed] = {}
-        self.applied: set[UUID] = set()
-        self.ended: set[UUID] = set()
-        self.champions: list[str] = []
-        self.before = exposure()
-        for row in ChangeRequest.objects.select_related("requester"):
-            self.filed[row.pk] = Filed(row.requester.username, self.before)
-            self.applied.add(row.pk)
-        self.champions = [name for name in self.before if name.endswith(" champion")]
-        self.entries = AuditEntry.objects.count()
-        self.seen: Counter[str] = Counter()
-
-    def step(self, actor: str, way: str, act: Any) -> None:
-        """Let somebody do something, and judge what it did."""
-        person = User.objects.get(username=actor)
-        could_decide = person.role == "risk_officer" and person.is_active
-        act()
-        after = exposure()
-        requests = {row.pk: row for row in ChangeRequest.objects.select_related("requester")}
-        for pk, row in requests.items():
-            if pk not in self.filed:
-                by_machine = row.kind == "capital.endorse" and row.requester.username == "allocator"
-                assert by_machine or row.requester.username == actor, f"{row}: asked for in another's name"
-                self.filed[pk] = Filed(row.requester.username, self.before)
-        newly = [row for pk, row in requests.items() if row.state == APPLIED and pk not in self.applied]
-        for row in newly:
-            assert self.filed[row.pk].by != actor, f"{row}: {actor} decided their own request"
-            assert could_decide, f"{row}: {actor} is no risk officer"
-            assert way in ("session", "service"), f"{row}: decided with a {way}"
-            assert row.pk not in self.ended, f"{row}: its time was over"
-            self.applied.add(row.pk)
-            self.seen[row.kind] += 1
-        assert len(newly) <= 1, "one decision, one change"
-        for name in raised(self.before, after):
-            if name == f"password {actor}" or (name.startswith("token ") and f" of {actor}" in name):
-                continue  # one's own
-            if not newly and self._stepped_back(name):
-                continue
-            assert newly, f"{actor} raised {name!r} alone: {self.before.get(name)} -> {after.get(name)}"
-            row = newly[0]
-            assert covered(row.kind, row.target, name), f"{row} raised {name!r}"
-            if name.startswith(COVERS[row.kind][0].partition("{")[0]) and not name.startswith("instance"):
-                stood = self.filed[row.pk].stood
-                assert stood.get(name) == self.before.get(name), (
-                    f"{row}: {name!r} had changed since it was filed"
-                )
-        if newly:
-            self.champions += [
-                name for name in after if name.endswith(" champion") and name not in self.champions
-            ]
-        gone = [name for name in self.champions if name not in after]
-        if not newly and gone:
-            # Rolled back or retired: it comes back by two people only.
-            self.champions = [name for name in self.champions if name in after]
-        entries = AuditEntry.objects.count()
-        assert entries >= self.entries, "the trail lost entries"
-        assert entries > self.entries or after == self.before or not raised(self.before, after)
-        self.before, self.entries = after, entries
-
-    def _stepped_back(self, name: str) -> bool:
-        """A rollback puts the champion before the present one in force again: approved once, and never taken back."""
-        return name.endswith(" champion") and name in self.champions
 
 
 def expire(judge: Judge) -> None:
