@@ -98,6 +98,14 @@ class Sniping:
     def pass_seconds(self, seconds: int) -> None:
         self.exchange.advance(seconds)
 
+    def first_trade(self) -> None:
+        """Until the new symbol has traded: on a random market some seconds have no trade."""
+        for _ in range(20):
+            self.pass_seconds(3)
+            if any(bar.trades for bar in self.market.klines(SYMBOL, "1s", start_ms=0, end_ms=None, limit=60)):
+                return
+        raise AssertionError("a minute without a trade")
+
     def look(self) -> bool:
         """What the feed stores of the book, and the step its hint sets off."""
         from trading.domain.clock import ms_to_ns, ns_to_datetime
@@ -192,7 +200,7 @@ def test_a_listing_is_bought_with_a_stop_at_the_exchange_and_sold_when_its_time_
     sniping.strategy.save()
     sniping.grant()
     sniping.list_symbol()
-    sniping.pass_seconds(3)
+    sniping.first_trade()
     sniping.watch()
     listing = Listing.objects.get()
     assert listing.opened_at is not None
@@ -270,7 +278,7 @@ def test_first_looked_at_after_its_first_bars_it_still_counts_from_the_first_pri
 
 def test_without_a_grant_nothing_is_taken_up(sniping: Sniping) -> None:
     sniping.list_symbol()
-    sniping.pass_seconds(3)
+    sniping.first_trade()
     instruments_sync(sniping.desk.venue_row, sniping.market)
     assert Listing.objects.get().opened_at is not None
     assert (listing_venues(), listings_due()) == ([], [])
