@@ -10,7 +10,9 @@ from django.db import connection
 ALWAYS = {
     "common_auditentry": ("audit_entry_no_change", "audit_entry_no_truncate", "audit_entry_queue"),
     "common_auditseal": ("audit_seal_no_change", "audit_seal_no_truncate"),
+    "common_unsealedentry": ("audit_queue_guard",),
 }
+REVOKED = ("common_auditentry", "common_auditseal")
 
 
 def guards_off(tables: tuple[str, ...] = tuple(ALWAYS)) -> list[str]:
@@ -19,7 +21,7 @@ def guards_off(tables: tuple[str, ...] = tuple(ALWAYS)) -> list[str]:
         statement
         for table in tables
         for statement in (
-            f"GRANT UPDATE, DELETE, TRUNCATE ON {table} TO CURRENT_USER",
+            *([f"GRANT UPDATE, DELETE, TRUNCATE ON {table} TO CURRENT_USER"] if table in REVOKED else []),
             *(f"ALTER TABLE {table} DISABLE TRIGGER {name}" for name in ALWAYS[table]),
         )
     ]
@@ -32,7 +34,7 @@ def guards_on(tables: tuple[str, ...] = tuple(ALWAYS)) -> list[str]:
         for table in tables
         for statement in (
             *(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}" for name in ALWAYS[table]),
-            f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM CURRENT_USER",
+            *([f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM CURRENT_USER"] if table in REVOKED else []),
         )
     ]
 

@@ -7,10 +7,12 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from nautilus_site.common.models import AuditEntry, AuditSeal
-from nautilus_site.common.services.audit_chain import LOSS, Head
+from nautilus_site.common.services.audit_chain import LOSS
+from nautilus_site.common.services.audit_digests import GENESIS
+from nautilus_site.common.services.audit_proof import Head
 
 MAXIMUM_FILE_BYTES = 32 * 1024 * 1024
 
@@ -23,9 +25,6 @@ class AuditHead:
 
     def note(self, seal: AuditSeal) -> None:
         """Append a seal, and what its entries say was accepted as lost; force it to disk. Raises OSError."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.exists() and self.path.stat().st_size >= MAXIMUM_FILE_BYTES:
-            self.path.rename(self.path.with_name(f"head-{seal.pk - 1}.log"))
         lines = [
             {
                 "seal": seal.pk,
@@ -36,6 +35,25 @@ class AuditHead:
             },
             *acceptances_among(seal.entry_ids),
         ]
+        if self.path.exists() and self.path.stat().st_size >= MAXIMUM_FILE_BYTES:
+            self._put_aside(seal.pk - 1)
+        self._append(lines)
+
+    def begin(self) -> None:
+        """Note that there is no seal yet, so that a first one left out can be made up for. Raises OSError.
+
+        To be called while there is none: a file that somebody removed later does not begin again.
+        """
+        if not any(self.path.parent.glob("head*.log")):
+            self._append([{"seal": 0, "hash": GENESIS, "first_entry": 0, "entries": 0}])
+
+    def _put_aside(self, number: int) -> None:
+        """Under a higher number than every file before it, also where a restore gave numbers away again."""
+        highest = max((_age(path)[1] for path in self.path.parent.glob("head-*.log")), default=0)
+        self.path.rename(self.path.with_name(f"head-{max(number, highest + 1)}.log"))
+
+    def _append(self, lines: list[dict[str, Any]]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             if file.tell() and not _ends_with_newline(self.path):
                 file.write("\n")  # a line torn by a crash stays behind as unreadable, this one is whole
@@ -59,21 +77,18 @@ class AuditHead:
             self.note(newest)
         return late
 
-    def noted(self) -> Iterator[Head]:
-        """Every readable line; nothing when there is no file."""
+    def noted(self, place: int = 0) -> Iterator[Head]:
+        """Every readable note from a place on, counted in bytes over all files; nothing when there is no file."""
+        begins = 0
         for path in sorted(self.path.parent.glob("head*.log"), key=_age):
-            with path.open(encoding="utf-8", errors="replace") as file:
-                for line in file:
-                    try:
-                        note = json.loads(line)
-                        yield Head(
-                            int(note["seal"]),
-                            str(note["hash"]),
-                            int(note["first_entry"]),
-                            int(note.get("entries", 0)),
-                        )
-                    except (ValueError, KeyError, TypeError):
-                        continue
+            try:
+                with path.open("rb") as file:
+                    size = os.fstat(file.fileno()).st_size
+                    if begins + size > place:
+                        yield from _notes_in(file, begins, max(0, place - begins))
+            except FileNotFoundError:  # it was put aside just now: a later look finds it under its other name
+                return
+            begins += size
 
     def _last_noted(self) -> int | None:
         """The number of the newest note, read from the end of the newest file."""
@@ -92,11 +107,37 @@ def acceptances_among(entry_ids: list[int]) -> list[dict[str, Any]]:
     return [
         {
             "accepted": row.pk,
-            **{name: row.after[name] for name in ("rows", "seals_digest", "by", "accepted_at")},
+            **{name: row.after[name] for name in _ACCEPTED},
         }
         for row in rows
-        if isinstance(row.after, dict)
+        if isinstance(row.after, dict) and row.after.keys() >= _ACCEPTED
     ]
+
+
+_ACCEPTED = {"rows", "seals_digest", "by", "accepted_at"}
+
+
+def _notes_in(file: BinaryIO, begins: int, place: int) -> Iterator[Head]:
+    """The notes of one file from a place in it on; a line without its end is not there yet."""
+    file.seek(place)
+    end = begins + place
+    for line in file:
+        if not line.endswith(b"\n"):
+            return
+        end += len(line)
+        try:
+            note = json.loads(line)
+            head = Head(
+                int(note["seal"]),
+                str(note["hash"]),
+                int(note["first_entry"]),
+                int(note.get("entries", 0)),
+                end,
+            )
+        except (ValueError, KeyError, TypeError):
+            continue
+        if head.seal > 0:
+            yield head
 
 
 def _age(path: Path) -> tuple[bool, int]:

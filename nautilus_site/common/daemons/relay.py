@@ -94,6 +94,7 @@ class Relay:
         if self._held is None or not lease_renew(self._held):
             self._held = lease_acquire(name=LEASE, holder=self.holder)
             if self._held is not None:
+                self._notes_missing = True  # somebody else may have sealed, and not have noted it
                 log.info("relay_started", fence=self._held.fence)
         return self._held is not None
 
@@ -161,10 +162,7 @@ class Relay:
                 return
 
     def _tidy(self, held: Held) -> None:
-        seal = audit_seal(held)
-        if seal is not None:
-            log.info("audit_sealed", seal=seal.pk, entries=len(seal.entry_ids), head=seal.hash)
-        self._note(seal)
+        self._seal(held)
         change_requests_expire()
         break_glass_expire()
         try:
@@ -172,18 +170,27 @@ class Relay:
         except OSError as error:
             log.warning("relay_mirror_failed", error=str(error))
 
-    def _note(self, seal: AuditSeal | None) -> None:
-        """Note a seal outside the database; after a start or a disk that was full also those left out before."""
+    def _seal(self, held: Held) -> None:
+        """Seal what waits, and note it outside the database; after a start or a failure also what was left out."""
+        behind, self._notes_missing = (
+            self._notes_missing,
+            True,
+        )  # until it is noted: whatever happens in between
+        if behind and not AuditSeal.objects.exists():
+            with suppress(OSError):
+                self.head.begin()
+        seal = audit_seal(held)
+        if seal is not None:
+            log.info("audit_sealed", seal=seal.pk, entries=len(seal.entry_ids), head=seal.hash)
         try:
-            if self._notes_missing:
+            if behind:
                 caught_up = self.head.catch_up(seal)
                 if caught_up:
                     log.info("audit_head_caught_up", seals=caught_up)
-                self._notes_missing = False
             elif seal is not None:
                 self.head.note(seal)
+            self._notes_missing = False
         except OSError as error:
-            self._notes_missing = True
             log.error("audit_head_not_written", error=str(error))
 
     def _release(self) -> None:

@@ -22,6 +22,11 @@ class AuditEntry(models.Model):
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(
+                fields=["request_id", "id"], name="audit_entry_request", condition=~models.Q(request_id="")
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor_name} {self.action} {self.target}"
@@ -41,8 +46,11 @@ class UnsealedEntry(models.Model):
 
 
 class AuditSeal(models.Model):
-    """The chain: sha256 over the previous seal and the digest of every entry of the batch."""
+    """The chain: sha256 over the previous seal, the time, and the digest of every entry of the batch."""
 
+    form = models.PositiveSmallIntegerField(
+        default=1, help_text="of the canonical text the digests are of: audit_digests.FORM"
+    )
     entry_ids = models.JSONField(help_text="the sealed entries, in sealing order")
     entry_hashes = models.JSONField(
         help_text="sha256 of the canonical text of each, to name the one that changed"
@@ -77,7 +85,12 @@ class AuditVerification(models.Model):
     finished_at = models.DateTimeField(null=True)
     seal = models.BigIntegerField(default=0, help_text="the last seal found right")
     head = models.CharField(max_length=64, blank=True, help_text="its hash")
+    form = models.PositiveSmallIntegerField(default=0, help_text="and its form")
     rows = models.BigIntegerField(default=0, help_text="sealed entries looked at")
+    notes_end = models.BigIntegerField(
+        default=0, help_text="bytes of the notes outside the database looked at"
+    )
+    noted = models.BinaryField(null=True, help_text="which seals they vouch for, a bit each, while it runs")
     total = models.BigIntegerField(default=0, help_text="entries there were when it was asked for")
     first_bad_id = models.BigIntegerField(null=True)
     problem = models.CharField(max_length=300, blank=True)

@@ -20,15 +20,8 @@ from nautilus_site.common.daemons.audit_head import AuditHead
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import AuditEntry, AuditSeal, ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.audit_chain import (
-    FRESH,
-    LOSS,
-    Accepted,
-    Head,
-    Verdict,
-    audit_verify_alone,
-    audit_verify_tail,
-)
+from nautilus_site.common.services.audit_chain import LOSS, audit_verify_tail
+from nautilus_site.common.services.audit_proof import FRESH, Accepted, Head, Verdict, audit_verify_alone
 from nautilus_site.common.services.change_requests import Applier, register_applier
 from nautilus_site.common.services.outbox import publish
 
@@ -71,7 +64,7 @@ def audit_verified_now() -> Verdict:
 
     Errors: Conflict `VERIFYING` while another one runs.
     """
-    return audit_verify_alone(_heads(), audit_losses_accepted())
+    return audit_verify_alone(audit_notes().noted, audit_losses_accepted())
 
 
 def audit_losses_accepted() -> Accepted:
@@ -80,14 +73,14 @@ def audit_losses_accepted() -> Accepted:
     unnoted: set[Link] = set()
     sentences = []
     for entry in AuditEntry.objects.filter(action=LOSS).order_by("pk"):
-        after = entry.after if isinstance(entry.after, dict) else {}
-        request = _request_behind(after)
-        if request is None or request.approver is None:
+        loss = _loss_told(entry.after)
+        request = _request_behind(entry.after or {}, loss) if loss is not None else None
+        if loss is None or request is None or request.approver is None:
             continue
-        lost |= {(number, digest) for number, digest in after["lost"]}
-        unnoted |= {(number, digest) for number, digest in after["unnoted"]}
+        lost |= set(loss.lost)
+        unnoted |= set(loss.unnoted)
         sentences.append(
-            f"{after['rows']} rows known lost, accepted by {request.requester.username} and"
+            f"{loss.rows} rows known lost, accepted by {request.requester.username} and"
             f" {request.approver.username} at {entry.at:%Y-%m-%d %H:%M:%S} UTC"
         )
     return Accepted(frozenset(lost), frozenset(unnoted), tuple(sentences))
@@ -125,7 +118,7 @@ def loss_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def loss_snapshot(target: str) -> dict[str, Any]:
     """What must not change between the request and its approval: what is lost."""
-    loss = audit_loss(_heads(), audit_losses_accepted())
+    loss = audit_loss(audit_notes().noted(), audit_losses_accepted())
     return loss.members() if loss is not None else {}
 
 
@@ -168,7 +161,7 @@ def loss_accept(request: ChangeRequest, approver: User) -> None:
 
 
 def _loss_there() -> Loss:
-    loss = audit_loss(_heads(), audit_losses_accepted())
+    loss = audit_loss(audit_notes().noted(), audit_losses_accepted())
     if loss is None:
         raise Conflict("AUDIT_NOTHING_LOST", "head file and chain say the same, or it is accepted already")
     if not audit_verify_tail():
@@ -178,21 +171,29 @@ def _loss_there() -> Loss:
     return loss
 
 
-def _request_behind(after: Mapping[str, Any]) -> ChangeRequest | None:
+def _loss_told(after: Any) -> Loss | None:
+    """The loss an entry names; None where it is not one of ours, which then forgives nothing."""
+    try:
+        UUID(after["request"])
+        lost, unnoted = (
+            tuple((int(number), str(digest)) for number, digest in after[name])
+            for name in ("lost", "unnoted")
+        )
+        return Loss(lost, unnoted, int(after["rows"]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _request_behind(after: Mapping[str, Any], loss: Loss) -> ChangeRequest | None:
     """The applied request of an acceptance, when it was of two people and of this very loss."""
     request = (
-        ChangeRequest.objects.filter(
-            pk=str(after.get("request") or UUID(int=0)), kind=KIND, state=ChangeRequest.State.APPLIED
-        )
+        ChangeRequest.objects.filter(pk=after["request"], kind=KIND, state=ChangeRequest.State.APPLIED)
         .select_related("requester", "approver")
         .first()
     )
     if request is None or request.approver_id in (None, request.requester_id):
         return None
-    lost = tuple((number, digest) for number, digest in after["lost"])
-    unnoted = tuple((number, digest) for number, digest in after["unnoted"])
-    same = Loss(lost, unnoted, after["rows"]).digest() == request.payload["seals_digest"]
-    return request if same else None
+    return request if loss.digest() == request.payload["seals_digest"] else None
 
 
 def _links_of(numbers: Iterable[int]) -> Iterator[Link]:
@@ -202,8 +203,9 @@ def _links_of(numbers: Iterable[int]) -> Iterator[Link]:
         yield from AuditSeal.objects.filter(pk__in=part).values_list("pk", "hash")
 
 
-def _heads() -> Iterator[Head]:
-    return AuditHead(settings.NAUTILUS_HOME / "audit").noted()
+def audit_notes() -> AuditHead:
+    """Where the links are noted outside the database."""
+    return AuditHead(settings.NAUTILUS_HOME / "audit")
 
 
 def _span(links: tuple[Link, ...]) -> str:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from nautilus_site.common.clock import now
-from nautilus_site.common.daemons.audit_head import AuditHead
 from nautilus_site.common.models import AuditEntry, AuditVerification, User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.audit_chain import GENESIS, Checked, Verdict, audit_verify_piece
-from nautilus_site.common.services.audit_losses import audit_losses_accepted
+from nautilus_site.common.services.audit_digests import GENESIS
+from nautilus_site.common.services.audit_losses import audit_losses_accepted, audit_notes
+from nautilus_site.common.services.audit_proof import Checked, Numbers, Verdict, audit_verify_piece
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
 
@@ -73,8 +72,16 @@ def verification_step(*, verification_id: int, piece_s: float = PIECE_S) -> Audi
         return None
     started = time.monotonic()
     checked, verdict = audit_verify_piece(
-        Checked(row.seal, row.head or GENESIS, row.rows),
-        AuditHead(settings.NAUTILUS_HOME / "audit").noted(),
+        Checked(
+            row.seal,
+            row.head or GENESIS,
+            row.rows,
+            row.form,
+            row.notes_end,
+            Numbers(bytes(row.noted or b"")),
+            row.lost,
+        ),
+        audit_notes().noted,
         accepted=audit_losses_accepted(),
         within=lambda: time.monotonic() - started < piece_s,
     )
@@ -84,14 +91,16 @@ def verification_step(*, verification_id: int, piece_s: float = PIECE_S) -> Audi
 
 
 def _write(row: AuditVerification, checked: Checked, verdict: Verdict | None) -> None:
-    row.seal, row.head, row.rows, row.stepped_at = checked.seal, checked.hash, checked.rows, now()
+    row.seal, row.head, row.rows, row.form = checked.seal, checked.hash, checked.rows, checked.form
+    row.notes_end, row.lost, row.stepped_at = checked.notes_end, checked.lost, now()
     if verdict is None:
-        row.save(update_fields=["seal", "head", "rows", "stepped_at"])
+        row.noted = bytes(checked.noted.bits)
+        row.save()
         _hint(row)
         return
     row.state = _State.INTACT if verdict.ok else _State.BROKEN
     row.rows, row.first_bad_id, row.problem = verdict.rows, verdict.first_bad_id, verdict.problem[:300]
-    row.unsealed, row.lost, row.finished_at = verdict.unsealed, verdict.lost, now()
+    row.unsealed, row.lost, row.finished_at, row.noted = verdict.unsealed, verdict.lost, now(), None
     row.save()
     audit_record(
         action="audit.verified" if verdict.ok else "audit.found_broken",

@@ -13,9 +13,10 @@ from django.db import connection, transaction
 
 from nautilus_site.common.daemons.audit_head import AuditHead
 from nautilus_site.common.models import AuditEntry, AuditSeal
-from nautilus_site.common.services import audit_chain
+from nautilus_site.common.services import audit_chain, audit_digests, audit_proof
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.audit_chain import audit_seal, audit_verify, audit_verify_tail
+from nautilus_site.common.services.audit_chain import audit_seal, audit_verify_tail
+from nautilus_site.common.services.audit_proof import audit_verify
 from nautilus_site.common.services.leases import Held, lease_acquire
 from tests.factories.tampering import trail_unguarded
 
@@ -85,8 +86,8 @@ def test_the_look_at_the_newest_part_costs_the_same_however_much_a_second_brings
         audit_record(action="x", target=str(n), actor="test")
     assert audit_seal(held) is not None
     hashed: list[int] = []
-    plain = audit_chain.entry_hash
-    monkeypatch.setattr(audit_chain, "entry_hash", lambda row: hashed.append(row["id"]) or plain(row))
+    plain = audit_digests.entry_digest
+    monkeypatch.setattr(audit_digests, "entry_digest", lambda row: hashed.append(row["id"]) or plain(row))
     assert audit_verify_tail()
     assert sorted(hashed, reverse=True) == [row.pk for row in AuditEntry.objects.order_by("-pk")[:5]]
     tamper("UPDATE common_auditentry SET reason = 'x' WHERE id = %s", [min(hashed)])
@@ -150,7 +151,7 @@ def test_a_head_file_that_is_gone_emptied_cut_short_or_another_one_is_found(
         "with another hash": (lines[0] + forged + lines[2], first + 1, "not the one noted"),
     }
     assert audit_verify(AuditHead(sealed.path.parent / "nowhere").noted()).ok, "a note may be a moment late"
-    monkeypatch.setattr(audit_chain, "FRESH", timedelta(0))
+    monkeypatch.setattr(audit_proof, "FRESH", timedelta(0))
     for what, (text, seal, said) in bad.items():
         sealed.path.unlink(missing_ok=True)
         if text is not None:
@@ -163,7 +164,7 @@ def test_a_head_file_that_is_gone_emptied_cut_short_or_another_one_is_found(
 def test_notes_left_out_by_a_crash_or_a_full_disk_are_made_up_for(
     sealed: AuditHead, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_chain, "FRESH", timedelta(0))
+    monkeypatch.setattr(audit_proof, "FRESH", timedelta(0))
     for n in range(2):
         audit_record(action="x", target=str(n), actor="test")
         newest = audit_seal(held)
@@ -177,7 +178,7 @@ def test_notes_left_out_by_a_crash_or_a_full_disk_are_made_up_for(
 def test_a_head_file_that_somebody_removed_is_not_written_anew(
     sealed: AuditHead, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_chain, "FRESH", timedelta(0))
+    monkeypatch.setattr(audit_proof, "FRESH", timedelta(0))
     sealed.path.unlink()
     audit_record(action="x", target="x", actor="test")
     newest = audit_seal(held)
@@ -191,8 +192,8 @@ def test_a_chain_rewritten_from_the_start_is_found_through_the_head_file(
     sealed: AuditHead, held: Held
 ) -> None:
     tamper("DELETE FROM common_auditseal WHERE %s", [True])
+    tamper("INSERT INTO common_unsealedentry SELECT id FROM common_auditentry", [])
     with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO common_unsealedentry SELECT id FROM common_auditentry")
         cursor.execute("ALTER SEQUENCE common_auditseal_id_seq RESTART")
     tamper("UPDATE common_auditentry SET reason = 'rewritten' WHERE %s", [True])
     assert audit_seal(held) is not None

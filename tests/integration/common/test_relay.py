@@ -20,7 +20,8 @@ from nautilus_site.common.daemons.relay import Relay
 from nautilus_site.common.models import AuditEntry, AuditSeal, Lease, OutboxEvent, UnsealedEntry
 from nautilus_site.common.services import event_numbering
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.audit_chain import audit_seal, audit_verify
+from nautilus_site.common.services.audit_chain import audit_seal
+from nautilus_site.common.services.audit_proof import audit_verify
 from nautilus_site.common.services.event_numbering import FenceLost, events_number, events_prune
 from nautilus_site.common.services.leases import Held, lease_acquire, lease_release
 from nautilus_site.common.services.outbox import publish
@@ -274,7 +275,7 @@ def test_the_relay_seals_each_second_and_notes_the_head(
     start_relay()
     audit_record(action="limit.changed", target="limit:x", actor="test")
     seal = wait_for(lambda: AuditSeal.objects.first(), seconds=5)
-    wait_for(lambda: (tmp_path / "audit" / "head.log").exists())
+    wait_for(lambda: list(AuditHead(tmp_path / "audit").noted()))
     assert [(head.seal, head.hash) for head in AuditHead(tmp_path / "audit").noted()] == [
         (seal.pk, seal.hash)
     ]

@@ -18,7 +18,8 @@ from django.db import connection, transaction
 from nautilus_site.common.daemons.audit_head import AuditHead
 from nautilus_site.common.models import AuditEntry, AuditSeal, User
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.audit_chain import audit_seal, audit_verify
+from nautilus_site.common.services.audit_chain import audit_seal
+from nautilus_site.common.services.audit_proof import audit_verify
 from nautilus_site.common.services.leases import lease_acquire
 from tests.factories import tampering
 
