@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import Celery
 from celery.platforms import SecurityWarning
-from celery.signals import setup_logging, worker_init, worker_process_init
+from celery.signals import setup_logging, task_postrun, task_prerun, worker_init, worker_process_init
 from kombu.message import Message
 
 from nautilus_site.common.processes import process_kind
@@ -55,6 +55,22 @@ def die_with_the_worker(**_: Any) -> None:
     prctl = getattr(libc, "prctl", None)
     if prctl is not None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@task_prerun.connect
+def number_the_run(task: Any = None, **_: Any) -> None:
+    """Log lines and audit entries of a run carry the request that caused it, else a number of their own."""
+    from nautilus_site.common.requests import CAUSE, request_begin
+
+    headers = getattr(getattr(task, "request", None), "headers", None) or {}
+    request_begin(headers.get(CAUSE, ""))
+
+
+@task_postrun.connect
+def end_the_run(**_: Any) -> None:
+    from nautilus_site.common.requests import request_end
+
+    request_end()
 
 
 @setup_logging.connect

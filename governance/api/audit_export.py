@@ -18,7 +18,7 @@ from trading.api.exports import CsvRenderer, csv_download
 from trading.api.filters import check_parameters
 from trading.api.orders import person_of
 
-FILTERS = ("actor", "action", "target", "text", "since", "until")
+FILTERS = ("actor", "action", "target", "text", "since", "until", "request_id")
 
 
 class AuditExportView(APIView):

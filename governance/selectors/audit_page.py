@@ -37,6 +37,7 @@ class AuditFilter:
     text: str = ""
     since: str = ""
     until: str = ""
+    request_id: str = ""
     before: str = ""
 
     @classmethod
@@ -65,6 +66,7 @@ class AuditFilter:
             text=self.text,
             since=_moment("since", self.since),
             until=_moment("until", self.until),
+            request_id=self.request_id,
         )
 
 

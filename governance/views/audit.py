@@ -23,4 +23,5 @@ class Audit(Page):
         return audit_page_state(AuditFilter.from_query(request.GET))
 
     def context(self, request: HttpRequest, state: Any) -> dict[str, Any]:
-        return {"filter": state["filter"]}
+        """What was typed, also where it is no filter: it is there to be mended."""
+        return {"filter": {**state["filter"], **{name: self.asked.get(name, "") for name in state["filter"]}}}

@@ -87,7 +87,7 @@ class Page(LoginRequiredMixin, View):
             user = self.user_of(request)
         except Forbidden as error:
             raise PermissionDenied(error.message) from None
-        status, problem = 200, ""
+        status, problem, self.asked = 200, "", request.GET
         try:
             state = self.state(request, user)
         except ApplicationError as error:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
-import uuid
 from collections.abc import Callable
 
-import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
 from nautilus_site.common.metrics import HTTP_LATENCY
+from nautilus_site.common.requests import request_begin
 
 REQUEST_ID_HEADER = "X-Request-ID"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -68,11 +65,7 @@ class RequestIdMiddleware(_Middleware):
     """Takes a well-formed X-Request-ID or makes one; logs, audit rows and the answer carry it."""
 
     def before(self, request: HttpRequest) -> None:
-        given = request.headers.get(REQUEST_ID_HEADER, "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        request.request_id = request_id  # type: ignore[attr-defined]
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        request.request_id = request_begin(request.headers.get(REQUEST_ID_HEADER, ""))  # type: ignore[attr-defined]
 
     def after(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response[REQUEST_ID_HEADER] = request.request_id  # type: ignore[attr-defined]

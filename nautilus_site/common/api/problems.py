@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.requests import request_now
 
 log = structlog.get_logger(__name__)
 
@@ -132,8 +133,8 @@ INTERNAL_DETAIL = "an internal error; it was logged under this request id"
 
 def request_reference() -> dict[str, str]:
     """The request id, as a problem member."""
-    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
-    return {"request_id": str(request_id)} if request_id else {}
+    request_id = request_now()
+    return {"request_id": request_id} if request_id else {}
 
 
 def _from_drf(error: exceptions.APIException, instance: str) -> Response:

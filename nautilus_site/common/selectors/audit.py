@@ -28,6 +28,7 @@ class AuditSearch:
     text: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,9 @@ class AuditPage:
 def audit_page(search: AuditSearch, *, before: int | None = None, size: int = 100) -> AuditPage:
     """One page of the entries that match, numbered below `before`.
 
-    A person, an exact action or an exact target is found by index. Anything else is looked for window by window,
-    a bounded number of entries a page, so that a rare word costs several short pages and not one long query.
+    A person, a request, an exact action or an exact target is found by index. Anything else is looked for window
+    by window, a bounded number of entries a page, so that a rare word costs several short pages and not one long
+    query.
     """
     bottom, top = numbered_between(search.since, search.until)
     top = top if before is None else min(top, before)
@@ -106,6 +108,8 @@ def _matching(search: AuditSearch) -> QuerySet[AuditEntry]:
             entries = entries.filter(**{f"{name}__startswith": wanted[:-1]})
         elif wanted:
             entries = entries.filter(**{name: wanted})
+    if search.request_id:
+        entries = entries.filter(request_id=search.request_id)
     if search.since is not None:
         entries = entries.filter(at__gte=search.since)
     if search.until is not None:
@@ -124,9 +128,13 @@ def _matching(search: AuditSearch) -> QuerySet[AuditEntry]:
 
 def _is_indexed(search: AuditSearch) -> bool:
     """Whether an index leads to the entries, however rare they are, and no other condition thins them out."""
+    if search.request_id:
+        return True
     if search.text:
         return bool(search.target) and not search.target.endswith("*")
-    exact = any(wanted and not wanted.endswith("*") for wanted in (search.action, search.target))
+    if search.action.endswith("*") or search.target.endswith("*"):
+        return False
+    exact = bool(search.action or search.target)
     return exact or (bool(search.actor) and User.objects.filter(username=search.actor).exists())
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-import structlog
 from django.db import connection
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import AuditEntry, User
+from nautilus_site.common.requests import request_now
 from nautilus_site.common.tables import Table
 
 _ENTRIES = Table(AuditEntry)
@@ -59,13 +59,12 @@ def audit_record_each(*, action: str, targets: Iterable[str], actor: User | str)
 
 def _entry(action: str, target: str, actor: User | str, **changes: Any) -> AuditEntry:
     person = actor if isinstance(actor, User) else None
-    context = structlog.contextvars.get_contextvars()
     return AuditEntry(
         at=now(),
         actor=person,
         actor_name=person.username if person else str(actor),
         action=action,
         target=target,
-        request_id=str(context.get("request_id", "")),
+        request_id=request_now(),
         **changes,
     )

@@ -14,6 +14,8 @@ from django.db import transaction
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from nautilus_site.common.requests import CAUSE, request_now
+
 log = structlog.get_logger(__name__)
 
 QUIET_S: Final = 5.0
@@ -52,7 +54,14 @@ def send_hint(task: str, *, queue: str, worthless_after_s: float | None = None, 
     if _withheld.get() or time.monotonic() - _failed_at < QUIET_S:
         return False
     try:
-        current_app.send_task(task, kwargs=kwargs, queue=queue, retry=False, expires=worthless_after_s)
+        current_app.send_task(
+            task,
+            kwargs=kwargs,
+            queue=queue,
+            retry=False,
+            expires=worthless_after_s,
+            headers={CAUSE: request_now()},
+        )
     except (OSError, RuntimeError, KombuError, RedisError) as error:
         _failed_at = time.monotonic()
         log.warning("hint_not_sent", task=task, error=type(error).__name__)
@@ -67,7 +76,7 @@ def send_group(task: str, queue: str, every_kwargs: Iterable[Mapping[str, Any]])
     """
     pieces = [current_app.signature(task, kwargs=dict(kwargs), queue=queue) for kwargs in every_kwargs]
     try:
-        group(pieces).apply_async(retry=False)
+        group(pieces).apply_async(retry=False, headers={CAUSE: request_now()})
     except (OSError, RuntimeError, KombuError, RedisError) as error:
         log.warning("hint_not_sent", task=task, pieces=len(pieces), error=type(error).__name__)
         return False
