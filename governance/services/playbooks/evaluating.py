@@ -10,6 +10,7 @@ from django.db import DatabaseError, InterfaceError, transaction
 
 from governance.domain.playbooks import PLAYBOOKS, Rule, Verdict, Watch, actions_parse, judge
 from governance.models import Incident, Playbook, PlaybookRun, PlaybookWatch, Rehearsal
+from governance.selectors.playbook_scopes import scopes_of_kind
 from governance.services.playbooks.acting import action_carry_out
 from governance.services.playbooks.changing import playbook_get
 from governance.services.playbooks.evidence import evidence_snapshot
@@ -19,7 +20,7 @@ from governance.services.playbooks.incidents import (
     incident_open,
     incident_publish,
 )
-from governance.services.playbooks.measures import MEASURES, scopes_of_kind
+from governance.services.playbooks.measures import MEASURES
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import Conflict
 from trading.domain.breakers import Reading
