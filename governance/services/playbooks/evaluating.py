@@ -6,7 +6,7 @@ import math
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import transaction
 
 from governance.domain.playbooks import PLAYBOOKS, Rule, Verdict, Watch, actions_parse, judge
 from governance.models import Incident, Playbook, PlaybookRun, PlaybookWatch, Rehearsal
@@ -23,6 +23,7 @@ from governance.services.playbooks.incidents import (
 from governance.services.playbooks.measures import MEASURES
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import Conflict
+from nautilus_site.common.steps import step_alone
 from trading.domain.breakers import Reading
 
 log = structlog.get_logger(__name__)
@@ -37,15 +38,8 @@ def playbooks_evaluate() -> int:
         if spec is None:
             continue
         for scope in scopes_of_kind(spec.of):
-            try:
+            with step_alone("playbook", playbook=playbook.name, scope=scope):
                 acted += _evaluate(playbook, scope)
-            except (DatabaseError, InterfaceError):
-                raise
-            except Exception as error:
-                # The one broad catch: a defect in one playbook leaves the others at work, and is told.
-                log.error(
-                    "playbook_broken", playbook=playbook.name, scope=scope, error=repr(error), exc_info=True
-                )
     return acted
 
 

@@ -188,7 +188,7 @@ def test_a_step_without_effect_is_told_and_answered_with_a_level(
     assert TradingState.objects.filter(scope="account:desk").first() is None, "it is given a minute"
     PlaybookAction.objects.update(at=now() - timedelta(seconds=61))
     actions_verify()
-    assert TradingState.objects.get(scope="account:desk").level == Level.HALT_NEW
+    assert TradingState.objects.get(scope="account:desk").level == Level.REDUCING
     failed = PlaybookAction.objects.get(verb="tighten")
     assert failed.state == "failed"
     assert "max_notional is" in failed.error
@@ -214,7 +214,7 @@ def test_a_step_that_fails_holds_up_no_other_and_is_answered_with_a_level(
         "tighten": "failed",
     }
     actions_verify()
-    assert TradingState.objects.get(scope="account:desk").level == Level.HALT_NEW
+    assert TradingState.objects.get(scope="account:desk").level == Level.REDUCING
 
 
 def test_what_cannot_be_measured_is_an_incident_and_a_hard_limit_then_stops(
