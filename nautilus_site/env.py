@@ -61,6 +61,8 @@ class Environment:
     notify_hosts: tuple[str, ...]
     notify_proxy: str
     public_url: str
+    require_second_factor: bool | None
+    session_idle_min: int | None
 
     @classmethod
     def read(cls, source: Mapping[str, str] | None = None) -> Environment:
@@ -103,7 +105,27 @@ class Environment:
             notify_hosts=_names(env, "NOTIFY_HOSTS"),
             notify_proxy=_address(env, "NOTIFY_PROXY"),
             public_url=_address(env, "PUBLIC_URL"),
+            require_second_factor=_switch(env, "REQUIRE_SECOND_FACTOR"),
+            session_idle_min=_idle(env, "SESSION_IDLE"),
         )
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool | None:
+    """on or off; None where it is left to the settings."""
+    text = env.get(name, "")
+    if text not in ("", "on", "off"):
+        raise SettingError(name, f"expected on or off, was {text!r}")
+    return text == "on" if text else None
+
+
+def _idle(env: Mapping[str, str], name: str) -> int | None:
+    """Minutes, 0 for never; None where it is left to the settings."""
+    text = env.get(name, "")
+    if text in ("", "off"):
+        return 0 if text else None
+    if not text.isdigit() or not 0 < int(text) <= 600:
+        raise SettingError(name, f"expected off or minutes, 1 to 600, was {text!r}")
+    return int(text)
 
 
 def _names(env: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ import universe.urls
 from nautilus_site.common import probes, views
 from nautilus_site.common.api import urls as common_api
 from nautilus_site.common.api.schema import ApiDocsView, ApiSchemaView
+from nautilus_site.common.code_views import CodeView
+from nautilus_site.common.second_factor_views import SecondFactorView
 
 admin.autodiscover()
 
@@ -27,8 +29,11 @@ API_PATTERNS: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("accounts/login/", views.LoginView.as_view(), name="login"),
+    path("accounts/code/", CodeView.as_view(), name="code"),
     path("accounts/logout/", views.LogoutView.as_view(), name="logout"),
+    path("accounts/logout/everywhere/", views.LogoutEverywhereView.as_view(), name="logout-everywhere"),
     path("accounts/password/", views.PasswordView.as_view(), name="password"),
+    path("accounts/second-factor/", SecondFactorView.as_view(), name="second-factor"),
     path("accounts/welcome/", views.WelcomeView.as_view(), name="welcome"),
     path("favicon.ico", views.favicon, name="favicon"),
     path("livez", probes.livez, name="livez"),

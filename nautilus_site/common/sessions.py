@@ -1,4 +1,4 @@
-"""How old the log-in of a browser session is."""
+"""What a browser session says of its log-in: how old it is, and whether a second factor was part of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import MutableMapping
 from typing import Any
 
 AUTHENTICATED_AT = "authenticated_at"
-"""Session key: epoch seconds of the last time this session's person gave their password."""
+"""Session key: epoch seconds of the last time this session's person logged in, with all that they are asked for."""
+SECOND_FACTOR = "second_factor"
+"""Session key: present where a second factor was part of the log-in, or was confirmed in this session."""
 
 
 def remember_authentication(session: MutableMapping[str, Any]) -> None:

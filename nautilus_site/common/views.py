@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import Any
 
 from django import forms
-from django.contrib.auth import authenticate, update_session_auth_hash
+from django.conf import settings
+from django.contrib.auth import authenticate, logout, update_session_auth_hash
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.mixins import LoginRequiredMixin
@@ -15,15 +16,18 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.utils.decorators import method_decorator
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.generic import FormView
+from django.views.generic import FormView, View
 
 from nautilus_site.common.api.problems import INTERNAL_DETAIL, plain_problem, request_reference
+from nautilus_site.common.code_views import is_asked_for_a_code, remember_password
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import User
 from nautilus_site.common.services.invitations import invitation_use
 from nautilus_site.common.services.passwords import password_change
+from nautilus_site.common.services.sessions import own_sessions_end
 
 
 class LoginForm(AuthenticationForm):
@@ -43,6 +47,15 @@ class LoginView(auth_views.LoginView):
     template_name = "registration/login.html"
     authentication_form = LoginForm
     redirect_authenticated_user = False
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        person = form.get_user()
+        assert isinstance(person, User)
+        if not is_asked_for_a_code(person):
+            return super().form_valid(form)
+        remember_password(self.request, person)
+        back = {self.redirect_field_name: self.get_redirect_url()}
+        return HttpResponseRedirect(f"{settings.CODE_URL}?{urlencode(back)}")
 
 
 class NewPasswordForm(forms.Form):
@@ -119,6 +132,16 @@ class PasswordView(LoginRequiredMixin, FormView):  # type: ignore[type-arg]  # D
             return self.form_invalid(form)
         update_session_auth_hash(self.request, user)
         return TemplateResponse(self.request, "registration/password_changed.html", {})
+
+
+class LogoutEverywhereView(LoginRequiredMixin, View):
+    """Ends every session of whoever asks, this one with them."""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        assert isinstance(request.user, User)
+        own_sessions_end(user=request.user)
+        logout(request)
+        return TemplateResponse(request, "registration/logged_out.html", {"everywhere": True})
 
 
 class LogoutView(auth_views.LogoutView):

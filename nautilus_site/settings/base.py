@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "nautilus_site.common.middleware.ContentSecurityPolicyMiddleware",
     "axes.middleware.AxesMiddleware",
+    "nautilus_site.common.admission.AdmissionMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
@@ -176,11 +177,20 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "nautilus_site.common.addresses.request_address"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
+# What forms hold beside `password`: the lock-out keeps what was posted, and none of these may be read there.
+AXES_SENSITIVE_PARAMETERS = ["present", "again", "code", "recovery", "link"]
 AXES_LOCKOUT_CALLABLE = "nautilus_site.common.views.locked_out"
 CSRF_FAILURE_VIEW = "nautilus_site.common.views.csrf_failure"
 
 # Approving and resuming need a log-in at most this old.
 STEP_UP_MAX_AGE = timedelta(minutes=5)
+# Between the right password and the code.
+CODE_MAX_AGE = timedelta(minutes=5)
+CODE_URL = "/accounts/code/"
+SECOND_FACTOR_URL = "/accounts/second-factor/"
+REQUIRE_SECOND_FACTOR = bool(ENV.require_second_factor)
+# A session without a request or an open live stream for that long has ended.
+SESSION_IDLE = timedelta(minutes=ENV.session_idle_min) if ENV.session_idle_min else None
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

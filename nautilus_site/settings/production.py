@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from nautilus_site.env import SettingError
 from nautilus_site.settings.base import *  # noqa: F403
-from nautilus_site.settings.base import ENV
+from nautilus_site.settings.base import ENV, SESSION_IDLE
 
 for _name, _value in (
     ("SECRET_KEY", ENV.secret_key),
@@ -27,3 +27,5 @@ SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_NAME = "__Host-csrftoken"
 CSRF_COOKIE_SECURE = True
 SESSION_COOKIE_AGE = int(timedelta(hours=10).total_seconds())
+REQUIRE_SECOND_FACTOR = ENV.require_second_factor is not False
+SESSION_IDLE = timedelta(minutes=15) if ENV.session_idle_min is None else SESSION_IDLE

@@ -6,7 +6,10 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 
 from nautilus_site.common.models import Role, User
 
@@ -26,3 +29,14 @@ def may_open_admin(request: HttpRequest) -> bool:
 
 # Apps register on the default site, so its rule is replaced rather than the site.
 admin.site.has_permission = may_open_admin  # type: ignore[method-assign]
+
+
+def log_in(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    """The admin has no log-in of its own: the one there is asks for the second factor, too."""
+    index = reverse("admin:index")
+    if request.method == "GET" and may_open_admin(request):
+        return HttpResponseRedirect(index)
+    return redirect_to_login(request.GET.get(REDIRECT_FIELD_NAME) or index, settings.LOGIN_URL)
+
+
+admin.site.login = log_in  # type: ignore[method-assign]

@@ -38,6 +38,7 @@ from nautilus_site.common.services.event_numbering import (
 from nautilus_site.common.services.idempotency import idempotency_prune
 from nautilus_site.common.services.leases import Held, lease_acquire, lease_release, lease_renew
 from nautilus_site.common.services.outbox import WAKE_CHANNEL
+from nautilus_site.common.services.sessions import session_uses_prune
 from nautilus_site.common.services.watches import watches_run
 
 log = structlog.get_logger(__name__)
@@ -122,6 +123,7 @@ class Relay:
                     pruned_at = moment
                     events_prune(held, mirrored_to=self.mirror.last_id)
                     idempotency_prune()
+                    session_uses_prune()
                 if len(batch) < BATCH:
                     for _ in listener.notifies(timeout=POLL_S, stop_after=1):
                         break

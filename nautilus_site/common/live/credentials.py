@@ -14,6 +14,7 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 
+from nautilus_site.common.admission import Standing, standing_of
 from nautilus_site.common.api.authentication import MAXIMUM_TOKEN_LENGTH, bearer_token
 from nautilus_site.common.live.database import Gathered
 from nautilus_site.common.models import User
@@ -57,7 +58,10 @@ def credentials_from(authorization: str, cookie: str, *, address: str) -> Creden
 
 
 def watcher_of(credentials: Credentials) -> Watcher | None:
-    """The reader these credentials stand for at this moment; None when they are not (or no longer) good."""
+    """The reader these credentials stand for at this moment; None when they are not (or no longer) good.
+
+    An open stream asks every five seconds, and so keeps its session in use.
+    """
     scopes: Iterable[str] = ()
     user: Any = None
     if credentials.token is not None:
@@ -70,6 +74,8 @@ def watcher_of(credentials: Credentials) -> Watcher | None:
         request = HttpRequest()
         request.session = import_module(settings.SESSION_ENGINE).SessionStore(credentials.session_key)
         user = get_user(request)
+        if isinstance(user, User) and standing_of(user, request.session) is not Standing.FULL:
+            return None
     if not isinstance(user, User) or not user.is_active:
         return None
     watcher = Watcher(user.pk, user.username, permissions_of(user.role, scopes))

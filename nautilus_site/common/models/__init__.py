@@ -5,6 +5,8 @@ from nautilus_site.common.models.idempotency import IdempotencyRecord
 from nautilus_site.common.models.invitations import Invitation
 from nautilus_site.common.models.leases import Lease
 from nautilus_site.common.models.outbox import OutboxEvent
+from nautilus_site.common.models.second_factors import RecoveryCode, SecondFactor
+from nautilus_site.common.models.session_uses import SessionUse
 from nautilus_site.common.models.tokens import ApiToken
 from nautilus_site.common.models.users import Role, User
 
@@ -19,7 +21,10 @@ __all__ = [
     "Invitation",
     "Lease",
     "OutboxEvent",
+    "RecoveryCode",
     "Role",
+    "SecondFactor",
+    "SessionUse",
     "UnsealedEntry",
     "User",
 ]

@@ -141,6 +141,12 @@ def break_glass_over(person: User) -> bool:
     return any(person.pk in pair for pair in rows)
 
 
+def break_glass_admits(person: User) -> bool:
+    """Whether it stands open for this person: the halves of two people are then the second factor of both."""
+    rows = BreakGlass.objects.filter(ended_at=None, ends_at__gt=now()).values_list("first_id", "second_id")
+    return any(person.pk in pair for pair in rows)
+
+
 def _closed(row: BreakGlass, reason: str) -> BreakGlass:
     row.ended_at = now()
     row.save(update_fields=["ended_at"])

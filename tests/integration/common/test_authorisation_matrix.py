@@ -6,21 +6,21 @@ A route, a page or an admin list that is not in the table fails here: decide who
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.contrib import admin
 from django.test import Client, RequestFactory
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import reverse
 from rest_framework.test import APIClient
 
 from governance.selectors.policies import version_in_force
 from nautilus_site.common.models import Role, User
 from nautilus_site.common.roles import ROLE_PERMISSIONS, permits
 from tests.factories.trading import trading_desk
+from tests.integration.common.routes import METHODS, filled, methods_of, routes
 from tests.integration.governance.conftest import in_force
 from trading.models import StrategyInstance
 
@@ -28,11 +28,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls("nautilus_site.urls")]
 Clients = Callable[..., APIClient]
 TABLE = Path(__file__).with_name("authorisation.txt")
 ASKERS = ("stranger", *Role.values)
-NOBODY = UUID(int=0)
-ARGUMENTS = {"int": "999999999", "uuid": str(NOBODY), "slug": "no-such-name", "str": "NOSUCHUSDT"}
 BY_BODY = "body"
 """A last word of a line: the view asks once more, by whether the body loosens or tightens."""
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def expected() -> dict[str, tuple[str, ...]]:
@@ -56,32 +53,6 @@ def differences(seen: dict[str, tuple[str, ...]], prefixes: tuple[str, ...]) -> 
     ]
 
 
-def walk(resolver: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for entry in resolver.url_patterns:
-        path = prefix + str(entry.pattern)
-        if isinstance(entry, URLResolver):
-            yield from walk(entry, path)
-        elif isinstance(entry, URLPattern):
-            yield path, entry.callback
-
-
-def filled(route: str) -> str:
-    for kind, value in ARGUMENTS.items():
-        while f"<{kind}:" in route:
-            before, _, rest = route.partition(f"<{kind}:")
-            route = before + value + rest.partition(">")[2]
-    assert "<" not in route, f"{route}: give its argument a value here"
-    return f"/{route}"
-
-
-def methods_of(callback: Any) -> list[str]:
-    """What a view answers: its handlers; a plain function answers GET."""
-    view = getattr(callback, "cls", None) or getattr(callback, "view_class", None)
-    if view is None:
-        return ["GET"]
-    return [method for method in METHODS if hasattr(view, method.lower())]
-
-
 @pytest.fixture
 def askers(make_user: Callable[..., User], session_client: Clients, clean_cache: None) -> dict[str, Any]:
     """A browser of each, logged in just now."""
@@ -100,8 +71,8 @@ def let_in(client: Any, method: str, path: str) -> str:
 
 def test_every_route_of_api_and_pages_answers_each_role_as_the_table_says(askers: dict[str, Any]) -> None:
     seen = {}
-    for route, callback in walk(get_resolver("nautilus_site.urls")):
-        if route.startswith("admin/") or route == "accounts/logout/":
+    for route, callback in routes():
+        if route.startswith(("admin/", "accounts/logout/")):
             continue  # the admin is below; logging out would end the asker
         for method in methods_of(callback):
             words = tuple(let_in(client, method, filled(route)) for client in askers.values())
