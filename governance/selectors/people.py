@@ -6,7 +6,7 @@ from typing import Any
 
 from governance.selectors.shell import shell_state
 from nautilus_site.common.clock import now
-from nautilus_site.common.models import ApiToken, ChangeRequest, Role, User
+from nautilus_site.common.models import ApiToken, ChangeRequest, Role, SecondFactor, User
 from nautilus_site.common.roles import (
     PERMISSIONS,
     PERSON_ONLY,
@@ -27,11 +27,16 @@ def people_state(user: User) -> dict[str, Any]:
     tokens = ApiToken.objects.select_related("user").order_by("user__username", "-id")
     if not everybody:
         people, tokens = people.filter(pk=user.pk), tokens.filter(user=user)
-    asked = _asked("user.change")
+    asked = _asked("user.change", "user.reset_second_factor")
+    confirmed = SecondFactor.objects.filter(confirmed_at__isnull=False)
+    with_factor = set(confirmed.values_list("user_id", flat=True))
     return {
         **shell_state(),
         "everybody": everybody,
-        "people": [person_row(person, person.username in asked) for person in people[:_MOST]],
+        "people": [
+            person_row(person, person.username in asked, has_factor=person.pk in with_factor)
+            for person in people[:_MOST]
+        ],
         "newcomers": sorted(_asked("user.create")) if everybody else [],
         "tokens": [token_row(token) for token in tokens[:_MOST]],
         "keys": key_rows(),
@@ -39,9 +44,11 @@ def people_state(user: User) -> dict[str, Any]:
     }
 
 
-def _asked(kind: str) -> set[str]:
-    """Targets for which a change of a kind waits for a decision."""
-    waiting = ChangeRequest.objects.filter(kind=kind, state=ChangeRequest.State.PENDING, expires_at__gt=now())
+def _asked(*kinds: str) -> set[str]:
+    """Targets for which a change of one of these kinds waits for a decision."""
+    waiting = ChangeRequest.objects.filter(
+        kind__in=kinds, state=ChangeRequest.State.PENDING, expires_at__gt=now()
+    )
     return set(waiting.values_list("target", flat=True))
 
 
@@ -76,7 +83,7 @@ def _probe(candidate: dict[str, Any] | None) -> dict[str, str]:
             return {"tone": "warn", "text": f"{name} is being looked at{f': {why}' if why else ''}"}
 
 
-def person_row(person: User, is_asked: bool) -> dict[str, Any]:
+def person_row(person: User, is_asked: bool, *, has_factor: bool) -> dict[str, Any]:
     """A person. `pending` says that a change of theirs waits for a decision."""
     invited = person.is_active and not person.has_usable_password()
     state = {"tone": "good", "text": "active"} if person.is_active else {"tone": "off", "text": "off"}
@@ -88,6 +95,8 @@ def person_row(person: User, is_asked: bool) -> dict[str, Any]:
         "is_active": person.is_active,
         "is_invited": invited,
         "state": {"tone": "warn", "text": "invited"} if invited else state,
+        "has_second_factor": has_factor,
+        "factor": {"tone": "good", "text": "set up"} if has_factor else {"tone": "off", "text": "none"},
         "last_login": utc_text(person.last_login),
         "joined": utc_text(person.date_joined),
         "pending": "a change waits" if is_asked else "",

@@ -30,6 +30,7 @@ PEOPLE = Table(
         Column("state", "State", "lamp"),
         Column("username", "Name"),
         Column("role_name", "Role"),
+        Column("factor", "Second factor", "lamp"),
         Column("last_login", "Last log-in", "time"),
         Column("joined", "Since", "time"),
         Column("pending", "Requests"),

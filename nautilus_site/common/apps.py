@@ -10,7 +10,11 @@ class CommonConfig(AppConfig):
     def ready(self) -> None:
         from nautilus_site.common import receivers  # noqa: F401  (connects the signals)
         from nautilus_site.common.logs import configure_logging
-        from nautilus_site.common.services import audit_losses, users  # noqa: F401  (register their appliers)
+        from nautilus_site.common.services import (  # noqa: F401  (register their appliers)
+            audit_losses,
+            second_factor_resets,
+            users,
+        )
         from nautilus_site.common.statements import keep_long_statements
 
         configure_logging()

@@ -95,6 +95,8 @@ def _approval(data: Data) -> Notice | None:
             link="/audit/",
             subject=f"password:{target}:{data.get('at')}",
         )
+    if kind == "second_factor":
+        return _second_factor(data)
     if state not in ("pending", "applied", "rejected", "expired", "void"):
         return None
     words = {"pending": "waits for a second person", "applied": "was approved and applied"}
@@ -105,6 +107,21 @@ def _approval(data: Data) -> Notice | None:
         text="",
         link=f"/approvals/#{data.get('id')}",
         subject=f"approval:{data.get('id')}:{state}",
+    )
+
+
+def _second_factor(data: Data) -> Notice | None:
+    state, target = data.get("state"), data.get("target")
+    words = {"reset": "was reset: their password alone lets them in", "replaced": "is another one now"}
+    if state not in words:
+        return None
+    return Notice(
+        kind=f"second_factor.{state}",
+        severity=Severity.warning,
+        title=f"the second factor of {target} {words[state]}",
+        text=f"by {' and '.join(data.get('by') or [])}; whoever it concerns should know of it",
+        link="/audit/",
+        subject=f"second_factor:{target}:{data.get('at')}",
     )
 
 

@@ -43,11 +43,18 @@ class UserAdmin(GovernedAdmin):
     change_kind = "user.change"
     change_permission = USERS_MANAGE
     governed_fields = ("role", "is_active")
-    list_display = ("username", "role", "is_active", "last_login", "date_joined")
+    list_display = ("username", "role", "is_active", "has_second_factor", "last_login", "date_joined")
+    list_select_related = ("second_factor",)
     list_filter = ("role", "is_active")
     search_fields = ("username",)
     ordering = ("username",)
-    fields = ("username", "role", "is_active", "last_login", "date_joined", "reason")
+    fields = ("username", "role", "is_active", "has_second_factor", "last_login", "date_joined", "reason")
+    readonly_fields = ("has_second_factor",)
+
+    @display(description="second factor", boolean=True)
+    def has_second_factor(self, person: User) -> bool:
+        factor = getattr(person, "second_factor", None)
+        return factor is not None and factor.confirmed_at is not None
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
         return may_open_admin(request) and may_manage_users(request)

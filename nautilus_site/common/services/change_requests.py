@@ -44,6 +44,8 @@ class Applier:
     """Check a payload when it is proposed; raises ApplicationError. What it returns is what is approved."""
     bars: Callable[[str, User], str] = lambda target, person: ""
     """Why a person may not decide about this object though their role may decide the kind. Empty: they may."""
+    bars_asking: Callable[[str, User], str] = lambda target, person: ""
+    """The same of asking."""
     sealed: frozenset[str] = frozenset()
     """Members that hold a sealed secret: approved with the rest of the payload, told to nobody."""
 
@@ -127,6 +129,8 @@ def change_request_create(
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     if not permits(permissions_of(requester.role), applier.permission) or break_glass_over(requester):
         raise Forbidden("ROLE_REQUIRED", f"your role may not request a change of kind {kind}")
+    if barred := applier.bars_asking(target, requester):
+        raise Forbidden("OWN_OBJECT", f"somebody else asks: {barred}")
     life = DEFAULT_LIFE if expires_in_s is None else timedelta(seconds=expires_in_s)
     if not MINIMUM_LIFE <= life <= MAXIMUM_LIFE:
         raise ApplicationError("INVALID_EXPIRY", "expires_in_s must lie between 1 second and 7 days")

@@ -331,7 +331,12 @@ def test_the_command_proposes_links_lists_and_switches_off(admin_person: User, r
     secret = run("link", "ada", "--as", "admin").strip().rpartition("#")[2]
     code = invitation_code(username="ada", actor=risk_officer)
     rows = {row["username"]: row for row in json.loads(run("list", "--json"))}
-    assert rows["ada"] == {"username": "ada", "role": "viewer", "state": "invited"}
+    assert rows["ada"] == {
+        "username": "ada",
+        "role": "viewer",
+        "state": "invited",
+        "second_factor": False,
+    }
     invitation_use(link=secret, code=code, password=PASSWORD)
     assert "ada is off" in run("deactivate", "ada", "--as", "admin", "--reason", "r")
     run("reactivate", "ada", "--as", "admin", "--reason", "r")

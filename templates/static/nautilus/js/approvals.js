@@ -31,6 +31,7 @@ const KIND_WORDS = {
   "reconcile.period": "Compare the books less often", "schedule.change": "Run a job less often", "strategy.change": "Change what a strategy decides by",
   "strategy.enable": "Enable a strategy", "strategy.grant": "Grant a strategy more", "strategy.instance_enable": "Enable a symbol of a strategy", "strategy.listing_grant": "Let a strategy buy new listings", "capital.endorse": "Make the allocator's request your own",
   "symbol.allow": "Allow a symbol", "trading_state.lower": "Resume trading", "user.change": "Change a person's powers",
+  "user.create": "Let a new person in", "user.reset_second_factor": "Reset a person's second factor",
 };
 function node(tag, text = "", className = "") {
   const element = document.createElement(tag);

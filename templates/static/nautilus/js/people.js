@@ -25,6 +25,7 @@ function actions(row) {
   if (other && can("users.manage")) made.unshift(button("Link…", `Make the link of ${row.username}`, () => makeLink(row)));
   if (other && can("change.decide")) made.unshift(button("Code…", `Make the code of ${row.username}`, () => makeCode(row)));
   if (!can("users.manage")) return made;
+  if (other && row.has_second_factor) made.unshift(button("Reset factor…", `Reset the second factor of ${row.username}`, () => resetFactor(row)));
   if (other) made.unshift(button("Switch off…", `Switch ${row.username} off`, () => switchOff(row)));
   return [button("Change…", `Change ${row.username}`, () => ask({
     title: `Change ${row.username}`,
@@ -34,6 +35,16 @@ function actions(row) {
     request: (values) => ({ method: "POST", path: "/api/v1/approvals", body: { kind: "user.change", target: row.username, payload: changed(row, values), reason: values.reason } }),
     said: () => "Request filed.",
   })), ...made];
+}
+
+function resetFactor(row) {
+  ask({
+    title: `Reset the second factor of ${row.username}`,
+    effect: "Files a request, for who has lost their phone and their recovery codes. A risk officer approves; then their sessions end, and their password alone lets them in until they set up another factor.",
+    confirm: "Ask for it",
+    request: ({ reason }) => ({ method: "POST", path: "/api/v1/approvals", body: { kind: "user.reset_second_factor", target: row.username, payload: {}, reason } }),
+    said: () => "Request filed.",
+  });
 }
 
 function switchOff(row) {

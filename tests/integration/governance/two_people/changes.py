@@ -16,8 +16,9 @@ from governance.models import Playbook, Policy
 from governance.services.quotas import quotas_change
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.invitations import invitation_use
+from tests.factories.second_factors import enrol
 from tests.integration.governance.two_people.asking import Ask
-from tests.integration.governance.two_people.world import NEWCOMERS, PEOPLE
+from tests.integration.governance.two_people.world import NEWCOMERS, PEOPLE, WITH_FACTOR
 from trading.domain.values import Level
 from trading.models import (
     Account,
@@ -322,6 +323,17 @@ def _let_in(ask: Ask, rng: Random) -> int:
     return ask.serve(invitation_use, **given, password=password)
 
 
+def _reset_factor(ask: Ask, rng: Random) -> int:
+    """Mostly of those who decide nothing: whose factor is reset is logged out, and the walk needs its people."""
+    name = rng.choice([*WITH_FACTOR[:2], *WITH_FACTOR[:2], *sorted(PEOPLE)])
+    return ask.propose("user.reset_second_factor", name, {})
+
+
+def _enrol(ask: Ask, rng: Random) -> int:
+    """One's own, which is all there is a way to; it ends one's sessions."""
+    return ask.serve(enrol, user=ask.person)
+
+
 def _key(ask: Ask, rng: Random) -> int:
     return ask.call(
         "POST", "/credentials", account="desk", purpose=rng.choice(["executor", "feed", "watchdog"]),
@@ -374,6 +386,7 @@ RAISES: dict[str, Change] = {
     "trading_state.lower": _resume,
     "user.change": _user,
     "user.create": _newcomer,
+    "user.reset_second_factor": _reset_factor,
 }
 LOWERS: dict[str, Change] = {
     "blackout.end": _blackout_set,
@@ -399,6 +412,7 @@ LOWERS: dict[str, Change] = {
     "trading_state.lower": _kill,
     "user.change": _switch_off,
     "user.create": _newcomer_off_or_in,
+    "user.reset_second_factor": _enrol,
 }
 NOTHING_TO_LOWER: dict[str, str] = {
     "audit.accept_loss": "what was accepted stays in the trail, and each further loss is another request",
@@ -446,6 +460,7 @@ COVERS: dict[str, tuple[str, ...]] = {
     "trading_state.lower": ("level {target}",),
     "user.change": ("user {target} may", "user {target} on"),
     "user.create": ("user {target} ", "password {target}"),
+    "user.reset_second_factor": ("factor {target} gone",),
 }
 
 

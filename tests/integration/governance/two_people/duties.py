@@ -57,7 +57,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "envelope of auto-promotion": ("model.envelope",),
     "manual order above the limit": ("order.override",),
     "exchange keys": ("credential.replace",),
-    "users and roles": ("user.create", "user.change"),
+    "users and roles": ("user.create", "user.change", "user.reset_second_factor"),
 }
 """The kinds of request each line is about."""
 

@@ -16,7 +16,7 @@ from django_celery_beat.models import PeriodicTask
 from governance.models import CapitalState, NotificationChannel, NotificationRoute, Playbook, Policy
 from mlregistry.models import Canary, ModelFamily, ModelVersion
 from nautilus_site.common.clock import now
-from nautilus_site.common.models import ApiToken, AuditEntry, User
+from nautilus_site.common.models import ApiToken, AuditEntry, SecondFactor, User
 from trading.models import (
     Blackout,
     CandidateKey,
@@ -231,6 +231,12 @@ def _people() -> Iterator[tuple[str, Reading]]:
         yield f"user {user.username} may", Same(f"{user.role} {user.is_superuser}")
         yield f"user {user.username} on", More(user.is_active)
         yield f"password {user.username}", Same(user.password)
+    for factor in SecondFactor.objects.select_related("user").exclude(confirmed_at=None):
+        # None at all lets a password in alone; another one lets in whoever holds that.
+        yield f"factor {factor.user} gone", More(0, 1)
+        yield f"factor {factor.user}", While(bytes(factor.sealed or b"").hex())
+        unused = factor.recovery_codes.filter(used_at=None)
+        yield f"factor {factor.user} codes", While(_text(sorted(unused.values_list("digest", flat=True))))
     for token in ApiToken.objects.select_related("user"):
         live = token.revoked_at is None and token.expires_at > now()
         yield f"token {token.pk} of {token.user}", More(live)

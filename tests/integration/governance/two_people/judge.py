@@ -60,8 +60,9 @@ class Judge:
             self.seen[row.kind] += 1
         assert len(newly) <= 1, "one decision, one change"
         for name in raised(self.before, after):
-            if name == f"password {actor}" or (name.startswith("token ") and f" of {actor}" in name):
-                continue  # one's own
+            own = {f"password {actor}", f"factor {actor}", f"factor {actor} codes"}
+            if name in own or (name.startswith("token ") and f" of {actor}" in name):
+                continue  # one's own; not `factor ... gone`: nobody takes away even theirs
             if not newly and self._stepped_back(name):
                 continue
             assert newly, f"{actor} raised {name!r} alone: {self.before.get(name)} -> {after.get(name)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.contrib import admin
@@ -14,6 +14,7 @@ from django.urls import reverse
 import nautilus_site.urls  # noqa: F401  (which finds the admin of every app)
 from nautilus_site.common.admin import GovernedAdmin
 from nautilus_site.common.models import ChangeRequest, User
+from tests.factories.second_factors import passed
 from tests.integration.governance.two_people.exposure import exposure, raised
 from tests.integration.governance.two_people.world import World
 
@@ -68,7 +69,7 @@ def row_of(options: GovernedAdmin, name: str) -> Any:
 def logged_in(user: User) -> Client:
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
+    return cast(Client, passed(client))
 
 
 def test_each_form_says_that_it_files_a_request_and_writes_nothing_riskier(

@@ -25,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from governance.models import CapitalState, NotificationChannel
 from nautilus_site.common.clock import now
-from nautilus_site.common.models import ApiToken, ChangeRequest, User
+from nautilus_site.common.models import ApiToken, ChangeRequest, SecondFactor, User
 from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.change_requests import (
     applier_for,
@@ -34,6 +34,7 @@ from nautilus_site.common.services.change_requests import (
     change_requests_expire,
     registered_kinds,
 )
+from tests.factories.second_factors import enrol
 from tests.integration.governance.two_people.asking import Ask
 from tests.integration.governance.two_people.changes import COVERS, LOWERS, NOTHING_TO_LOWER, RAISES, covered
 from tests.integration.governance.two_people.exposure import exposure, raised
@@ -246,6 +247,20 @@ def test_each_kind_is_made_safer_by_one_person_at_once(world: World) -> None:
             transaction.set_rollback(True)
 
 
+@pytest.mark.parametrize("whose", ["viewer", "admin2"])
+def test_the_judge_sees_a_second_factor_that_one_person_takes_away_or_exchanges(
+    world: World, whose: str
+) -> None:
+    """Also one's own: a found session must not make its person weaker than two people would."""
+    factor = SecondFactor.objects.get(user__username=whose)
+    with pytest.raises(AssertionError, match=f"factor {whose} gone"):
+        Judge().step("admin2", "session", lambda: SecondFactor.objects.filter(pk=factor.pk).delete())
+    factor.save(force_insert=True)
+    if whose != "admin2":
+        with pytest.raises(AssertionError, match=f"factor {whose}"):
+            Judge().step("admin2", "session", lambda: enrol(User.objects.get(username=whose)))
+
+
 def wide_open(world: World) -> None:
     """What the world holds back is given, so that there is something to take back."""
     CircuitBreaker.objects.filter(pk=world.breaker.pk).update(state="closed")
@@ -278,6 +293,7 @@ def askers(kind: str) -> Iterator[str]:
     preferred = {
         "user.change": ["admin"],
         "user.create": ["admin"],
+        "user.reset_second_factor": ["admin"],
         "credential.replace": ["admin"],
         "model.promote": ["owner"],
         "model.envelope": ["owner"],

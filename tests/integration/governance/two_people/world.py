@@ -25,6 +25,7 @@ from nautilus_site.common.services.tokens import token_create
 from nautilus_site.common.sessions import AUTHENTICATED_AT
 from tests.factories.canaries import promote
 from tests.factories.models import trained_artefact
+from tests.factories.second_factors import enrol, passed
 from tests.factories.trading import Desk, trading_desk
 from tests.integration.governance.conftest import in_force
 from trading.domain.values import Level
@@ -48,6 +49,8 @@ PEOPLE = {
 NEWCOMERS = ("ada", "grace")
 """Who may be proposed; nobody of that name is here at first."""
 WAYS = ("session", "token", "stale")
+WITH_FACTOR = ("viewer", "trader2", "risk", "risk2", "admin2")
+"""Who has a second factor at first; their log-ins had both steps."""
 
 
 @dataclass(slots=True)
@@ -98,6 +101,8 @@ def _client(user: User, way: str) -> APIClient:
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {text}")
         return client
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    if user.username in WITH_FACTOR:
+        passed(client)
     if way == "stale":
         _log_in_age(client, 3600)
     return client
@@ -113,6 +118,8 @@ def build() -> World:
         )
         for name, role in PEOPLE.items()
     }
+    for name in WITH_FACTOR:
+        enrol(people[name])
     risk, risk2 = people["risk"], people["risk2"]
     in_force("capital_policy", enabled=["trend", "swing"], max_quota_usd=12_000, base_equity_frac=1,
              min_quota_usd=100, step_up_pct=10, step_down_pct=1, hysteresis_pct=0,
