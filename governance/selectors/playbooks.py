@@ -17,6 +17,7 @@ from governance.models import (
     PlaybookWatch,
     Rehearsal,
 )
+from governance.selectors.steps import Standing, step_standing
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import NotFound
 from trading.selectors.notation import age_s, utc_text
@@ -144,7 +145,9 @@ def incident_detail(incident_id: int) -> dict[str, Any]:
 
 
 def action_members(row: PlaybookAction) -> dict[str, Any]:
-    """One step: what it did, whether its effect was seen, and what takes it back."""
+    """One step: what it did, whether its effect was seen, whether it is in force still, and what takes it back."""
+    mine = row.state in (PlaybookAction.State.DONE, PlaybookAction.State.VERIFIED)
+    found = step_standing(row) if mine else None
     return {
         "id": row.pk,
         "verb": row.verb,
@@ -157,8 +160,9 @@ def action_members(row: PlaybookAction) -> dict[str, Any]:
         "verified_at": utc_text(row.verified_at),
         "error": row.error,
         "undo_request": row.undo_request or None,
-        "undoable": row.state in (PlaybookAction.State.DONE, PlaybookAction.State.VERIFIED)
-        and not row.undo_request,
+        "standing": found.standing.value if found is not None else None,
+        "standing_said": found.said if found is not None else "",
+        "undoable": found is not None and found.standing is Standing.in_force and not row.undo_request,
     }
 
 

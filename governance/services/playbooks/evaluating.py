@@ -9,10 +9,12 @@ import structlog
 from django.db import DatabaseError, InterfaceError, transaction
 
 from governance.domain.playbooks import PLAYBOOKS, Rule, Verdict, Watch, actions_parse, judge
-from governance.models import Incident, Playbook, PlaybookRun, PlaybookWatch, Rehearsal
+from governance.models import Incident, Playbook, PlaybookRun, PlaybookWatch
+from governance.selectors.rehearsals import rehearsal_behind
 from governance.services.playbooks.acting import action_carry_out
 from governance.services.playbooks.changing import playbook_get
 from governance.services.playbooks.evidence import evidence_snapshot
+from governance.services.playbooks.guard_hours import guard_hour_note
 from governance.services.playbooks.incidents import (
     incident_calm,
     incident_note,
@@ -45,6 +47,7 @@ def playbooks_evaluate() -> int:
                 log.error(
                     "playbook_broken", playbook=playbook.name, scope=scope, error=repr(error), exc_info=True
                 )
+    guard_hour_note(now())
     return acted
 
 
@@ -144,7 +147,8 @@ def _run(playbook: Playbook, scope: str, reading: Reading | None, *, because: st
     Playbook.objects.select_for_update(no_key=True).get(pk=playbook.pk)
     detail = because or (reading.detail if reading is not None else "it could not be measured")
     title = because or f"{spec.title}: {detail}"
-    rehearsal = Rehearsal.objects.filter(playbook=playbook, state=Rehearsal.State.WATCHING).first()
+    # A rule, and a figure nobody could measure, are never what a fault was put in for.
+    rehearsal = rehearsal_behind(playbook, scope) if reading is not None and not because else None
     incident, _ = incident_open(
         kind=playbook.name,
         scope=scope,
@@ -154,7 +158,7 @@ def _run(playbook: Playbook, scope: str, reading: Reading | None, *, because: st
         evidence=evidence_snapshot(playbook, scope, reading),
         playbook=playbook,
         needs_review=spec.needs_review,
-        is_rehearsal=rehearsal is not None and not because,
+        is_rehearsal=rehearsal is not None,
     )
     run = PlaybookRun.objects.create(
         playbook=playbook,
@@ -162,6 +166,7 @@ def _run(playbook: Playbook, scope: str, reading: Reading | None, *, because: st
         scope=scope,
         measured=reading.value if reading is not None and math.isfinite(reading.value) else None,
         threshold=playbook.threshold,
+        rehearsal=rehearsal,
         at=now(),
     )
     if _blast_radius_reached(playbook, scope):
