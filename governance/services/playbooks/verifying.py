@@ -17,7 +17,8 @@ from governance.services.playbooks.incidents import incident_note, incident_publ
 from governance.services.playbooks.trimming import trim_missing
 from nautilus_site.common.clock import now
 from trading.domain.values import Level
-from trading.models import Account, KillEnforcement, Strategy
+from trading.models import KillEnforcement, Strategy
+from trading.selectors.accounts import accounts_of_scope
 from trading.selectors.blackouts import blackout_queryset, blackout_state
 from trading.services.controls import effective_level, kill_raise
 from trading.services.controls.limits import LIMITS, limits_in_force
@@ -91,7 +92,7 @@ def _kill(row: PlaybookAction) -> str:
     if wanted < Level.CANCEL:
         return ""
     version = (row.after or {}).get("version", 0)
-    for account in Account.objects.filter(is_active=True):
+    for account in accounts_of_scope(row.scope):
         confirmed = KillEnforcement.objects.filter(
             scope=row.scope, account=account, state_version__gte=version, confirmed_at__isnull=False
         )
