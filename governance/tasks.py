@@ -14,6 +14,7 @@ from governance.services.notifications import (
 from governance.services.playbooks import (
     actions_verify,
     compliance_if_due,
+    game_days_step,
     incidents_consume,
     playbooks_ensure,
     playbooks_evaluate,
@@ -58,6 +59,7 @@ def guardian_tick() -> None:
     undos_settle()
     incidents_consume()
     rehearsals_step()
+    game_days_step()
     schedules_watch()
 
 

@@ -17,6 +17,7 @@ from governance.models import (
     PlaybookWatch,
     Rehearsal,
 )
+from governance.selectors.game_days import game_day_members, game_day_queryset
 from governance.selectors.steps import Standing, step_standing
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import NotFound
@@ -124,6 +125,7 @@ def incident_detail(incident_id: int) -> dict[str, Any]:
         incident_queryset()
         .prefetch_related(
             "entries",
+            "after_actions",
             Prefetch("runs", PlaybookRun.objects.order_by("pk").prefetch_related("actions")),
         )
         .filter(pk=incident_id)
@@ -138,6 +140,16 @@ def incident_detail(incident_id: int) -> dict[str, Any]:
         "timeline": [
             {"at": utc_text(entry.at), "actor": entry.actor, "what": entry.what, "detail": entry.detail}
             for entry in row.entries.all()
+        ],
+        "after_actions": [
+            {
+                "at": utc_text(written.at),
+                "author": written.author,
+                "what_happened": written.what_happened,
+                "root_cause": written.root_cause,
+                "what_will_change": written.what_will_change,
+            }
+            for written in row.after_actions.all()
         ],
         "actions": actions,
         "undo_offered": any(action["undoable"] for action in actions),
@@ -227,6 +239,8 @@ def playbooks_state() -> dict[str, Any]:
 
     moment = now()
     books = [playbook_members(row) for row in playbook_queryset()]
+    day = game_day_queryset().first()
+    game = game_day_members(day) if day is not None else None
     return {
         **shell_state(),
         "playbooks": [{**row, **_nearest(row)} for row in books],
@@ -241,6 +255,8 @@ def playbooks_state() -> dict[str, Any]:
             }
             for row in rehearsal_queryset()[:30]
         ],
+        "game_day": game,
+        "game": [{"id": line["playbook"], **line} for line in game["playbooks"]] if game is not None else [],
         "reports": [
             {**{k: v for k, v in report_members(row).items() if k != "content"}, "lamp": _complete(row)}
             for row in report_queryset()[:31]

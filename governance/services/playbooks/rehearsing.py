@@ -46,7 +46,7 @@ SETTLE = timedelta(seconds=75)
 
 
 def rehearsal_start(*, name: str, actor: User, reason: str, game_day: GameDay | None = None) -> Rehearsal:
-    """Put the fault in. A later tick sees what came of it.
+    """Put the fault in. A later tick sees what came of it. It is stuck at once where only part of the fault is in.
 
     Raises
     ------
@@ -77,7 +77,6 @@ def rehearsal_start(*, name: str, actor: User, reason: str, game_day: GameDay | 
     if game_day is None and GameDay.objects.filter(state=GameDay.State.RUNNING).exists():
         raise Conflict("GAME_DAY_UNDER_WAY", "a game day is under way: it rehearses one after another")
     moment, spec = now(), PLAYBOOKS[name]
-    stuck = ""
     try:
         with transaction.atomic():
             row = Rehearsal.objects.create(
@@ -94,14 +93,12 @@ def rehearsal_start(*, name: str, actor: User, reason: str, game_day: GameDay | 
                 row.scope, row.fault = fault["scope"], fault
                 row.save(update_fields=["scope", "fault"])
             except StillIn as error:
-                stuck = str(error)
-                fault_stuck(row, error.fault, moment, said=stuck)
+                # Kept, not refused: what is not written down is never taken out.
+                fault_stuck(row, error.fault, moment, said=str(error))
     except IntegrityError:
         raise Conflict("REHEARSAL_UNDER_WAY", "one fault at a time") from None
     except ControlError as error:
         raise Conflict("EXCHANGE_UNREACHABLE", str(error)) from None
-    if stuck:
-        raise Conflict("EXCHANGE_UNREACHABLE", f"only part of the fault was put in, and is in still: {stuck}")
     return row
 
 
