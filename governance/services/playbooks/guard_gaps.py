@@ -19,7 +19,7 @@ LONGEST_PAUSE_S = 60.0
 
 def guard_gaps(span: Span) -> list[str]:
     """Say in words what was not watched, hard stops first; nothing where everything was."""
-    rows = {row.name: row for row in Playbook.objects.order_by("-family", "name")}
+    rows = {row.name: row for row in Playbook.objects.order_by("family", "name")}
     gaps = [f"{_called(name)} is not there" for name in PLAYBOOKS if name not in rows]
     for row in rows.values():
         gaps += _disarmed(row, span)
