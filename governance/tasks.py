@@ -25,6 +25,7 @@ from governance.services.routing import routing_run
 from governance.services.rules import rules_run
 from governance.services.schedules.lateness import schedules_watch
 from nautilus_site.common.services.audit_verifications import verification_if_due, verification_step
+from nautilus_site.common.steps import step_alone
 
 
 @shared_task
@@ -49,18 +50,23 @@ def notifications_tick() -> None:
 
 @shared_task
 def guardian_tick() -> None:
-    """Every five seconds: look whether what was done works, judge every playbook, go on with a rehearsal.
+    """Every five seconds: judge every playbook, look whether what was done works, go on with a rehearsal.
 
-    On the queue of kills and breakers: what stops trading never waits behind a long job.
+    On the queue of kills and breakers: what stops trading never waits behind a long job. Judging comes first, and none
+    of these waits for another that fails.
     """
-    playbooks_ensure()
-    actions_verify()
-    playbooks_evaluate()
-    undos_settle()
-    incidents_consume()
-    rehearsals_step()
-    game_days_step()
-    schedules_watch()
+    for step in (
+        playbooks_ensure,
+        playbooks_evaluate,
+        actions_verify,
+        undos_settle,
+        incidents_consume,
+        rehearsals_step,
+        game_days_step,
+        schedules_watch,
+    ):
+        with step_alone(step.__name__):
+            step()
 
 
 @shared_task

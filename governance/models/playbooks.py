@@ -25,6 +25,9 @@ class Playbook(models.Model):
     min_samples = models.PositiveIntegerField(default=1, help_text="what a reading must rest on")
     cooldown_s = models.FloatField(default=300, help_text="pause before the same scope is acted on again")
     max_scopes = models.PositiveSmallIntegerField(default=2, help_text="scopes acted on within an hour")
+    blind_after = models.PositiveSmallIntegerField(
+        default=6, help_text="readings in a row that fail before nothing new is risked in the scope"
+    )
     severity = models.CharField(max_length=8, choices=_SEVERITIES, default="warning")
     actions = models.JSONField(help_text="steps that lower risk, in the order they are taken")
     changed_by = models.CharField(max_length=150)
@@ -55,6 +58,7 @@ class PlaybookWatch(models.Model):
     sightings = models.PositiveIntegerField(
         default=0, help_text="readings in a row that reached the threshold"
     )
+    unmeasured = models.PositiveIntegerField(default=0, help_text="readings in a row that failed")
     read_at = models.DateTimeField()
     ran_at = models.DateTimeField(null=True)
 

@@ -18,6 +18,8 @@ from governance.models import (
     Rehearsal,
 )
 from governance.selectors.game_days import game_day_members, game_day_queryset
+from governance.selectors.playbook_lamps import playbook_lamp
+from governance.selectors.playbook_scopes import scopes_of_kind
 from governance.selectors.steps import Standing, step_standing
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import NotFound
@@ -57,6 +59,7 @@ def playbook_members(row: Playbook) -> dict[str, Any]:
         "cooldown_s": row.cooldown_s,
         "cooling_s": round(max(0.0, cooling), 1),
         "max_scopes": row.max_scopes,
+        "blind_after": row.blind_after,
         "severity": row.severity,
         "actions": row.actions,
         "rehearsable": spec is not None,
@@ -74,6 +77,7 @@ def playbook_members(row: Playbook) -> dict[str, Any]:
                 "detail": watch.detail,
                 "verdict": watch.verdict,
                 "sightings": watch.sightings,
+                "unmeasured": watch.unmeasured,
                 "read_at": utc_text(watch.read_at),
                 "ran_at": utc_text(watch.ran_at),
             }
@@ -241,9 +245,13 @@ def playbooks_state() -> dict[str, Any]:
     books = [playbook_members(row) for row in playbook_queryset()]
     day = game_day_queryset().first()
     game = game_day_members(day) if day is not None else None
+    looked_at = {kind: scopes_of_kind(kind) for kind in {spec.of for spec in PLAYBOOKS.values()}}
     return {
         **shell_state(),
-        "playbooks": [{**row, **_nearest(row)} for row in books],
+        "playbooks": [
+            {**row, **_nearest(row, looked_at[PLAYBOOKS[row["name"]].of] if row["name"] in PLAYBOOKS else [])}
+            for row in books
+        ],
         "incidents": [
             {**incident_members(row), "age_s": age_s(row.opened_at, moment)}
             for row in incident_queryset()[:100]
@@ -274,22 +282,13 @@ def _complete(row: ComplianceReport) -> dict[str, str]:
     return {"tone": "good", "text": "complete"}
 
 
-def _nearest(row: dict[str, Any]) -> dict[str, Any]:
+def _nearest(row: dict[str, Any], scopes: list[str]) -> dict[str, Any]:
     """The watched scope that is nearest to the threshold, and a lamp."""
     known = [watch for watch in row["watches"] if watch["value"] is not None and watch["samples"]]
     worst = max(known, key=lambda watch: watch["value"], default=None)
     share = worst["value"] / row["threshold"] if worst is not None else None
-    hot = [watch for watch in row["watches"] if watch["sightings"]]
-    if not row["is_armed"]:
-        lamp = {"tone": "warn", "text": "not armed"}
-    elif hot:
-        lamp = {"tone": "bad", "text": f"reached on {hot[0]['scope']}"}
-    elif row["cooling_s"]:
-        lamp = {"tone": "warn", "text": "cooling down"}
-    else:
-        lamp = {"tone": "good", "text": "armed"}
     return {
-        "lamp": lamp,
+        "lamp": playbook_lamp(row, scopes),
         "nearest": f"{worst['value']:.4g} {row['unit']} on {worst['scope']}" if worst is not None else "",
         "share": max(0.0, share) if share is not None else None,
         "at": f"{row['threshold']:g} {row['unit']}",

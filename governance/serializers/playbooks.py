@@ -32,6 +32,7 @@ class WatchSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(allow_blank=True)
     verdict = serializers.CharField(allow_blank=True)
     sightings = serializers.IntegerField()
+    unmeasured = serializers.IntegerField(help_text="readings in a row that failed")
     read_at = serializers.DateTimeField()
     ran_at = serializers.DateTimeField(allow_null=True)
 
@@ -52,6 +53,9 @@ class PlaybookSerializer(serializers.Serializer[Any]):
     cooldown_s = serializers.FloatField()
     cooling_s = serializers.FloatField(help_text="seconds until the last scope may be acted on again")
     max_scopes = serializers.IntegerField(help_text="scopes acted on within an hour")
+    blind_after = serializers.IntegerField(
+        help_text="failed readings in a row that stop new risk in the scope"
+    )
     severity = serializers.ChoiceField(choices=list(SEVERITIES))
     actions = serializers.ListField(child=serializers.DictField())
     rehearsable = serializers.BooleanField()
@@ -74,6 +78,7 @@ class PlaybookRequestSerializer(RequestSerializer):
     min_samples = CountField(required=False)
     cooldown_s = serializers.FloatField(required=False)
     max_scopes = CountField(required=False)
+    blind_after = CountField(required=False)
     severity = WordField(choices=list(SEVERITIES), required=False)
     actions = serializers.ListField(child=serializers.DictField(), required=False)
     reason = ReasonField()

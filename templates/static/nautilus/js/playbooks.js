@@ -8,7 +8,7 @@ import { LiveTable } from "./table.js";
 
 const RENEW_S = 5; // what is measured is no event
 const SEVERITIES = ["info", "success", "warning", "critical"];
-const NUMBERS = ["threshold", "window_s", "confirm", "min_samples", "cooldown_s", "max_scopes"];
+const NUMBERS = ["threshold", "window_s", "confirm", "min_samples", "cooldown_s", "max_scopes", "blind_after"];
 const tables = {
   playbooks: new LiveTable("playbooks", config.tables.playbooks, { actions: playbookActions }),
   incidents: new LiveTable("incidents", config.tables.incidents, { actions: (row) => [button("Open", `Open incident ${row.id}`, () => openIncident(row.id))] }),
@@ -45,6 +45,7 @@ function change(row) {
       field("min_samples", "Samples at least", { type: "number", value: row.min_samples, required: true }),
       field("cooldown_s", "Cool-down, seconds", { value: row.cooldown_s, required: true }),
       field("max_scopes", "Scopes within an hour", { type: "number", value: row.max_scopes, required: true }),
+      field("blind_after", "Failed readings that stop new risk", { type: "number", value: row.blind_after, required: true }),
       field("severity", "Severity", { options: SEVERITIES, value: row.severity }),
       field("is_armed", "Armed", { options: ["yes", "no"], value: row.is_armed ? "yes" : "no" }),
       field("actions", "Steps, one a line", { lines: row.actions.length + 1, value: row.actions.map((step) => JSON.stringify(step)).join("\n"), required: true, wide: true }),

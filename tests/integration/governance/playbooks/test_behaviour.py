@@ -188,7 +188,7 @@ def test_a_step_without_effect_is_told_and_answered_with_a_level(
     assert TradingState.objects.filter(scope="account:desk").first() is None, "it is given a minute"
     PlaybookAction.objects.update(at=now() - timedelta(seconds=61))
     actions_verify()
-    assert TradingState.objects.get(scope="account:desk").level == Level.HALT_NEW
+    assert TradingState.objects.get(scope="account:desk").level == Level.REDUCING
     failed = PlaybookAction.objects.get(verb="tighten")
     assert failed.state == "failed"
     assert "max_notional is" in failed.error
@@ -231,7 +231,7 @@ def test_a_step_that_fails_holds_up_no_other_and_is_answered_with_a_level(
         "tighten": "failed",
     }
     actions_verify()
-    assert TradingState.objects.get(scope="account:desk").level == Level.HALT_NEW
+    assert TradingState.objects.get(scope="account:desk").level == Level.REDUCING
 
 
 def test_what_cannot_be_measured_is_an_incident_and_a_hard_limit_then_stops(
@@ -243,7 +243,9 @@ def test_what_cannot_be_measured_is_an_incident_and_a_hard_limit_then_stops(
     monkeypatch.setitem(measures_module.MEASURES, "corr_spike", broken)
     monkeypatch.setitem(measures_module.MEASURES, "leverage", broken)
     Playbook.objects.exclude(name__in=("corr_spike", "leverage")).update(is_armed=False)
-    watch(3)
+    watch(5)
+    assert not Incident.objects.exists(), "one that fails now and then is no outage"
+    watch()
     assert sorted(Incident.objects.values_list("kind", flat=True)) == ["leverage", "unmeasured"]
     assert effective_level(["global"])[0] is Level.REDUCING
     assert RiskLimit.objects.filter(name="exposure_group").exclude(scope="global").count() == 0

@@ -22,7 +22,7 @@ WHERE incident.id = run.incident_id AND incident.is_rehearsal AND rehearsal.play
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('governance', '0008_news_is_over'),
+        ('governance', '0009_playbooks_that_cannot_measure'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
