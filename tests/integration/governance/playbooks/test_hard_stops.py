@@ -233,7 +233,7 @@ def test_a_hard_stop_for_want_of_a_measurement_is_no_rehearsal(
     def broken(scope: str, since: Any, moment: Any) -> Any:
         raise ZeroDivisionError
 
-    rehearsal(risk_officer, arm("leverage", confirm=1), "global")
+    rehearsal(risk_officer, arm("leverage", confirm=1, blind_after=1), "global")
     monkeypatch.setitem(measures.MEASURES, "leverage", broken)
     incident = watch()
     assert incident is not None
