@@ -22,7 +22,7 @@ _MOST = 500
 
 def people_state(user: User) -> dict[str, Any]:
     """Everybody for those who propose or approve changes of people; oneself for the others."""
-    everybody = answers_for_people(user.role)
+    everybody = answers_for_people(user)
     people = User.objects.order_by("username")
     tokens = ApiToken.objects.select_related("user").order_by("user__username", "-id")
     if not everybody:

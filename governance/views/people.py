@@ -29,6 +29,6 @@ class People(Page):
         user = require_user(request.user)
         return {
             "roles": list(Role.values),
-            "scopes": token_scopes(user.role),
+            "scopes": token_scopes(user),
             "token_days": MAXIMUM_LIFE.days,
         }

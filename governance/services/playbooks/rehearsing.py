@@ -33,8 +33,9 @@ from governance.services.playbooks.withdrawing import fault_out, fault_retry, fa
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden
 from nautilus_site.common.models import User
-from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.roles import permits
 from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.powers import permissions_now
 
 log = structlog.get_logger(__name__)
 State = Rehearsal.State
@@ -104,7 +105,7 @@ def rehearsal_start(*, name: str, actor: User, reason: str, game_day: GameDay | 
 
 def check_ends(playbook: Playbook, actor: User) -> None:
     """Refuse who may not ask for what a rehearsal ends with. Raises Forbidden : REVIEWER_REQUIRED."""
-    held = permissions_of(actor.role)
+    held = permissions_now(actor)
     needed = rehearsal_permissions(playbook.actions, needs_review=PLAYBOOKS[playbook.name].needs_review)
     missing = [permission for permission in needed if not permits(held, permission)]
     if missing:

@@ -13,9 +13,10 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden, NotFound
 from nautilus_site.common.models import ChangeRequest, Role, User
-from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.roles import permissions_of
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import Applier, one_at_a_time, register_appliers
+from nautilus_site.common.services.powers import person_may
 
 USER_CHANGE, USER_CREATE = "user.change", "user.create"
 FIELDS = ("role", "is_active")
@@ -191,7 +192,7 @@ def user_deactivate(*, username: str, actor: User, reason: str) -> User:
     Forbidden : PERMISSION_DENIED; OWN_ACCOUNT, nobody locks themselves out by accident.
     Conflict : NO_CHANGE; LAST_OF_ROLE, without whom nobody could be let in again.
     """
-    if not permits(permissions_of(actor.role), "users.manage"):
+    if not person_may(actor, "users.manage"):
         raise Forbidden("PERMISSION_DENIED", "your role may not switch people off")
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")

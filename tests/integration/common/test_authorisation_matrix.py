@@ -20,6 +20,7 @@ from rest_framework.test import APIClient
 from governance.selectors.policies import version_in_force
 from nautilus_site.common.models import Role, User
 from nautilus_site.common.roles import ROLE_PERMISSIONS, permits
+from tests.conftest import PASSWORD
 from tests.factories.trading import trading_desk
 from tests.integration.governance.conftest import in_force
 from trading.models import StrategyInstance
@@ -32,6 +33,13 @@ NOBODY = UUID(int=0)
 ARGUMENTS = {"int": "999999999", "uuid": str(NOBODY), "slug": "no-such-name", "str": "NOSUCHUSDT"}
 BY_BODY = "body"
 """A last word of a line: the view asks once more, by whether the body loosens or tightens."""
+SITE_ROUTES = {
+    "app_list": "<str:app>/",
+    "view_on_site": "r/<int:type>/<int:object>/",
+    "None": "<str:anything>",
+}
+"""Routes of the admin's own that are written as regular expressions, in the table's words."""
+TO_LOG_IN = ("/accounts/login/?next=", "/admin/login/?next=")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -89,12 +97,24 @@ def askers(make_user: Callable[..., User], session_client: Clients, clean_cache:
     return clients | {role: session_client(make_user(role, username=role)) for role in Role.values}
 
 
+def site_views() -> Iterator[str]:
+    """The admin's own views, beside those of its models: log-in, search, password, what it was not asked for."""
+    (site,) = (
+        entry
+        for entry in get_resolver("nautilus_site.urls").url_patterns
+        if isinstance(entry, URLResolver) and entry.app_name == "admin"
+    )
+    for entry in site.url_patterns:
+        if isinstance(entry, URLPattern):
+            yield f"admin/{SITE_ROUTES.get(str(entry.name), str(entry.pattern))}"
+
+
 def let_in(client: Any, method: str, path: str) -> str:
     """`yes`, or `-` when the answer is 401, 403 or the way to the log-in."""
     body = {} if method == "GET" else {"data": "{}", "content_type": "application/json"}
     answer = client.generic(method, path, HTTP_IDEMPOTENCY_KEY=f"{method}{path}"[:64], **body)
     assert answer.status_code < 500, (method, path, answer.status_code)
-    to_log_in = answer.status_code == 302 and answer["Location"].startswith("/accounts/login/?next=")
+    to_log_in = answer.status_code == 302 and answer["Location"].startswith(TO_LOG_IN)
     return "-" if answer.status_code in (401, 403) or to_log_in else "yes"
 
 
@@ -102,12 +122,44 @@ def test_every_route_of_api_and_pages_answers_each_role_as_the_table_says(askers
     seen = {}
     for route, callback in walk(get_resolver("nautilus_site.urls")):
         if route.startswith("admin/") or route == "accounts/logout/":
-            continue  # the admin is below; logging out would end the asker
+            continue  # the admin's are below; logging out would end the asker
         for method in methods_of(callback):
             words = tuple(let_in(client, method, filled(route)) for client in askers.values())
             seen[f"{method} /{route}"] = words
     assert len(seen) > 150, "the walk saw the platform"
-    assert differences(seen, METHODS) == []
+    assert differences(seen, tuple(f"{method} " for method in METHODS)) == []
+
+
+def test_every_view_of_the_admin_itself_answers_each_role_as_the_table_says(askers: dict[str, Any]) -> None:
+    seen = {}
+    for route in site_views():
+        if route == "admin/logout/":
+            continue
+        for method in ("GET", "POST"):
+            path = filled(route.replace("<str:app>", "common"))
+            words = tuple(let_in(client, method, path) for client in askers.values())
+            seen[f"SITE-{method} /{route}"] = words
+    assert len(seen) > 15, "the walk saw the admin"
+    assert differences(seen, ("SITE-",)) == []
+
+
+def test_the_admin_has_no_log_in_and_no_password_form_of_its_own(
+    trader: User, browser: Callable[[User], Client], client: Client
+) -> None:
+    there = browser(trader)
+    for method in (there.get, there.post):
+        for path in ("/admin/password_change/", "/admin/password_change/done/"):
+            guess = {
+                "old_password": PASSWORD,
+                "new_password1": "another long one",
+                "new_password2": "another long one",
+            }
+            answer = method(path, guess)
+            assert (answer.status_code, answer["Location"]) == (302, "/accounts/password/"), path
+    assert User.objects.get(pk=trader.pk).check_password(PASSWORD)
+    answer = client.post("/admin/login/", {"username": "trader", "password": PASSWORD})
+    assert (answer.status_code, answer["Location"]) == (302, "/accounts/login/?next=/admin/")
+    assert "_auth_user_id" not in client.session
 
 
 def test_every_list_of_the_admin_gives_each_role_what_the_table_says(
