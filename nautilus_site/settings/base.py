@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "nautilus_site.common.middleware.ContentSecurityPolicyMiddleware",
     "axes.middleware.AxesMiddleware",
+    "nautilus_site.common.known_devices.KnownDeviceMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
@@ -155,7 +156,8 @@ CELERY_BEAT_SCHEDULER = "governance.daemons.beat:ClaimingScheduler"
 
 AUTH_USER_MODEL = "common.User"
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",
+    "nautilus_site.common.lock_out.LockOutBackend",
+    # For sessions that name it.
     "django.contrib.auth.backends.ModelBackend",
 ]
 PASSWORD_HASHERS = [
@@ -172,9 +174,11 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/accounts/login/"
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
+AXES_HANDLER = "nautilus_site.common.lock_out.LockOutHandler"
+AXES_USERNAME_CALLABLE = "nautilus_site.common.lock_out.account_name"
 AXES_CLIENT_IP_CALLABLE = "nautilus_site.common.addresses.request_address"
-AXES_RESET_ON_SUCCESS = True
+AXES_RESET_ON_SUCCESS = False
 AXES_VERBOSE = False
 AXES_LOCKOUT_CALLABLE = "nautilus_site.common.views.locked_out"
 CSRF_FAILURE_VIEW = "nautilus_site.common.views.csrf_failure"
@@ -250,6 +254,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 10 * 3600
+DEVICE_COOKIE_PREFIX = "device-"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

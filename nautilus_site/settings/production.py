@@ -25,5 +25,6 @@ SECURE_HSTS_PRELOAD = True
 SESSION_COOKIE_NAME = "__Host-sessionid"
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_NAME = "__Host-csrftoken"
+DEVICE_COOKIE_PREFIX = "__Host-device-"
 CSRF_COOKIE_SECURE = True
 SESSION_COOKIE_AGE = int(timedelta(hours=10).total_seconds())
