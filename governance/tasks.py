@@ -25,7 +25,9 @@ from governance.services.routing import routing_run
 from governance.services.rules import rules_run
 from governance.services.schedules.lateness import schedules_watch
 from nautilus_site.common.services.audit_verifications import verification_if_due, verification_step
+from nautilus_site.common.services.token_expiries import tokens_expiring_tell
 from nautilus_site.common.steps import step_alone
+from trading.services.key_rotations import keys_due_tell
 
 
 @shared_task
@@ -89,7 +91,9 @@ def audit_verification_step(verification_id: int) -> None:
 
 @shared_task
 def housekeeping() -> None:
-    """Hourly: forget what nobody looks at any more; once a day have the audit trail verified."""
+    """Hourly: forget what nobody looks at any more, tell of keys and tokens by age; once a day verify the trail."""
     runs_prune()
     deliveries_prune()
+    tokens_expiring_tell()
+    keys_due_tell()
     verification_if_due()

@@ -30,6 +30,7 @@ from governance.views.policies import Policies
 from governance.views.reconcile import Reconcile
 from governance.views.research import Research, ResearchReport
 from governance.views.risk import Risk
+from governance.views.role_views import RoleView
 from governance.views.schedules import Schedules
 from governance.views.strategies import Strategies
 
@@ -60,6 +61,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("research/report/", ResearchReport.as_view(), name="research-report"),
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [
+    path("roles/<slug:role>", RoleView.as_view(), name="api-role"),
     path("policies", policies.PolicyListView.as_view(), name="api-policies"),
     path("policies/firings", policies.FiringListView.as_view(), name="api-policy-firings"),
     path("policies/<slug:name>/check", policies.PolicyCheckView.as_view(), name="api-policy-check"),

@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "nautilus_site.common.middleware.ContentSecurityPolicyMiddleware",
     "axes.middleware.AxesMiddleware",
     "nautilus_site.common.known_devices.KnownDeviceMiddleware",
+    "nautilus_site.common.session_places.SessionSeenMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 

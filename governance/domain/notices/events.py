@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from governance.domain.notices.keys import key_notice
 from governance.domain.notices.notice import Notice, Severity
 
 Data = Mapping[str, Any]
@@ -95,6 +96,8 @@ def _approval(data: Data) -> Notice | None:
             link="/audit/",
             subject=f"password:{target}:{data.get('at')}",
         )
+    if kind in ("credential", "token"):
+        return key_notice(data)
     if state not in ("pending", "applied", "rejected", "expired", "void"):
         return None
     words = {"pending": "waits for a second person", "applied": "was approved and applied"}

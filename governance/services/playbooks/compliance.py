@@ -61,6 +61,8 @@ _CONTROLS = (
     "token.",
     "credential.",
     "session.locked_out",
+    "session.ended",
+    "session.all_ended",
 )
 
 

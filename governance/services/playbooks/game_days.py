@@ -16,8 +16,8 @@ from governance.services.playbooks.rehearsing import UNDER_WAY, check_ends, rehe
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import User
-from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.powers import person_may
 
 log = structlog.get_logger(__name__)
 State = GameDay.State
@@ -97,7 +97,7 @@ def game_days_step() -> int:
         _end(row, State.DONE, actor="guardian", reason="every playbook had its turn")
         return 1
     person = row.requested_by
-    if not person.is_active or not permits(permissions_of(person.role), "playbooks.operate"):
+    if not person.is_active or not person_may(person, "playbooks.operate"):
         _end(row, State.CANCELED, actor="guardian", reason=f"{person.username} may rehearse no more")
         return 1
     _, until = game_day_waits(row)

@@ -40,6 +40,7 @@ SITE_ROUTES = {
 }
 """Routes of the admin's own that are written as regular expressions, in the table's words."""
 TO_LOG_IN = ("/accounts/login/?next=", "/admin/login/?next=")
+ENDS_THE_ASKER = ("DELETE", "api/v1/sessions")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -97,6 +98,17 @@ def askers(make_user: Callable[..., User], session_client: Clients, clean_cache:
     return clients | {role: session_client(make_user(role, username=role)) for role in Role.values}
 
 
+def asked() -> list[tuple[str, str]]:
+    """Method and route of all but the admin's, which have tests of their own, and logging out, which ends the asker."""
+    found = [
+        (method, route)
+        for route, callback in walk(get_resolver("nautilus_site.urls"))
+        if not route.startswith("admin/") and route != "accounts/logout/"
+        for method in methods_of(callback)
+    ]
+    return sorted(found, key=lambda each: each == ENDS_THE_ASKER)
+
+
 def site_views() -> Iterator[str]:
     """The admin's own views, beside those of its models: log-in, search, password, what it was not asked for."""
     (site,) = (
@@ -120,12 +132,9 @@ def let_in(client: Any, method: str, path: str) -> str:
 
 def test_every_route_of_api_and_pages_answers_each_role_as_the_table_says(askers: dict[str, Any]) -> None:
     seen = {}
-    for route, callback in walk(get_resolver("nautilus_site.urls")):
-        if route.startswith("admin/") or route == "accounts/logout/":
-            continue  # the admin's are below; logging out would end the asker
-        for method in methods_of(callback):
-            words = tuple(let_in(client, method, filled(route)) for client in askers.values())
-            seen[f"{method} /{route}"] = words
+    for method, route in asked():
+        words = tuple(let_in(client, method, filled(route)) for client in askers.values())
+        seen[f"{method} /{route}"] = words
     assert len(seen) > 150, "the walk saw the platform"
     assert differences(seen, tuple(f"{method} " for method in METHODS)) == []
 
@@ -276,7 +285,7 @@ def test_what_only_one_duty_may_do_is_with_that_role_alone() -> None:
         # The check of a policy file and the allocator's what-if change nothing.
         asks = route.endswith(("/check", "/what-if"))
         changes = method != "GET" and route.startswith("/api/") and not asks
-        # Tokens of one's own: they narrow what one may already do.
-        own = route.startswith("/api/v1/tokens")
+        # Tokens and sessions of one's own: they narrow what one may already do.
+        own = route.startswith(("/api/v1/tokens", "/api/v1/sessions"))
         if changes and not own and name not in by_body():
             assert (words[0], words[1]) == ("-", "-"), f"{name}: strangers and viewers change nothing"

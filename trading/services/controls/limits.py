@@ -18,6 +18,7 @@ from nautilus_site.common.services.change_requests import change_request_create,
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import decimal_text
 from trading.models import RiskLimit
+from trading.selectors.credentials import KEY_MAX_AGE, KEY_MAX_AGE_DAYS
 from trading.services.controls.limit_caps import caps_follow
 from trading.services.scopes import GLOBAL, parse_scope
 
@@ -174,6 +175,9 @@ LIMITS: dict[str, LimitKind] = {
             Decimal(30),
             "longest time a position that should have a stop at the venue may have none; then it is closed",
         ),
+        LimitKind(
+            KEY_MAX_AGE, "days", "lower", KEY_MAX_AGE_DAYS, "age at which an exchange key is to be replaced"
+        ),
     )
 }
 
@@ -222,7 +226,7 @@ def limits_of_rows(
             by_scope[name, scope] = value
         if until is not None and (earliest is None or until < earliest):
             earliest = until
-    missing = LIMITS.keys() - values.keys()
+    missing = LIMITS.keys() - values.keys() - {KEY_MAX_AGE}  # no order is judged by that one
     if missing:
         raise ApplicationError("NOT_READY", f"limits are not set: {', '.join(sorted(missing))}", status=503)
     return LimitsInForce(values, versions, earliest, by_scope)

@@ -237,8 +237,9 @@ def _people() -> Iterator[tuple[str, Reading]]:
         yield f"token {token.pk} of {token.user} scopes", While(_text(token.scopes))
     for candidate in CandidateKey.objects.select_related("account"):
         yield f"key {candidate.account}:{candidate.purpose} to come {candidate.pk}", More(1)
-    for key in Credential.objects.select_related("account"):
-        yield f"key {key.account}:{key.purpose}", Same(f"{key.api_key} {bytes(key.sealed_secret).hex()}")
+    for key in Credential.objects.select_related("account").filter(revoked_at=None):
+        yield f"key {key.account}:{key.purpose} in use", More(1)
+        yield f"key {key.account}:{key.purpose}", While(f"{key.api_key} {bytes(key.sealed_secret).hex()}")
 
 
 def _text(value: Any) -> str:
