@@ -27,9 +27,9 @@ from governance.domain.notices import (
     retry_after_s,
     single_message,
 )
-from governance.domain.receivers import host_is_listed
 from governance.metrics import NOTIFICATION_LAG, NOTIFICATIONS
 from governance.models import NotificationChannel, NotificationDelivery
+from governance.services.notifications.channels import channel_refusal
 from governance.services.notifications.consuming import notice_deliver
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
@@ -88,9 +88,8 @@ def _start(pk: int) -> bool:
 def _spawn(channel: NotificationChannel, messages: Sequence[tuple[str, Message]]) -> bool:
     """Hand the messages to a child. A failure here is settled like a child that says nothing, when its time is over."""
     try:
-        if not host_is_listed(channel.host, settings.NOTIFY_HOSTS, settings.NOTIFY_PRIVATE_HOSTS):
+        if why := channel_refusal(channel.kind, channel.host, channel.shown.get("port", 443)):
             # The list may have become shorter after two people agreed on the channel.
-            why = f"{channel.host} is not among NOTIFY_HOSTS"
             child_refused(_answers(channel.claim), messages=len(messages), error=why)
             return False
         child_start(
