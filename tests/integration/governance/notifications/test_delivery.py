@@ -56,6 +56,17 @@ def test_a_kill_arrives_with_its_severity_reason_and_link(
     assert measured >= 1
 
 
+def test_the_address_of_a_webhook_arrives_as_it_was_given(
+    add_channel: Any, receiver: HttpReceiver, tell: Tell
+) -> None:
+    """A signature covers every character: what was escaped stays so, what stands twice comes twice, in its order."""
+    given = "/al%20x/%2Fy?token=abc%2Fdef%3D&x=1&x=2&sig=a%2Bb+c&empty=&flag&z=%C3%A9"
+    add_channel("signed", "webhook", url=f"{receiver.url}{given}")
+    publish("trading_state", KILL)
+    tell()
+    assert [request.path for request in receiver.requests] == [given]
+
+
 def test_an_event_is_told_once_however_often_it_is_read(
     hook: NotificationChannel, receiver: HttpReceiver, tell: Tell
 ) -> None:
