@@ -41,9 +41,12 @@ def routing_tick() -> None:
 @shared_task
 def notifications_tick() -> None:
     """Every two seconds: read events, write down how messages went, send the next. Waits for no receiver."""
-    events_consume()
-    deliveries_collect()
-    deliveries_start()
+    try:
+        events_consume()
+    finally:
+        # What is queued goes out, whatever keeps more from being queued.
+        deliveries_collect()
+        deliveries_start()
 
 
 @shared_task

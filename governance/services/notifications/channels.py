@@ -128,6 +128,8 @@ def apply_channel(request: ChangeRequest, approver: User) -> None:
             "changed_at": now(),
         },
     )
+    # What the old address did not take may go to the new one now.
+    row.deliveries.filter(state=NotificationDelivery.State.WAITING).update(retry_at=None)
     if created:
         NotificationRoute.objects.create(
             channel=row,

@@ -84,9 +84,10 @@ def incident_note(row: Incident, *, actor: str, what: str, detail: Mapping[str, 
     )
 
 
-def incident_publish(row: Incident, *, severity: str = "") -> None:
-    """Tell screens and channels where an incident stands."""
+def incident_publish(row: Incident, *, severity: str = "", news: str = "", reason: str = "") -> None:
+    """Tell screens and channels where an incident stands, or what of it is new while its state is not (`held_back`)."""
     over = row.state != Incident.State.OPEN
+    said = row.state if over else news.partition(":")[0].replace("_", " ")
     publish(
         "incidents",
         {
@@ -94,8 +95,10 @@ def incident_publish(row: Incident, *, severity: str = "") -> None:
             "kind": row.kind,
             "scope": row.scope,
             "severity": "info" if over else severity or row.severity,
-            "title": f"{'REHEARSAL: ' if row.is_rehearsal else ''}{row.title}{f' ({row.state})' if over else ''}",
+            "title": f"{'REHEARSAL: ' if row.is_rehearsal else ''}{row.title}{f' ({said})' if said else ''}",
+            "reason": reason,
             "state": row.state,
+            "news": news,
             "subject": row.scope,
         },
     )

@@ -67,12 +67,9 @@ def _verify(pk: int) -> bool:
         reason=f"{row.verb} of playbook {row.run.playbook.name} had no effect: {row.error}",
         actor="guardian",
     )
-    incident_note(
-        incident,
-        actor="guardian",
-        what=f"{row.verb} {row.scope} had no effect ({row.error}); {scope} is at HALT_NEW instead",
-    )
-    incident_publish(incident, severity="critical")
+    what = f"{row.verb} {row.scope} had no effect ({row.error}); {scope} is at HALT_NEW instead"
+    incident_note(incident, actor="guardian", what=what)
+    incident_publish(incident, severity="critical", news=f"no_effect:{row.pk}", reason=what)
     log.error(
         "playbook_action_without_effect", action=row.pk, verb=row.verb, scope=row.scope, error=row.error
     )

@@ -18,6 +18,7 @@ from nautilus_site.common.models import OutboxEvent
 from nautilus_site.common.services.event_numbering import events_number
 from nautilus_site.common.services.leases import Held
 from nautilus_site.common.services.outbox import publish
+from tests.factories.notifications import waits_over
 from tests.factories.receivers import (
     HttpReceiver,
     certificate,
@@ -187,7 +188,7 @@ def test_an_error_is_retried_quietly_with_growing_waits_until_it_goes_through(
     breaker()
     waits = []
     for _ in range(3):
-        NotificationChannel.objects.update(retry_at=None)
+        waits_over()
         tell()
         hook.refresh_from_db()
         assert hook.retry_at is not None
@@ -199,7 +200,7 @@ def test_an_error_is_retried_quietly_with_growing_waits_until_it_goes_through(
     receiver.status = 200
     tell(rounds=3)
     assert len(receiver.requests) == 3, "it does not ask before its wait is over"
-    NotificationChannel.objects.update(retry_at=None)
+    waits_over()
     tell()
     hook.refresh_from_db()
     assert (hook.failures, hook.retry_at, hook.last_error) == (0, None, "")
@@ -214,8 +215,8 @@ def test_after_a_day_a_message_is_given_up_and_the_other_channels_are_told(
         receiver.status = 500
         breaker()
         tell()
-        NotificationDelivery.objects.filter(channel=hook).update(created_at=now() - timedelta(hours=25))
-        NotificationChannel.objects.update(retry_at=None)
+        NotificationDelivery.objects.filter(channel=hook).update(due_at=now() - timedelta(hours=25))
+        waits_over()
         tell()
         tell()
         assert NotificationDelivery.objects.filter(channel=hook).get().state == "failed"
@@ -274,7 +275,7 @@ def test_a_mail_server_that_refuses_is_retried(add_channel: Any, tell: Tell) -> 
         tell()
         assert NotificationDelivery.objects.get().state == "waiting"
         server.refuses = False
-        NotificationChannel.objects.update(retry_at=None)
+        waits_over()
         tell()
         assert NotificationDelivery.objects.get().state == "sent"
 
@@ -368,7 +369,7 @@ def test_what_is_critical_waits_for_no_long_pause(
     assert hook.retry_at is not None
     assert hook.retry_at <= now() + timedelta(seconds=30), "and this one is tried again soon"
     receiver.status = 200
-    NotificationChannel.objects.update(retry_at=now())
+    waits_over()
     tell()
     assert len(receiver.requests) == 3
     assert set(NotificationDelivery.objects.values_list("state", flat=True)) == {"sent"}
