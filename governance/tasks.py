@@ -20,6 +20,7 @@ from governance.services.playbooks import (
     rehearsals_step,
     undos_settle,
 )
+from governance.services.processes.incidents import processes_calm, relay_watch
 from governance.services.routing import routing_run
 from governance.services.rules import rules_run
 from governance.services.schedules.lateness import schedules_watch
@@ -42,6 +43,7 @@ def routing_tick() -> None:
 def notifications_tick() -> None:
     """Every two seconds: read events, write down how messages went, send the next. Waits for no receiver."""
     try:
+        relay_watch()
         events_consume()
     finally:
         # What is queued goes out, whatever keeps more from being queued.
@@ -62,6 +64,7 @@ def guardian_tick() -> None:
     incidents_consume()
     rehearsals_step()
     schedules_watch()
+    processes_calm()
 
 
 @shared_task
