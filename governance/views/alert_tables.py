@@ -55,6 +55,7 @@ DELIVERIES = Table(
         Column("state", "State", "status"),
         Column("lag_s", "Lag", "age"),
         Column("attempts", "Attempts", "count"),
+        Column("retry_at", "Tried again", "time"),
         Column("repeats", "Repeats", "count"),
         Column("error", "Error", wrap=True),
     ),

@@ -164,7 +164,7 @@ def _collect(pk: int) -> int:
         _answered(channel, failed, moment)
     elif channel.failures or any(row.attempts == 1 for row in failed):
         # What it refused before while it took others says nothing of the receiver.
-        _silent(channel, failed, moment, jitter)
+        _silent(channel, moment, jitter)
     channel.last_error = next((row.error for row in failed if row.error), "")
     if failed:
         log.warning(
@@ -190,12 +190,10 @@ def _answered(channel: NotificationChannel, failed: Sequence[NotificationDeliver
     channel.failures, channel.retry_at, channel.last_sent_at = 0, None, moment
 
 
-def _silent(
-    channel: NotificationChannel, failed: Sequence[NotificationDelivery], moment: datetime, jitter: float
-) -> None:
+def _silent(channel: NotificationChannel, moment: datetime, jitter: float) -> None:
     """It took nothing of what it was told: new messages wait as well, though not for long."""
     channel.failures += 1
-    grave = any(row.severity == Severity.critical and row.state == State.WAITING for row in failed)
+    grave = channel.deliveries.filter(state=State.WAITING, severity=Severity.critical.value).exists()
     wait = min(retry_after_s(channel.failures, jitter=jitter), CRITICAL_S if grave else PAUSE_S)
     channel.retry_at = moment + timedelta(seconds=wait)
 
