@@ -14,6 +14,7 @@ from governance.services.notifications import (
 from governance.services.playbooks import (
     actions_verify,
     compliance_if_due,
+    game_days_step,
     incidents_consume,
     playbooks_ensure,
     playbooks_evaluate,
@@ -25,6 +26,7 @@ from governance.services.routing import routing_run
 from governance.services.rules import rules_run
 from governance.services.schedules.lateness import schedules_watch
 from nautilus_site.common.services.audit_verifications import verification_if_due, verification_step
+from nautilus_site.common.steps import step_alone
 
 
 @shared_task
@@ -53,18 +55,24 @@ def notifications_tick() -> None:
 
 @shared_task
 def guardian_tick() -> None:
-    """Every five seconds: look whether what was done works, judge every playbook, go on with a rehearsal.
+    """Every five seconds: judge every playbook, look whether what was done works, go on with a rehearsal.
 
-    On the queue of kills and breakers: what stops trading never waits behind a long job.
+    On the queue of kills and breakers: what stops trading never waits behind a long job. Judging comes first, and none
+    of these waits for another that fails.
     """
-    playbooks_ensure()
-    actions_verify()
-    playbooks_evaluate()
-    undos_settle()
-    incidents_consume()
-    rehearsals_step()
-    schedules_watch()
-    processes_calm()
+    for step in (
+        playbooks_ensure,
+        playbooks_evaluate,
+        actions_verify,
+        undos_settle,
+        incidents_consume,
+        rehearsals_step,
+        game_days_step,
+        schedules_watch,
+        processes_calm,
+    ):
+        with step_alone(step.__name__):
+            step()
 
 
 @shared_task

@@ -119,6 +119,20 @@ REHEARSALS = Table(
     "Nothing was rehearsed yet.",
     "“Rehearse” puts a fault into the paper exchange and marks the response.",
 )
+GAME_DAY = Table(
+    "game",
+    "Game day",
+    (
+        Column("playbook", "Playbook"),
+        Column("state", "State", "status"),
+        Column("score", "Score", "count"),
+        Column("said", "Marks, or why not", wrap=True),
+    ),
+    "/api/v1/playbooks/game-days",
+    "No game day yet.",
+    "“Game day” rehearses the chosen playbooks one after another.",
+    tall=False,
+)
 REPORTS = Table(
     "reports",
     "Compliance reports",

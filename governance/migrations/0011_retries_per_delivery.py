@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("governance", "0008_news_is_over")]
+    dependencies = [("governance", "0010_game_days_and_after_actions")]
 
     operations = [
         migrations.AddField(
