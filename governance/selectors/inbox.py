@@ -10,7 +10,8 @@ from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.roles import ROLE_PERMISSIONS, permissions_of
 from nautilus_site.common.selectors.approvals import approval_list
-from nautilus_site.common.services.change_requests import DECIDING, applier_for, registered_kinds
+from nautilus_site.common.services.appliers import applier_for, registered_kinds
+from nautilus_site.common.services.change_requests import DECIDING
 from trading.selectors.notation import age_s, utc_text
 
 _HISTORY = 100
@@ -80,7 +81,7 @@ def history_row(request: ChangeRequest) -> dict[str, Any]:
 def _barred(request: ChangeRequest, person: User) -> str:
     """Why this object is not theirs to decide about; a kind nobody has registered is nobody's."""
     try:
-        return applier_for(request.kind).bars(request.target, person)
+        return applier_for(request.kind).barred(request.target, person)
     except ApplicationError as error:
         return error.message
 

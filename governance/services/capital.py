@@ -24,7 +24,7 @@ from governance.domain.allocation.decision import (
 )
 from governance.domain.allocation.wording import wording
 from governance.domain.policies.capital import CapitalPolicy, capital_policy
-from governance.models import Allocation, AllocationRun, CapitalState, PolicyVersion
+from governance.models import Allocation, AllocationRun, CapitalState, Policy, PolicyVersion
 from governance.selectors.capital import equity_now, grants_now, more_capital, standings_now
 from governance.selectors.policies import version_in_force
 from governance.services.capital_asking import raises_ask
@@ -33,9 +33,11 @@ from governance.services.policy_kinds import CAPITAL, Values
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import decimal_text, from_units
+from trading.models import StrategyInstance
 from trading.selectors.strategy_results import strategy_returns
 from trading.services.strategies import Amount, allocations_apply
 
@@ -276,6 +278,17 @@ def allocation_snapshot(target: str) -> dict[str, Any]:
         "grants": {name: decimal_text(total) for name, total in sorted(grants_now(names).items())},
         "policy": version.number if version else 0,
     }
+
+
+def allocation_rows(target: str) -> Rows:
+    """The policy, the state a run holds, and the amounts."""
+    run_id = int(target.rpartition(":")[2])
+    names = Allocation.objects.filter(run_id=run_id, proposed__isnull=False).values("strategy")
+    return [
+        Policy.objects.filter(pk=CAPITAL),
+        CapitalState.objects.filter(pk=1),
+        StrategyInstance.objects.filter(strategy__name__in=names),
+    ]
 
 
 def allocation_effect(target: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from governance.services.capital import state_locked
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import Conflict
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from trading.models import EquityAnchor
@@ -38,6 +39,11 @@ def reset_request(*, requester: User, reason: str) -> ChangeRequest:
 def reset_snapshot(target: str) -> dict[str, Any]:
     state = CapitalState.objects.filter(pk=1).first()
     return {"stopped": state.stopped if state else False}
+
+
+def reset_rows(target: str) -> Rows:
+    """What that is read from."""
+    return [CapitalState.objects.filter(pk=1)]
 
 
 def reset_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,11 @@ from governance.services.policy_kinds import policy_kind
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, fingerprint, one_at_a_time
+from nautilus_site.common.services.change_requests import change_request_create, fingerprint
 from nautilus_site.common.services.outbox import publish
+from nautilus_site.common.services.turns import one_at_a_time
 
 
 def policy_read(name: str, node: Node) -> dict[str, Any]:
@@ -173,6 +175,11 @@ def policy_activate(
 def policy_snapshot(target: str) -> dict[str, Any]:
     version = version_in_force(policy_kind(target.partition(":")[2]).name)
     return {"version": version.number if version else 0, "digest": version.digest if version else ""}
+
+
+def policy_rows(target: str) -> Rows:
+    """What that is read from."""
+    return [Policy.objects.filter(pk=target.partition(":")[2])]
 
 
 def policy_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:

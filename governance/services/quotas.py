@@ -19,9 +19,11 @@ from governance.services.policy_kinds import CAPITAL
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
+from nautilus_site.common.services.appliers import Rows
+from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import decimal_text
-from trading.models import Strategy
+from trading.models import Strategy, StrategyInstance
 from trading.services.strategies import Amount, allocations_apply
 
 FILE = "capital_allocations"
@@ -94,6 +96,11 @@ def quotas_snapshot(target: str) -> dict[str, Any]:
     """What the strategies have: the request is void once any of it changed."""
     names = target.partition(":")[2].split(",")
     return {name: decimal_text(total) for name, total in sorted(grants_now(names).items())}
+
+
+def quotas_rows(target: str) -> Rows:
+    """What that is read from."""
+    return [StrategyInstance.objects.filter(strategy__name__in=target.partition(":")[2].split(","))]
 
 
 def quotas_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:

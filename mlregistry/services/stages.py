@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from mlregistry.domain.stages import Stage, check_move, raises_risk
 from mlregistry.models import Canary, ModelFamily, ModelVersion, StageChange
@@ -15,6 +16,7 @@ from mlregistry.services.canaries import canary_begin, canary_end, canary_follow
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows, TargetChanged
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
@@ -197,11 +199,19 @@ def promotion_snapshot(target: str) -> dict[str, Any]:
     }
 
 
+def promotion_rows(target: str) -> Rows:
+    """The family, which rollbacks and promotions hold, the version and the champion, which whoever moves one holds."""
+    version = ModelVersion.objects.filter(pk=int(target.partition(":")[2]))
+    family = version.values("family")
+    moved = Q(pk__in=version.values("pk")) | Q(family__in=family, stage=Stage.CHAMPION)
+    return [ModelFamily.objects.filter(pk__in=family), ModelVersion.objects.filter(moved)]
+
+
 def apply_promotion(request: ChangeRequest, approver: User) -> None:
     """Promote as approved; runs inside the approving transaction. Bytes that were altered stop it."""
     version = _locked(int(request.target.partition(":")[2]))
     if version.digest != request.payload["digest"]:
-        raise Conflict("APPROVAL_VOID", "the version is not the one that was requested")
+        raise TargetChanged("the version is not the one that was requested")
     stage = Stage(request.payload["stage"])
     evidence = gate_evidence(version, override=bool(request.payload.get("override")))
     artefact_place(version.digest)

@@ -18,6 +18,7 @@ from governance.models import NotificationChannel, NotificationDelivery, Notific
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from trading.services.credentials import secret_seal
@@ -96,6 +97,11 @@ def channel_snapshot(target: str) -> dict[str, Any]:
         return {}
     digest = hashlib.sha256(bytes(row.sealed)).hexdigest()
     return {"host": row.host, "shown": row.shown, "secret": digest, "is_enabled": row.is_enabled}
+
+
+def channel_rows(target: str) -> Rows:
+    """What the snapshots of `channel:NAME` are read from."""
+    return [NotificationChannel.objects.filter(name=target.partition(":")[2])]
 
 
 def channel_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:

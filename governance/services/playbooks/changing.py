@@ -15,8 +15,10 @@ from governance.models import Playbook
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
+from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import Level
 from trading.services.controls.limits import LIMITS
 
@@ -66,6 +68,11 @@ def change_snapshot(target: str) -> dict[str, Any]:
     """What must not change between a request and its approval."""
     row = playbook_get(target.partition(":")[2])
     return {field: getattr(row, field) for field in FIELDS}
+
+
+def change_rows(target: str) -> Rows:
+    """What that is read from."""
+    return [Playbook.objects.filter(name=target.partition(":")[2])]
 
 
 def change_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:

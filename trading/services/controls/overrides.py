@@ -10,6 +10,7 @@ from typing import Any
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from trading.domain.values import Side, decimal_text, normalise_symbol
 from trading.models import Account, Order, OverrideGrant
@@ -63,6 +64,14 @@ def override_snapshot(target: str) -> dict[str, Any]:
         account__name=name, instrument__symbol=symbol, side=side, used_by=None, expires_at__gt=now()
     ).first()
     return {"unused_grant": newest.pk if newest else None}
+
+
+def override_rows(target: str) -> Rows:
+    """Every grant the snapshot may be about."""
+    name, _, rest = target.partition(":")
+    symbol, _, side = rest.partition(":")
+    grants = OverrideGrant.objects.filter(account__name=name, instrument__symbol=symbol, side=side)
+    return [grants.filter(used_by=None, expires_at__gt=now())]
 
 
 def apply_override(request: ChangeRequest, approver: User) -> None:

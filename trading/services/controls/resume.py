@@ -8,6 +8,7 @@ from typing import Any
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import Conflict, Forbidden
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
@@ -16,7 +17,7 @@ from trading.models import Account, Divergence, Strategy, TradingState
 from trading.services.controls.resume_guards import check_not_held
 from trading.services.controls.states import locked_states, save_next_version, state_members
 from trading.services.models import model_name, owns_model
-from trading.services.scopes import parse_scope
+from trading.services.scopes import GLOBAL, parse_scope
 
 RECONCILED_WITHIN = timedelta(seconds=60)
 
@@ -61,6 +62,11 @@ def state_snapshot(scope: str) -> dict[str, Any]:
         if state
         else {"level": int(Level.ACTIVE), "version": 0}
     )
+
+
+def state_rows(scope: str) -> Rows:
+    """The global row, which every kill takes first, and the scope's: a kill on its way is waited for, and seen."""
+    return [TradingState.objects.filter(scope=GLOBAL), TradingState.objects.filter(scope=scope)]
 
 
 def apply_lower(request: ChangeRequest, approver: User) -> None:

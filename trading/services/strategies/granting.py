@@ -9,10 +9,12 @@ from django.db import transaction
 
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
+from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
+from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import decimal_text
 from trading.models import StrategyInstance
 
@@ -84,6 +86,11 @@ def _grant_set(
 def grant_snapshot(target: str) -> dict[str, Any]:
     instance = _by_target(target)
     return {"weight": decimal_text(instance.weight), "allocation": decimal_text(instance.allocation)}
+
+
+def instance_rows(target: str) -> Rows:
+    """What the snapshots of `instance:ID` are read from."""
+    return [StrategyInstance.objects.filter(pk=int(target.partition(":")[2]))]
 
 
 def apply_grant(request: ChangeRequest, approver: User) -> None:

@@ -19,9 +19,11 @@ from django.db.models import F, Q
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
+from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
+from nautilus_site.common.services.turns import one_at_a_time
 from trading import metrics
 from trading.domain.strategies.catalogue import StrategyLoadError
 from trading.domain.values import decimal_text
@@ -98,6 +100,15 @@ def listing_grant_snapshot(target: str) -> dict[str, Any]:
     strategy, account = _by_target(target)
     terms = _terms(ListingGrant.objects.filter(strategy=strategy, account=account).first())
     return {**terms.members(), "kind": strategy.kind, "parameters": strategy.parameters}
+
+
+def listing_grant_rows(target: str) -> Rows:
+    """What that is read from."""
+    strategy, account = _by_target(target)
+    return [
+        Strategy.objects.filter(pk=strategy.pk),
+        ListingGrant.objects.filter(strategy=strategy, account=account),
+    ]
 
 
 def listing_grant_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,12 +27,11 @@ from governance.models import CapitalState, NotificationChannel
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import ApiToken, ChangeRequest, User
 from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.services.appliers import applier_for, registered_kinds
 from nautilus_site.common.services.change_requests import (
-    applier_for,
     change_request_approve,
     change_request_reject,
     change_requests_expire,
-    registered_kinds,
 )
 from tests.integration.governance.two_people.asking import Ask
 from tests.integration.governance.two_people.changes import COVERS, LOWERS, NOTHING_TO_LOWER, RAISES, covered
