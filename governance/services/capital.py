@@ -250,17 +250,21 @@ def allocation_request(
     proposed = list(run.allocations.filter(proposed__isnull=False))
     if not proposed:
         raise Conflict("NOTHING_PROPOSED", "this run holds nothing back for two people")
+    target = f"capital:run:{run_id}"
+    # What they have now, not what the run left them: others give and take in between.
+    seen = allocation_snapshot(target)
     return change_request_create(
         kind="capital.allocate",
-        target=f"capital:run:{run_id}",
+        target=target,
         payload={
             "run": run_id,
             "amounts": {row.strategy: decimal_text(row.proposed or Decimal(0)) for row in proposed},
         },
         diff={
-            row.strategy: [decimal_text(row.amount), decimal_text(row.proposed or Decimal(0))]
+            row.strategy: [seen["grants"].get(row.strategy), decimal_text(row.proposed or Decimal(0))]
             for row in proposed
         },
+        seen=seen,
         reason=reason,
         requester=requester,
         expires_in_s=expires_in_s,

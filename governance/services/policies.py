@@ -13,8 +13,9 @@ from governance.models import Policy, PolicyActivation, PolicyVersion
 from governance.selectors.policies import version_get, version_in_force
 from governance.services.policy_kinds import policy_kind
 from nautilus_site.common.clock import now
-from nautilus_site.common.errors import ApplicationError, Conflict
+from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create, fingerprint
@@ -52,13 +53,24 @@ def policy_values(version: PolicyVersion) -> dict[str, Any]:
 
 @one_at_a_time
 def policy_change(
-    *, name: str, node: Node, actor: User, reason: str, expires_in_s: int | None = None
+    *,
+    name: str,
+    node: Node,
+    actor: User,
+    reason: str,
+    tightening: str = "limits.tighten",
+    expires_in_s: int | None = None,
 ) -> PolicyVersion | ChangeRequest:
     """Put a document into force at once where nothing in it allows more than before; else ask for it.
+
+    Parameters
+    ----------
+    tightening : the permission that a change which allows nothing more takes.
 
     Raises
     ------
     ApplicationError : INVALID_POLICY. Conflict : NOTHING_CHANGED.
+    Forbidden : PERMISSION_DENIED, the actor's role tightens nothing; ROLE_REQUIRED, it asks for nothing.
     """
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
@@ -69,6 +81,9 @@ def policy_change(
     if current is not None and current.document == document:
         raise Conflict("NOTHING_CHANGED", f"{current} says exactly this")
     if current is not None and not policy_loosened(current, values):
+        # Here and not at each door: a file read in by a command is put into force like what a page sends.
+        if not permits(permissions_of(actor.role), tightening):
+            raise Forbidden("PERMISSION_DENIED", f"your role lacks the permission {tightening}")
         return policy_activate(name=name, document=document, by=actor, creator=actor, reason=reason)
     return change_request_create(
         kind="policy.activate",

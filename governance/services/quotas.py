@@ -87,6 +87,7 @@ def _asked(
         target=target,
         payload={name: decimal_text(amount) for name, amount in sorted(higher.items())},
         diff={name: [decimal_text(current[name]), decimal_text(higher[name])] for name in sorted(higher)},
+        seen={name: decimal_text(current[name]) for name in sorted(higher)},
         reason=reason,
         requester=actor,
     )

@@ -91,6 +91,7 @@ def weights_change(
         node=node_of(weights_merged(weights)),
         actor=actor,
         reason=reason,
+        tightening="strategies.disable",  # less weight is what switching off is all of
         expires_in_s=expires_in_s,
     )
 

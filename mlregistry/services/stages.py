@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from mlregistry.domain.stages import Stage, check_move, raises_risk
 from mlregistry.models import Canary, ModelFamily, ModelVersion, StageChange
+from mlregistry.selectors.rollbacks import rollback_target
 from mlregistry.selectors.verdicts import champion_followers, verdict_in_force
 from mlregistry.services.artefacts import artefact_place
 from mlregistry.services.canaries import canary_begin, canary_end, canary_follower, canary_rules
@@ -152,27 +153,23 @@ def version_move(
 
 @transaction.atomic
 def rollback(*, family: ModelFamily, actor: User | str, reason: str) -> ModelVersion:
-    """Put the previous champion back in force, at once; the present one is retired.
+    """Put the champion before the present one back in force, at once; the present one is retired.
+
+    It only ever goes further back: what one person took out of force, one person does not put back in.
 
     Raises
     ------
-    Conflict : NOTHING_TO_ROLL_BACK, none served before.
+    Conflict : NOTHING_TO_ROLL_BACK, with the reason: none served before, or what did was taken out of force since.
     ArtefactRefused : the previous champion's bytes were altered; the present one stays.
     """
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     ModelFamily.objects.select_for_update(no_key=True).get(pk=family.pk)
     present = ModelVersion.objects.filter(family=family, stage=Stage.CHAMPION).first()
-    earlier = (
-        StageChange.objects.filter(version__family=family, to_stage=Stage.CHAMPION)
-        .exclude(version=present)
-        .select_related("version__family")
-        .order_by("-id")
-        .first()
-    )
+    earlier, why_not = rollback_target(family)
     if earlier is None:
-        raise Conflict("NOTHING_TO_ROLL_BACK", f"no earlier champion of {family.name} is known")
-    previous = _locked(earlier.version_id)
+        raise Conflict("NOTHING_TO_ROLL_BACK", why_not)
+    previous = _locked(earlier.pk)
     artefact_place(previous.digest)
     _end_canaries(previous, actor=actor, reason=f"rollback to {previous}")
     if present is not None:
@@ -248,7 +245,7 @@ def promote_champion(
     for former in ModelVersion.objects.select_for_update(no_key=True).filter(
         family=version.family, stage=Stage.CHAMPION
     ):
-        _move(former, Stage.RETIRED, actor=actor, reason=f"replaced by {version}")
+        _move(former, Stage.RETIRED, actor=actor, reason=f"replaced by {version}", approval=approval)
     _move(version, Stage.CHAMPION, actor=actor, reason=reason, approval=approval, evidence=evidence)
     model_in_force_set(
         family=version.family.name,

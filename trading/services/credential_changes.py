@@ -59,6 +59,7 @@ def credential_request(
             "sealed": base64.b64encode(secret_seal(api_secret)).decode(),
         },
         diff={"key ends in": [before["last_four"], last_four]},
+        seen=before,
         reason=reason,
         requester=requester,
         expires_in_s=expires_in_s,

@@ -16,6 +16,7 @@ from trading.selectors.gauges import trading_gauges
 from trading.services import breakers, credential_changes, effects
 from trading.services.controls import allowances, blackouts, groups, limits, overrides, resume
 from trading.services.reconcile import adopting, periods
+from trading.services.scopes import SCOPE
 from trading.services.strategies import defining, granting, listings, switching
 from trading.services.strategies.owners import instance_bars, listing_bars, strategy_bars
 
@@ -67,7 +68,7 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         limits.apply_loosen,
         limits.limit_effect,
         rows=limits.limit_rows,
-        target=re.compile(rf"{WORD}@[^\s]+"),
+        target=re.compile(f"{WORD}@({SCOPE})"),
     ),
     "order.override": Applier(
         overrides.override_snapshot,
@@ -154,7 +155,7 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         effects.level_effect,
         permission="kill.resume",
         rows=resume.state_rows,
-        target=re.compile(r"[^\s]+"),
+        target=re.compile(SCOPE),
     ),
 }
 

@@ -59,7 +59,11 @@ def test_a_stricter_file_is_in_force_at_once_and_a_looser_one_waits(
     in_force("capital_policy", max_quota_usd=10_000, reserve_equity_usd=5_000)
     path = tmp_path / "capital_policy.json"
     path.write_text('{"max_quota_usd": 9000.5, "reserve_equity_usd": 6000}')
-    told = json.loads(command("import", str(path), "--as", trader.username, "--reason", "careful", "--json"))
+    with pytest.raises(CommandError, match=r"PERMISSION_DENIED.*limits\.tighten"):
+        command("import", str(path), "--as", trader.username, "--reason", "careful")
+    told = json.loads(
+        command("import", str(path), "--as", risk_officer.username, "--reason", "careful", "--json")
+    )
     assert (told["state"], told["version"]) == ("in_force", 2)
     path.write_text('{"max_quota_usd": 9000.5, "reserve_equity_usd": 5999}')
     told = json.loads(command("import", str(path), "--as", trader.username, "--reason", "bold", "--json"))
@@ -75,7 +79,7 @@ def test_a_stricter_file_is_in_force_at_once_and_a_looser_one_waits(
     assert entry.actor_name == f"{trader} and {risk_officer}"
     assert entry.after["changed"] == {"reserve_equity_usd": ["6000", "5999"]}
     # One click back is a tightening again.
-    back = policy_revert(name="capital_policy", number=2, actor=trader, reason="too bold")
+    back = policy_revert(name="capital_policy", number=2, actor=risk_officer, reason="too bold")
     assert back.document["reserve_equity_usd"] == "6000"  # type: ignore[union-attr]
 
 

@@ -114,6 +114,7 @@ def breaker_reset_request(
         target=f"breaker:{row.pk}",
         payload={"breaker_id": row.pk},
         diff={"state": [row.state, "half_open"]},
+        seen=_state_members(row),
         reason=reason,
         requester=requester,
         expires_in_s=expires_in_s,
@@ -122,7 +123,10 @@ def breaker_reset_request(
 
 def breaker_snapshot(target: str) -> dict[str, Any]:
     """What must not change between a reset's request and its approval."""
-    row = CircuitBreaker.objects.get(pk=_pk(target))
+    return _state_members(CircuitBreaker.objects.get(pk=_pk(target)))
+
+
+def _state_members(row: CircuitBreaker) -> dict[str, Any]:
     return {"state": row.state, "changed_at": row.changed_at.isoformat()}
 
 
@@ -167,6 +171,7 @@ def breaker_rule_change(
             target=f"breaker:{row.pk}",
             payload=changed,
             diff={name: [before[name], value] for name, value in changed.items()},
+            seen=before,
             reason=reason,
             requester=actor,
             expires_in_s=expires_in_s,

@@ -261,6 +261,7 @@ def limit_change(
         target=f"{name}@{scope}",
         payload={"value": decimal_text(value)},
         diff={"value": [decimal_text(row.value), decimal_text(value)]},
+        seen=_members(row),
         reason=reason,
         requester=actor,
         expires_in_s=expires_in_s,
@@ -344,7 +345,11 @@ def limit_snapshot(target: str) -> dict[str, Any]:
     """What must not change between the request and its approval."""
     name, _, scope = target.partition("@")
     row = RiskLimit.objects.filter(name=name, scope=scope).first()
-    return {"value": decimal_text(row.value), "version": row.policy_version} if row else {}
+    return _members(row) if row else {}
+
+
+def _members(row: RiskLimit) -> dict[str, Any]:
+    return {"value": decimal_text(row.value), "version": row.policy_version}
 
 
 def limit_rows(target: str) -> Rows:

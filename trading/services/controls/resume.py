@@ -34,7 +34,9 @@ def resume_request(
     """
     scope = parse_scope(scope)
     state = TradingState.objects.filter(scope=scope).first()
-    current = Level(state.level) if state else Level.ACTIVE
+    # One look for what is asked, told and bound: a kill right after it makes the request void, not misread.
+    seen = _members(state)
+    current = Level(seen["level"])
     if state is not None and to_level < state.auto_level and current <= to_level:
         raise Conflict(
             "BREAKER_HOLDS", f"{scope} is held at {state.effective.name} by a circuit breaker; reset that"
@@ -48,6 +50,7 @@ def resume_request(
         target=scope,
         payload={"to_level": int(to_level)},
         diff={"level": [current.name, to_level.name]},
+        seen=seen,
         reason=reason,
         requester=requester,
         expires_in_s=expires_in_s,
@@ -56,7 +59,10 @@ def resume_request(
 
 def state_snapshot(scope: str) -> dict[str, Any]:
     """What must not change between a resume's request and its approval."""
-    state = TradingState.objects.filter(scope=scope).first()
+    return _members(TradingState.objects.filter(scope=scope).first())
+
+
+def _members(state: TradingState | None) -> dict[str, Any]:
     return (
         {"level": state.level, "version": state.version}
         if state

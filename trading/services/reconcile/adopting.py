@@ -59,6 +59,7 @@ def adopt_request(
             "adjustment": [None, decimal_text(theirs - ours)],
             **({"at price": [None, price]} if price is not None else {}),
         },
+        seen=_members(row),
         reason=reason,
         requester=requester,
         expires_in_s=expires_in_s,
@@ -110,6 +111,10 @@ def adopt_snapshot(target: str) -> dict[str, Any]:
     row = Divergence.objects.filter(pk=int(target.partition(":")[2])).first()
     if row is None:
         return {}
+    return _members(row)
+
+
+def _members(row: Divergence) -> dict[str, Any]:
     return {"ours": row.ours, "theirs": row.theirs, "open": row.resolved_at is None}
 
 

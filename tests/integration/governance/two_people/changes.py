@@ -182,14 +182,14 @@ def _disallow(ask: Ask, rng: Random) -> int:
 
 
 def _promote(ask: Ask, rng: Random) -> int:
-    version = ask.world.versions[rng.randrange(2)]
+    version = rng.choice(ask.world.versions)
     stage = rng.choice(["champion", "champion", "shadow"])
     return ask.call("POST", f"/models/{version.pk}/promote", stage=stage, override=True, reason="r")
 
 
 def _retire(ask: Ask, rng: Random) -> int:
-    version = ask.world.versions[rng.randrange(2)]
-    if rng.random() < 0.5:
+    version = rng.choice(ask.world.versions)
+    if rng.random() < 0.7:
         return ask.call("POST", f"/models/{version.pk}/rollback", reason="r")
     return ask.call(
         "POST", f"/models/{version.pk}/stage", stage=rng.choice(["retired", "shadow"]), reason="r"
