@@ -96,7 +96,10 @@ def _asked(
 def quotas_snapshot(target: str) -> dict[str, Any]:
     """What the strategies have: the request is void once any of it changed."""
     names = target.partition(":")[2].split(",")
-    return {name: decimal_text(total) for name, total in sorted(grants_now(names).items())}
+    grants = grants_now(names)
+    if grants.keys() != set(names):
+        raise NotFound("UNKNOWN_STRATEGY", "no such strategy, or it trades no symbol")
+    return {name: decimal_text(total) for name, total in sorted(grants.items())}
 
 
 def quotas_rows(target: str) -> Rows:

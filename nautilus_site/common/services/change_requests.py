@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import transaction
 
 from nautilus_site.common.clock import now
@@ -69,7 +69,7 @@ def change_request_create(
     applier.check_target(target)
     created = now()
     payload = dict(applier.clean(target, payload) if applier.clean else payload)
-    snapshot = applier.snapshot(target) if seen is None else seen
+    snapshot = _snapshot(applier, target) if seen is None else seen
     if diff is None:
         diff = {name: [snapshot.get(name), value] for name, value in payload.items()}
     request = ChangeRequest.objects.create(
@@ -172,6 +172,13 @@ def change_requests_expire() -> int:
     for request in closed:
         _close(request, ChangeRequest.State.EXPIRED, "change_request.expired", actor="clock")
     return len(closed)
+
+
+def _snapshot(applier: Applier, target: str) -> Mapping[str, Any]:
+    try:
+        return applier.snapshot(target)
+    except ObjectDoesNotExist:
+        raise NotFound("UNKNOWN_TARGET", f"there is no {target}") from None
 
 
 def _locked_pending(request_id: Any) -> ChangeRequest:

@@ -59,7 +59,7 @@ def resume_request(
 
 def state_snapshot(scope: str) -> dict[str, Any]:
     """What must not change between a resume's request and its approval."""
-    return _members(TradingState.objects.filter(scope=scope).first())
+    return _members(TradingState.objects.filter(scope=parse_scope(scope)).first())
 
 
 def _members(state: TradingState | None) -> dict[str, Any]:

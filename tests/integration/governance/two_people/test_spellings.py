@@ -19,6 +19,11 @@ from trading.models import Strategy
 from trading.services.strategies.defining import definition_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("nautilus_site.urls")]
+NEEDS_NO_ROW = {
+    "notification.channel": "it may be a new one",
+    "trading_state.lower": "any scope may have a level",
+}
+"""Kinds whose target may have no row yet: there another name is another thing, which has no owner."""
 
 
 def spellings(target: str) -> list[str]:
@@ -55,10 +60,14 @@ def test_no_kind_takes_its_target_in_another_spelling(world: World) -> None:
         for target in set(spellings(request.target)) - {request.target}:
             for person in people.values():
                 assert isinstance(applier.barred(target, person), str), (kind, target)
-            with pytest.raises(ApplicationError):
-                change_request_create(
+            try:
+                made = change_request_create(
                     kind=kind, target=target, payload=request.payload, reason="r", requester=request.requester
                 )
+            except ApplicationError:
+                continue
+            assert kind in NEEDS_NO_ROW, (kind, target)
+            made.delete()
         request.delete()
 
 
