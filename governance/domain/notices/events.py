@@ -95,6 +95,15 @@ def _approval(data: Data) -> Notice | None:
             link="/audit/",
             subject=f"password:{target}:{data.get('at')}",
         )
+    if state == "commented":
+        return Notice(
+            kind="approval.commented",
+            severity=Severity.info,
+            title=f"{data.get('by')} asks or answers about {kind} of {target}",
+            text=str(data.get("text") or ""),
+            link=f"/approvals/#{data.get('id')}",
+            subject=f"approval:{data.get('id')}:comment:{data.get('comment')}",
+        )
     if state not in ("pending", "applied", "rejected", "expired", "void"):
         return None
     words = {"pending": "waits for a second person", "applied": "was approved and applied"}

@@ -106,7 +106,7 @@ def change_request_approve(*, request_id: Any, approver: User, note: str = "") -
 
 @transaction.atomic
 def _approve(*, request_id: Any, approver: User, note: str) -> tuple[ApplicationError | None, ChangeRequest]:
-    request = _locked_pending(request_id)
+    request = request_locked_pending(request_id)
     applier = applier_for(request.kind)
     wait_for_turn()
     # Whatever was waited for may have changed who these people are: they are read, and held, only now.
@@ -145,7 +145,7 @@ def _approve(*, request_id: Any, approver: User, note: str) -> tuple[Application
 @transaction.atomic
 def change_request_reject(*, request_id: Any, approver: User, note: str = "") -> ChangeRequest:
     """Turn a request down; the requester may withdraw their own the same way."""
-    request = _locked_pending(request_id)
+    request = request_locked_pending(request_id)
     withdrawing = approver.pk == request.requester_id
     if not withdrawing:
         (approver,) = _people_locked(approver)
@@ -181,7 +181,13 @@ def _snapshot(applier: Applier, target: str) -> Mapping[str, Any]:
         raise NotFound("UNKNOWN_TARGET", f"there is no {target}") from None
 
 
-def _locked_pending(request_id: Any) -> ChangeRequest:
+def request_locked_pending(request_id: Any) -> ChangeRequest:
+    """A request that waits, held until the end of the transaction.
+
+    Raises
+    ------
+    NotFound : APPROVAL_NOT_FOUND.  Conflict : APPROVAL_CLOSED.
+    """
     try:
         request = (
             ChangeRequest.objects.select_for_update(of=("self",), no_key=True)
