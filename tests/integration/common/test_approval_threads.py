@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -36,7 +37,9 @@ def desk(clean_cache: None) -> Desk:
 def asked(trader: User, *names: str) -> list[ChangeRequest]:
     made = []
     for name in names:
-        request = limit_change(name=name, scope="global", value=10**6, reason="more room", actor=trader)  # type: ignore[arg-type]
+        request = limit_change(
+            name=name, scope="global", value=Decimal(10**6), reason="more room", actor=trader
+        )
         assert isinstance(request, ChangeRequest)
         made.append(request)
     return made

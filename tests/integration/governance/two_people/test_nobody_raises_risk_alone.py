@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from governance.models import CapitalState, NotificationChannel
+from mlregistry.models import ModelVersion
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import ApiToken, ChangeRequest, User
 from nautilus_site.common.roles import permissions_of, permits
@@ -350,7 +351,27 @@ def test_each_kind_is_asked_for_by_one_and_raised_by_two(world: World) -> None:
             transaction.set_rollback(True)
 
 
+def back_and_forth(world: World) -> None:
+    """The shortest walk chance seldom takes: what a risk officer rolled back, its owner asks to roll back again."""
+    judge = Judge()
+    for name in ("risk", "owner", "risk"):
+        (champion,) = [
+            row for row in ModelVersion.objects.filter(stage="champion") if row.pk != world.canary.version_id
+        ]
+        judge.step(
+            name,
+            "session",
+            partial(Ask(world, name).call, "POST", f"/models/{champion.pk}/rollback", reason="r"),
+        )
+    assert ModelVersion.objects.get(pk=world.versions[0].pk).stage == "champion", (
+        "one step back, and no further"
+    )
+
+
 def test_no_sequence_lets_one_person_raise_risk(world: World) -> None:
+    with transaction.atomic():
+        back_and_forth(world)
+        transaction.set_rollback(True)
     totals = walk(world, runs=4, steps=30)
     assert totals.total() > 80
 
