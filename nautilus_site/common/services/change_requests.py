@@ -124,6 +124,7 @@ def _approve(*, request_id: Any, approver: User, note: str) -> tuple[Application
         except TargetChanged as error:
             void = str(error) or _CHANGED
     if void:
+        request.decision_note = void
         _close(request, ChangeRequest.State.VOID, "change_request.void", actor=approver, reason=void)
         return Conflict("APPROVAL_VOID", void), request
     request.state = ChangeRequest.State.APPLIED

@@ -259,6 +259,7 @@ def test_a_target_that_changes_beside_the_approval_makes_the_request_void(world:
             assert (kind, outcome.result(timeout=20)) == (kind, "APPROVAL_VOID")
         request.refresh_from_db()
         assert (kind, request.state, request.applied_at) == (kind, VOID, None)
+        assert request.decision_note, "who asked is told why"
         connection.close()
 
 
