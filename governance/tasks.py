@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from governance.services.capital import capital_run_if_due, runs_prune
+from governance.services.capital_watch import capital_watch
 from governance.services.notifications import (
     deliveries_collect,
     deliveries_prune,
@@ -28,8 +29,9 @@ from nautilus_site.common.services.audit_verifications import verification_if_du
 
 @shared_task
 def capital_tick() -> None:
-    """Every ten seconds: run the allocator when its policy says it is time."""
+    """Every ten seconds: run the allocator when its policy says it is time, and call people when it cannot decide."""
     capital_run_if_due()
+    capital_watch()
 
 
 @shared_task

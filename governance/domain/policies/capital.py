@@ -76,6 +76,9 @@ CAPITAL_POLICY = Record(
             Number(-100, 100), Decimal(1), _DOWN, "a year's Sharpe ratio that allows a rise"
         ),
         "sharpe_demote": Field(Number(-100, 100), _number("0.3"), _DOWN, "below it: down to min_quota_usd"),
+        "unproven_quota_usd": Field(
+            _USD, Decimal(0), _UP, "no evidence: no rise above this, or min_quota_usd where that is more"
+        ),
         "period_sec": Field(Number(60, 604_800, whole=True), 3_600, _ANY, "one return, market time"),
         "lookback_periods": Field(Number(2, 5_000, whole=True), 720, _ANY, "returns that are read"),
         "min_observations": Field(Number(2, 5_000, whole=True), 48, _DOWN, "fewer are no evidence"),
@@ -138,6 +141,7 @@ class CapitalPolicy:
     cooldown_sec: int
     sharpe_promote: Decimal
     sharpe_demote: Decimal
+    unproven_quota_usd: Decimal
     period_sec: int
     lookback_periods: int
     min_observations: int
@@ -166,13 +170,26 @@ def capital_values(node: Node) -> dict[str, Any]:
     for low, high in (
         ("drawdown_soft_pct", "drawdown_hard_pct"),
         ("min_quota_usd", "max_quota_usd"),
-        ("refresh_sec", "expires_sec"),
         ("min_observations", "lookback_periods"),
     ):
         if values[low] >= values[high]:
             problems.append(
                 _clash(node, low, f"expected less than {high}, {values[high]}, was {values[low]}")
             )
+    if values["expires_sec"] < 2 * values["refresh_sec"]:
+        problems.append(
+            _clash(
+                node, "expires_sec", "expected at least twice refresh_sec, or amounts lapse between two runs"
+            )
+        )
+    if values["smallest_step_usd"] < values["min_quota_usd"]:
+        problems.append(
+            _clash(
+                node,
+                "smallest_step_usd",
+                "expected at least min_quota_usd, or a strategy with nothing could never start",
+            )
+        )
     if values["sharpe_demote"] > values["sharpe_promote"]:
         problems.append(_clash(node, "sharpe_demote", "expected at most sharpe_promote"))
     if problems:
@@ -183,6 +200,18 @@ def capital_values(node: Node) -> dict[str, Any]:
 def capital_policy(values: Mapping[str, Any]) -> CapitalPolicy:
     """The policy of a document's values."""
     return CapitalPolicy(**{**values, "envelope": Envelope(**values["envelope"])})
+
+
+def named_with_more(before: CapitalPolicy, after: CapitalPolicy) -> set[str]:
+    """Strategies that the new policy names with more than the old: decided about again, or with a higher own cap.
+
+    Either takes two people, who thereby lift what was lowered by hand. A higher `max_quota_usd` names nobody.
+    """
+    named = set(after.enabled) - set(before.enabled)
+    for name in before.caps.keys() | after.caps.keys():
+        if after.caps.get(name, after.max_quota_usd) > before.caps.get(name, before.max_quota_usd):
+            named.add(name)
+    return named
 
 
 def _clash(node: Node, name: str, message: str) -> Problem:
