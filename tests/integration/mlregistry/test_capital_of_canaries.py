@@ -24,7 +24,7 @@ from trading.services.strategies import grant_change
 pytestmark = pytest.mark.django_db
 POLICY: dict[str, Any] = {
     "enabled": ["trend"], "max_quota_usd": 4_000, "min_quota_usd": 100, "base_equity_frac": 1, "step_up_pct": 10,
-    "step_down_pct": 1, "hysteresis_pct": 0, "cooldown_sec": 0, "unproven_quota_usd": 4_000,
+    "step_down_pct": 1, "hysteresis_pct": 0, "cooldown_sec": 0, "unproven_quota_usd": 1_000_000,
     "envelope": {"max_total_usd": 1_000_000, "max_increase_usd": 1_000_000},
 }  # fmt: skip
 
