@@ -161,3 +161,21 @@ def test_any_text_is_refused_or_comes_out_as_true_false_or_unknown(text: str, fa
     except RuleSyntaxError:
         return
     assert evaluate(condition, facts).value in (True, False, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("drawdown > 0.05  # percent\nor equity < 0", 18),
+        ("(drawdown > 0.05) # percent", 19),
+        ("symbol == 'ä#' #", 16),
+    ],
+)
+def test_a_comment_would_leave_out_what_follows_and_is_refused(text: str, column: int) -> None:
+    with pytest.raises(RuleSyntaxError, match="comments") as caught:
+        parse_condition(text, FACTS)
+    assert caught.value.column == column
+
+
+def test_a_number_sign_in_quotes_is_a_character() -> None:
+    assert evaluate(parse_condition("symbol != '#1'", FACTS), KNOWN).value is True
