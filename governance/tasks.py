@@ -23,6 +23,7 @@ from governance.services.playbooks import (
 from governance.services.routing import routing_run
 from governance.services.rules import rules_run
 from governance.services.schedules.lateness import schedules_watch
+from governance.services.unpriced import unpriced_watch
 from nautilus_site.common.services.audit_verifications import verification_if_due, verification_step
 from nautilus_site.common.steps import step_alone
 
@@ -61,6 +62,7 @@ def guardian_tick() -> None:
         undos_settle,
         incidents_consume,
         rehearsals_step,
+        unpriced_watch,
         schedules_watch,
     ):
         with step_alone(step.__name__):

@@ -84,7 +84,9 @@ def schedule_gauges() -> Iterable[Metric]:
     """Lateness, last duration and failures of each job, whichever process is asked."""
     late = GaugeMetricFamily("schedule_late_seconds", "By how much a periodic job is late.", labels=["job"])
     took = GaugeMetricFamily("schedule_duration_seconds", "How long its last run took.", labels=["job"])
-    failed = CounterMetricFamily("schedule_failures", "Runs of a periodic job that failed.", labels=["job"])
+    failed = CounterMetricFamily(
+        "schedule_failures_total", "Runs of a periodic job that failed.", labels=["job"]
+    )
     in_row = GaugeMetricFamily(
         "schedule_failures_in_row", "Runs that failed since the last one that ended well.", labels=["job"]
     )

@@ -30,7 +30,7 @@ RULE = Record(
         "action": Field(Text(least=1, longest=40), raises=_ANY, text="what is done"),
         "params": Field(Entries(Number(-(10**12))), {}, _ANY, "of the action"),
         "priority": Field(Number(-100, 100, whole=True), 0, _ANY, "larger comes first"),
-        "cooldown_seconds": Field(Number(0, 604_800), Decimal(300), _ANY, "after it fired"),
+        "cooldown_seconds": Field(Number(0, 604_800), Decimal(300), _ANY, "after it acted"),
         "enabled": Field(Flag(), True, _ANY, "false: it is never judged"),
         "description": Field(Text(), "", _NONE, "for people"),
     }
