@@ -20,6 +20,7 @@ from governance.domain.policies.schema import (
     Text,
     document_read,
 )
+from trading.domain.values import decimal_text
 
 METHODS = ("equal", "inverse_volatility", "risk_parity", "capped_kelly", "hedge")
 _SHARE = Number(highest=1)
@@ -170,11 +171,10 @@ def capital_values(node: Node) -> dict[str, Any]:
         ("min_observations", "lookback_periods"),
     ):
         if values[low] >= values[high]:
-            problems.append(
-                _clash(node, low, f"expected less than {high}, {values[high]}, was {values[low]}")
-            )
+            was = f"{decimal_text(Decimal(values[high]))}, was {decimal_text(Decimal(values[low]))}"
+            problems.append(_clash(node, low, high, f"expected less than {high}, {was}"))
     if values["sharpe_demote"] > values["sharpe_promote"]:
-        problems.append(_clash(node, "sharpe_demote", "expected at most sharpe_promote"))
+        problems.append(_clash(node, "sharpe_demote", "sharpe_promote", "expected at most sharpe_promote"))
     if problems:
         raise DocumentError(problems)
     return values
@@ -185,6 +185,9 @@ def capital_policy(values: Mapping[str, Any]) -> CapitalPolicy:
     return CapitalPolicy(**{**values, "envelope": Envelope(**values["envelope"])})
 
 
-def _clash(node: Node, name: str, message: str) -> Problem:
-    found = node.value.get(name) if isinstance(node.value, dict) else None
-    return Problem(message, name, *((found.node.line, found.node.column) if found else (0, 0)))
+def _clash(node: Node, name: str, other: str, message: str) -> Problem:
+    """At the member, or at the other one where it is left to its default."""
+    members = node.value if isinstance(node.value, dict) else {}
+    found = members.get(name) or members.get(other)
+    place = found.node if found else node
+    return Problem(message, name, place.line, place.column)

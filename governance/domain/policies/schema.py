@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,9 +38,15 @@ class Shape(Protocol):
         """The paths at which `after` allows more than `before`."""
 
 
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+
+
 def _unprintable(text: str) -> bool:
-    """Whether there is a control character, or half of one beyond the first plane: no column of text takes these."""
-    return any((ord(one) < 32 and one not in "\n\t") or 0xD800 <= ord(one) <= 0xDFFF for one in text)
+    """Whether there is a control character, or half of one beyond the first plane: no column of text takes these.
+
+    Nor a mark that a file loses or turns into a blank: a name would not read as the same again.
+    """
+    return _UNPRINTABLE.search(text) is not None
 
 
 class _Scalar:

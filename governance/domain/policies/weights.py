@@ -92,10 +92,17 @@ def weight_values(node: Node) -> dict[str, Any]:
             )
     for name, regime in values["regimes"].items():
         if not regime["factors"]:
-            problems.append(Problem("expected at least one regime", f"regimes.{name}.factors"))
+            where = _member(_member(_member(node, "regimes"), name), "factors")
+            problems.append(
+                Problem("expected at least one regime", f"regimes.{name}.factors", where.line, where.column)
+            )
     if problems:
         raise DocumentError(problems)
     return values
+
+
+def _member(node: Node, name: str) -> Node:
+    return node.value[name].node if isinstance(node.value, dict) and name in node.value else node
 
 
 def weight_set(values: Mapping[str, Any]) -> WeightSet:
