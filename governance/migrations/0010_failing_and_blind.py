@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('governance', '0008_news_is_over'),
+        ('governance', '0009_playbooks_that_cannot_measure'),
     ]
 
     operations = [
