@@ -55,6 +55,7 @@ DELIVERIES = Table(
         Column("state", "State", "status"),
         Column("lag_s", "Lag", "age"),
         Column("attempts", "Attempts", "count"),
+        Column("retry_at", "Tried again", "time"),
         Column("repeats", "Repeats", "count"),
         Column("error", "Error", wrap=True),
     ),
@@ -117,6 +118,20 @@ REHEARSALS = Table(
     "/api/v1/playbooks/rehearsals",
     "Nothing was rehearsed yet.",
     "“Rehearse” puts a fault into the paper exchange and marks the response.",
+)
+GAME_DAY = Table(
+    "game",
+    "Game day",
+    (
+        Column("playbook", "Playbook"),
+        Column("state", "State", "status"),
+        Column("score", "Score", "count"),
+        Column("said", "Marks, or why not", wrap=True),
+    ),
+    "/api/v1/playbooks/game-days",
+    "No game day yet.",
+    "“Game day” rehearses the chosen playbooks one after another.",
+    tall=False,
 )
 REPORTS = Table(
     "reports",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from django.db.models import Max
 
 from governance.models import ScheduleState
@@ -18,6 +20,7 @@ _TICKS = (
     ("governance.tasks.notifications_tick", "governance"),
 )
 _told: set[str] = set()
+_patient_until: dict[str, float] = {}
 
 
 def beat_silent_s() -> float | None:
@@ -33,6 +36,10 @@ def beat_watch() -> None:
     silent = beat_silent_s()
     if silent is None:
         _told.discard(KIND)
+        _patient_until[KIND] = 0.0
+        return
+    # Whoever has just begun to look may have started together with beat.
+    if time.monotonic() < _patient_until.setdefault(KIND, time.monotonic() + BEAT_SILENT_S):
         return
     if KIND not in _told:
         publish(

@@ -29,6 +29,7 @@ from trading.domain.values import Level
 from trading.models import CircuitBreaker, EquityAnchor, RiskLimit, Strategy, TradingState
 from trading.services.breakers import breaker_force_open
 from trading.services.controls import kill_raise
+from trading.services.controls.states import auto_level_set
 from trading.services.orders import OrderDenied
 
 
@@ -57,6 +58,18 @@ def denied(desk: Desk) -> None:
 
 def limit(name: str) -> Decimal:
     return RiskLimit.objects.get(name=name, scope="global").value
+
+
+def test_a_rule_latches_its_level_though_a_breaker_holds_as_much(
+    desk: Desk, read_on: Callable[[], list[RuleFiring]]
+) -> None:
+    """What a breaker demands ends by itself, and the rule would have stopped nothing."""
+    in_force("policies", rules=[rule("r", "order.denied", "pause_trading")])
+    auto_level_set(scope="global", level=Level.REDUCING, reason="a breaker", actor="breakers")
+    denied(desk)
+    read_on()
+    auto_level_set(scope="global", level=Level.ACTIVE, reason="over", actor="breakers")
+    assert TradingState.objects.get(scope="global").effective is Level.REDUCING
 
 
 def test_a_denied_order_tightens_a_limit_once_until_the_cool_down_is_over(

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('governance', '0009_playbooks_that_cannot_measure'),
+        ('governance', '0011_retries_per_delivery'),
     ]
 
     operations = [
