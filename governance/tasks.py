@@ -15,16 +15,20 @@ from governance.services.notifications import (
 from governance.services.playbooks import (
     actions_verify,
     compliance_if_due,
+    game_days_step,
     incidents_consume,
     playbooks_ensure,
     playbooks_evaluate,
     rehearsals_step,
     undos_settle,
 )
+from governance.services.processes.incidents import processes_calm, relay_watch
 from governance.services.routing import routing_run
 from governance.services.rules import rules_run
 from governance.services.schedules.lateness import schedules_watch
+from governance.services.unpriced import unpriced_watch
 from nautilus_site.common.services.audit_verifications import verification_if_due, verification_step
+from nautilus_site.common.steps import steps_alone
 
 
 @shared_task
@@ -43,24 +47,34 @@ def routing_tick() -> None:
 @shared_task
 def notifications_tick() -> None:
     """Every two seconds: read events, write down how messages went, send the next. Waits for no receiver."""
-    events_consume()
-    deliveries_collect()
-    deliveries_start()
+    try:
+        relay_watch()
+        events_consume()
+    finally:
+        # What is queued goes out, whatever keeps more from being queued.
+        deliveries_collect()
+        deliveries_start()
 
 
 @shared_task
 def guardian_tick() -> None:
-    """Every five seconds: look whether what was done works, judge every playbook, go on with a rehearsal.
+    """Every five seconds: judge every playbook, look whether what was done works, go on with a rehearsal.
 
-    On the queue of kills and breakers: what stops trading never waits behind a long job.
+    On the queue of kills and breakers: what stops trading never waits behind a long job. Judging comes first, and none
+    of these waits for another that fails.
     """
-    playbooks_ensure()
-    actions_verify()
-    playbooks_evaluate()
-    undos_settle()
-    incidents_consume()
-    rehearsals_step()
-    schedules_watch()
+    steps_alone(
+        playbooks_ensure,
+        playbooks_evaluate,
+        actions_verify,
+        undos_settle,
+        incidents_consume,
+        rehearsals_step,
+        game_days_step,
+        unpriced_watch,
+        schedules_watch,
+        processes_calm,
+    )
 
 
 @shared_task

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import structlog
 from celery import shared_task
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
 
-from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.services.break_glass import break_glass_expire
 from nautilus_site.common.services.change_requests import change_requests_expire
-from trading.domain.errors import DomainError, VenueError
+from nautilus_site.common.steps import step_alone
+from trading.domain.errors import VenueError
 from trading.domain.orders import OrderStatus
 from trading.models import Account, Order, OrderCommand, StrategyInstance
 from trading.services import breakers, equity, heartbeats, jobs, losses
@@ -134,29 +131,29 @@ def trading_tick() -> None:
     heartbeats.heartbeat(kind="worker-trading")
     heartbeats.heartbeat(kind="beat")
     for account in Account.objects.filter(is_active=True):
-        with _alone("trading_tick", account=account.name):
+        with step_alone("trading_tick", account=account.name):
             settle_events(account_id=account.pk)
             for shard in range(account.shards):
                 drain(account_id=account.pk, shard=shard)
-        with _alone("brackets", account=account.name):
+        with step_alone("brackets", account=account.name):
             strategies_guard(account.pk)
             orphans_sweep(account.pk)
         for bracket_id in brackets_open(account.pk):
-            with _alone("bracket_step", bracket_id=bracket_id):
+            with step_alone("bracket_step", bracket_id=bracket_id):
                 step_bracket(bracket_id=bracket_id)
     for listing_id in listings_due():
-        with _alone("listing_take_up", listing_id=listing_id):
+        with step_alone("listing_take_up", listing_id=listing_id):
             listing_take_up(listing_id=listing_id)
     for instance_id in instances_due():
-        with _alone("strategy_step", instance_id=instance_id):
+        with step_alone("strategy_step", instance_id=instance_id):
             strategy_step(instance_id=instance_id)
     for instance_id in books_due():
-        with _alone("book_step", instance_id=instance_id):
+        with step_alone("book_step", instance_id=instance_id):
             book_step(instance_id=instance_id)
     for account_id, instrument_id in dict.fromkeys([*makers_watched(), *plans_due()]):
         if measures_awaited(account_id):
             continue
-        with _alone("plan_refresh", account_id=account_id, instrument_id=instrument_id):
+        with step_alone("plan_refresh", account_id=account_id, instrument_id=instrument_id):
             refresh(account_id=account_id, instrument_id=instrument_id)
 
 
@@ -245,60 +242,44 @@ def control_tick() -> None:
     accounts = list(Account.objects.select_related("venue").filter(is_active=True))
     # Stopping comes first: nothing that is measured or compared below may keep a kill waiting.
     for account in accounts:
-        with _alone("kill_enforce", account=account.name):
+        with step_alone("kill_enforce", account=account.name):
             if enforcements_due(account, "control"):
                 kill_enforce(account_id=account.pk)
     change_requests_expire()
     break_glass_expire()
-    with _alone("breakers"):
+    with step_alone("breakers"):
         breakers.commit_measure()
         breakers.breakers_ensure()
         breakers.breakers_evaluate()
     for account in accounts:
-        with _alone("venue_clock", account=account.name):
+        with step_alone("venue_clock", account=account.name):
             venue_clock_note(venue_name=account.venue.name, venue=execution_venue(account))
-        with _alone("account_measure", account=account.name):
+        with step_alone("account_measure", account=account.name):
             breakers.account_measure(account, execution_venue(account))
-        with _alone("account_mode", account=account.name):
+        with step_alone("account_mode", account=account.name):
             if account_mode_is_due(account):
                 account_mode_read(account, futures_venue(account))
-        with _alone("flatten", account=account.name):
+        with step_alone("flatten", account=account.name):
             flatten_step(account=account, venue=execution_venue(account))
-        with _alone("order_resolve", account=account.name):
+        with step_alone("order_resolve", account=account.name):
             if orders_in_doubt(account.pk):
                 account_resolve(account_id=account.pk, venue=execution_venue(account))
         for order_id in _cancels_pending(account.pk):
-            with _alone("order_cancel", order_id=order_id):
+            with step_alone("order_cancel", order_id=order_id):
                 cancel_at_venue(order_id=order_id, venue=execution_venue(account))
         for command_id in amendments_open(account.pk):
-            with _alone("order_amend", command_id=command_id):
+            with step_alone("order_amend", command_id=command_id):
                 amend_at_venue(command_id=command_id, venue=execution_venue(account))
         commands_close(account.pk)
-        with _alone("reconcile", account=account.name):
+        with step_alone("reconcile", account=account.name):
             sweep_if_due(
                 account=account,
                 venue=lambda account=account: execution_venue(account),  # type: ignore[misc]
                 market=partial(market_data_of, account.market),
             )
     for candidate_id in keys_to_probe():
-        with _alone("key_probe", candidate_id=candidate_id):
+        with step_alone("key_probe", candidate_id=candidate_id):
             key_probe(candidate_id=candidate_id, connect=probing_venue)
-
-
-@contextmanager
-def _alone(step: str, **context: object) -> Iterator[None]:
-    """Let one step of a tick fail by itself: an order, a key or an account in trouble never holds up the others.
-
-    A bug in one of them is told with its traceback and stops that one only. A database that is gone ends the tick.
-    """
-    try:
-        yield
-    except (DomainError, ApplicationError) as error:
-        log.error("tick_step_failed", step=step, error=f"{type(error).__name__}: {error}"[:300], **context)
-    except (DatabaseError, InterfaceError):
-        raise
-    except Exception as error:
-        log.error("tick_step_broken", step=step, error=repr(error)[:300], exc_info=True, **context)
 
 
 def _cancels_pending(account_id: int) -> list[int]:
@@ -312,12 +293,20 @@ def _cancels_pending(account_id: int) -> list[int]:
 
 @shared_task
 def equity_tick() -> None:
-    """Every two seconds: write down and show what the accounts are worth."""
-    heartbeats.heartbeat(kind="worker-jobs")
+    """Every two seconds: write down and show what the accounts are worth.
+
+    Beside the guardian, which judges by it: behind a long job the hard stops would be blind together.
+    """
     equity.equity_mark()
     losses.losses_measure()
+
+
+@shared_task
+def jobs_tick() -> None:
+    """Every two seconds: say that jobs are worked on, and write down the books that are due."""
+    heartbeats.heartbeat(kind="worker-jobs")
     for account in snapshots_due():
-        with _alone("books_snapshot", account=account.name):
+        with step_alone("books_snapshot", account=account.name):
             snapshot_take(account)
 
 
@@ -340,7 +329,7 @@ def demo_futures() -> None:
     account = Account.objects.select_related("venue").filter(name=FUTURES_ACCOUNT).first()
     if account is None or settings.BINANCE_ENV != "local":
         return
-    with _alone("demo_futures", account=account.name):
+    with step_alone("demo_futures", account=account.name):
         changed = demo_futures_settings(futures_venue(account))
         if changed:
             log.info("demo_leverage_set", symbols=changed)
@@ -370,6 +359,6 @@ def books_tick() -> None:
     buckets_sweep()
     exposures_revalue()
     for account in Account.objects.select_related("venue").filter(is_active=True, opened_at__isnull=False):
-        with _alone("dust", account=account.name):
+        with step_alone("dust", account=account.name):
             dust_sweep(account)
     invariants_check()

@@ -17,6 +17,10 @@ from governance.models import (
     PlaybookWatch,
     Rehearsal,
 )
+from governance.selectors.game_days import game_day_members, game_day_queryset
+from governance.selectors.playbook_lamps import playbook_lamp
+from governance.selectors.playbook_scopes import scopes_of_kind
+from governance.selectors.steps import Standing, step_standing
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import NotFound
 from trading.selectors.notation import age_s, utc_text
@@ -55,6 +59,7 @@ def playbook_members(row: Playbook) -> dict[str, Any]:
         "cooldown_s": row.cooldown_s,
         "cooling_s": round(max(0.0, cooling), 1),
         "max_scopes": row.max_scopes,
+        "blind_after": row.blind_after,
         "severity": row.severity,
         "actions": row.actions,
         "rehearsable": spec is not None,
@@ -72,6 +77,7 @@ def playbook_members(row: Playbook) -> dict[str, Any]:
                 "detail": watch.detail,
                 "verdict": watch.verdict,
                 "sightings": watch.sightings,
+                "unmeasured": watch.unmeasured,
                 "read_at": utc_text(watch.read_at),
                 "ran_at": utc_text(watch.ran_at),
             }
@@ -123,6 +129,7 @@ def incident_detail(incident_id: int) -> dict[str, Any]:
         incident_queryset()
         .prefetch_related(
             "entries",
+            "after_actions",
             Prefetch("runs", PlaybookRun.objects.order_by("pk").prefetch_related("actions")),
         )
         .filter(pk=incident_id)
@@ -138,13 +145,25 @@ def incident_detail(incident_id: int) -> dict[str, Any]:
             {"at": utc_text(entry.at), "actor": entry.actor, "what": entry.what, "detail": entry.detail}
             for entry in row.entries.all()
         ],
+        "after_actions": [
+            {
+                "at": utc_text(written.at),
+                "author": written.author,
+                "what_happened": written.what_happened,
+                "root_cause": written.root_cause,
+                "what_will_change": written.what_will_change,
+            }
+            for written in row.after_actions.all()
+        ],
         "actions": actions,
         "undo_offered": any(action["undoable"] for action in actions),
     }
 
 
 def action_members(row: PlaybookAction) -> dict[str, Any]:
-    """One step: what it did, whether its effect was seen, and what takes it back."""
+    """One step: what it did, whether its effect was seen, whether it is in force still, and what takes it back."""
+    mine = row.state in (PlaybookAction.State.DONE, PlaybookAction.State.VERIFIED)
+    found = step_standing(row) if mine else None
     return {
         "id": row.pk,
         "verb": row.verb,
@@ -157,8 +176,9 @@ def action_members(row: PlaybookAction) -> dict[str, Any]:
         "verified_at": utc_text(row.verified_at),
         "error": row.error,
         "undo_request": row.undo_request or None,
-        "undoable": row.state in (PlaybookAction.State.DONE, PlaybookAction.State.VERIFIED)
-        and not row.undo_request,
+        "standing": found.standing.value if found is not None else None,
+        "standing_said": found.said if found is not None else "",
+        "undoable": found is not None and found.standing is Standing.in_force and not row.undo_request,
     }
 
 
@@ -223,9 +243,15 @@ def playbooks_state() -> dict[str, Any]:
 
     moment = now()
     books = [playbook_members(row) for row in playbook_queryset()]
+    day = game_day_queryset().first()
+    game = game_day_members(day) if day is not None else None
+    looked_at = {kind: scopes_of_kind(kind) for kind in {spec.of for spec in PLAYBOOKS.values()}}
     return {
         **shell_state(),
-        "playbooks": [{**row, **_nearest(row)} for row in books],
+        "playbooks": [
+            {**row, **_nearest(row, looked_at[PLAYBOOKS[row["name"]].of] if row["name"] in PLAYBOOKS else [])}
+            for row in books
+        ],
         "incidents": [
             {**incident_members(row), "age_s": age_s(row.opened_at, moment)}
             for row in incident_queryset()[:100]
@@ -237,6 +263,8 @@ def playbooks_state() -> dict[str, Any]:
             }
             for row in rehearsal_queryset()[:30]
         ],
+        "game_day": game,
+        "game": [{"id": line["playbook"], **line} for line in game["playbooks"]] if game is not None else [],
         "reports": [
             {**{k: v for k, v in report_members(row).items() if k != "content"}, "lamp": _complete(row)}
             for row in report_queryset()[:31]
@@ -254,22 +282,13 @@ def _complete(row: ComplianceReport) -> dict[str, str]:
     return {"tone": "good", "text": "complete"}
 
 
-def _nearest(row: dict[str, Any]) -> dict[str, Any]:
+def _nearest(row: dict[str, Any], scopes: list[str]) -> dict[str, Any]:
     """The watched scope that is nearest to the threshold, and a lamp."""
     known = [watch for watch in row["watches"] if watch["value"] is not None and watch["samples"]]
     worst = max(known, key=lambda watch: watch["value"], default=None)
     share = worst["value"] / row["threshold"] if worst is not None else None
-    hot = [watch for watch in row["watches"] if watch["sightings"]]
-    if not row["is_armed"]:
-        lamp = {"tone": "warn", "text": "not armed"}
-    elif hot:
-        lamp = {"tone": "bad", "text": f"reached on {hot[0]['scope']}"}
-    elif row["cooling_s"]:
-        lamp = {"tone": "warn", "text": "cooling down"}
-    else:
-        lamp = {"tone": "good", "text": "armed"}
     return {
-        "lamp": lamp,
+        "lamp": playbook_lamp(row, scopes),
         "nearest": f"{worst['value']:.4g} {row['unit']} on {worst['scope']}" if worst is not None else "",
         "share": max(0.0, share) if share is not None else None,
         "at": f"{row['threshold']:g} {row['unit']}",

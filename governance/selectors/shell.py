@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Max
 
+from governance.selectors.hard_stops import holds_told
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import ChangeRequest, OutboxEvent, User
 from nautilus_site.common.roles import permissions_of, permits
@@ -44,7 +45,7 @@ def shell_state() -> dict[str, Any]:
     return {
         "last_event_id": last_event_id or 0,
         "at": utc_text(moment),
-        "trading": trading_summary(trading_states()),
+        "trading": {**trading_summary(trading_states()), "holds": holds_told()},
         "approvals_pending": ChangeRequest.objects.filter(
             state=ChangeRequest.State.PENDING, expires_at__gt=moment
         ).count(),

@@ -11,6 +11,7 @@ from governance.domain.policies.rulebook import rulebook_loosened, rulebook_valu
 from governance.domain.policies.schema import Raises
 from governance.domain.policies.weights import weight_values
 from governance.selectors.capital_age import capital_gauges
+from governance.selectors.hard_stops import hard_stop_holds
 from governance.selectors.notifications import notification_gauges
 from governance.selectors.schedules import schedule_gauges
 from governance.services import (
@@ -30,6 +31,7 @@ from governance.services.schedules.lateness import schedules_unready
 from nautilus_site.common.collectors import register_collector
 from nautilus_site.common.probes import register_readiness
 from nautilus_site.common.services.change_requests import Applier, register_appliers
+from trading.services.controls import register_resume_guard
 
 # What governance changes only with a second person: how each is looked at, carried out, told and checked.
 APPLIERS: Final[Mapping[str, Applier]] = {
@@ -123,6 +125,7 @@ def register() -> None:
         PolicyKind(RULES, "policies.yaml", _rulebook_values, rulebook_loosened, effect=rules.rules_effect)
     )
     register_appliers(APPLIERS)
+    register_resume_guard(hard_stop_holds, name="hard_stops")
     register_readiness("schedules", schedules_unready)
     register_collector(schedule_gauges, name="schedules")
     register_collector(notification_gauges, name="notifications")

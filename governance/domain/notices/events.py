@@ -68,7 +68,7 @@ def _incident(data: Data) -> Notice:
         text=str(text),
         link=f"/playbooks/#incident-{data['id']}" if data.get("id") else "/playbooks/",
         subject=f"incident:{kind}:{data.get('subject') or subject}",
-        news=str(data.get("state") or ""),
+        news=str(data.get("news") or data.get("state") or ""),
     )
 
 

@@ -8,9 +8,9 @@ from governance.domain.playbooks.actions import (
     rehearsal_permissions,
 )
 from governance.domain.playbooks.catalogue import PLAYBOOKS, PlaybookSpec
-from governance.domain.playbooks.machine import Rule, Verdict, Watch, judge
+from governance.domain.playbooks.machine import Rule, Verdict, Watch, failed_in_a_row, judge
 from governance.domain.playbooks.scoring import Facts, Mark, score
-from governance.domain.playbooks.signals import entropy_bits, mean_correlation, peg_deviation
+from governance.domain.playbooks.signals import entropy_bits, in_common, mean_correlation, peg_deviation
 
 __all__ = [
     "PLAYBOOKS",
@@ -25,6 +25,8 @@ __all__ = [
     "Watch",
     "actions_parse",
     "entropy_bits",
+    "failed_in_a_row",
+    "in_common",
     "judge",
     "mean_correlation",
     "peg_deviation",

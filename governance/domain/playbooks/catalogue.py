@@ -28,6 +28,8 @@ class PlaybookSpec:
     severity: str = "warning"
     max_scopes: int = 2
     """Blast radius: scopes acted on within an hour; beyond it people are called instead."""
+    blind_after: int = 6
+    """Readings in a row that fail before nothing new is risked in the scope: a start must not look like an outage."""
     target_s: float = 30.0
     """How soon a rehearsal expects the incident."""
     period_s: float = 0.0

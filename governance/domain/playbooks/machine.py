@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
+
+LONGEST_PAUSE_S: Final = 300.0
 
 
 class Verdict(StrEnum):
@@ -17,6 +20,8 @@ class Verdict(StrEnum):
     """Reached, and acted on a short while ago."""
     calm = "calm"
     """The first reading below after it had been reached."""
+    unknown = "unknown"
+    """It could not be measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +66,11 @@ def judge(watch: Watch, rule: Rule, now_s: float, *, value: float, samples: int)
     if watch.ran_at is not None and now_s - watch.ran_at < rule.cooldown_s:
         return watch, Verdict.cooling
     return replace(watch, ran_at=now_s), Verdict.trigger
+
+
+def failed_in_a_row(before: int, since_last_s: float) -> int:
+    """How many readings in a row have failed, this one counted; after a long pause the count begins anew.
+
+    Before the pause the platform was down, or the scope not looked at: that says nothing of now.
+    """
+    return 1 if since_last_s > LONGEST_PAUSE_S else before + 1

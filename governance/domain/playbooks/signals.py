@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -42,6 +44,23 @@ def mean_correlation(prices: ArrayLike) -> float:
         raise ValueError("expected two columns or more that move")
     matrix = np.corrcoef(moving, rowvar=False)
     return float(matrix[np.triu_indices(len(matrix), 1)].mean())
+
+
+def in_common(columns: Mapping[str, Mapping[datetime, float]]) -> tuple[list[str], list[datetime]]:
+    """Choose the columns to compare, and the times all of them have, oldest first.
+
+    Of the columns whose times most others share as many as give the most values: neither one that has just begun nor
+    one that has stopped empties what the rest have in common. Nothing where no two share a time.
+    """
+    shared = Counter(at for column in columns.values() for at in column)
+    order = sorted(columns, key=lambda name: (-sum(shared[at] for at in columns[name]), name))
+    best: tuple[list[str], list[datetime]] = ([], [])
+    times = set(columns[order[0]]) if order else set()
+    for count, name in enumerate(order, start=1):
+        times &= set(columns[name])
+        if count > 1 and times and count * len(times) >= len(best[0]) * len(best[1]):
+            best = (sorted(order[:count]), sorted(times))
+    return best
 
 
 def peg_deviation(prices: Iterable[float]) -> float:

@@ -20,6 +20,7 @@ from governance.domain.policies.schema import (
     Text,
     document_read,
 )
+from trading.domain.values import decimal_text
 
 METHODS = ("equal", "inverse_volatility", "risk_parity", "capped_kelly", "hedge")
 _SHARE = Number(highest=1)
@@ -173,25 +174,16 @@ def capital_values(node: Node) -> dict[str, Any]:
         ("min_observations", "lookback_periods"),
     ):
         if values[low] >= values[high]:
-            problems.append(
-                _clash(node, low, f"expected less than {high}, {values[high]}, was {values[low]}")
-            )
+            was = f"{decimal_text(Decimal(values[high]))}, was {decimal_text(Decimal(values[low]))}"
+            problems.append(_clash(node, low, high, f"expected less than {high}, {was}"))
     if values["expires_sec"] < 2 * values["refresh_sec"]:
-        problems.append(
-            _clash(
-                node, "expires_sec", "expected at least twice refresh_sec, or amounts lapse between two runs"
-            )
-        )
+        said = "expected at least twice refresh_sec, or amounts lapse between two runs"
+        problems.append(_clash(node, "expires_sec", "refresh_sec", said))
     if values["smallest_step_usd"] < values["min_quota_usd"]:
-        problems.append(
-            _clash(
-                node,
-                "smallest_step_usd",
-                "expected at least min_quota_usd, or a strategy with nothing could never start",
-            )
-        )
+        said = "expected at least min_quota_usd, or a strategy with nothing could never start"
+        problems.append(_clash(node, "smallest_step_usd", "min_quota_usd", said))
     if values["sharpe_demote"] > values["sharpe_promote"]:
-        problems.append(_clash(node, "sharpe_demote", "expected at most sharpe_promote"))
+        problems.append(_clash(node, "sharpe_demote", "sharpe_promote", "expected at most sharpe_promote"))
     if problems:
         raise DocumentError(problems)
     return values
@@ -214,6 +206,9 @@ def named_with_more(before: CapitalPolicy, after: CapitalPolicy) -> set[str]:
     return named
 
 
-def _clash(node: Node, name: str, message: str) -> Problem:
-    found = node.value.get(name) if isinstance(node.value, dict) else None
-    return Problem(message, name, *((found.node.line, found.node.column) if found else (0, 0)))
+def _clash(node: Node, name: str, other: str, message: str) -> Problem:
+    """At the member, or at the other one where it is left to its default."""
+    members = node.value if isinstance(node.value, dict) else {}
+    found = members.get(name) or members.get(other)
+    place = found.node if found else node
+    return Problem(message, name, place.line, place.column)

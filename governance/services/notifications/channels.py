@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from governance.domain.receivers import InvalidReceiver, host_is_listed, receiver_parse
+from governance.domain.receivers import InvalidReceiver, receiver_parse, receiver_refusal
 from governance.models import NotificationChannel, NotificationDelivery, NotificationRoute
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
@@ -49,8 +49,8 @@ def channel_propose(
         receiver = receiver_parse(kind, members, private_hosts=settings.NOTIFY_PRIVATE_HOSTS)
     except InvalidReceiver as error:
         raise ApplicationError("INVALID_CHANNEL", str(error)) from None
-    if not host_is_listed(receiver.host, settings.NOTIFY_HOSTS, settings.NOTIFY_PRIVATE_HOSTS):
-        raise ApplicationError("INVALID_CHANNEL", f"host: {receiver.host} is not among NOTIFY_HOSTS")
+    if refused := channel_refusal(receiver.kind, receiver.host, receiver.port):
+        raise ApplicationError("INVALID_CHANNEL", refused)
     known = NotificationChannel.objects.filter(name=name).first()
     if known is not None and known.kind != receiver.kind:
         raise Conflict("CHANNEL_EXISTS", f"{name} is a channel of kind {known.kind} already")
@@ -74,6 +74,18 @@ def channel_propose(
         reason=reason,
         requester=requester,
         expires_in_s=expires_in_s,
+    )
+
+
+def channel_refusal(kind: str, host: str, port: int) -> str:
+    """Why this deployment lets no channel lead there; empty if it does."""
+    return receiver_refusal(
+        kind,
+        host,
+        port,
+        hosts=settings.NOTIFY_HOSTS,
+        private_hosts=settings.NOTIFY_PRIVATE_HOSTS,
+        ports=settings.NOTIFY_PORTS,
     )
 
 
@@ -116,6 +128,8 @@ def apply_channel(request: ChangeRequest, approver: User) -> None:
             "changed_at": now(),
         },
     )
+    # What the old address did not take may go to the new one now.
+    row.deliveries.filter(state=NotificationDelivery.State.WAITING).update(retry_at=None)
     if created:
         NotificationRoute.objects.create(
             channel=row,

@@ -9,7 +9,15 @@ from typing import Any
 
 from django.db import transaction
 
-from governance.domain.notices import SEVERITIES, Rule, at_least, matches, route_for
+from governance.domain.notices import (
+    LONGEST_DEDUPE_S,
+    LONGEST_DIGEST_S,
+    SEVERITIES,
+    Rule,
+    at_least,
+    matches,
+    route_for,
+)
 from governance.models import NotificationChannel, NotificationDelivery, NotificationRoute
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
@@ -19,7 +27,6 @@ from nautilus_site.common.services.change_requests import change_request_create,
 
 _KIND = re.compile(r"\*|[a-z][a-z0-9_]{0,30}(\.[a-z0-9_]{1,40})?(\.\*)?")
 FIELDS = ("severity", "digest_s", "dedupe_s", "is_enabled")
-LONGEST_DIGEST_S, LONGEST_DEDUPE_S = 24 * 3600, 7 * 24 * 3600
 
 
 @one_at_a_time

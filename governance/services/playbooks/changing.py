@@ -22,10 +22,10 @@ from trading.services.controls.limits import LIMITS
 
 FIELDS = (
     *("is_armed", "threshold", "window_s", "confirm", "min_samples"),
-    *("cooldown_s", "max_scopes", "severity", "actions"),
+    *("cooldown_s", "max_scopes", "blind_after", "severity", "actions"),
 )
 # Where less of it makes the playbook act earlier, or again sooner; of `max_scopes` more is the safe side.
-_SAFER_LOWER = ("threshold", "confirm", "min_samples", "cooldown_s")
+_SAFER_LOWER = ("threshold", "confirm", "min_samples", "cooldown_s", "blind_after")
 
 
 @one_at_a_time
@@ -107,7 +107,7 @@ def _clean(row: Playbook, values: Mapping[str, Any]) -> dict[str, Any]:
     merged = {field: values.get(field, getattr(row, field)) for field in FIELDS}
     for field in ("threshold", "window_s", "cooldown_s"):
         merged[field] = _number(field, merged[field])
-    for field in ("confirm", "min_samples", "max_scopes"):
+    for field in ("confirm", "min_samples", "max_scopes", "blind_after"):
         if (
             isinstance(merged[field], bool)
             or not isinstance(merged[field], int)

@@ -6,22 +6,36 @@ import math
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import transaction
 
-from governance.domain.playbooks import PLAYBOOKS, Rule, Verdict, Watch, actions_parse, judge
-from governance.models import Incident, Playbook, PlaybookRun, PlaybookWatch, Rehearsal
+from governance.domain.playbooks import (
+    PLAYBOOKS,
+    Rule,
+    Verdict,
+    Watch,
+    actions_parse,
+    failed_in_a_row,
+    judge,
+)
+from governance.models import Incident, Playbook, PlaybookRun, PlaybookWatch
+from governance.selectors.playbook_scopes import scopes_of_kind
+from governance.selectors.rehearsals import rehearsal_behind
 from governance.services.playbooks.acting import action_carry_out
+from governance.services.playbooks.blindness import KIND, blind_act, blind_over
 from governance.services.playbooks.changing import playbook_get
 from governance.services.playbooks.evidence import evidence_snapshot
+from governance.services.playbooks.guard_hours import guard_hour_note
 from governance.services.playbooks.incidents import (
     incident_calm,
     incident_note,
     incident_open,
     incident_publish,
 )
-from governance.services.playbooks.measures import MEASURES, scopes_of_kind
+from governance.services.playbooks.measures import MEASURES, Unmeasured
+from governance.services.playbooks.sustaining import blackouts_sustain
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import Conflict
+from nautilus_site.common.steps import step_alone
 from trading.domain.breakers import Reading
 
 log = structlog.get_logger(__name__)
@@ -36,15 +50,9 @@ def playbooks_evaluate() -> int:
         if spec is None:
             continue
         for scope in scopes_of_kind(spec.of):
-            try:
+            with step_alone("playbook", playbook=playbook.name, scope=scope):
                 acted += _evaluate(playbook, scope)
-            except (DatabaseError, InterfaceError):
-                raise
-            except Exception as error:
-                # The one broad catch: a defect in one playbook leaves the others at work, and is told.
-                log.error(
-                    "playbook_broken", playbook=playbook.name, scope=scope, error=repr(error), exc_info=True
-                )
+    guard_hour_note(now())
     return acted
 
 
@@ -56,24 +64,24 @@ def _evaluate(playbook: Playbook, scope: str) -> bool:
         return False  # another worker is at it
     if row.verdict and moment - row.read_at < timedelta(seconds=PLAYBOOKS[playbook.name].period_s):
         return False
-    reading = _measured(playbook, scope, moment)
-    if reading is None and playbook.family != Playbook.Family.GOVERNOR:
-        row.verdict, row.detail, row.read_at = "unknown", "it could not be measured", moment
-        row.save(update_fields=["verdict", "detail", "read_at"])
-        incident_open(
-            kind="unmeasured",
-            scope=f"{playbook.name}:{scope}",
-            severity="warning",
-            title=f"playbook {playbook.name} cannot measure {scope}",
-            actor="guardian",
-            evidence={},
-        )
-        return False
-    # A hard limit that cannot be measured is not known to be kept.
+    reading, why = _measured(playbook, scope, moment)
+    if reading is None:
+        row.unmeasured = failed_in_a_row(row.unmeasured, (moment - row.read_at).total_seconds())
+        enough = row.unmeasured >= playbook.blind_after
+        if not enough or playbook.family != Playbook.Family.GOVERNOR:
+            row.verdict, row.read_at = Verdict.unknown.value, moment
+            row.detail = f"it could not be measured: {why}"[:300]
+            row.save(update_fields=["verdict", "detail", "read_at", "unmeasured"])
+            return enough and blind_act(playbook, scope, why)
+    elif row.unmeasured:
+        row.unmeasured = 0
+        blind_over(playbook, scope, reading.detail)
+    # A hard limit that cannot be measured is not known to be kept, and has failed often enough to be confirmed.
     value, samples = (reading.value, reading.samples) if reading is not None else (math.nan, 1_000_000)
+    confirm = playbook.confirm if reading is not None else 1
     watch, verdict = judge(
         Watch(row.sightings, row.ran_at.timestamp() if row.ran_at else None),
-        Rule(playbook.threshold, playbook.confirm, playbook.min_samples, playbook.cooldown_s),
+        Rule(playbook.threshold, confirm, playbook.min_samples, playbook.cooldown_s),
         moment.timestamp(),
         value=value,
         samples=samples,
@@ -81,13 +89,15 @@ def _evaluate(playbook: Playbook, scope: str) -> bool:
     row.sightings, row.verdict, row.read_at = watch.sightings, verdict.value, moment
     row.value = value if math.isfinite(value) else None
     row.samples = reading.samples if reading is not None else 0
-    row.detail = (reading.detail if reading is not None else "it could not be measured")[:300]
+    row.detail = (reading.detail if reading is not None else f"it could not be measured: {why}")[:300]
     if verdict is Verdict.trigger:
         row.ran_at = moment
     row.save()
     if verdict is Verdict.trigger:
-        _run(playbook, scope, reading)
+        _run(playbook, scope, reading, missing=why)
         return True
+    if verdict is Verdict.cooling:
+        blackouts_sustain(playbook, scope, kind=playbook.name, reason=row.detail)
     if verdict is Verdict.calm:
         _calm(playbook, scope, row.detail)
     return False
@@ -128,23 +138,31 @@ def _watch_locked(playbook: Playbook, scope: str) -> PlaybookWatch | None:
     return rows.select_for_update(skip_locked=True, no_key=True).first()
 
 
-def _measured(playbook: Playbook, scope: str, moment: datetime) -> Reading | None:
+def _measured(playbook: Playbook, scope: str, moment: datetime) -> tuple[Reading | None, str]:
+    """The reading, or None and why there is none. What follows from not knowing is decided by the caller."""
     try:
         with transaction.atomic():
-            return MEASURES[playbook.name](scope, moment - timedelta(seconds=playbook.window_s), moment)
+            since = moment - timedelta(seconds=playbook.window_s)
+            return MEASURES[playbook.name](scope, since, moment), ""
+    except Unmeasured as missing:
+        log.warning("playbook_not_measured", playbook=playbook.name, scope=scope, why=str(missing))
+        return None, str(missing)
     except Exception as error:
-        # Whatever goes wrong inside a measure is told; what follows from not knowing is decided by the caller.
+        # Whatever goes wrong inside a measure is told, and is no reading.
         log.exception("playbook_not_measured", playbook=playbook.name, scope=scope, error=repr(error)[:300])
-        return None
+        return None, repr(error)[:200]
 
 
-def _run(playbook: Playbook, scope: str, reading: Reading | None, *, because: str = "") -> PlaybookRun:
+def _run(
+    playbook: Playbook, scope: str, reading: Reading | None, *, because: str = "", missing: str = ""
+) -> PlaybookRun:
     spec = PLAYBOOKS[playbook.name]
     # One scope after the other: two that act at the same moment would not count each other.
     Playbook.objects.select_for_update(no_key=True).get(pk=playbook.pk)
-    detail = because or (reading.detail if reading is not None else "it could not be measured")
+    detail = because or (reading.detail if reading is not None else f"it could not be measured: {missing}")
     title = because or f"{spec.title}: {detail}"
-    rehearsal = Rehearsal.objects.filter(playbook=playbook, state=Rehearsal.State.WATCHING).first()
+    # A rule, and a figure nobody could measure, are never what a fault was put in for.
+    rehearsal = rehearsal_behind(playbook, scope) if reading is not None and not because else None
     incident, _ = incident_open(
         kind=playbook.name,
         scope=scope,
@@ -154,7 +172,7 @@ def _run(playbook: Playbook, scope: str, reading: Reading | None, *, because: st
         evidence=evidence_snapshot(playbook, scope, reading),
         playbook=playbook,
         needs_review=spec.needs_review,
-        is_rehearsal=rehearsal is not None and not because,
+        is_rehearsal=rehearsal is not None,
     )
     run = PlaybookRun.objects.create(
         playbook=playbook,
@@ -162,18 +180,18 @@ def _run(playbook: Playbook, scope: str, reading: Reading | None, *, because: st
         scope=scope,
         measured=reading.value if reading is not None and math.isfinite(reading.value) else None,
         threshold=playbook.threshold,
+        rehearsal=rehearsal,
         at=now(),
     )
     if _blast_radius_reached(playbook, scope):
         run.held_back = True
         run.save(update_fields=["held_back"])
-        incident_note(
-            incident,
-            actor=playbook.family,
-            what=f"held back: {playbook.max_scopes} scopes were acted on within an hour; people are called instead",
+        why = (
+            f"held back: {playbook.max_scopes} scopes were acted on within an hour; people are called instead"
         )
+        incident_note(incident, actor=playbook.family, what=why)
         Incident.objects.filter(pk=incident.pk).update(severity="critical")
-        incident_publish(incident, severity="critical")
+        incident_publish(incident, severity="critical", news="held_back", reason=why)
         return run
     for number, action in enumerate(actions_parse(playbook.actions)):
         done = action_carry_out(run, number, action, reason=detail)
@@ -189,7 +207,8 @@ def _run(playbook: Playbook, scope: str, reading: Reading | None, *, because: st
 
 def _blast_radius_reached(playbook: Playbook, scope: str) -> bool:
     recent = PlaybookRun.objects.filter(playbook=playbook, held_back=False, at__gt=now() - BLAST_WINDOW)
-    others = set(recent.exclude(scope=scope).values_list("scope", flat=True))
+    measured = recent.exclude(incident__kind=KIND)
+    others = set(measured.exclude(scope=scope).values_list("scope", flat=True))
     return len(others) >= playbook.max_scopes
 
 

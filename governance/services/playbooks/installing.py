@@ -40,6 +40,7 @@ def playbooks_install(*, actor: str = "install") -> int:
                 "min_samples": spec.rule.min_samples,
                 "cooldown_s": spec.rule.cooldown_s,
                 "max_scopes": spec.max_scopes,
+                "blind_after": spec.blind_after,
                 "severity": spec.severity,
                 "actions": [dict(action) for action in spec.actions],
                 "changed_by": actor,

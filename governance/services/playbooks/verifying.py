@@ -9,15 +9,19 @@ from datetime import timedelta
 from decimal import Decimal
 
 import structlog
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from governance.domain.playbooks import Verb
 from governance.models import PlaybookAction
 from governance.services.playbooks.incidents import incident_note, incident_publish
 from governance.services.playbooks.trimming import trim_missing
 from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.steps import step_alone
+from trading.domain.errors import DomainError
 from trading.domain.values import Level
-from trading.models import Account, KillEnforcement, Strategy
+from trading.models import KillEnforcement, Strategy
+from trading.selectors.accounts import accounts_of_scope
 from trading.selectors.blackouts import blackout_queryset, blackout_state
 from trading.services.controls import effective_level, kill_raise
 from trading.services.controls.limits import LIMITS, limits_in_force
@@ -29,11 +33,15 @@ State = PlaybookAction.State
 
 
 def actions_verify() -> int:
-    """Look at every step that is done and not seen to work yet. Returns how many were seen."""
+    """Look at every step that is done and not seen to work yet. Returns how many were seen. None holds up another."""
     waiting = PlaybookAction.objects.filter(
         state__in=(State.DONE, State.FAILED), verified_at=None, undo_request=""
     )
-    return sum(_verify(pk) for pk in waiting.order_by("pk").values_list("pk", flat=True))
+    seen = 0
+    for pk in waiting.order_by("pk").values_list("pk", flat=True):
+        with step_alone("action_verify", action=pk):
+            seen += _verify(pk)
+    return seen
 
 
 @transaction.atomic
@@ -47,7 +55,7 @@ def _verify(pk: int) -> bool:
     if row is None:
         return False
     if row.state == State.DONE:
-        missing = _EFFECTS[Verb(row.verb)](row)
+        missing = _missing(row)
         if not missing:
             row.state, row.verified_at, row.error = State.VERIFIED, now(), ""
             row.save(update_fields=["state", "verified_at", "error"])
@@ -60,23 +68,46 @@ def _verify(pk: int) -> bool:
     row.verified_at = now()
     row.save(update_fields=["state", "error", "verified_at"])
     incident = row.run.incident
-    scope = row.scope
-    kill_raise(
-        scope=scope,
-        level=Level.HALT_NEW,
-        reason=f"{row.verb} of playbook {row.run.playbook.name} had no effect: {row.error}",
-        actor="guardian",
-    )
-    incident_note(
-        incident,
-        actor="guardian",
-        what=f"{row.verb} {row.scope} had no effect ({row.error}); {scope} is at HALT_NEW instead",
-    )
-    incident_publish(incident, severity="critical")
+    what = f"{row.verb} {row.scope} had no effect; {_stop(row)} ({row.error})"
+    incident_note(incident, actor="guardian", what=what)
+    incident_publish(incident, severity="critical", news=f"no_effect:{row.pk}", reason=what)
     log.error(
         "playbook_action_without_effect", action=row.pk, verb=row.verb, scope=row.scope, error=row.error
     )
     return False
+
+
+def _missing(row: PlaybookAction) -> str:
+    """What of a step's effect is not seen. One that cannot be looked at is not seen, and says why."""
+    try:
+        with transaction.atomic():
+            return _EFFECTS[Verb(row.verb)](row)
+    except Exception as error:
+        # Whatever is wrong with the row or the look at it: it must not pass for an effect, nor end the others' turn.
+        log.exception("playbook_action_not_verified", action=row.pk, verb=row.verb, scope=row.scope)
+        return f"it could not be verified: {error!r}"
+
+
+def _stop(row: PlaybookAction) -> str:
+    """Raise the level of the scope; in words what came of it.
+
+    To REDUCING: no new risk and no order that rests for it, while stops are placed and what is held can be sold. Higher
+    only where the step itself wanted that: HALT_NEW would keep the very position that was to become smaller.
+    """
+    level = max(Level.REDUCING, _wanted(row))
+    reason = f"{row.verb} of playbook {row.run.playbook.name} had no effect: {row.error}"
+    try:
+        with transaction.atomic():
+            state = kill_raise(scope=row.scope, level=level, reason=reason[:500], actor="guardian")
+    except (ApplicationError, DomainError, DatabaseError) as error:
+        log.exception("playbook_action_not_answered", action=row.pk, scope=row.scope)
+        return f"no level could be raised either: {error}"[:120]
+    return f"{row.scope} is at {Level(state.level).name} instead"
+
+
+def _wanted(row: PlaybookAction) -> Level:
+    name = str(row.parameters.get("level", "")) if row.verb == Verb.kill else ""
+    return Level[name] if name in Level.__members__ else Level.REDUCING
 
 
 def _scopes(scope: str) -> list[str]:
@@ -91,7 +122,7 @@ def _kill(row: PlaybookAction) -> str:
     if wanted < Level.CANCEL:
         return ""
     version = (row.after or {}).get("version", 0)
-    for account in Account.objects.filter(is_active=True):
+    for account in accounts_of_scope(row.scope):
         confirmed = KillEnforcement.objects.filter(
             scope=row.scope, account=account, state_version__gte=version, confirmed_at__isnull=False
         )

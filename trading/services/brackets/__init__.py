@@ -8,6 +8,7 @@ from trading.services.brackets.commands import (
     bracket_yield,
     yield_for_sale,
 )
+from trading.services.brackets.naked import bracket_naked_s, position_naked_s
 from trading.services.brackets.opening import (
     Wanted,
     bracket_prepare,
@@ -28,6 +29,7 @@ __all__ = [
     "bracket_in_the_way",
     "bracket_leaves",
     "bracket_move",
+    "bracket_naked_s",
     "bracket_prepare",
     "bracket_start",
     "bracket_step",
@@ -36,6 +38,7 @@ __all__ = [
     "brackets_open",
     "exits_of_strategies",
     "orphans_sweep",
+    "position_naked_s",
     "strategies_guard",
     "yield_for_sale",
 ]

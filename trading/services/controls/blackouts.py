@@ -60,6 +60,39 @@ def blackout_set(
     return window
 
 
+@transaction.atomic
+def blackout_extend(*, blackout_id: int, ends_at: datetime, reason: str, actor: User | str) -> Blackout:
+    """Let a window that is in force end later. Like setting one it is immediate: it only keeps risk away for longer.
+
+    Raises
+    ------
+    NotFound : UNKNOWN_BLACKOUT.
+    Conflict : BLACKOUT_OVER.
+    ApplicationError : INVALID_WINDOW, it would end no later, or in more than a month.
+    """
+    window, moment = Blackout.objects.select_for_update(no_key=True).filter(pk=blackout_id).first(), now()
+    if window is None:
+        raise NotFound("UNKNOWN_BLACKOUT", f"no blackout has the id {blackout_id}")
+    if window.ended_at or window.ends_at <= moment:
+        raise Conflict("BLACKOUT_OVER", "the blackout is over already")
+    if not window.ends_at < ends_at <= moment + LONGEST:
+        raise ApplicationError(
+            "INVALID_WINDOW", f"expected a later end, and one within {LONGEST.days} days from now"
+        )
+    before, window.ends_at = window.ends_at, ends_at
+    window.save(update_fields=["ends_at"])
+    audit_record(
+        action="blackout.extended",
+        target=window.scope,
+        actor=actor,
+        reason=reason,
+        before={"ends_at": before.isoformat()},
+        after={"ends_at": ends_at.isoformat()},
+    )
+    publish("trading_state", {"blackout": window.scope, "ends_at": ends_at.isoformat()})
+    return window
+
+
 def blackout_end_request(
     *, blackout_id: int, requester: User, reason: str, expires_in_s: int | None = None
 ) -> ChangeRequest:

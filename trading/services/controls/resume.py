@@ -13,6 +13,7 @@ from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import Level
 from trading.models import Account, Divergence, Strategy, TradingState
+from trading.services.controls.resume_guards import check_not_held
 from trading.services.controls.states import locked_states, save_next_version, state_members
 from trading.services.models import model_name, owns_model
 from trading.services.scopes import parse_scope
@@ -23,7 +24,13 @@ RECONCILED_WITHIN = timedelta(seconds=60)
 def resume_request(
     *, scope: str, to_level: Level, reason: str, requester: User, expires_in_s: int | None = None
 ) -> ChangeRequest:
-    """Ask for a lower level. Nothing changes until somebody else approves."""
+    """Ask for a lower level. Nothing changes until somebody else approves.
+
+    Raises
+    ------
+    Conflict : BREAKER_HOLDS, NOT_LOWER; REVIEW_REQUIRED, a hard stop holds the scope until it was reviewed.
+    Forbidden : OWNER_MAY_NOT_RESUME.
+    """
     scope = parse_scope(scope)
     state = TradingState.objects.filter(scope=scope).first()
     current = Level(state.level) if state else Level.ACTIVE
@@ -34,6 +41,7 @@ def resume_request(
     if to_level >= current:
         raise Conflict("NOT_LOWER", f"{scope} is at {current.name}; resume lowers the level")
     _check_not_owner(scope, requester)
+    check_not_held(scope, to_level)
     return change_request_create(
         kind="trading_state.lower",
         target=scope,
@@ -61,13 +69,15 @@ def apply_lower(request: ChangeRequest, approver: User) -> None:
     Raises
     ------
     Forbidden : OWNER_MAY_NOT_RESUME. Conflict : NOT_RECONCILED, below CANCEL and FLATTEN only books that were
-        found clean within the last minute are traded on.
+        found clean within the last minute are traded on; REVIEW_REQUIRED.
     """
     level = Level(request.payload["to_level"])
     moment = now()
     state, everything = locked_states(request.target, str(approver), moment)
     before = Level(state.level)
     _check_not_owner(request.target, approver)
+    # Under the lock: a hard stop that waits for it raises the level again, one that came first is seen.
+    check_not_held(request.target, level)
     if before >= Level.CANCEL:
         _check_reconciled(request.target, moment)
     state.level, state.reason = level, request.reason

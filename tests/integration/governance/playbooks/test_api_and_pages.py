@@ -99,7 +99,7 @@ def test_the_api_and_the_admin_change_a_playbook_the_same_way(
     form = {
         "is_armed": "on", "threshold": row.threshold * 2, "window_s": row.window_s, "confirm": row.confirm,
         "min_samples": row.min_samples, "cooldown_s": row.cooldown_s, "max_scopes": row.max_scopes,
-        "severity": row.severity, "actions": json.dumps(row.actions), "reason": "r",
+        "blind_after": row.blind_after, "severity": row.severity, "actions": json.dumps(row.actions), "reason": "r",
     }  # fmt: skip
     client.post(f"/admin/governance/playbook/{row.pk}/change/", form)
     before = row.threshold

@@ -57,7 +57,7 @@ def test_w24_success_is_claimed_only_for_what_was_seen_to_work(
     assert (action.state, action.after) == ("failed", None)
     monkeypatch.undo()
     actions_verify()
-    assert effective_level(["global"])[0] is Level.HALT_NEW
+    assert effective_level(["global"])[0] is Level.REDUCING
 
 
 def test_w25_and_w32_a_stop_outlives_the_process_that_made_it(desk: Desk, arm: Arm, watch: Watch) -> None:

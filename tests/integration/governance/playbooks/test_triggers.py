@@ -135,7 +135,7 @@ def funding_spike(desk: Desk, over: bool) -> None:
 
 def unprotected_position(desk: Desk, over: bool) -> None:
     Bracket.objects.create(
-        account=desk.account, instrument=desk.btc, exit_side="SELL", state="protected", source="person",
+        account=desk.account, instrument=desk.btc, exit_side="SELL", state="PROTECTED", source="person",
         stop_price=50000, unprotected_since=now() - timedelta(seconds=46 if over else 40),
         unprotected_quantity=Decimal("0.1"), opened_at=now(), updated_at=now(),
     )  # fmt: skip

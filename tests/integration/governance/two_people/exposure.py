@@ -206,7 +206,7 @@ def _machines() -> Iterator[tuple[str, Reading]]:
     for row in Playbook.objects.all():
         own = f"playbook {row.name}"
         yield f"{own} off", More(not row.is_armed, NEVER)
-        for name in ("threshold", "confirm", "min_samples", "cooldown_s"):
+        for name in ("threshold", "confirm", "min_samples", "cooldown_s", "blind_after"):
             yield f"{own} {name}", More(getattr(row, name), NEVER)
         yield f"{own} reach", More(-row.max_scopes, NEVER)
         yield f"{own} tells", More(-SEVERITY[row.severity], NEVER)

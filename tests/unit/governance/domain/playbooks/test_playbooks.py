@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +22,8 @@ from governance.domain.playbooks import (
     Watch,
     actions_parse,
     entropy_bits,
+    failed_in_a_row,
+    in_common,
     judge,
     mean_correlation,
     peg_deviation,
@@ -205,3 +208,34 @@ def test_trimming_keeps_a_share_of_the_scope_and_nothing_wider() -> None:
     ):
         with pytest.raises(InvalidAction):
             actions_parse([{"do": "trim", **wrong}])
+
+
+def test_failed_readings_count_in_a_row_and_not_over_a_pause() -> None:
+    assert [failed_in_a_row(before, 5.0) for before in (0, 1, 5)] == [1, 2, 6]
+    assert (failed_in_a_row(5, 300.0), failed_in_a_row(5, 300.1)) == (6, 1)
+
+
+def minutes(first: int, last: int) -> dict[datetime, float]:
+    return {datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=at): 1.0 for at in range(first, last)}
+
+
+@pytest.mark.parametrize(
+    ("columns", "kept", "count"),
+    [
+        ({}, [], 0),
+        ({"a": minutes(0, 40)}, [], 0),
+        ({"a": minutes(0, 40), "b": minutes(0, 40)}, ["a", "b"], 40),
+        ({"a": minutes(0, 40), "b": minutes(0, 40), "new": minutes(38, 40)}, ["a", "b"], 40),
+        # One that has stopped is the longest, and has nothing in common with the others.
+        ({"a": minutes(30, 60), "b": minutes(30, 60), "over": minutes(-5, 30)}, ["a", "b"], 30),
+        # Three for half an hour are more to compare than two for 35 minutes.
+        ({"a": minutes(0, 60), "b": minutes(25, 60), "c": minutes(30, 60)}, ["a", "b", "c"], 30),
+        ({"a": minutes(0, 30), "b": minutes(30, 60)}, [], 0),
+    ],
+)
+def test_columns_are_compared_where_most_of_them_have_values(
+    columns: dict[str, dict[datetime, float]], kept: list[str], count: int
+) -> None:
+    names, times = in_common(columns)
+    assert (names, len(times)) == (kept, count)
+    assert times == sorted(times)

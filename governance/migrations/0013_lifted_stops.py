@@ -47,7 +47,7 @@ def keep_what_was_lowered(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('governance', '0008_news_is_over'),
+        ('governance', '0012_failing_and_blind'),
         ('trading', '0037_ceilings'),
     ]
 
