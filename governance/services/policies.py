@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -11,7 +12,7 @@ from governance.domain.policies.located import DocumentError, Node, node_of
 from governance.domain.policies.schema import canonical
 from governance.models import Policy, PolicyActivation, PolicyVersion
 from governance.selectors.policies import version_get, version_in_force
-from governance.services.policy_kinds import policy_kind
+from governance.services.policy_kinds import Activated, policy_kind
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden
 from nautilus_site.common.models import ChangeRequest, User
@@ -49,6 +50,14 @@ def policy_values(version: PolicyVersion) -> dict[str, Any]:
     ApplicationError : INVALID_POLICY, this code no longer understands it.
     """
     return policy_read(version.policy_id, node_of(version.document))
+
+
+def values_understood(version: PolicyVersion) -> dict[str, Any] | None:
+    """The values of a stored version; None where this code no longer understands it."""
+    try:
+        return policy_kind(version.policy_id).read(node_of(version.document))
+    except DocumentError:
+        return None
 
 
 @one_at_a_time
@@ -125,12 +134,8 @@ def problem_members(error: DocumentError) -> list[dict[str, Any]]:
 
 def policy_loosened(current: PolicyVersion, values: Mapping[str, Any]) -> list[str]:
     """Members at which `values` allow more; everything when the version in force cannot be read any more."""
-    kind = policy_kind(current.policy_id)
-    try:
-        before = kind.read(node_of(current.document))
-    except DocumentError:
-        return sorted(values)
-    return kind.loosened(before, values)
+    before = values_understood(current)
+    return sorted(values) if before is None else policy_kind(current.policy_id).loosened(before, values)
 
 
 def policy_revert(*, name: str, number: int, actor: User, reason: str) -> PolicyVersion | ChangeRequest:
@@ -142,7 +147,13 @@ def policy_revert(*, name: str, number: int, actor: User, reason: str) -> Policy
 
 @transaction.atomic
 def policy_activate(
-    *, name: str, document: Mapping[str, Any], by: User | str, creator: User | None, reason: str
+    *,
+    name: str,
+    document: Mapping[str, Any],
+    by: User | str,
+    creator: User | None,
+    reason: str,
+    asked_at: datetime | None = None,
 ) -> PolicyVersion:
     """Write a version and put it into force. Callers have checked who may."""
     Policy.objects.get_or_create(pk=name)
@@ -183,7 +194,8 @@ def policy_activate(
         },
     )
     publish("approvals", {"policy": name, "version": version.number})
-    policy_kind(name).activated(policy_values(version))
+    known = values_understood(before) if before else None
+    policy_kind(name).activated(Activated(known, policy_values(version), asked_at, str(by), reason))
     return version
 
 
@@ -229,6 +241,7 @@ def apply_policy(request: ChangeRequest, approver: User) -> None:
         by=f"{request.requester} and {approver}",
         creator=request.requester,
         reason=request.reason,
+        asked_at=request.created_at,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from governance.domain.policies.located import DocumentError, Node
-from governance.domain.policies.quotas import quota_values
+from governance.domain.policies.quotas import quota_parts_of_a_cent, quota_values
 from governance.selectors.capital import grants_now, more_capital, quotas_changed_at
 from governance.selectors.policies import version_in_force
 from governance.services.capital import pool_check
@@ -58,6 +58,9 @@ def quotas_change(*, node: Node, actor: User, reason: str) -> tuple[list[str], C
     if unknown:
         raise NotFound("UNKNOWN_STRATEGY", f"{', '.join(unknown)}: no such strategy, or it trades no symbol")
     changed = {name: amount for name, amount in wanted.items() if amount != current[name]}
+    parts = quota_parts_of_a_cent(node, changed)
+    if parts:
+        raise invalid(DocumentError(parts))
     if not changed:
         raise Conflict("NOTHING_CHANGED", "every strategy has exactly this")
     if values["updated_at"] is not None:
@@ -138,6 +141,6 @@ def _apply(amounts: Mapping[str, Amount], *, actor: str, reason: str) -> None:
     others = {name: amount for name, amount in amounts.items() if name not in governed}
     if governed:
         until = now() + timedelta(seconds=policy["expires_sec"])
-        allocations_apply(amounts=governed, until=until, actor=actor, reasons=reasons)
+        allocations_apply(amounts=governed, until=until, actor=actor, reasons=reasons, by_people=True)
     if others:
-        allocations_apply(amounts=others, until=None, actor=actor, reasons=reasons)
+        allocations_apply(amounts=others, until=None, actor=actor, reasons=reasons, by_people=True)

@@ -11,6 +11,7 @@ from governance.domain.policies.located import Node
 from governance.domain.policies.rulebook import rulebook_loosened, rulebook_values
 from governance.domain.policies.schema import Raises
 from governance.domain.policies.weights import weight_values
+from governance.selectors.capital_age import capital_gauges
 from governance.selectors.hard_stops import hard_stop_holds
 from governance.selectors.notifications import notification_gauges
 from governance.selectors.schedules import schedule_gauges
@@ -131,6 +132,7 @@ def register() -> None:
             capital_values,
             _capital_loosened,
             effect=capital.policy_would_do,
+            activated=capital.capital_activated,
         )
     )
     register_policy_kind(
@@ -152,6 +154,7 @@ def register() -> None:
     register_readiness("schedules", schedules_unready)
     register_collector(schedule_gauges, name="schedules")
     register_collector(notification_gauges, name="notifications")
+    register_collector(capital_gauges, name="capital")
 
 
 def _rulebook_values(node: Node) -> dict[str, Any]:

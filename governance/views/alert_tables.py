@@ -163,6 +163,7 @@ SCHEDULES = Table(
         Column("late_s", "Late by", "age"),
         Column("runs", "Runs", "count"),
         Column("failures", "Failed", "count"),
+        Column("failures_in_row", "In a row", "count"),
         Column("refused", "Sent twice: refused", "count"),
         Column("error", "Error", wrap=True),
         Column("action", "", "action"),

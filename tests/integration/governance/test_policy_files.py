@@ -174,3 +174,43 @@ def test_a_file_is_judged_without_changing_anything(
     assert "at most 1 in all" in told["problems"][0]["message"]
     assert api.post("/api/v1/policies/other/check", full, format="json").status_code == 404
     assert api.get("/api/v1/policies/firings").json()["results"] == []
+
+
+def test_what_any_reader_may_ask_is_answered_in_few_words_whatever_is_in_it(
+    desk: Desk, viewer: User, token_client: Callable[..., Any]
+) -> None:
+    in_force("capital_policy", max_quota_usd=10_000)
+    api = token_client(viewer)
+    for text in ('{"min_pool_usd": "1e9999999"}', '{"envelope": {"until": "0001-01-01T00:00:00+14:00"}}'):
+        told = api.post(
+            "/api/v1/policies/capital_policy/check", {"text": text, "format": "json"}, format="json"
+        )
+        assert (told.status_code, len(told.json()["problems"])) == (200, 1)
+        assert len(told.content) < 1000
+    told = api.post(
+        "/api/v1/allocations/what-if", {"changes": {"sharpe_demote": "-1e-9999999"}}, format="json"
+    )
+    assert (told.status_code, len(told.content) < 1000) == (400, True)
+
+
+TIMES = [
+    ("/api/v1/equity", "since"),
+    ("/api/v1/orders", "created_after"),
+    ("/api/v1/fills", "at_before"),
+    ("/api/v1/decisions", "bar_open_after"),
+    ("/api/v1/audit", "since"),
+    ("/api/v1/audit", "until"),
+    ("/api/v1/models/serving", "at"),
+    ("/state/audit/", "since"),
+    ("/state/audit/", "until"),
+]
+
+
+def test_a_time_at_the_end_of_the_calendar_is_an_answer_and_no_failure(
+    desk: Desk, risk_officer: User, client: Any
+) -> None:
+    client.force_login(risk_officer, backend="django.contrib.auth.backends.ModelBackend")
+    client.raise_request_exception = False
+    asked = [(*one, at) for one in TIMES for at in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")]
+    codes = {(path, name, at): client.get(path, {name: at}).status_code for path, name, at in asked}
+    assert [place for place, code in codes.items() if code not in (200, 400)] == []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from random import Random
 from typing import Any
 
@@ -112,10 +112,15 @@ def _parameters(ask: Ask, rng: Random) -> int:
 def _grant(up: bool) -> Callable[[Ask, Random], int]:
     def change(ask: Ask, rng: Random) -> int:
         row = StrategyInstance.objects.select_related("instrument").get(pk=ask.world.instance.pk)
-        allocation = row.allocation * (2 if up else Decimal("0.5")) or Decimal(up)
+        values = {"weight": row.weight, "allocation": row.allocation}
+        for name in rng.choice([("weight",), ("allocation",), ("weight", "allocation")]):
+            least = {"weight": Decimal("0.1"), "allocation": Decimal(1)}[name] if up else Decimal(0)
+            part = Decimal(2) if up else rng.choice([Decimal("0.5"), Decimal("0.9"), Decimal(0)])
+            values[name] = (values[name] * part or least).quantize(Decimal("0.01"), rounding=ROUND_DOWN)
+        values["weight"] = min(values["weight"], Decimal(1))
         return ask.call(
-            "POST", "/strategy/trend/grant", account="desk", symbol="BTCUSDT",
-            weight=f"{row.weight:f}", allocation=f"{allocation.quantize(Decimal('0.01')):f}", reason="r",
+            "POST", "/strategy/trend/grant", account="desk", symbol="BTCUSDT", reason="r",
+            **{name: f"{value:f}" for name, value in values.items()},
         )  # fmt: skip
 
     return change

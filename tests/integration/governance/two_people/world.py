@@ -116,7 +116,7 @@ def build() -> World:
     risk, risk2 = people["risk"], people["risk2"]
     in_force("capital_policy", enabled=["trend", "swing"], max_quota_usd=12_000, base_equity_frac=1,
              min_quota_usd=100, step_up_pct=10, step_down_pct=1, hysteresis_pct=0,
-             sharpe_promote=-100, sharpe_demote=-100)  # fmt: skip
+             sharpe_promote=-100, sharpe_demote=-100, unproven_quota_usd=100_000)  # fmt: skip
     run = capital_run(trigger="test")
     assert run is not None
     assert run.allocations.filter(proposed__isnull=False).exists(), "the allocator holds something back"
