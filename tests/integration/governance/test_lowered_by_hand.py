@@ -144,14 +144,6 @@ def test_what_a_playbook_trimmed_stays_down_as_well(halved: Desk, trader: User, 
     assert weight(halved) == Decimal("0.5")
 
 
-def test_a_weight_finer_than_one_is_kept_is_written_once(halved: Desk) -> None:
-    in_force("strategy_weights", weights={"trend": "0.333333333333"})
-    assert weight(halved) == Decimal("0.33333333")
-    before = (RoutingDecision.objects.count(), AuditEntry.objects.count())
-    routing_run()
-    assert (RoutingDecision.objects.count(), AuditEntry.objects.count()) == before
-
-
 def test_capital_stays_down_whatever_one_person_changes_about_the_policy(
     desk: Desk, risk_officer: User, token_client: Clients
 ) -> None:
@@ -247,7 +239,7 @@ def test_an_upgrade_keeps_what_stands_lowered(halved: Desk) -> None:
     StrategyInstance.objects.filter(pk=halved.instances["trend:BTCUSDT"].pk).update(
         weight=Decimal("0.1"), allocation=1000
     )
-    migration = import_module("governance.migrations.0009_lifted_stops")
+    migration = import_module("governance.migrations.0013_lifted_stops")
     migration.keep_what_was_lowered(apps, None)
     kept = {str(row.strategy or row.instance): (row.most, row.was) for row in Ceiling.objects.all()}
     assert kept == {

@@ -131,12 +131,6 @@ def test_what_a_person_took_from_one_canary_goes_to_no_other() -> None:
     assert (found["new:BTCUSDT"].weight, found["newer:BTCUSDT"].weight) == (0, Decimal("0.05"))
 
 
-def test_a_weight_finer_than_one_is_kept_is_the_one_in_force() -> None:
-    there = place("trend", weight="0.33333333")
-    found = routed(chosen({"trend": "0.333333333333"}), there)["trend:BTCUSDT"]
-    assert found.weight == there.weight == found.base
-
-
 def test_zero_is_zero_whatever_the_regime() -> None:
     found = routed(chosen({"trend": 0}, regimes=REGIMES), place("trend", weight="0.4", routed=Decimal("0.4")))
     assert (found["trend:BTCUSDT"].weight, found["trend:BTCUSDT"].rule) == (0, "zero")

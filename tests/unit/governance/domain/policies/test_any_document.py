@@ -89,7 +89,7 @@ QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCh
 
 CLASHING = [
     {"drawdown_soft_pct", "drawdown_hard_pct"},
-    {"min_quota_usd", "max_quota_usd"},
+    {"min_quota_usd", "max_quota_usd", "smallest_step_usd"},
     {"refresh_sec", "expires_sec"},
     {"min_observations", "lookback_periods"},
     {"sharpe_demote", "sharpe_promote"},
