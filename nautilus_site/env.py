@@ -59,6 +59,7 @@ class Environment:
     training_slots: int
     notify_private_hosts: tuple[str, ...]
     notify_hosts: tuple[str, ...]
+    notify_ports: tuple[int, ...]
     notify_proxy: str
     public_url: str
 
@@ -101,6 +102,7 @@ class Environment:
             training_slots=_count(env, "TRAINING_SLOTS", 1),
             notify_private_hosts=_names(env, "NOTIFY_PRIVATE_HOSTS"),
             notify_hosts=_names(env, "NOTIFY_HOSTS"),
+            notify_ports=_ports(env, "NOTIFY_PORTS"),
             notify_proxy=_address(env, "NOTIFY_PROXY"),
             public_url=_address(env, "PUBLIC_URL"),
         )
@@ -131,6 +133,14 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise SettingError(name, f"expected a port number, was {text!r}")
     return int(text)
+
+
+def _ports(env: Mapping[str, str], name: str) -> tuple[int, ...]:
+    texts = [text.strip() for text in env.get(name, "").split(",") if text.strip()]
+    for text in texts:
+        if not text.isdigit() or not 0 < int(text) < 65536:
+            raise SettingError(name, f"expected port numbers, separated by commas, was {text!r}")
+    return tuple(int(text) for text in texts)
 
 
 def _count(env: Mapping[str, str], name: str, default: int) -> int:

@@ -147,3 +147,35 @@ HISTORY = Table(
     "Nothing was decided yet.",
     "Requests that were approved, rejected, or ran out of time are kept here.",
 )
+DUTIES = Table(
+    "duties",
+    "Who may ask for and decide about each kind",
+    (
+        Column("state", "Now", "lamp", wrap=True),
+        Column("kind", "Kind", "mono"),
+        Column("asks", "Asked for by", wrap=True),
+        Column("may_ask", "May ask", "number"),
+        Column("decides", "Decided by", wrap=True),
+        Column("may_decide", "May decide", "number"),
+    ),
+    "/api/v1/approvals/duties",
+    "Nothing to show.",
+    "Risk officers and admins see which kinds two different people could ask for and decide about now.",
+    tall=False,
+)
+DECISIONS = Table(
+    "decisions",
+    "Who decided whose requests, last 90 days",
+    (
+        Column("requester", "Asked"),
+        Column("approver", "Decided"),
+        Column("applied", "Applied", "number"),
+        Column("rejected", "Rejected", "number"),
+        Column("median_s", "Median, s", "number"),
+        Column("fastest_s", "Fastest, s", "number"),
+    ),
+    "/api/v1/approvals/duties",
+    "Nobody decided anything in the last 90 days.",
+    "One who always decides about the same person, or within seconds, is worth a question.",
+    tall=False,
+)

@@ -22,7 +22,9 @@ CRASH_POINTS = ENV.crash_points
 REPLAY = ENV.replay
 TRAINING_SLOTS = ENV.training_slots
 NOTIFY_PRIVATE_HOSTS = ENV.notify_private_hosts
-NOTIFY_HOSTS = ENV.notify_hosts
+# Whoever names no host gets the three services that are nobody's own machine.
+NOTIFY_HOSTS = ENV.notify_hosts or ("hooks.slack.com", "api.telegram.org", "discord.com")
+NOTIFY_PORTS = ENV.notify_ports
 NOTIFY_PROXY = ENV.notify_proxy
 PUBLIC_URL = ENV.public_url or f"http://{ENV.bind}:{ENV.port}"
 

@@ -14,6 +14,8 @@ for _name, _value in (
 ):
     if not _value:
         raise SettingError(_name, "must be set in production")
+if "*" in ENV.notify_hosts:
+    raise SettingError("NOTIFY_HOSTS", "must name the hosts in production, was *")
 
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ENV.allowed_hosts]
 SECURE_SSL_REDIRECT = True

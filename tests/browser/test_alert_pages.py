@@ -91,6 +91,11 @@ def test_a_channel_is_asked_for_approved_tested_and_muted(
     line.get_by_role("button", name="Send a test").click()
     expect(site.table("deliveries").locator("tr").first).to_contain_text("waiting", timeout=15_000)
     assert NotificationDelivery.objects.get().title == f"a test asked for by {trader.username}"
+    expect(site.page.locator("[data-reach]")).to_contain_text("critical: desk; warning: desk; info: nobody")
+    NotificationDelivery.objects.update(state="waiting", error="chat not found")
+    expect(site.page.locator("#toasts")).to_contain_text(
+        "desk did not take the test: chat not found", timeout=15_000
+    )
     line.get_by_role("button", name="Mute").click()
     ask(site, minutes="30", reason="maintenance")
     expect(dialog.locator("[data-result]")).to_contain_text("Muted until")

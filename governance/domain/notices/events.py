@@ -69,7 +69,7 @@ def _incident(data: Data) -> Notice:
         text=str(text),
         link=f"/playbooks/#incident-{data['id']}" if data.get("id") else "/playbooks/",
         subject=f"incident:{kind}:{data.get('subject') or subject}",
-        news=str(data.get("state") or ""),
+        news=str(data.get("news") or data.get("state") or ""),
     )
 
 
@@ -98,6 +98,15 @@ def _approval(data: Data) -> Notice | None:
         )
     if kind in ("credential", "token"):
         return key_notice(data)
+    if state == "commented":
+        return Notice(
+            kind="approval.commented",
+            severity=Severity.info,
+            title=f"{data.get('by')} asks or answers about {kind} of {target}",
+            text=str(data.get("text") or ""),
+            link=f"/approvals/#{data.get('id')}",
+            subject=f"approval:{data.get('id')}:comment:{data.get('comment')}",
+        )
     if state not in ("pending", "applied", "rejected", "expired", "void"):
         return None
     words = {"pending": "waits for a second person", "applied": "was approved and applied"}

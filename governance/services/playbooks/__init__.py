@@ -5,6 +5,7 @@ from governance.services.playbooks.changing import (
     apply_change,
     change_clean,
     change_effect,
+    change_rows,
     change_snapshot,
     playbook_change,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "apply_change",
     "change_clean",
     "change_effect",
+    "change_rows",
     "change_snapshot",
     "compliance_generate",
     "compliance_if_due",

@@ -186,13 +186,12 @@ def _run(
     if _blast_radius_reached(playbook, scope):
         run.held_back = True
         run.save(update_fields=["held_back"])
-        incident_note(
-            incident,
-            actor=playbook.family,
-            what=f"held back: {playbook.max_scopes} scopes were acted on within an hour; people are called instead",
+        why = (
+            f"held back: {playbook.max_scopes} scopes were acted on within an hour; people are called instead"
         )
+        incident_note(incident, actor=playbook.family, what=why)
         Incident.objects.filter(pk=incident.pk).update(severity="critical")
-        incident_publish(incident, severity="critical")
+        incident_publish(incident, severity="critical", news="held_back", reason=why)
         return run
     for number, action in enumerate(actions_parse(playbook.actions)):
         done = action_carry_out(run, number, action, reason=detail)

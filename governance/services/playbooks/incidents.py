@@ -100,7 +100,9 @@ def _happened_again(
     if announce and (again or graver or unreviewed):
         if again:
             metrics.INCIDENTS.labels(kind=row.kind).inc()
-        incident_publish(row)
+        # A hard stop that comes back is told each time; what flaps without one is counted into the last message.
+        is_new = unreviewed or (again and row.needs_review)
+        incident_publish(row, news=f"again:{now().timestamp():.3f}" if is_new else "")
 
 
 def incident_note(row: Incident, *, actor: str, what: str, detail: Mapping[str, Any] | None = None) -> None:
@@ -110,9 +112,10 @@ def incident_note(row: Incident, *, actor: str, what: str, detail: Mapping[str, 
     )
 
 
-def incident_publish(row: Incident, *, severity: str = "") -> None:
-    """Tell screens and channels where an incident stands."""
+def incident_publish(row: Incident, *, severity: str = "", news: str = "", reason: str = "") -> None:
+    """Tell screens and channels where an incident stands, or what of it is new while its state is not (`held_back`)."""
     over = row.state != Incident.State.OPEN
+    said = row.state if over else news.partition(":")[0].replace("_", " ")
     publish(
         "incidents",
         {
@@ -120,8 +123,10 @@ def incident_publish(row: Incident, *, severity: str = "") -> None:
             "kind": row.kind,
             "scope": row.scope,
             "severity": "info" if over else severity or row.severity,
-            "title": f"{'REHEARSAL: ' if row.is_rehearsal else ''}{row.title}{f' ({row.state})' if over else ''}",
+            "title": f"{'REHEARSAL: ' if row.is_rehearsal else ''}{row.title}{f' ({said})' if said else ''}",
+            "reason": reason,
             "state": row.state,
+            "news": news,
             "subject": row.scope,
         },
     )

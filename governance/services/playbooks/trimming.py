@@ -42,6 +42,7 @@ def trim(row: PlaybookAction, action: Action, scope: str, reason: str) -> None:
     weights_apply(
         weightings=[Weighting(place.pk, place.weight, wanted[place.pk], reason) for place in places],
         actor=f"playbook {row.run.playbook.name}",
+        until_undone=True,
     )
     row.after = {"weights": {str(pk): decimal_text(weight) for pk, weight in wanted.items()}}
 

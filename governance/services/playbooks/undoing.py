@@ -15,7 +15,7 @@ from governance.services.playbooks.trimming import trim_undo
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.services.change_requests import one_at_a_time
+from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import Level
 from trading.services.controls import latched_level, limit_change, resume_request
 from trading.services.controls.blackouts import blackout_end_request

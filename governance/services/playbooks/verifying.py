@@ -70,7 +70,7 @@ def _verify(pk: int) -> bool:
     incident = row.run.incident
     what = f"{row.verb} {row.scope} had no effect; {_stop(row)} ({row.error})"
     incident_note(incident, actor="guardian", what=what)
-    incident_publish(incident, severity="critical")
+    incident_publish(incident, severity="critical", news=f"no_effect:{row.pk}", reason=what)
     log.error(
         "playbook_action_without_effect", action=row.pk, verb=row.verb, scope=row.scope, error=row.error
     )

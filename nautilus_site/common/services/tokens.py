@@ -57,7 +57,7 @@ def token_issue(
     if not name.strip():
         raise ApplicationError("NAME_REQUIRED", "a token needs a name to be told from the others")
     for scope in scopes or []:
-        if scope.partition(":")[0] not in PERMISSIONS or scope in PERSON_ONLY:
+        if not _of_tokens(scope):
             raise ApplicationError("UNKNOWN_SCOPE", f"{scope!r} is not a permission that a token may have")
     if not timedelta(0) < life <= MAXIMUM_LIFE:
         raise ApplicationError("INVALID_EXPIRY", "a token lives at most 90 days")
@@ -96,8 +96,7 @@ def own_token_issue(
     Forbidden : SCOPE_NOT_HELD, and what `token_issue` raises.
     """
     held = permissions_now(person)
-    known = [scope for scope in scopes if scope.partition(":")[0] in PERMISSIONS and scope not in PERSON_ONLY]
-    missing = [scope for scope in known if not permits(held, scope)]
+    missing = [scope for scope in scopes if _of_tokens(scope) and not permits(held, scope)]
     if missing:
         raise Forbidden("SCOPE_NOT_HELD", f"your role does not hold {', '.join(missing)}")
     return token_issue(user=person, name=name, actor=person, scopes=scopes, addresses=addresses, life=life)
@@ -106,6 +105,12 @@ def own_token_issue(
 def token_scopes(person: User) -> list[str]:
     """What a token of this person may be narrowed to, sorted."""
     return sorted(permissions_now(person) - PERSON_ONLY)
+
+
+def _of_tokens(scope: str) -> bool:
+    """Whether a token may be narrowed to it: a permission or a part of one, and none that only people have."""
+    whole = scope.partition(":")[0]
+    return whole in PERMISSIONS and whole not in PERSON_ONLY
 
 
 def token_digest(text: str) -> str:

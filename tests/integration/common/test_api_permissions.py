@@ -132,7 +132,7 @@ def test_no_role_holds_two_duties_that_must_be_apart() -> None:
 def test_no_token_can_be_given_what_is_for_people(trader: User) -> None:
     from nautilus_site.common.errors import ApplicationError
 
-    for scope in (*PERSON_ONLY, "everything"):
+    for scope in (*PERSON_ONLY, "change.decide:x", "kill.resume:symbol", "everything"):
         with pytest.raises(ApplicationError, match="not a permission"):
             token_create(user=trader, name="x", actor=trader, scopes=[scope])
 

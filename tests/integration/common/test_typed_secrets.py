@@ -101,7 +101,7 @@ def test_secrets_typed_into_every_form_with_errors_are_kept_nowhere(
 
 
 def test_what_was_kept_before_is_forgotten() -> None:
-    migration = import_module("nautilus_site.common.migrations.0008_posted_is_not_kept")
+    migration = import_module("nautilus_site.common.migrations.0009_posted_is_not_kept")
     AccessAttempt.objects.create(
         username="trader",
         ip_address="10.0.0.1",

@@ -319,8 +319,9 @@ def test_a_changed_rule_is_told_by_its_name_and_member_and_what_it_does_in_a_sen
     assert changed["rules.loud.condition"] == ["drawdown > 0.1", "drawdown > 0.2"]
     assert changed["rules, in order"] == [["kept", "loud"], ["loud", "kept"]]
     assert set(changed) == {"rules.loud.condition", "rules, in order"}
-    assert told.json()["effect"]["in_words"].endswith(
-        "“loud” 0 times (metrics as they are now), “kept” 1 time."
+    assert told.json()["effect"]["in_words"] == (
+        "None would fire at once. Over the equity of the last 7 days these would have fired: “loud” 0 times."
+        " Over the events of the last 24 hours these would have fired: “kept” 1 time."
     )
     put = api.put("/api/v1/policies/policies", {"document": document, "reason": "too loud"}, format="json")
     request = ChangeRequest.objects.get(pk=put.json()["id"])

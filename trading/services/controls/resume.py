@@ -8,6 +8,7 @@ from typing import Any
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import Conflict, Forbidden
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
@@ -16,7 +17,7 @@ from trading.models import Account, Divergence, Strategy, TradingState
 from trading.services.controls.resume_guards import check_not_held
 from trading.services.controls.states import locked_states, save_next_version, state_members
 from trading.services.models import model_name, owns_model
-from trading.services.scopes import parse_scope
+from trading.services.scopes import GLOBAL, parse_scope
 
 RECONCILED_WITHIN = timedelta(seconds=60)
 
@@ -33,7 +34,9 @@ def resume_request(
     """
     scope = parse_scope(scope)
     state = TradingState.objects.filter(scope=scope).first()
-    current = Level(state.level) if state else Level.ACTIVE
+    # One look for what is asked, told and bound: a kill right after it makes the request void, not misread.
+    seen = _members(state)
+    current = Level(seen["level"])
     if state is not None and to_level < state.auto_level and current <= to_level:
         raise Conflict(
             "BREAKER_HOLDS", f"{scope} is held at {state.effective.name} by a circuit breaker; reset that"
@@ -47,6 +50,7 @@ def resume_request(
         target=scope,
         payload={"to_level": int(to_level)},
         diff={"level": [current.name, to_level.name]},
+        seen=seen,
         reason=reason,
         requester=requester,
         expires_in_s=expires_in_s,
@@ -55,12 +59,20 @@ def resume_request(
 
 def state_snapshot(scope: str) -> dict[str, Any]:
     """What must not change between a resume's request and its approval."""
-    state = TradingState.objects.filter(scope=scope).first()
+    return _members(TradingState.objects.filter(scope=parse_scope(scope)).first())
+
+
+def _members(state: TradingState | None) -> dict[str, Any]:
     return (
         {"level": state.level, "version": state.version}
         if state
         else {"level": int(Level.ACTIVE), "version": 0}
     )
+
+
+def state_rows(scope: str) -> Rows:
+    """The global row, which every kill takes first, and the scope's: a kill on its way is waited for, and seen."""
+    return [TradingState.objects.filter(scope=GLOBAL), TradingState.objects.filter(scope=scope)]
 
 
 def apply_lower(request: ChangeRequest, approver: User) -> None:

@@ -88,7 +88,10 @@ def test_beyond_the_blast_radius_people_are_called_and_nothing_is_done(
     assert sorted(Blackout.objects.values_list("scope", flat=True)) == ["symbol:BNBUSDT", "symbol:BTCUSDT"]
     held = PlaybookRun.objects.get(held_back=True)
     assert (held.scope, held.incident.severity) == ("symbol:ETHUSDT", "critical")
-    assert OutboxEvent.objects.filter(topic="incidents", data__severity="critical").count() == 1
+    told = OutboxEvent.objects.get(topic="incidents", data__severity="critical").data
+    assert (told["news"], told["state"]) == ("held_back", "open"), "other news than that it opened"
+    assert told["title"].endswith("(held back)")
+    assert told["reason"].endswith("people are called instead")
 
 
 def test_an_incident_freezes_what_was_known_and_tells_its_story(desk: Desk, arm: Arm, watch: Watch) -> None:
@@ -195,6 +198,9 @@ def test_a_step_without_effect_is_told_and_answered_with_a_level(
     assert IncidentEntry.objects.filter(incident=incident, what__contains="had no effect").exists()
     actions_verify()
     assert IncidentEntry.objects.filter(what__contains="had no effect").count() == 1, "told once"
+    told = OutboxEvent.objects.get(topic="incidents", data__news=f"no_effect:{failed.pk}").data
+    assert (told["severity"], told["state"]) == ("critical", "open")
+    assert "max_notional is" in told["reason"]
 
 
 def test_cancels_are_awaited_of_the_accounts_inside_the_scope_only(

@@ -20,6 +20,7 @@ from nautilus_site.common.models import ApiToken, AuditEntry, User
 from trading.models import (
     Blackout,
     CandidateKey,
+    Ceiling,
     CircuitBreaker,
     CorrelationGroup,
     Credential,
@@ -131,6 +132,8 @@ def _strategies() -> Iterator[tuple[str, Reading]]:
         yield f"instance {one.pk} on", More(one.is_enabled)
         yield f"instance {one.pk} weight", More(float(one.weight) if one.allocation else 0)
         yield f"instance {one.pk} allocation", More(float(one.allocation))
+    for held in Ceiling.objects.exclude(instance=None):
+        yield f"instance {held.instance_id} may have", More(float(held.most), NEVER)
 
 
 def _symbols() -> Iterator[tuple[str, Reading]]:

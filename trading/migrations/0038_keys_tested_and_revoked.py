@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0036_venue_identity'),
+        ('trading', '0037_ceilings'),
     ]
 
     operations = [

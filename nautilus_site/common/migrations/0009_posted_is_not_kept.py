@@ -10,5 +10,5 @@ def forget(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("common", "0007_audit_forms"), ("axes", "0010_accessattemptexpiration")]
+    dependencies = [("common", "0008_change_comments"), ("axes", "0010_accessattemptexpiration")]
     operations = [migrations.RunPython(forget, migrations.RunPython.noop)]
