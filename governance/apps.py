@@ -20,9 +20,12 @@ class GovernanceConfig(AppConfig):
 
             registrations.register()
         if process_kind() in ("", "relay"):
-            from governance.services.schedules.silence import beat_watch
+            from governance.services.processes.silence import processes_watch
+            from governance.services.schedules.silence import beat_watch, guardian_watch
 
             register_watch(beat_watch)
+            register_watch(guardian_watch)
+            register_watch(processes_watch)
         task_prerun.connect(receivers.note_start, weak=False)
         task_postrun.connect(receivers.note_end, weak=False)
         post_migrate.connect(receivers.install_schedules, sender=self)

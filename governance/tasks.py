@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from governance.services.capital import capital_run_if_due, runs_prune
+from governance.services.capital_watch import capital_watch
 from governance.services.notifications import (
     deliveries_collect,
     deliveries_prune,
@@ -14,23 +15,29 @@ from governance.services.notifications import (
 from governance.services.playbooks import (
     actions_verify,
     compliance_if_due,
+    game_days_step,
     incidents_consume,
     playbooks_ensure,
     playbooks_evaluate,
     rehearsals_step,
     undos_settle,
 )
+from governance.services.processes.incidents import processes_calm, relay_watch
 from governance.services.routing import routing_run
 from governance.services.rules import rules_run
 from governance.services.schedules.lateness import schedules_watch
+from governance.services.unpriced import unpriced_watch
 from nautilus_site.common.services.audit_verifications import verification_if_due, verification_step
-from nautilus_site.common.steps import step_alone
+from nautilus_site.common.services.token_expiries import tokens_expiring_tell
+from nautilus_site.common.steps import steps_alone
+from trading.services.key_rotations import keys_due_tell
 
 
 @shared_task
 def capital_tick() -> None:
-    """Every ten seconds: run the allocator when its policy says it is time."""
+    """Every ten seconds: run the allocator when its policy says it is time, and call people when it cannot decide."""
     capital_run_if_due()
+    capital_watch()
 
 
 @shared_task
@@ -42,9 +49,13 @@ def routing_tick() -> None:
 @shared_task
 def notifications_tick() -> None:
     """Every two seconds: read events, write down how messages went, send the next. Waits for no receiver."""
-    events_consume()
-    deliveries_collect()
-    deliveries_start()
+    try:
+        relay_watch()
+        events_consume()
+    finally:
+        # What is queued goes out, whatever keeps more from being queued.
+        deliveries_collect()
+        deliveries_start()
 
 
 @shared_task
@@ -54,17 +65,18 @@ def guardian_tick() -> None:
     On the queue of kills and breakers: what stops trading never waits behind a long job. Judging comes first, and none
     of these waits for another that fails.
     """
-    for step in (
+    steps_alone(
         playbooks_ensure,
         playbooks_evaluate,
         actions_verify,
         undos_settle,
         incidents_consume,
         rehearsals_step,
+        game_days_step,
+        unpriced_watch,
         schedules_watch,
-    ):
-        with step_alone(step.__name__):
-            step()
+        processes_calm,
+    )
 
 
 @shared_task
@@ -87,7 +99,9 @@ def audit_verification_step(verification_id: int) -> None:
 
 @shared_task
 def housekeeping() -> None:
-    """Hourly: forget what nobody looks at any more; once a day have the audit trail verified."""
+    """Hourly: forget what nobody looks at any more, tell of keys and tokens by age; once a day verify the trail."""
     runs_prune()
     deliveries_prune()
+    tokens_expiring_tell()
+    keys_due_tell()
     verification_if_due()

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from governance.api import audit_export, capital, notifications, playbooks, policies, schedules, weights
+from governance.api import (
+    audit_export,
+    capital,
+    game_days,
+    notifications,
+    playbooks,
+    policies,
+    schedules,
+    weights,
+)
 from governance.views.about import About
 from governance.views.approvals import Approvals
 from governance.views.audit import Audit
@@ -21,6 +30,7 @@ from governance.views.policies import Policies
 from governance.views.reconcile import Reconcile
 from governance.views.research import Research, ResearchReport
 from governance.views.risk import Risk
+from governance.views.role_views import RoleView
 from governance.views.schedules import Schedules
 from governance.views.strategies import Strategies
 
@@ -51,6 +61,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("research/report/", ResearchReport.as_view(), name="research-report"),
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [
+    path("roles/<slug:role>", RoleView.as_view(), name="api-role"),
     path("policies", policies.PolicyListView.as_view(), name="api-policies"),
     path("policies/firings", policies.FiringListView.as_view(), name="api-policy-firings"),
     path("policies/<slug:name>/check", policies.PolicyCheckView.as_view(), name="api-policy-check"),
@@ -102,12 +113,23 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
         name="api-notification-delivery",
     ),
     path("playbooks", playbooks.PlaybookListView.as_view(), name="api-playbooks"),
+    path("playbooks/game-days", game_days.GameDayListView.as_view(), name="api-game-days"),
+    path(
+        "playbooks/game-days/<int:pk>/cancel",
+        game_days.GameDayCancelView.as_view(),
+        name="api-game-day-cancel",
+    ),
     path("playbooks/rehearsals", playbooks.RehearsalListView.as_view(), name="api-rehearsals"),
     path("playbooks/<slug:name>", playbooks.PlaybookDetailView.as_view(), name="api-playbook"),
     path("playbooks/<slug:name>/rehearse", playbooks.RehearseView.as_view(), name="api-playbook-rehearse"),
     path("incidents", playbooks.IncidentListView.as_view(), name="api-incidents"),
     path("incidents/<int:pk>", playbooks.IncidentDetailView.as_view(), name="api-incident"),
     path("incidents/<int:pk>/review", playbooks.IncidentReviewView.as_view(), name="api-incident-review"),
+    path(
+        "incidents/<int:pk>/after-action",
+        playbooks.IncidentAfterActionView.as_view(),
+        name="api-incident-after-action",
+    ),
     path("incidents/<int:pk>/undo", playbooks.IncidentUndoView.as_view(), name="api-incident-undo"),
     path("incidents/<int:pk>/close", playbooks.IncidentCloseView.as_view(), name="api-incident-close"),
     path("audit/export", audit_export.AuditExportView.as_view(), name="api-audit-export"),

@@ -59,6 +59,7 @@ class Environment:
     training_slots: int
     notify_private_hosts: tuple[str, ...]
     notify_hosts: tuple[str, ...]
+    notify_ports: tuple[int, ...]
     notify_proxy: str
     public_url: str
     require_second_factor: bool | None
@@ -103,6 +104,7 @@ class Environment:
             training_slots=_count(env, "TRAINING_SLOTS", 1),
             notify_private_hosts=_names(env, "NOTIFY_PRIVATE_HOSTS"),
             notify_hosts=_names(env, "NOTIFY_HOSTS"),
+            notify_ports=_ports(env, "NOTIFY_PORTS"),
             notify_proxy=_address(env, "NOTIFY_PROXY"),
             public_url=_address(env, "PUBLIC_URL"),
             require_second_factor=_switch(env, "REQUIRE_SECOND_FACTOR"),
@@ -153,6 +155,14 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise SettingError(name, f"expected a port number, was {text!r}")
     return int(text)
+
+
+def _ports(env: Mapping[str, str], name: str) -> tuple[int, ...]:
+    texts = [text.strip() for text in env.get(name, "").split(",") if text.strip()]
+    for text in texts:
+        if not text.isdigit() or not 0 < int(text) < 65536:
+            raise SettingError(name, f"expected port numbers, separated by commas, was {text!r}")
+    return tuple(int(text) for text in texts)
 
 
 def _count(env: Mapping[str, str], name: str, default: int) -> int:

@@ -39,6 +39,7 @@ from trading.services.flatten import flatten_step
 from trading.services.income import income_sweep
 from trading.services.invariants import invariants_check
 from trading.services.key_probes import key_probe, keys_to_probe
+from trading.services.key_tests import key_test, keys_to_test
 from trading.services.planning import plan_refresh as refresh
 from trading.services.planning import plans_due
 from trading.services.quoting import makers_watched
@@ -280,6 +281,9 @@ def control_tick() -> None:
     for candidate_id in keys_to_probe():
         with step_alone("key_probe", candidate_id=candidate_id):
             key_probe(candidate_id=candidate_id, connect=probing_venue)
+    for credential_id in keys_to_test():
+        with step_alone("key_test", credential_id=credential_id):
+            key_test(credential_id=credential_id, connect=probing_venue)
 
 
 def _cancels_pending(account_id: int) -> list[int]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from governance.adapters.text_places import TextPlaces
 from governance.domain.policies.located import DocumentError, Member, Node, Problem
 from governance.domain.policies.schema import canonical
 
@@ -19,10 +20,12 @@ LARGEST = 256 * 1024
 DEEPEST = 20
 MOST_VALUES = 20_000
 """Names and values of one file: ten times what the largest policy needs, and read in less than a second or two."""
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _SPACE = re.compile(r"[ \t\r\n]*")
 _WORDS: tuple[tuple[str, bool | None], ...] = (("true", True), ("false", False), ("null", None))
+_YAML_NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _YAML_NUMBERS = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
+_YAML_DOUBTFUL = _YAML_NUMBERS | {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"}
 
 
 def read_document(text: str, *, suffix: str) -> Node:
@@ -42,7 +45,7 @@ def read_document(text: str, *, suffix: str) -> Node:
     if suffix == ".json":
         return _Json(text).document()
     if suffix in (".yaml", ".yml"):
-        return _read_yaml(text)
+        return _Yaml(text).document()
     raise DocumentError([Problem(f"expected a name that ends in .json, .yaml or .yml, was {suffix!r}")])
 
 
@@ -101,7 +104,7 @@ class _Json:
             return self.items(at, place, depth)
         if start == '"':
             text, end = self.string(at)
-            return Node(text, *place, quoted=True), end
+            return Node(text, *place, TextPlaces(text, self.text[at:end], *place)), end
         for word, value in _WORDS:
             if self.text.startswith(word, at):
                 return Node(value, *place), at + len(word)
@@ -151,7 +154,56 @@ class _Json:
         return self.skip(at + 1)
 
 
-def _read_yaml(text: str) -> Node:
+class _Yaml:
+    """A reader of YAML without tags, anchors, and what readers of YAML do not agree about."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def document(self) -> Node:
+        return self.node(_yaml_composed(self.text), 0)
+
+    def node(self, node: yaml.Node, depth: int) -> Node:
+        place = node.start_mark.line + 1, node.start_mark.column + 1
+        if depth > DEEPEST:
+            raise _yaml_problem(node.start_mark, f"nested deeper than {DEEPEST}")
+        if isinstance(node, yaml.SequenceNode):
+            return Node(tuple(self.node(item, depth + 1) for item in node.value), *place)
+        if isinstance(node, yaml.MappingNode):
+            return self.members(node, place, depth)
+        return self.scalar(node, place)
+
+    def members(self, node: yaml.MappingNode, place: tuple[int, int], depth: int) -> Node:
+        found: dict[str, Member] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _yaml_problem(key.start_mark, "expected a name")
+            if key.value in found:
+                raise _yaml_problem(key.start_mark, f"{key.value!r} is given twice")
+            named = key.start_mark.line + 1, key.start_mark.column + 1
+            found[key.value] = Member(self.node(value, depth + 1), *named)
+        return Node(found, *place)
+
+    def scalar(self, node: yaml.Node, place: tuple[int, int]) -> Node:
+        text = str(node.value)
+        if node.tag == "tag:yaml.org,2002:null" and text in ("", "~", "null", "Null", "NULL"):
+            return Node(None, *place)
+        if node.tag == "tag:yaml.org,2002:bool" and text.lower() in ("true", "false"):
+            return Node(text.lower() == "true", *place)
+        if node.tag in _YAML_NUMBERS and _YAML_NUMBER.fullmatch(text):
+            return Node(Decimal(text), *place)
+        if node.tag in _YAML_DOUBTFUL:
+            # `010` is ten to one reader and eight to the next, `no` is false or a name.
+            raise _yaml_problem(
+                node.start_mark,
+                f"{text[:40]!r} means different things to different readers: write a number in plain digits, true, "
+                "false or null, or put a text in quotes",
+            )
+        raw = self.text[node.start_mark.index : node.end_mark.index]
+        return Node(text, *place, TextPlaces(text, raw, *place))
+
+
+def _yaml_composed(text: str) -> yaml.Node:
     try:
         # Composed, never constructed: tags can name nothing.
         # What is too deep or too much ends the reading at once, long before the end of the file.
@@ -179,32 +231,7 @@ def _read_yaml(text: str) -> Node:
         raise DocumentError([Problem(f"nested deeper than {DEEPEST}")]) from None
     if root is None:
         raise DocumentError([Problem("the document is empty", "", 1, 1)])
-    return _yaml_node(root, 0)
-
-
-def _yaml_node(node: yaml.Node, depth: int) -> Node:
-    place = node.start_mark.line + 1, node.start_mark.column + 1
-    if depth > DEEPEST:
-        raise _yaml_problem(node.start_mark, f"nested deeper than {DEEPEST}")
-    if isinstance(node, yaml.SequenceNode):
-        return Node(tuple(_yaml_node(item, depth + 1) for item in node.value), *place)
-    if isinstance(node, yaml.MappingNode):
-        found: dict[str, Member] = {}
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise _yaml_problem(key.start_mark, "expected a name")
-            if key.value in found:
-                raise _yaml_problem(key.start_mark, f"{key.value!r} is given twice")
-            named = key.start_mark.line + 1, key.start_mark.column + 1
-            found[key.value] = Member(_yaml_node(value, depth + 1), *named)
-        return Node(found, *place)
-    if node.tag == "tag:yaml.org,2002:null":
-        return Node(None, *place)
-    if node.tag == "tag:yaml.org,2002:bool":
-        return Node(str(node.value).lower() in ("true", "yes", "on"), *place)
-    if node.tag in _YAML_NUMBERS and _NUMBER.fullmatch(node.value):
-        return Node(Decimal(node.value), *place)
-    return Node(str(node.value), *place, quoted=getattr(node, "style", None) in ("'", '"'))
+    return root
 
 
 def _yaml_problem(mark: Any, message: str) -> DocumentError:

@@ -157,13 +157,13 @@ def plugin_arguments(task: dict[str, Any]) -> dict[str, Any]:
             }
         case _:
             headers = {"Authorization": secret["authorization"]} if secret["authorization"] else {}
-            query = [pair.partition("=") for pair in secret["query"].split("&") if pair]
+            # As it was given, in the path: what is taken apart and put together again fits no signature.
+            query = f"?{secret['query']}" if secret["query"] else ""
             return {
                 "schema": "jsons" if shown["scheme"] == "https" else "json",
                 "host": task["host"],
                 "port": shown["port"],
-                "fullpath": secret["path"],
-                "params": {name: value for name, _, value in query},
+                "fullpath": f"{secret['path']}{query}",
                 "headers": headers,
                 **common,
             }

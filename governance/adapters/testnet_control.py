@@ -12,7 +12,14 @@ from django.conf import settings
 
 
 class ControlError(Exception):
-    """The paper exchange did not do what it was asked; the message says what it answered."""
+    """The paper exchange did not do what it was asked; the message says what it answered.
+
+    `status` is that of the answer; None where there was none.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def control(method: str, path: str, body: Any = None) -> Any:
@@ -38,6 +45,7 @@ def control(method: str, path: str, body: Any = None) -> Any:
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        raise ControlError(f"the paper exchange answered {error.code}: {error.read()[:200]!r}") from None
+        said = f"the paper exchange answered {error.code}: {error.read()[:200]!r}"
+        raise ControlError(said, status=error.code) from None
     except (OSError, ValueError) as error:
         raise ControlError(f"the paper exchange cannot be reached: {error}") from None

@@ -79,7 +79,8 @@ class Stranger:
             with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise ControlError(f"the paper exchange answered {error.code}: {error.read()[:200]!r}") from None
+            said = f"the paper exchange answered {error.code}: {error.read()[:200]!r}"
+            raise ControlError(said, status=error.code) from None
         except (OSError, ValueError) as error:
             raise ControlError(f"the paper exchange cannot be reached: {error}") from None
 

@@ -17,14 +17,14 @@ from governance.services.notifications import (
 )
 from nautilus_site.common.admin import ReadOnlyAdmin
 from nautilus_site.common.models import ChangeRequest
-from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.services.powers import person_may
 from trading.admin.intent import IntentAdmin, acting, request_or_none
 from trading.admin.research import carried_out
 
 
 def may_ask(request: HttpRequest) -> bool:
     """Whether this person may propose changes, and so test what is there."""
-    return permits(permissions_of(getattr(request.user, "role", "")), "platform.propose")
+    return person_may(request.user, "platform.propose")
 
 
 @admin.register(NotificationChannel)

@@ -8,7 +8,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from governance.models import (
+    AfterAction,
     ComplianceReport,
+    GameDay,
+    GuardianHour,
     Incident,
     IncidentEntry,
     Playbook,
@@ -73,6 +76,15 @@ class IncidentEntryAdmin(ReadOnlyAdmin):
     ordering = ("-pk",)
 
 
+@admin.register(AfterAction)
+class AfterActionAdmin(ReadOnlyAdmin):
+    """What people wrote down about incidents."""
+
+    list_display = ("at", "incident", "author", "root_cause", "what_will_change")
+    list_select_related = ("incident",)
+    ordering = ("-pk",)
+
+
 @admin.register(PlaybookRun)
 class PlaybookRunAdmin(ReadOnlyAdmin):
     """Times a playbook acted."""
@@ -90,6 +102,24 @@ class PlaybookActionAdmin(ReadOnlyAdmin):
     list_display = ("at", "verb", "scope", "state", "verified_at", "error", "undo_request")
     list_filter = ("verb", "state")
     ordering = ("-pk",)
+
+
+@admin.register(GameDay)
+class GameDayAdmin(ReadOnlyAdmin):
+    """Playbooks rehearsed one after another."""
+
+    list_display = ("started_at", "requested_by", "state", "finished_at", "reason")
+    list_filter = ("state",)
+    list_select_related = ("requested_by",)
+    ordering = ("-pk",)
+
+
+@admin.register(GuardianHour)
+class GuardianHourAdmin(ReadOnlyAdmin):
+    """Hours in which playbooks were judged."""
+
+    list_display = ("hour", "judged", "longest_pause_s", "last_at")
+    ordering = ("-hour",)
 
 
 @admin.register(Rehearsal)

@@ -17,7 +17,7 @@ from nautilus_site.common.admin.governed import GovernedForm
 from nautilus_site.common.admin.read_only import ReadOnlyAdmin
 from nautilus_site.common.errors import Forbidden
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.services.powers import person_may
 
 
 class PolicyForm(GovernedForm):
@@ -62,7 +62,7 @@ class PolicyAdmin(GovernedAdmin):
         policy = Policy.objects.select_related("active").get(pk=obj.pk)
         loosens = policy.active is None or policy_loosened(policy.active, policy_read(policy.name, node))
         wanted = "risk.propose" if loosens else "limits.tighten"
-        if not permits(permissions_of(request.user.role), wanted):
+        if not person_may(request.user, wanted):
             raise Forbidden("PERMISSION_DENIED", f"your role lacks the permission {wanted}")
         outcome = policy_change(name=policy.name, node=node, actor=request.user, reason=reason)
         return outcome if isinstance(outcome, ChangeRequest) else None

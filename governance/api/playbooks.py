@@ -25,6 +25,7 @@ from governance.selectors.playbooks import (
     report_queryset,
 )
 from governance.serializers.playbooks import (
+    AfterActionRequestSerializer,
     IncidentDetailSerializer,
     IncidentSerializer,
     PlaybookRequestSerializer,
@@ -35,6 +36,7 @@ from governance.serializers.playbooks import (
     WhySerializer,
 )
 from governance.services.playbooks import (
+    after_action_write,
     incident_close,
     incident_review,
     incident_undo,
@@ -199,6 +201,25 @@ class IncidentReviewView(APIView):
         check_parameters(request, ())
         values = validated(WhySerializer, request)
         incident_review(incident_id=pk, reviewer=person_of(request), text=values["reason"])
+        return Response(incident_detail(pk))
+
+
+class IncidentAfterActionView(APIView):
+    """Write down what happened, why, and what will change; of any incident, as often as there is something to say."""
+
+    required = {"POST": "playbooks.operate"}
+
+    @extend_schema(
+        operation_id="incidents_after_action",
+        request=AfterActionRequestSerializer,
+        parameters=[OPTIONAL_KEY],
+        responses=IncidentDetailSerializer,
+    )
+    @idempotent()
+    def post(self, request: Request, pk: int) -> Response:
+        check_parameters(request, ())
+        values = validated(AfterActionRequestSerializer, request)
+        after_action_write(incident_id=pk, author=person_of(request), **values)
         return Response(incident_detail(pk))
 
 

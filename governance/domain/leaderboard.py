@@ -13,13 +13,18 @@ from functools import lru_cache
 
 import numpy as np
 
+from governance.domain.allocation.methods import YEAR_S
 from trading.domain.research.bootstrap import bootstrap_interval, mean_over_sd
 from trading.domain.statistics.drawdown import max_drawdown
 from trading.domain.statistics.moments import sample_moments
-from trading.domain.statistics.sharpe import deflated_sharpe
+from trading.domain.statistics.sharpe import deflated_sharpe, sharpe_ratio
 
 LEAST = 48
+ACTIVE = 30
+"""Returns other than zero. With fewer, most resamples of a bootstrap draw hardly any, and one win looks like proof."""
 LEVEL = 0.95
+_SPREAD = 1e-3
+"""A deviation below this part of the mean is no risk measured: a ratio of a thousand per period is an error of data."""
 SAMPLES = 1000
 
 
@@ -63,10 +68,8 @@ def leaderboard(histories: Mapping[str, Sequence[float]], *, period_s: float) ->
 
 @lru_cache(maxsize=8)
 def _ranked(rows: tuple[tuple[str, tuple[float, ...]], ...], period_s: float) -> tuple[Ranked, ...]:
-    scale = math.sqrt(365.25 * 86_400 / period_s)
-    known = {
-        name: np.array(values) for name, values in rows if len(values) >= LEAST and np.ptp(values) > 1e-12
-    }
+    scale = math.sqrt(YEAR_S / period_s)
+    known = {name: np.array(values) for name, values in rows if not _unknown(values)}
     ratios = {name: mean_over_sd(values) for name, values in known.items()}
     variance = float(np.var(list(ratios.values()), ddof=1)) if len(ratios) > 1 else 0.0
     # An interval each of this width misses none of them more often than one of LEVEL misses one (Bonferroni).
@@ -78,11 +81,7 @@ def _ranked(rows: tuple[tuple[str, tuple[float, ...]], ...], period_s: float) ->
         deepest = max_drawdown(np.concatenate(([1.0], curve))) if (curve > 0).all() else 1.0
         total = float(values.sum()) if len(values) else 0.0
         if name not in known:
-            why = (
-                "its returns do not vary"
-                if len(plain) >= LEAST
-                else f"{len(plain)} returns of the {LEAST} it takes"
-            )
+            why = _unknown(plain)
             found.append(Ranked(name, None, len(plain), total, deepest, None, None, None, None, why))
             continue
         interval = bootstrap_interval(
@@ -106,6 +105,18 @@ def _ranked(rows: tuple[tuple[str, tuple[float, ...]], ...], period_s: float) ->
             )
         )  # fmt: skip
     return _numbered(found)
+
+
+def _unknown(values: Sequence[float]) -> str:
+    """Why returns prove nothing yet; "" where they may."""
+    if len(values) < LEAST:
+        return f"{len(values)} returns of the {LEAST} it takes"
+    if sharpe_ratio(values).value is None or np.std(values) < _SPREAD * abs(float(np.mean(values))):
+        return "its returns do not vary"
+    moved = sum(value != 0 for value in values)
+    if moved < ACTIVE:
+        return f"{moved} returns other than zero of the {ACTIVE} it takes"
+    return ""
 
 
 def _numbered(found: list[Ranked]) -> tuple[Ranked, ...]:

@@ -54,14 +54,44 @@ _BOT = re.compile(r"[0-9]{5,15}:[A-Za-z0-9_-]{30,50}")
 _CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z0-9_]{3,64}")
 _MAIL = re.compile(r"[^@\s,<>\"]{1,64}@[a-zA-Z0-9.-]{1,253}")
 _SECURITY = {"starttls": 587, "ssl": 465, "insecure": 25}
+_MAIL_PORTS = frozenset(_SECURITY.values())
 _MOST = 20
+EVERY_HOST = "*"
 
 
-def host_is_listed(host: str, hosts: Collection[str], private_hosts: Collection[str] = ()) -> bool:
-    """Whether a channel may lead to a host: any while `hosts` is empty; `.example.com` is all below that name."""
-    if not hosts or host in private_hosts or host in hosts:
-        return True
-    return any(name.startswith(".") and host.endswith(name) for name in hosts)
+def receiver_refusal(
+    kind: str,
+    host: str,
+    port: int,
+    *,
+    hosts: Collection[str],
+    private_hosts: Collection[str] = (),
+    ports: Collection[int] = (),
+) -> str:
+    """Why a channel may not lead to a host and port; empty if it may.
+
+    `hosts` are the names allowed: `.example.com` is all below that name, `*` is every public host, none at all is none.
+    What listens at a host of one's own is known to who named it: there every port may be used. Elsewhere mail goes to
+    the ports of mail, all else to 443 and `ports`.
+    """
+    if not 0 < port < 65536:
+        return f"port {port} is none"
+    if host in private_hosts:
+        return ""
+    if not _is_listed(host, hosts):
+        return f"{host} is not among NOTIFY_HOSTS"
+    if kind == ReceiverKind.email:
+        if port not in _MAIL_PORTS:
+            return f"port {port} is none of mail ({', '.join(map(str, sorted(_MAIL_PORTS)))})"
+    elif port != 443 and port not in ports:
+        return f"port {port} is neither 443 nor among NOTIFY_PORTS"
+    return ""
+
+
+def _is_listed(host: str, hosts: Collection[str]) -> bool:
+    return EVERY_HOST in hosts or any(
+        host == name or (name.startswith(".") and host.endswith(name)) for name in hosts
+    )
 
 
 def receiver_parse(kind: str, members: Mapping[str, Any], *, private_hosts: Collection[str] = ()) -> Receiver:
@@ -143,7 +173,9 @@ def _webhook(members: Mapping[str, Any], private: frozenset[str]) -> Receiver:
         raise InvalidReceiver("url: expected https (plain http only for hosts named in NOTIFY_PRIVATE_HOSTS)")
     if not is_private:
         _check_host(host)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    port = parts.port if parts.port is not None else (443 if parts.scheme == "https" else 80)
+    if port == 0:
+        raise InvalidReceiver("url: port 0 is none")
     authorization = members.get("authorization", "")
     if not isinstance(authorization, str) or not authorization.isprintable() or len(authorization) > 500:
         raise InvalidReceiver("authorization: expected one line of text")

@@ -9,6 +9,12 @@ EARLIEST_SHARE: Final = 0.9
 MISSED_PERIODS: Final = 3.0
 GRACE_S: Final = 60.0
 """A worker may be busy with something long for so long before anybody is called."""
+FAILURES: Final = 3
+"""Failures in a row before anybody is called: one may be a restart of the database."""
+UNTOLD_S: Final = 900.0
+"""A job that runs so seldom that its failures take longer than that is told of after fewer, after one at least."""
+FAILING_S: Final = 60.0
+"""A job that runs every few seconds fails three times before a failover is over."""
 
 
 def earliest_gap_s(every_s: float) -> float:
@@ -34,3 +40,18 @@ def late_s(every_s: float, silent_s: float) -> float:
         raise ValueError(f"expected a positive period, was {every_s}")
     allowed = MISSED_PERIODS * every_s + GRACE_S
     return silent_s - every_s if silent_s > allowed else 0.0
+
+
+def is_failing(every_s: float, in_row: int, failing_s: float) -> bool:
+    """Whether somebody is called because a job failed so often in a row, the first time so long ago.
+
+    Every second to five minutes: three failures, and a minute at least; hourly or daily: the first.
+
+    Raises
+    ------
+    ValueError : the period is not positive.
+    """
+    if not every_s > 0:
+        raise ValueError(f"expected a positive period, was {every_s}")
+    needed = max(1, min(FAILURES, int(UNTOLD_S // every_s)))
+    return in_row >= needed and (needed < FAILURES or failing_s >= FAILING_S)

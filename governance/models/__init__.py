@@ -6,7 +6,10 @@ from governance.models.notifications import (
     NotificationRoute,
 )
 from governance.models.playbooks import (
+    AfterAction,
     ComplianceReport,
+    GameDay,
+    GuardianHour,
     Incident,
     IncidentEntry,
     Playbook,
@@ -21,11 +24,14 @@ from governance.models.rules import RuleCursor, RuleFiring
 from governance.models.schedules import ScheduleState
 
 __all__ = [
+    "AfterAction",
     "Allocation",
     "AllocationRun",
     "CapitalState",
     "ComplianceReport",
     "EventCursor",
+    "GameDay",
+    "GuardianHour",
     "Incident",
     "IncidentEntry",
     "NotificationChannel",

@@ -13,10 +13,23 @@ class CapitalState(models.Model):
     stopped = models.BooleanField(
         default=False, help_text="the hard drawdown was reached; two people lift it"
     )
+    lifted_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="when two people lifted a stop; empty: never, or equity is back at its peak",
+    )
+    peak_since = money(
+        null=True, blank=True, help_text="largest equity since then; a fall is measured from it"
+    )
     updated_at = models.DateTimeField()
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                condition=models.Q(lifted_at__isnull=True, peak_since__isnull=True)
+                | models.Q(lifted_at__isnull=False, peak_since__isnull=False),
+                name="a_lifted_stop_has_a_peak",
+            ),
             models.CheckConstraint(condition=models.Q(pk=1), name="one_capital_state"),
             models.CheckConstraint(
                 condition=models.Q(multiplier__gte=0, multiplier__lte=1), name="multiplier_is_a_share"

@@ -73,7 +73,10 @@ class PlaybookWatch(models.Model):
 
 
 class Incident(models.Model):
-    """Something went wrong in one scope. One is open per kind and scope; more of the same goes on its timeline."""
+    """Something went wrong in one scope. One is open per kind and scope; more of the same goes on its timeline.
+
+    What a fault put in on purpose set off is an incident of its own: what really happens never joins it.
+    """
 
     class State(models.TextChoices):
         OPEN = "open"
@@ -102,7 +105,9 @@ class Incident(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["kind", "scope"], condition=~models.Q(state="closed"), name="one_open_incident"
+                fields=["kind", "scope", "is_rehearsal"],
+                condition=~models.Q(state="closed"),
+                name="one_open_incident",
             ),
         ]
 
@@ -127,6 +132,23 @@ class IncidentEntry(models.Model):
         return self.what
 
 
+class AfterAction(models.Model):
+    """What people write down about an incident once it is understood; writing again adds, nothing is edited."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="after_actions")
+    at = models.DateTimeField()
+    author = models.CharField(max_length=150)
+    what_happened = models.TextField()
+    root_cause = models.TextField()
+    what_will_change = models.TextField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"incident {self.incident_id} by {self.author}"
+
+
 class PlaybookRun(models.Model):
     """One time a playbook acted on one scope."""
 
@@ -136,6 +158,14 @@ class PlaybookRun(models.Model):
     measured = models.FloatField(null=True)
     threshold = models.FloatField()
     held_back = models.BooleanField(default=False, help_text="the blast radius was reached: nothing was done")
+    rehearsal = models.ForeignKey(
+        "Rehearsal",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="runs",
+        help_text="whose fault set it off; none where it really happened",
+    )
     at = models.DateTimeField()
 
     class Meta:
@@ -179,16 +209,48 @@ class PlaybookAction(models.Model):
         return f"{self.verb} {self.scope}: {self.state}"
 
 
+class GameDay(models.Model):
+    """Playbooks rehearsed one after another with one word."""
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        DONE = "done"
+        CANCELED = "canceled"
+
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    reason = models.CharField(max_length=500)
+    playbooks = models.JSONField(help_text="names, in the order they are rehearsed")
+    skipped = models.JSONField(default=dict, help_text="by name, why it could not be rehearsed")
+    state = models.CharField(max_length=8, choices=State.choices, default=State.RUNNING)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["state"], condition=models.Q(state="running"), name="one_game_day_at_a_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"game day {self.pk}: {self.state}"
+
+
 class Rehearsal(models.Model):
     """A fault put into the paper exchange on purpose, and how well it was answered."""
 
     class State(models.TextChoices):
         WATCHING = "watching", "the fault is in"
+        STUCK = "stuck", "the fault could not be taken out yet"
         SCORED = "scored"
         FAILED = "failed", "could not be carried out"
 
     playbook = models.ForeignKey(Playbook, on_delete=models.CASCADE, related_name="rehearsals")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    game_day = models.ForeignKey(
+        GameDay, null=True, blank=True, on_delete=models.PROTECT, related_name="rehearsals"
+    )
     state = models.CharField(max_length=8, choices=State.choices, default=State.WATCHING)
     scope = models.CharField(max_length=120)
     fault = models.JSONField(default=dict, help_text="what was put in, and how it is taken out")
@@ -211,6 +273,21 @@ class Rehearsal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.playbook_id} {self.state}"
+
+
+class GuardianHour(models.Model):
+    """That playbooks were judged in one hour: what the daily report knows the guardian's silence by."""
+
+    hour = models.DateTimeField(unique=True)
+    judged = models.PositiveIntegerField(default=0, help_text="times all of them were judged")
+    last_at = models.DateTimeField()
+    longest_pause_s = models.FloatField(default=0, help_text="between two of them that ended in this hour")
+
+    class Meta:
+        ordering = ["-hour"]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}: {self.judged}"
 
 
 class ComplianceReport(models.Model):

@@ -4,11 +4,14 @@ from django.db import models
 
 
 class RuleCursor(models.Model):
-    """The last event the rules have seen: one row."""
+    """The last event the rules have seen, and which of them are blind: one row."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     event_id = models.BigIntegerField()
     moved_at = models.DateTimeField()
+    unknown = models.JSONField(
+        default=dict, db_default={}, help_text="rules that cannot be judged: name to since when"
+    )
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_rule_cursor")]
@@ -18,13 +21,14 @@ class RuleCursor(models.Model):
 
 
 class RuleFiring(models.Model):
-    """One rule that was met: what it saw, and what was done. Never changed."""
+    """One rule that was met, or that could not be judged: what it saw, and what was done. Never changed."""
 
     class Outcome(models.TextChoices):
         DONE = "done"
         STANDING = "standing", "in force already"
         OBSERVED = "observed", "the autopilot is off: nothing was done"
         FAILED = "failed"
+        UNKNOWN = "unknown", "it could not be judged"
 
     version = models.ForeignKey("governance.PolicyVersion", on_delete=models.PROTECT, related_name="firings")
     rule = models.CharField(max_length=60)

@@ -20,6 +20,8 @@ class ScheduleState(models.Model):
     error = models.CharField(max_length=300, blank=True)
     runs = models.BigIntegerField(default=0)
     failures = models.BigIntegerField(default=0)
+    failures_in_row = models.BigIntegerField(default=0, db_default=0, help_text="since it last ended well")
+    failing_since = models.DateTimeField(null=True, help_text="when the first of these ended")
     refused = models.BigIntegerField(default=0, help_text="messages a second beat would have sent")
 
     class Meta:

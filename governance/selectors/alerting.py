@@ -13,6 +13,7 @@ from governance.selectors.notifications import (
     events_behind,
     route_members,
     route_queryset,
+    severity_reach,
 )
 from governance.selectors.shell import shell_state
 
@@ -32,6 +33,7 @@ def notifications_state() -> dict[str, Any]:
             "behind": events_behind(),
             "waiting": sum(row["waiting"] for row in channels),
             "lag_s": max((row["lag_s"] for row in channels), default=0.0),
+            "reach": severity_reach(),
         },
     }
 

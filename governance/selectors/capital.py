@@ -11,11 +11,11 @@ from django.db.models import F, Max, Q, QuerySet, Sum
 
 from governance.domain.allocation.decision import Standing, units
 from governance.domain.allocation.wording import wording
-from governance.models import Allocation, AllocationRun, Policy
+from governance.models import Allocation, AllocationRun
 from mlregistry.selectors.canaries import canary_strategies
 from nautilus_site.common.models import AuditEntry
 from trading.domain.values import Level
-from trading.models import EquityAnchor, Strategy, StrategyInstance, TradingState
+from trading.models import Ceiling, EquityAnchor, Strategy, StrategyInstance, TradingState
 from trading.selectors.notation import amount_text, utc_text
 from trading.selectors.what_if import capital_share, capital_would_have, usd_text
 from trading.services.controls.states import highest_level
@@ -48,8 +48,10 @@ def standings_now(moment: datetime) -> list[Standing]:
         .values_list("strategy")
         .annotate(at=Max("run__at"))
     )
-    given, trials = _given_last(), canary_strategies()
+    trials = canary_strategies()
+    ceilings = dict(Ceiling.objects.exclude(strategy=None).values_list("strategy__name", "most"))
     by_name = dict(Strategy.objects.values_list("name", "pk"))
+    beside = {champion: canary for canary, champion in trials.items()}
     lent = {champion: granted.get(by_name.get(canary, 0), Decimal(0)) for canary, champion in trials.items()}
     levels = {row.scope: row for row in TradingState.objects.all()}
     found = []
@@ -58,49 +60,25 @@ def standings_now(moment: datetime) -> list[Standing]:
         level, _ = highest_level({s: levels[s].effective for s in scopes if s in levels})
         own = levels.get(scopes[1])
         since = changed.get(strategy.name)
+        current, ceiling = granted.get(strategy.pk, Decimal(0)), ceilings.get(strategy.name)
+        if beside.get(strategy.name) in ceilings:
+            # What somebody took from its canary does not come back by way of the champion.
+            ceiling = current if ceiling is None else min(ceiling, current)
         found.append(
             Standing(
                 strategy=strategy.name,
-                current=units(granted.get(strategy.pk, Decimal(0))),
+                current=units(current),
                 since_change_s=None if since is None else (moment - since).total_seconds(),
                 switched_on=strategy.is_enabled,
                 has_places=strategy.pk in granted,
                 halted=level > Level.ACTIVE,
                 killed=own is not None and own.effective >= Level.CANCEL,
-                lowered=granted.get(strategy.pk, Decimal(0)) + lent.get(strategy.name, Decimal(0))
-                < given.get(strategy.name, Decimal(0)),
+                ceiling=None if ceiling is None else units(ceiling),
                 on_trial_beside=trials.get(strategy.name, ""),
                 lent=units(lent.get(strategy.name, Decimal(0))),
             )
         )
     return found
-
-
-def _given_last() -> dict[str, Decimal]:
-    """By strategy what the policy in force last gave it; less than that is somebody's own doing, and stays.
-
-    With what its canary had then: capital that moves between the two was lowered by nobody.
-    """
-    policy = Policy.objects.filter(pk="capital_policy").first()
-    rows = (
-        Allocation.objects.filter(run__version_id=policy.active_id if policy else None)
-        .exclude(rule__in=KEEPS)
-        .order_by("strategy", "-id")
-        .distinct("strategy")
-    )
-    given = {name: (run, amount) for name, run, amount in rows.values_list("strategy", "run", "amount")}
-    trials = canary_strategies()
-    had = {
-        (run, trials[canary]): amount
-        for run, canary, amount in Allocation.objects.filter(
-            run__in={run for run, _ in given.values()}, strategy__in=trials
-        ).values_list("run", "strategy", "amount")
-    }
-    return {name: amount + had.get((run, name), Decimal(0)) for name, (run, amount) in given.items()}
-
-
-KEEPS = ("lowered_by_hand", "not_enabled", "switched_off", "no_symbol", "canary")
-"""Rules by which an amount was only looked at, not given."""
 
 
 def grants_now(names: list[str]) -> dict[str, Decimal]:

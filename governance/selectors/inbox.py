@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from governance.selectors.shell import shell_state
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
-from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.roles import ROLE_PERMISSIONS, permissions_of
+from nautilus_site.common.models import ChangeComment, ChangeRequest, User
+from nautilus_site.common.roles import ROLE_PERMISSIONS, permissions_of, permits
 from nautilus_site.common.selectors.approvals import approval_list
-from nautilus_site.common.services.change_requests import DECIDING, applier_for, registered_kinds
+from nautilus_site.common.selectors.break_glass import break_glass_sessions
+from nautilus_site.common.selectors.duties import duties_report
+from nautilus_site.common.services.appliers import applier_for, registered_kinds
+from nautilus_site.common.services.change_comments import COMMENTING
+from nautilus_site.common.services.change_requests import DECIDING
 from trading.selectors.notation import age_s, utc_text
 
 _HISTORY = 100
@@ -27,15 +33,25 @@ def inbox_state(user: User) -> dict[str, Any]:
         .filter(state=ChangeRequest.State.PENDING, expires_at__gt=moment)
         .order_by("expires_at")
     )
+    threads = defaultdict(list)
+    for comment in ChangeComment.objects.filter(request__in=pending.order_by()).select_related("author"):
+        threads[comment.request_id].append(comment)
     decided = approval_list().exclude(state=ChangeRequest.State.PENDING, expires_at__gt=moment)
     return {
         **state,
-        "pending": [request_members(request, user) for request in pending],
+        "pending": [request_members(request, user, threads[request.pk]) for request in pending],
+        "break_glass": [
+            {**row, "opened_at": utc_text(row["opened_at"]), "ends_at": utc_text(row["ends_at"])}
+            for row in break_glass_sessions()
+        ],
+        **_duties(user),
         "history": [history_row(request) for request in decided.order_by("-created_at")[:_HISTORY]],
     }
 
 
-def request_members(request: ChangeRequest, user: User) -> dict[str, Any]:
+def request_members(
+    request: ChangeRequest, user: User, comments: Sequence[ChangeComment] = ()
+) -> dict[str, Any]:
     """A pending request: what changes, what it would do, who may decide it."""
     moment = now()
     mine = request.requester_id == user.pk
@@ -51,12 +67,43 @@ def request_members(request: ChangeRequest, user: User) -> dict[str, Any]:
         and not _barred(request, user),
         "may_withdraw": mine,
         "deciders": _deciders(request),
+        "may_comment": permits(permissions_of(user.role), COMMENTING),
+        "comments": [
+            {"id": row.pk, "author": row.author.username, "text": row.text, "at": utc_text(row.at)}
+            for row in comments
+        ],
         "reason": request.reason,
         "diff": [_difference(field, change) for field, change in request.diff.items()],
         "effect": _effect_lines(request.effect),
         "created_at": utc_text(request.created_at),
         "expires_at": utc_text(request.expires_at),
         "expires_in_s": age_s(moment, request.expires_at),
+    }
+
+
+def _duties(user: User) -> dict[str, Any]:
+    """Who may do what to whose requests, for those who may read the audit trail; nothing for others."""
+    if not permits(permissions_of(user.role), "audit.read"):
+        return {"duties": [], "decisions": [], "roles": []}
+    report = duties_report()
+    return {
+        "duties": [
+            {
+                "id": row["kind"],
+                "state": {
+                    "tone": "bad" if row["blocked"] else "good",
+                    "text": row["blocked"] or "two people could",
+                },
+                "kind": row["kind"],
+                "asks": ", ".join(row["asks"]).replace("_", " "),
+                "may_ask": row["may_ask"],
+                "decides": ", ".join(row["decides"]).replace("_", " "),
+                "may_decide": row["may_decide"],
+            }
+            for row in report["kinds"]
+        ],
+        "decisions": [{"id": f"{row['requester']} {row['approver']}", **row} for row in report["decisions"]],
+        "roles": [{"name": row["name"], "people": len(row["people"])} for row in report["roles"]],
     }
 
 
@@ -80,7 +127,7 @@ def history_row(request: ChangeRequest) -> dict[str, Any]:
 def _barred(request: ChangeRequest, person: User) -> str:
     """Why this object is not theirs to decide about; a kind nobody has registered is nobody's."""
     try:
-        return applier_for(request.kind).bars(request.target, person)
+        return applier_for(request.kind).barred(request.target, person)
     except ApplicationError as error:
         return error.message
 

@@ -18,7 +18,11 @@ def leaderboard_members() -> list[dict[str, Any]]:
     """The best first; strategies of which too little is known last."""
     stages = dict(Strategy.objects.order_by("name").values_list("name", "model_stage"))
     histories = {
-        name: [row[0] for row in strategy_returns([name], period=PERIOD, periods=PERIODS).rows]
+        name: [
+            value
+            for (value,) in strategy_returns([name], period=PERIOD, periods=PERIODS).rows
+            if value is not None
+        ]
         for name in stages
     }
     return [

@@ -8,6 +8,7 @@ from governance.selectors.shell import shell_state
 from mlregistry.domain.stages import Stage
 from mlregistry.selectors.canaries import canary_members, canary_queryset
 from mlregistry.selectors.drift import drift_newest
+from mlregistry.selectors.rollbacks import rollback_members
 from mlregistry.selectors.studies import study_members, study_queryset
 from mlregistry.selectors.truth import truth_newest
 from mlregistry.selectors.verdicts import verdict_members, verdict_queryset
@@ -66,6 +67,7 @@ def _version(row: Any) -> dict[str, Any]:
         "id": members["id"],
         "lamp": {"tone": _TONES[Stage(members["stage"])], "text": members["stage"]},
         "stage": members["stage"],
+        "rollback": rollback_members(row),
         "model": members["model"],
         "version": members["version"],
         "states": members["states"],

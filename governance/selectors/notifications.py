@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Count, Max, Min, Q
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from governance.domain.notices import EVERYTHING, at_least
 from governance.models import EventCursor, NotificationChannel, NotificationDelivery, NotificationRoute
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import OutboxEvent
@@ -65,6 +66,24 @@ def route_members(row: NotificationRoute) -> dict[str, Any]:
     }
 
 
+def severity_reach() -> list[dict[str, Any]]:
+    """Of each severity, the gravest first, which channels hear all of it and which only some kinds."""
+    on = NotificationRoute.objects.filter(channel__is_enabled=True, is_enabled=True)
+    routes = list(on.select_related("channel").order_by("channel__name"))
+    reach = []
+    for severity in ("critical", "warning", "info"):
+        heard = [row for row in routes if at_least(severity, row.severity)]
+        wide = {row.channel.name for row in heard if row.kind == EVERYTHING}
+        reach.append(
+            {
+                "severity": severity,
+                "channels": sorted(wide),
+                "some_kinds": sorted({row.channel.name for row in heard} - wide),
+            }
+        )
+    return reach
+
+
 def delivery_queryset() -> Any:
     return NotificationDelivery.objects.select_related("channel").order_by("-pk")
 
@@ -84,6 +103,7 @@ def delivery_members(row: NotificationDelivery) -> dict[str, Any]:
         "event_id": row.event_id,
         "event_at": utc_text(row.event_at),
         "due_at": utc_text(row.due_at),
+        "retry_at": utc_text(row.retry_at) if row.state == "waiting" else None,
         "sent_at": utc_text(row.sent_at),
         "lag_s": round(lag, 1) if lag is not None else None,
         "attempts": row.attempts,

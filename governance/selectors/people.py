@@ -1,4 +1,4 @@
-"""People, their tokens, and what each role may do."""
+"""People, their tokens and sessions, the exchange keys, and what each role may do."""
 
 from __future__ import annotations
 
@@ -13,16 +13,24 @@ from nautilus_site.common.roles import (
     ROLE_PERMISSIONS,
     permits,
 )
+from nautilus_site.common.selectors.sessions import sessions_listed
+from nautilus_site.common.services.token_expiries import SOON
 from nautilus_site.common.services.tokens import answers_for_people
-from trading.selectors.credentials import candidates_newest, credential_members, credential_queryset
+from trading.selectors.credentials import (
+    candidates_newest,
+    credential_members,
+    credential_queryset,
+    key_ages_allowed,
+)
 from trading.selectors.notation import utc_text
 
 _MOST = 500
 
 
-def people_state(user: User) -> dict[str, Any]:
+def people_state(user: User, *, session_key: str | None = None) -> dict[str, Any]:
     """Everybody for those who propose or approve changes of people; oneself for the others."""
-    everybody = answers_for_people(user.role)
+    everybody = answers_for_people(user)
+    whose = None if everybody else user
     people = User.objects.order_by("username")
     tokens = ApiToken.objects.select_related("user").order_by("user__username", "-id")
     if not everybody:
@@ -39,8 +47,10 @@ def people_state(user: User) -> dict[str, Any]:
         ],
         "newcomers": sorted(_asked("user.create")) if everybody else [],
         "tokens": [token_row(token) for token in tokens[:_MOST]],
+        "sessions": [session_row(row) for row in sessions_listed(whose, current_key=session_key)[:_MOST]],
         "keys": key_rows(),
         "matrix": matrix_rows(),
+        "views": [],  # asked for by role: nothing of it changes while the page is open
     }
 
 
@@ -56,17 +66,49 @@ def key_rows() -> list[dict[str, Any]]:
     """Exchange keys by their last four."""
     asked = _asked("credential.replace")
     approved = candidates_newest()
+    limits = key_ages_allowed()
     rows = [
-        credential_members(row, approved.get((row.account_id, row.purpose))) for row in credential_queryset()
+        credential_members(row, approved.get((row.account_id, row.purpose)), limits)
+        for row in credential_queryset()
     ]
     return [
         {
             **row,
+            "use": _use(row),
+            "rotation_due": _ROTATION[row["rotation"]] | {"at": row["rotate_by"]},
+            "test": _tested(row["tested"]),
+            "tested_age_s": row["tested"]["age_s"],
             "probe": _probe(row["candidate"]),
             "pending": "a change waits" if f"key:{row['account']}:{row['purpose']}" in asked else "",
         }
         for row in rows
     ]
+
+
+_ROTATION: dict[str, dict[str, str]] = {
+    "later": {"tone": "off", "text": "not yet"},
+    "soon": {"tone": "warn", "text": "within 14 days"},
+    "due": {"tone": "bad", "text": "now"},
+}
+
+
+def _use(row: dict[str, Any]) -> dict[str, str]:
+    """Whether a key is used, in words."""
+    if row["state"] == "in_use":
+        return {"tone": "good", "text": "in use"}
+    return {"tone": "bad", "text": f"revoked by {row['revoked_by']}"}
+
+
+def _tested(tested: dict[str, Any]) -> dict[str, str]:
+    """What the latest look at a key found, in words; how long ago it was is a column of its own."""
+    if tested["waits"]:
+        return {"tone": "warn", "text": "is being looked at"}
+    if tested["at"] is None:
+        return {"tone": "off", "text": "never"}
+    if tested["wrong"]:
+        return {"tone": "bad", "text": tested["wrong"]}
+    may = ", ".join(tested["may"])
+    return {"tone": "good", "text": f"in order{f'; may {may}' if may else ''}"}
 
 
 def _probe(candidate: dict[str, Any] | None) -> dict[str, str]:
@@ -111,12 +153,14 @@ def token_row(token: ApiToken) -> dict[str, Any]:
         state = {"tone": "off", "text": "expired"}
     elif not token.user.is_active:
         state = {"tone": "off", "text": "its person is off"}
+    elif token.expires_at - now() <= SOON:
+        state = {"tone": "warn", "text": "valid, ends within 14 days"}
     else:
         state = {"tone": "good", "text": "valid"}
     return {
         "id": token.pk,
         "username": token.user.username,
-        "revocable": state["text"] == "valid",
+        "revocable": state["text"].startswith("valid"),
         "name": token.name,
         "scopes": ", ".join(token.scopes) or "all that the role may",
         "addresses": ", ".join(token.addresses) or "anywhere",
@@ -125,6 +169,13 @@ def token_row(token: ApiToken) -> dict[str, Any]:
         "last_used_at": utc_text(token.last_used_at),
         "state": state,
     }
+
+
+def session_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A session by its digest; its key is nowhere."""
+    times = {name: utc_text(row[name]) for name in ("opened_at", "seen_at", "ends_at")}
+    mark = {"tone": "good", "text": "this one"} if row["current"] else {"tone": "off", "text": "open"}
+    return {**row, **times, "username": row["user"], "mark": mark}
 
 
 def matrix_rows() -> list[dict[str, Any]]:

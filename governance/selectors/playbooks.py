@@ -17,8 +17,10 @@ from governance.models import (
     PlaybookWatch,
     Rehearsal,
 )
+from governance.selectors.game_days import game_day_members, game_day_queryset
 from governance.selectors.playbook_lamps import playbook_lamp
 from governance.selectors.playbook_scopes import scopes_of_kind
+from governance.selectors.steps import Standing, step_standing
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import NotFound
 from trading.selectors.notation import age_s, utc_text
@@ -127,6 +129,7 @@ def incident_detail(incident_id: int) -> dict[str, Any]:
         incident_queryset()
         .prefetch_related(
             "entries",
+            "after_actions",
             Prefetch("runs", PlaybookRun.objects.order_by("pk").prefetch_related("actions")),
         )
         .filter(pk=incident_id)
@@ -142,13 +145,25 @@ def incident_detail(incident_id: int) -> dict[str, Any]:
             {"at": utc_text(entry.at), "actor": entry.actor, "what": entry.what, "detail": entry.detail}
             for entry in row.entries.all()
         ],
+        "after_actions": [
+            {
+                "at": utc_text(written.at),
+                "author": written.author,
+                "what_happened": written.what_happened,
+                "root_cause": written.root_cause,
+                "what_will_change": written.what_will_change,
+            }
+            for written in row.after_actions.all()
+        ],
         "actions": actions,
         "undo_offered": any(action["undoable"] for action in actions),
     }
 
 
 def action_members(row: PlaybookAction) -> dict[str, Any]:
-    """One step: what it did, whether its effect was seen, and what takes it back."""
+    """One step: what it did, whether its effect was seen, whether it is in force still, and what takes it back."""
+    mine = row.state in (PlaybookAction.State.DONE, PlaybookAction.State.VERIFIED)
+    found = step_standing(row) if mine else None
     return {
         "id": row.pk,
         "verb": row.verb,
@@ -161,8 +176,9 @@ def action_members(row: PlaybookAction) -> dict[str, Any]:
         "verified_at": utc_text(row.verified_at),
         "error": row.error,
         "undo_request": row.undo_request or None,
-        "undoable": row.state in (PlaybookAction.State.DONE, PlaybookAction.State.VERIFIED)
-        and not row.undo_request,
+        "standing": found.standing.value if found is not None else None,
+        "standing_said": found.said if found is not None else "",
+        "undoable": found is not None and found.standing is Standing.in_force and not row.undo_request,
     }
 
 
@@ -227,6 +243,8 @@ def playbooks_state() -> dict[str, Any]:
 
     moment = now()
     books = [playbook_members(row) for row in playbook_queryset()]
+    day = game_day_queryset().first()
+    game = game_day_members(day) if day is not None else None
     looked_at = {kind: scopes_of_kind(kind) for kind in {spec.of for spec in PLAYBOOKS.values()}}
     return {
         **shell_state(),
@@ -245,6 +263,8 @@ def playbooks_state() -> dict[str, Any]:
             }
             for row in rehearsal_queryset()[:30]
         ],
+        "game_day": game,
+        "game": [{"id": line["playbook"], **line} for line in game["playbooks"]] if game is not None else [],
         "reports": [
             {**{k: v for k, v in report_members(row).items() if k != "content"}, "lamp": _complete(row)}
             for row in report_queryset()[:31]

@@ -22,7 +22,9 @@ from trading.selectors.notation import amount_text, utc_text
 
 def places_now(chosen: WeightSet, version: PolicyVersion | None, moment: datetime) -> list[Place]:
     """Every instance with its weight, what this set last gave it, and the regime of its symbol where one counts."""
-    rows = StrategyInstance.objects.select_related("strategy", "account", "instrument").order_by("pk")
+    rows = StrategyInstance.objects.select_related("strategy", "account", "instrument", "ceiling").order_by(
+        "pk"
+    )
     canaries = canaries_trading()
     followed = {champion: canary for canary, champion in canaries.items()}
     capital = {(row.strategy.name, row.account_id, row.instrument_id): row.allocation for row in rows}
@@ -43,12 +45,15 @@ def places_now(chosen: WeightSet, version: PolicyVersion | None, moment: datetim
         champion = canaries.get(row.strategy.name, "")
         regime_of = chosen.regimes.get(row.strategy.name) or chosen.regimes.get(champion) or {}
         source = regime_of.get("source")
+        ceiling = getattr(row, "ceiling", None)
         found.append(
             Place(
                 row.pk,
                 *key,
                 row.weight,
                 last.get(key),
+                ceiling.most if ceiling else None,
+                ceiling.by if ceiling else "",
                 regimes.get((source, key[2])) if source else None,
                 champion,
                 _share(row, champion or followed.get(row.strategy.name, ""), capital),
@@ -92,14 +97,14 @@ def weights_members() -> dict[str, Any]:
             "strategy", "account", "symbol"
         )
     }
-    rows = StrategyInstance.objects.select_related("strategy", "account", "instrument").order_by(
+    rows = StrategyInstance.objects.select_related("strategy", "account", "instrument", "ceiling").order_by(
         "strategy__name", "instrument__symbol", "account__name"
     )
     largest: dict[str, Decimal] = {}
     in_force = []
     for row in rows:
         key = (row.strategy.name, row.account.name, row.instrument.symbol)
-        decided = newest.get(key)
+        decided, ceiling = newest.get(key), getattr(row, "ceiling", None)
         largest[key[0]] = max(row.weight, largest.get(key[0], Decimal(0)))
         in_force.append(
             {
@@ -108,6 +113,8 @@ def weights_members() -> dict[str, Any]:
                 "symbol": key[2],
                 "weight": amount_text(row.weight),
                 "base": amount_text(decided.base) if decided else None,
+                "ceiling": amount_text(ceiling.most) if ceiling else None,
+                "lowered_by": ceiling.by if ceiling else None,
                 **_because(decided, row.weight),
             }
         )

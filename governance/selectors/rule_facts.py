@@ -26,6 +26,7 @@ from universe.models import StreamState
 
 WINDOW = timedelta(minutes=5)
 FRESH = timedelta(minutes=2)
+EQUITY_METRICS = frozenset({"equity", "drawdown", "day_result", "day_return"})
 
 
 def rule_metrics(moment: datetime) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def rule_metrics(moment: datetime) -> dict[str, Any]:
 def _equity(moment: datetime) -> dict[str, Any]:
     anchor = EquityAnchor.objects.filter(pk="global", marked_at__gt=moment - FRESH).first()
     if anchor is None:
-        return dict.fromkeys(("equity", "drawdown", "day_result", "day_return"))
+        return dict.fromkeys(EQUITY_METRICS)
     result = anchor.equity - anchor.day_start_equity
     peak, start = anchor.peak_equity, anchor.day_start_equity
     return {
@@ -85,7 +86,7 @@ def _exposure() -> Any:
         marks_read(),
     )
     total = total_worth(worths.values())
-    return None if total.unpriced else total.exposure_gross
+    return None if total.gaps else total.exposure_gross
 
 
 def _age(at: datetime | None, moment: datetime) -> float | None:

@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from governance.domain.schedules import late_s
+from governance.domain.schedules import is_failing, late_s
 from governance.models import ScheduleState
 from nautilus_site.common.clock import now
 from trading.selectors.notation import utc_text
@@ -47,6 +47,9 @@ def schedule_members(task: PeriodicTask, state: ScheduleState | None) -> dict[st
     # One nobody has watched yet cannot be late: an upgrade would otherwise begin with false alarms.
     anchor = finished or (state.since if state is not None else None)
     late = late_s(period, (moment - anchor).total_seconds()) if task.enabled and anchor is not None else 0.0
+    in_row = state.failures_in_row if state is not None else 0
+    since = state.failing_since if state is not None else None
+    failing_s = (moment - since).total_seconds() if since is not None else 0.0
     return {
         "id": task.pk,
         "name": task.name,
@@ -62,6 +65,9 @@ def schedule_members(task: PeriodicTask, state: ScheduleState | None) -> dict[st
         "error": state.error if state is not None else "",
         "runs": state.runs if state is not None else 0,
         "failures": state.failures if state is not None else 0,
+        "failures_in_row": in_row,
+        "failing_since": utc_text(since),
+        "is_failing": task.enabled and is_failing(period, in_row, failing_s),
         "refused": state.refused if state is not None else 0,
         "next_at": utc_text(sent + timedelta(seconds=period)) if sent is not None and task.enabled else None,
         "late_s": round(late, 1),
@@ -75,15 +81,22 @@ def schedule_list() -> list[dict[str, Any]]:
 
 
 def schedule_gauges() -> Iterable[Metric]:
-    """Lateness and last duration of each job, whichever process is asked."""
+    """Lateness, last duration and failures of each job, whichever process is asked."""
     late = GaugeMetricFamily("schedule_late_seconds", "By how much a periodic job is late.", labels=["job"])
     took = GaugeMetricFamily("schedule_duration_seconds", "How long its last run took.", labels=["job"])
+    failed = CounterMetricFamily(
+        "schedule_failures_total", "Runs of a periodic job that failed.", labels=["job"]
+    )
+    in_row = GaugeMetricFamily(
+        "schedule_failures_in_row", "Runs that failed since the last one that ended well.", labels=["job"]
+    )
     for row in schedule_list():
+        failed.add_metric([row["name"]], row["failures"])
+        in_row.add_metric([row["name"]], row["failures_in_row"] if row["is_enabled"] else 0)
         late.add_metric([row["name"]], row["late_s"])
         if row["duration_s"] is not None:
             took.add_metric([row["name"]], row["duration_s"])
-    yield late
-    yield took
+    yield from (late, took, failed, in_row)
 
 
 def schedules_state() -> dict[str, Any]:
@@ -98,6 +111,8 @@ def _lamp(row: dict[str, Any]) -> dict[str, str]:
         return {"tone": "warn", "text": "off"}
     if row["late_s"]:
         return {"tone": "bad", "text": "missed"}
+    if row["is_failing"]:
+        return {"tone": "bad", "text": "failing"}
     if row["result"] == "failed":
         return {"tone": "bad", "text": "failed"}
     return {"tone": "good", "text": "on time" if row["last_run_at"] else "not run yet"}

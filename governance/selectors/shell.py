@@ -6,9 +6,11 @@ from typing import Any
 
 from django.db.models import Max
 
+from governance.selectors.hard_stops import holds_told
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import ChangeRequest, OutboxEvent, User
-from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.roles import permits
+from nautilus_site.common.services.powers import permissions_now
 from trading.domain.values import Level
 from trading.models import Account, Strategy, SymbolAllowance, TradingState
 from trading.selectors.controls import global_level, trading_state_members, trading_states
@@ -44,7 +46,7 @@ def shell_state() -> dict[str, Any]:
     return {
         "last_event_id": last_event_id or 0,
         "at": utc_text(moment),
-        "trading": trading_summary(trading_states()),
+        "trading": {**trading_summary(trading_states()), "holds": holds_told()},
         "approvals_pending": ChangeRequest.objects.filter(
             state=ChangeRequest.State.PENDING, expires_at__gt=moment
         ).count(),
@@ -81,7 +83,7 @@ def scope_row(state: TradingState) -> dict[str, Any]:
 
 def haltable_scopes(person: User) -> list[str]:
     """Every scope this person may halt, widest first: all of them, or a model owner's own models."""
-    held = permissions_of(person.role)
+    held = permissions_now(person)
     models = sorted({name for row in Strategy.objects.exclude(model_family="") if (name := model_name(row))})
     if not permits(held, "kill.raise"):
         own = permits(held, "kill.raise:own_model")

@@ -105,6 +105,7 @@ class DeliverySerializer(serializers.Serializer[Any]):
     event_id = serializers.IntegerField(allow_null=True)
     event_at = serializers.DateTimeField()
     due_at = serializers.DateTimeField()
+    retry_at = serializers.DateTimeField(allow_null=True, help_text="after a failure: when it is tried again")
     sent_at = serializers.DateTimeField(allow_null=True)
     lag_s = serializers.FloatField(allow_null=True, help_text="from the event to having been sent, seconds")
     attempts = serializers.IntegerField()

@@ -13,11 +13,13 @@ from trading.serializers.strict import (
     FlagField,
     ReasonField,
     RequestSerializer,
+    TextField,
     WordField,
 )
 
 INCIDENT_STATES = ("open", "calm", "closed")
-REHEARSAL_STATES = ("watching", "scored", "failed")
+REHEARSAL_STATES = ("watching", "stuck", "scored", "failed")
+GAME_DAY_STATES = ("running", "done", "canceled")
 FAMILIES = ("guardian", "governor")
 
 
@@ -89,6 +91,41 @@ class WhySerializer(RequestSerializer):
     reason = ReasonField()
 
 
+class AfterActionRequestSerializer(RequestSerializer):
+    """What people write down about an incident."""
+
+    what_happened = TextField(max_length=4000)
+    root_cause = TextField(max_length=4000)
+    what_will_change = TextField(max_length=4000)
+
+
+class GameDayRequestSerializer(RequestSerializer):
+    """Which playbooks to rehearse one after another; all of them where none is named."""
+
+    playbooks = serializers.ListField(child=TextField(max_length=40), required=False, max_length=50)
+    reason = ReasonField()
+
+
+class GameDaySerializer(serializers.Serializer[Any]):
+    """Playbooks rehearsed one after another."""
+
+    id = serializers.IntegerField()
+    requested_by = serializers.CharField()
+    reason = serializers.CharField()
+    state = serializers.ChoiceField(choices=GAME_DAY_STATES)
+    started_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    playbooks = serializers.ListField(
+        child=serializers.DictField(), help_text="in their order: state, score and what is to say of it"
+    )
+    finished = serializers.IntegerField(help_text="how many of them had their turn")
+    score = serializers.IntegerField(allow_null=True, help_text="mean of those that were scored")
+    waits_for = serializers.ListField(
+        child=serializers.CharField(), help_text="steps in force still, by playbook"
+    )
+    waits_until = serializers.DateTimeField(allow_null=True)
+
+
 class RehearsalSerializer(serializers.Serializer[Any]):
     """A fault put in on purpose, and how well it was answered."""
 
@@ -130,6 +167,7 @@ class IncidentDetailSerializer(IncidentSerializer):
 
     evidence = serializers.DictField()
     timeline = serializers.ListField(child=serializers.DictField())
+    after_actions = serializers.ListField(child=serializers.DictField())
     actions = serializers.ListField(child=serializers.DictField())
     undo_offered = serializers.BooleanField()
 

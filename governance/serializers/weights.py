@@ -27,6 +27,10 @@ class WeightInForceSerializer(serializers.Serializer[Any]):
     symbol = serializers.CharField()
     weight = serializers.CharField(help_text="in force")
     base = serializers.CharField(allow_null=True, help_text="by the weight set")
+    ceiling = serializers.CharField(
+        allow_null=True, help_text="somebody lowered it to this by hand: the router goes no higher"
+    )
+    lowered_by = serializers.CharField(allow_null=True)
     rule = serializers.CharField(
         allow_null=True, help_text="`changed_since`: it was set after the router decided"
     )

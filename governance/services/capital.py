@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -22,27 +23,32 @@ from governance.domain.allocation.decision import (
     decide,
     units,
 )
+from governance.domain.allocation.throttle import Lifted
 from governance.domain.allocation.wording import wording
-from governance.domain.policies.capital import CapitalPolicy, capital_policy
-from governance.models import Allocation, AllocationRun, CapitalState, PolicyVersion
+from governance.domain.policies.capital import CapitalPolicy, capital_policy, named_with_more
+from governance.models import Allocation, AllocationRun, CapitalState, Policy, PolicyVersion
 from governance.selectors.capital import equity_now, grants_now, more_capital, standings_now
 from governance.selectors.policies import version_in_force
 from governance.services.capital_asking import raises_ask
-from governance.services.policies import policy_values
-from governance.services.policy_kinds import CAPITAL, Values
+from governance.services.policies import policy_values, values_understood
+from governance.services.policy_kinds import CAPITAL, Activated, Values
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import decimal_text, from_units
+from trading.models import StrategyInstance
 from trading.selectors.strategy_results import strategy_returns
-from trading.services.strategies import Amount, allocations_apply
+from trading.services.strategies import Amount, allocations_apply, ceilings_lift
 
 log = structlog.get_logger(__name__)
 ACTOR = "allocator"
 KEEP_HELD = timedelta(days=7)
 FIRST_MEASURE_S = 90.0
+AGAIN_S = 30
+"""After a run that was refused the next comes so soon: what it needed is often known a moment later."""
 _STARTED = time.monotonic()
 
 
@@ -55,9 +61,13 @@ def capital_run_if_due() -> AllocationRun | None:
     version = version_in_force(CAPITAL)
     if version is None:
         return None
-    last = AllocationRun.objects.order_by("-id").values_list("at", flat=True).first()
-    if last is not None and now() < last + timedelta(seconds=policy_values(version)["refresh_sec"]):
-        return None
+    last = AllocationRun.objects.order_by("-id").first()
+    if last is not None:
+        wait_s = policy_values(version)["refresh_sec"]
+        if last.outcome == AllocationRun.Outcome.REFUSED:
+            wait_s = min(wait_s, AGAIN_S)
+        if now() < last.at + timedelta(seconds=wait_s):
+            return None
     if time.monotonic() - _STARTED < FIRST_MEASURE_S and isinstance(equity_now(now()), str):
         return None
     return capital_run(trigger="schedule")
@@ -89,33 +99,49 @@ def capital_run(*, trigger: str) -> AllocationRun | None:
     except ApplicationError as error:
         return _refused(version, trigger, moment, error.message)
     state.multiplier, state.stopped = decision.throttle.multiplier, decision.throttle.stopped
+    since = evidence.since_lifted
+    if decision.throttle.stopped or (since is not None and evidence.drawdown <= 0):
+        since = None  # another stop, or everything is won back
+    state.lifted_at, state.peak_since = (since.at, from_units(since.peak)) if since else (None, None)
     state.updated_at = moment
-    state.save(update_fields=["multiplier", "stopped", "updated_at"])
+    state.save(update_fields=["multiplier", "stopped", "lifted_at", "peak_since", "updated_at"])
     run = _recorded(version, trigger, moment, until, decision, evidence, in_force)
     raises_ask(run)
     return run
 
 
-def _applied(governed: list[Choice], until: datetime, version: PolicyVersion) -> dict[str, Decimal]:
+def _applied(
+    governed: list[Choice], until: datetime, version: PolicyVersion, *, by_people: bool = False
+) -> dict[str, Decimal]:
     return allocations_apply(
         amounts={c.strategy: Amount(from_units(c.before), from_units(c.amount)) for c in governed},
         until=until,
         actor=f"{ACTOR} by {version}",
         reasons={c.strategy: c.reason for c in governed},
+        by_people=by_people,
     )
 
 
 def _decided(
-    policy: CapitalPolicy, state: CapitalState | None, moment: datetime
+    policy: CapitalPolicy, state: CapitalState | None, moment: datetime, lifted: frozenset[str] = frozenset()
 ) -> tuple[CapitalDecision, Evidence] | str:
-    """The decision as of now with what it was made from, or why there is none."""
+    """The decision as of now with what it was made from, or why there is none.
+
+    `lifted` are strategies as if two people had lifted what was lowered by hand.
+    """
     equity = equity_now(moment)
     if isinstance(equity, str):
         return equity
-    standings = standings_now(moment)
+    standings = [
+        replace(standing, ceiling=None) if standing.strategy in lifted else standing
+        for standing in standings_now(moment)
+    ]
     if any(_finer(grant) for grant in grants_now([s.strategy for s in standings]).values()):
         return "an allocation is finer than 1e-8"
-    evidence = Evidence(units(equity[0]), equity[1], *_returns(policy, standings), moment)
+    names, returns, made = _returns(policy, standings)
+    evidence = Evidence(
+        units(equity[0]), equity[1], names, returns, moment, made, _since_lifted(state, equity[0], moment)
+    )
     throttle = ThrottleState(state.multiplier, state.stopped) if state else ThrottleState()
     try:
         return decide(policy, standings, evidence, throttle), evidence
@@ -123,18 +149,31 @@ def _decided(
         return str(error)
 
 
+def _since_lifted(state: CapitalState | None, equity: Decimal, moment: datetime) -> Lifted | None:
+    """What has become of the equity since two people lifted a stop."""
+    if state is None or state.lifted_at is None or state.peak_since is None:
+        return None
+    peak = max(state.peak_since, equity)
+    drawdown = max(0.0, float(1 - equity / peak)) if peak > 0 else 1.0
+    return Lifted(state.lifted_at, units(peak), drawdown, max(0, (moment - state.lifted_at).days))
+
+
 def _finer(amount: Decimal) -> bool:
     return from_units(units(amount)) != amount
 
 
-def _returns(policy: CapitalPolicy, standings: list[Standing]) -> tuple[tuple[str, ...], Any]:
-    """Returns of the strategies the policy decides about, as far back as every one of them has any."""
+def _returns(policy: CapitalPolicy, standings: list[Standing]) -> tuple[tuple[str, ...], Any, Any]:
+    """Returns of the strategies the policy decides about, as far back as any has some, and which were made at all."""
     names = [s.strategy for s in standings if s.strategy in policy.enabled and s.switched_on and s.has_places]
     found = strategy_returns(
         names, period=timedelta(seconds=policy.period_sec), periods=policy.lookback_periods
     )
-    rows = np.array(found.rows, dtype=np.float64).reshape(len(found.rows), len(names))
-    return found.names, rows
+    shape = (len(found.rows), len(names))
+    rows = np.array([[value or 0.0 for value in row] for row in found.rows], dtype=np.float64).reshape(shape)
+    made = np.array([[value is not None for value in row] for row in found.rows], dtype=np.bool_).reshape(
+        shape
+    )
+    return found.names, rows, made
 
 
 def _refused(version: PolicyVersion, trigger: str, moment: datetime, why: str) -> AllocationRun:
@@ -205,7 +244,23 @@ def decided_now(
     values: Values, state: CapitalState | None, moment: datetime
 ) -> tuple[CapitalDecision, Evidence] | str:
     """What a policy would decide now and from what, changing nothing; or why nothing can be decided."""
-    return _decided(capital_policy(values), state, moment)
+    policy, version = capital_policy(values), version_in_force(CAPITAL)
+    return _decided(policy, state, moment, _named(values_understood(version) if version else None, policy))
+
+
+def _named(before: Values | None, policy: CapitalPolicy) -> frozenset[str]:
+    return frozenset(policy.enabled if before is None else named_with_more(capital_policy(before), policy))
+
+
+def capital_activated(event: Activated) -> None:
+    """Two people who approve a policy lift what was lowered by hand of the strategies it names with more."""
+    if event.asked_at is not None:
+        ceilings_lift(
+            strategies=_named(event.before, capital_policy(event.after)),
+            asked_at=event.asked_at,
+            actor=event.by,
+            reason=event.reason,
+        )
 
 
 def policy_would_do(values: Values) -> dict[str, Any]:
@@ -248,17 +303,21 @@ def allocation_request(
     proposed = list(run.allocations.filter(proposed__isnull=False))
     if not proposed:
         raise Conflict("NOTHING_PROPOSED", "this run holds nothing back for two people")
+    target = f"capital:run:{run_id}"
+    # What they have now, not what the run left them: others give and take in between.
+    seen = allocation_snapshot(target)
     return change_request_create(
         kind="capital.allocate",
-        target=f"capital:run:{run_id}",
+        target=target,
         payload={
             "run": run_id,
             "amounts": {row.strategy: decimal_text(row.proposed or Decimal(0)) for row in proposed},
         },
         diff={
-            row.strategy: [decimal_text(row.amount), decimal_text(row.proposed or Decimal(0))]
+            row.strategy: [seen["grants"].get(row.strategy), decimal_text(row.proposed or Decimal(0))]
             for row in proposed
         },
+        seen=seen,
         reason=reason,
         requester=requester,
         expires_in_s=expires_in_s,
@@ -276,6 +335,17 @@ def allocation_snapshot(target: str) -> dict[str, Any]:
         "grants": {name: decimal_text(total) for name, total in sorted(grants_now(names).items())},
         "policy": version.number if version else 0,
     }
+
+
+def allocation_rows(target: str) -> Rows:
+    """The policy, the state a run holds, and the amounts."""
+    run_id = int(target.rpartition(":")[2])
+    names = Allocation.objects.filter(run_id=run_id, proposed__isnull=False).values("strategy")
+    return [
+        Policy.objects.filter(pk=CAPITAL),
+        CapitalState.objects.filter(pk=1),
+        StrategyInstance.objects.filter(strategy__name__in=names),
+    ]
 
 
 def allocation_effect(target: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -309,7 +379,7 @@ def apply_allocation(request: ChangeRequest, approver: User) -> None:
         for c in decision.choices
         if c.strategy in amounts
     ]
-    in_force = _applied(granted, until, version)
+    in_force = _applied(granted, until, version, by_people=True)
     whole = CapitalDecision(
         tuple(granted),
         decision.pool,

@@ -20,8 +20,8 @@ from governance.selectors.capital import more_capital
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import ChangeRequest, Role, User
+from nautilus_site.common.services.appliers import applier_for
 from nautilus_site.common.services.change_requests import (
-    applier_for,
     change_request_create,
     change_request_reject,
     fingerprint,
@@ -57,7 +57,14 @@ def raises_ask(run: AllocationRun) -> ChangeRequest | None:
 
 
 def _asked(run: AllocationRun, wanted: Mapping[str, Decimal]) -> ChangeRequest | None:
-    for request in _pending(ENDORSE):
+    waiting = _pending(ENDORSE)
+    # One that a person is deciding about is held by them, and they wait for the amounts this run holds: let them.
+    free = ChangeRequest.objects.select_for_update(skip_locked=True, of=("self",), no_key=True).filter(
+        pk__in=[request.pk for request in waiting], state=ChangeRequest.State.PENDING
+    )
+    if len(free) < len(waiting):
+        return None
+    for request in waiting:
         if wanted and _stands(request, wanted):
             return None
         change_request_reject(

@@ -50,6 +50,8 @@ DEMO: Mapping[str, Mapping[str, Any]] = {
         "fallback_mode": "equal_split",
         # What the demo's strategies start with: more takes two people.
         "max_quota_usd": 12_500,
+        # It is paper money: they begin together, before any of them has shown what it earns.
+        "unproven_quota_usd": 12_500,
         "envelope": {"max_total_usd": 30_000, "max_increase_usd": 1_500},
     },
 }

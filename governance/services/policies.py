@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -11,13 +12,16 @@ from governance.domain.policies.located import DocumentError, Node, node_of
 from governance.domain.policies.schema import canonical
 from governance.models import Policy, PolicyActivation, PolicyVersion
 from governance.selectors.policies import version_get, version_in_force
-from governance.services.policy_kinds import policy_kind
+from governance.services.policy_kinds import Activated, policy_kind
 from nautilus_site.common.clock import now
-from nautilus_site.common.errors import ApplicationError, Conflict
+from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, fingerprint, one_at_a_time
+from nautilus_site.common.services.change_requests import change_request_create, fingerprint
 from nautilus_site.common.services.outbox import publish
+from nautilus_site.common.services.turns import one_at_a_time
 
 
 def policy_read(name: str, node: Node) -> dict[str, Any]:
@@ -48,15 +52,34 @@ def policy_values(version: PolicyVersion) -> dict[str, Any]:
     return policy_read(version.policy_id, node_of(version.document))
 
 
+def values_understood(version: PolicyVersion) -> dict[str, Any] | None:
+    """The values of a stored version; None where this code no longer understands it."""
+    try:
+        return policy_kind(version.policy_id).read(node_of(version.document))
+    except DocumentError:
+        return None
+
+
 @one_at_a_time
 def policy_change(
-    *, name: str, node: Node, actor: User, reason: str, expires_in_s: int | None = None
+    *,
+    name: str,
+    node: Node,
+    actor: User,
+    reason: str,
+    tightening: str = "limits.tighten",
+    expires_in_s: int | None = None,
 ) -> PolicyVersion | ChangeRequest:
     """Put a document into force at once where nothing in it allows more than before; else ask for it.
+
+    Parameters
+    ----------
+    tightening : the permission that a change which allows nothing more takes.
 
     Raises
     ------
     ApplicationError : INVALID_POLICY. Conflict : NOTHING_CHANGED.
+    Forbidden : PERMISSION_DENIED, the actor's role tightens nothing; ROLE_REQUIRED, it asks for nothing.
     """
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
@@ -67,6 +90,9 @@ def policy_change(
     if current is not None and current.document == document:
         raise Conflict("NOTHING_CHANGED", f"{current} says exactly this")
     if current is not None and not policy_loosened(current, values):
+        # Here and not at each door: a file read in by a command is put into force like what a page sends.
+        if not permits(permissions_of(actor.role), tightening):
+            raise Forbidden("PERMISSION_DENIED", f"your role lacks the permission {tightening}")
         return policy_activate(name=name, document=document, by=actor, creator=actor, reason=reason)
     return change_request_create(
         kind="policy.activate",
@@ -108,12 +134,8 @@ def problem_members(error: DocumentError) -> list[dict[str, Any]]:
 
 def policy_loosened(current: PolicyVersion, values: Mapping[str, Any]) -> list[str]:
     """Members at which `values` allow more; everything when the version in force cannot be read any more."""
-    kind = policy_kind(current.policy_id)
-    try:
-        before = kind.read(node_of(current.document))
-    except DocumentError:
-        return sorted(values)
-    return kind.loosened(before, values)
+    before = values_understood(current)
+    return sorted(values) if before is None else policy_kind(current.policy_id).loosened(before, values)
 
 
 def policy_revert(*, name: str, number: int, actor: User, reason: str) -> PolicyVersion | ChangeRequest:
@@ -125,7 +147,13 @@ def policy_revert(*, name: str, number: int, actor: User, reason: str) -> Policy
 
 @transaction.atomic
 def policy_activate(
-    *, name: str, document: Mapping[str, Any], by: User | str, creator: User | None, reason: str
+    *,
+    name: str,
+    document: Mapping[str, Any],
+    by: User | str,
+    creator: User | None,
+    reason: str,
+    asked_at: datetime | None = None,
 ) -> PolicyVersion:
     """Write a version and put it into force. Callers have checked who may."""
     Policy.objects.get_or_create(pk=name)
@@ -166,13 +194,19 @@ def policy_activate(
         },
     )
     publish("approvals", {"policy": name, "version": version.number})
-    policy_kind(name).activated(policy_values(version))
+    known = values_understood(before) if before else None
+    policy_kind(name).activated(Activated(known, policy_values(version), asked_at, str(by), reason))
     return version
 
 
 def policy_snapshot(target: str) -> dict[str, Any]:
     version = version_in_force(policy_kind(target.partition(":")[2]).name)
     return {"version": version.number if version else 0, "digest": version.digest if version else ""}
+
+
+def policy_rows(target: str) -> Rows:
+    """What that is read from."""
+    return [Policy.objects.filter(pk=target.partition(":")[2])]
 
 
 def policy_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,6 +241,7 @@ def apply_policy(request: ChangeRequest, approver: User) -> None:
         by=f"{request.requester} and {approver}",
         creator=request.requester,
         reason=request.reason,
+        asked_at=request.created_at,
     )
 
 

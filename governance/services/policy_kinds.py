@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from governance.domain.policies.located import Node
 from nautilus_site.common.errors import NotFound
 
 Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """What has just come into force.
+
+    Attributes
+    ----------
+    before : None where nothing was in force, or nothing this code understands.
+    asked_at : when the approved request for it was filed; None where no second person was asked.
+    """
+
+    before: Values | None
+    after: Values
+    asked_at: datetime | None
+    by: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +47,7 @@ class PolicyKind:
     loosened: Callable[[Values, Values], list[str]]
     effect: Callable[[Values], Mapping[str, Any]] = lambda values: {}
     check: Callable[[Values], None] = lambda values: None
-    activated: Callable[[Values], None] = lambda values: None
+    activated: Callable[[Activated], None] = lambda event: None
 
 
 _kinds: dict[str, PolicyKind] = {}

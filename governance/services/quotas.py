@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from governance.domain.policies.located import DocumentError, Node
-from governance.domain.policies.quotas import quota_values
+from governance.domain.policies.quotas import quota_parts_of_a_cent, quota_values
 from governance.selectors.capital import grants_now, more_capital, quotas_changed_at
 from governance.selectors.policies import version_in_force
 from governance.services.capital import pool_check
@@ -19,9 +19,11 @@ from governance.services.policy_kinds import CAPITAL
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
+from nautilus_site.common.services.appliers import Rows
+from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import decimal_text
-from trading.models import Strategy
+from trading.models import Strategy, StrategyInstance
 from trading.services.strategies import Amount, allocations_apply
 
 FILE = "capital_allocations"
@@ -56,6 +58,9 @@ def quotas_change(*, node: Node, actor: User, reason: str) -> tuple[list[str], C
     if unknown:
         raise NotFound("UNKNOWN_STRATEGY", f"{', '.join(unknown)}: no such strategy, or it trades no symbol")
     changed = {name: amount for name, amount in wanted.items() if amount != current[name]}
+    parts = quota_parts_of_a_cent(node, changed)
+    if parts:
+        raise invalid(DocumentError(parts))
     if not changed:
         raise Conflict("NOTHING_CHANGED", "every strategy has exactly this")
     if values["updated_at"] is not None:
@@ -85,6 +90,7 @@ def _asked(
         target=target,
         payload={name: decimal_text(amount) for name, amount in sorted(higher.items())},
         diff={name: [decimal_text(current[name]), decimal_text(higher[name])] for name in sorted(higher)},
+        seen={name: decimal_text(current[name]) for name in sorted(higher)},
         reason=reason,
         requester=actor,
     )
@@ -93,7 +99,15 @@ def _asked(
 def quotas_snapshot(target: str) -> dict[str, Any]:
     """What the strategies have: the request is void once any of it changed."""
     names = target.partition(":")[2].split(",")
-    return {name: decimal_text(total) for name, total in sorted(grants_now(names).items())}
+    grants = grants_now(names)
+    if grants.keys() != set(names):
+        raise NotFound("UNKNOWN_STRATEGY", "no such strategy, or it trades no symbol")
+    return {name: decimal_text(total) for name, total in sorted(grants.items())}
+
+
+def quotas_rows(target: str) -> Rows:
+    """What that is read from."""
+    return [StrategyInstance.objects.filter(strategy__name__in=target.partition(":")[2].split(","))]
 
 
 def quotas_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,6 +141,6 @@ def _apply(amounts: Mapping[str, Amount], *, actor: str, reason: str) -> None:
     others = {name: amount for name, amount in amounts.items() if name not in governed}
     if governed:
         until = now() + timedelta(seconds=policy["expires_sec"])
-        allocations_apply(amounts=governed, until=until, actor=actor, reasons=reasons)
+        allocations_apply(amounts=governed, until=until, actor=actor, reasons=reasons, by_people=True)
     if others:
-        allocations_apply(amounts=others, until=None, actor=actor, reasons=reasons)
+        allocations_apply(amounts=others, until=None, actor=actor, reasons=reasons, by_people=True)

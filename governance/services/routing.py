@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,19 +13,19 @@ from django.db import transaction
 from governance.domain.policies.located import node_of
 from governance.domain.policies.schema import Raises
 from governance.domain.policies.weights import STRATEGY_WEIGHTS, WeightSet, weight_set
-from governance.domain.routing import Routed, overfull, route
+from governance.domain.routing import Place, Routed, overfull, raised_by_name, route
 from governance.models import Policy, PolicyVersion, RoutingDecision
 from governance.selectors.policies import version_in_force
 from governance.selectors.routing import places_now
-from governance.services.policies import policy_change, policy_values
-from governance.services.policy_kinds import WEIGHTS, Values
+from governance.services.policies import policy_change, policy_values, values_understood
+from governance.services.policy_kinds import WEIGHTS, Activated, Values
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from trading.domain.values import decimal_text
 from trading.models import Strategy
 from trading.selectors.what_if import capital_would_have
-from trading.services.strategies import Weighting, weights_apply
+from trading.services.strategies import Weighting, ceilings_lift, weights_apply
 
 log = structlog.get_logger(__name__)
 ACTOR = "router"
@@ -91,6 +92,7 @@ def weights_change(
         node=node_of(weights_merged(weights)),
         actor=actor,
         reason=reason,
+        tightening="strategies.disable",  # less weight is what switching off is all of
         expires_in_s=expires_in_s,
     )
 
@@ -125,7 +127,8 @@ def weights_loosened(before: Values, after: Values) -> list[str]:
         if wanted is None:
             continue  # left as it is
         had = old.base(place.strategy, place.symbol)
-        # A weight that was approved may be taken up again after the router lowered it.
+        # A weight that was approved may be taken up again after the router lowered it; not after a person did: what
+        # they lowered stays down unless the set names it with more, which is more than it had.
         if wanted > (place.weight if had is None else had):
             found.append(f"weights.{place.strategy}:{place.symbol}")
     # A strategy without a symbol yet: compared name by name.
@@ -155,8 +158,9 @@ def weights_check(values: Values) -> None:
 
 def weights_effect(values: Values) -> Mapping[str, Any]:
     """What would be in force now, and the orders of the last week that had too little weight for it."""
-    chosen = weight_set(values)
-    routed = list(route(chosen, places_now(chosen, None, now())))
+    chosen, version = weight_set(values), version_in_force(WEIGHTS)
+    before = values_understood(version) if version else None
+    routed = list(route(chosen, _unheld(before, chosen, places_now(chosen, None, now()))))
     judged = [
         capital_would_have(
             f"strategy_symbol:{item.place.strategy}:{item.place.symbol}", item.weight / item.place.weight
@@ -180,8 +184,29 @@ def weights_effect(values: Values) -> Mapping[str, Any]:
     }
 
 
-def weights_activated(values: Values) -> None:
-    """A new set is in force at once, inside the activating transaction."""
+def _unheld(before: Values | None, chosen: WeightSet, places: list[Place]) -> list[Place]:
+    """The places as they are once two people have approved the set."""
+    lifted = {
+        place.instance_id for place in raised_by_name(weight_set(before) if before else None, chosen, places)
+    }
+    return [replace(place, ceiling=None) if place.instance_id in lifted else place for place in places]
+
+
+def weights_activated(event: Activated) -> None:
+    """A new set is in force at once, inside the activating transaction.
+
+    What it names with more than before was approved by two people, who thereby lift what was lowered by hand.
+    """
+    if event.asked_at is not None:
+        chosen = weight_set(event.after)
+        before = weight_set(event.before) if event.before else None
+        named = raised_by_name(before, chosen, places_now(chosen, None, now()))
+        ceilings_lift(
+            instances=[place.instance_id for place in named],
+            asked_at=event.asked_at,
+            actor=event.by,
+            reason=event.reason,
+        )
     routing_run()
 
 

@@ -55,6 +55,7 @@ DELIVERIES = Table(
         Column("state", "State", "status"),
         Column("lag_s", "Lag", "age"),
         Column("attempts", "Attempts", "count"),
+        Column("retry_at", "Tried again", "time"),
         Column("repeats", "Repeats", "count"),
         Column("error", "Error", wrap=True),
     ),
@@ -118,6 +119,20 @@ REHEARSALS = Table(
     "Nothing was rehearsed yet.",
     "“Rehearse” puts a fault into the paper exchange and marks the response.",
 )
+GAME_DAY = Table(
+    "game",
+    "Game day",
+    (
+        Column("playbook", "Playbook"),
+        Column("state", "State", "status"),
+        Column("score", "Score", "count"),
+        Column("said", "Marks, or why not", wrap=True),
+    ),
+    "/api/v1/playbooks/game-days",
+    "No game day yet.",
+    "“Game day” rehearses the chosen playbooks one after another.",
+    tall=False,
+)
 REPORTS = Table(
     "reports",
     "Compliance reports",
@@ -148,6 +163,7 @@ SCHEDULES = Table(
         Column("late_s", "Late by", "age"),
         Column("runs", "Runs", "count"),
         Column("failures", "Failed", "count"),
+        Column("failures_in_row", "In a row", "count"),
         Column("refused", "Sent twice: refused", "count"),
         Column("error", "Error", wrap=True),
         Column("action", "", "action"),

@@ -20,7 +20,8 @@ from governance.views.navigation import navigation, permission_of, reachable
 from governance.views.tables import Table
 from nautilus_site.common.errors import ApplicationError, Forbidden
 from nautilus_site.common.models import Role, User
-from nautilus_site.common.roles import PERMISSIONS, ROLE_PERMISSIONS, permissions_of, permits
+from nautilus_site.common.roles import PERMISSIONS, ROLE_PERMISSIONS, permits
+from nautilus_site.common.services.powers import permissions_now, role_now
 
 ENVIRONMENT_WORDS = {
     "local": "paper exchange on this machine · no real money",
@@ -74,7 +75,7 @@ class Page(LoginRequiredMixin, View):
         """
         user = require_user(request.user)
         needed = permission_of(self.name)
-        if not permits(permissions_of(user.role), needed):
+        if not permits(permissions_now(user), needed):
             holders = [role.label for role in Role if permits(ROLE_PERMISSIONS[role], needed)]
             raise Forbidden(
                 "PERMISSION_DENIED",
@@ -95,7 +96,7 @@ class Page(LoginRequiredMixin, View):
             status, problem = error.status, error.message
             request.GET = type(request.GET)()
             state = self.state(request, user)
-        held = sorted(permissions_of(user.role))
+        held = sorted(permissions_now(user))
         symbols = traded_symbols()
         context = {
             "page": self.name,
@@ -113,7 +114,7 @@ class Page(LoginRequiredMixin, View):
             "config": {
                 "page": self.name,
                 "user": user.username,
-                "role": user.role,
+                "role": role_now(user),
                 "can": held,
                 "environment": settings.BINANCE_ENV,
                 "state_url": reverse(f"{self.name}-state") if self.has_state else None,

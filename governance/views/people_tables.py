@@ -68,7 +68,12 @@ KEYS = Table(
         Column("venue", "Venue"),
         Column("purpose", "For"),
         Column("last_four", "Ends in", "mono"),
+        Column("use", "Use", "lamp"),
         Column("age_s", "Age", "age"),
+        Column("rotation_due", "To be replaced", "lamp"),
+        Column("rotate_by", "By", "time"),
+        Column("test", "Looked at", "lamp", wrap=True),
+        Column("tested_age_s", "Ago", "age"),
         Column("probe", "Approved last", "lamp", wrap=True),
         Column("pending", "Requests"),
         Column("action", "", "action"),
@@ -77,6 +82,38 @@ KEYS = Table(
     "No key is stored.",
     "An admin proposes one, sealed at once; a risk officer decides.",
     tall=False,
+)
+SESSIONS = Table(
+    "sessions",
+    "Sessions",
+    (
+        Column("mark", "State", "lamp"),
+        Column("user", "Of"),
+        Column("opened_at", "Since", "time"),
+        Column("seen_at", "Last used", "time"),
+        Column("address", "From", "mono"),
+        Column("agent", "With", wrap=True),
+        Column("ends_at", "Ends", "time"),
+        Column("action", "", "action"),
+    ),
+    "/api/v1/sessions",
+    "Nobody is logged in.",
+    "Browsers that are logged in are listed here; end the one you do not know, and change your password.",
+    tall=False,
+)
+VIEWS = Table(
+    "views",
+    "What the role sees and may do",
+    (
+        Column("method", "Does", "mono"),
+        Column("path", "Where", "mono"),
+        Column("does", "What", wrap=True),
+        Column("permission", "Needs", "mono"),
+        Column("by", "Used by"),
+    ),
+    "/api/docs/",
+    "Choose a role.",
+    "Every route of the API a role is let through; some ask once more, by whether what is sent loosens or tightens.",
 )
 MATRIX = Table(
     "matrix",
@@ -110,4 +147,36 @@ HISTORY = Table(
     "/api/v1/approvals",
     "Nothing was decided yet.",
     "Requests that were approved, rejected, or ran out of time are kept here.",
+)
+DUTIES = Table(
+    "duties",
+    "Who may ask for and decide about each kind",
+    (
+        Column("state", "Now", "lamp", wrap=True),
+        Column("kind", "Kind", "mono"),
+        Column("asks", "Asked for by", wrap=True),
+        Column("may_ask", "May ask", "number"),
+        Column("decides", "Decided by", wrap=True),
+        Column("may_decide", "May decide", "number"),
+    ),
+    "/api/v1/approvals/duties",
+    "Nothing to show.",
+    "Risk officers and admins see which kinds two different people could ask for and decide about now.",
+    tall=False,
+)
+DECISIONS = Table(
+    "decisions",
+    "Who decided whose requests, last 90 days",
+    (
+        Column("requester", "Asked"),
+        Column("approver", "Decided"),
+        Column("applied", "Applied", "number"),
+        Column("rejected", "Rejected", "number"),
+        Column("median_s", "Median, s", "number"),
+        Column("fastest_s", "Fastest, s", "number"),
+    ),
+    "/api/v1/approvals/duties",
+    "Nobody decided anything in the last 90 days.",
+    "One who always decides about the same person, or within seconds, is worth a question.",
+    tall=False,
 )

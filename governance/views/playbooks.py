@@ -23,6 +23,7 @@ class Playbooks(Page):
     tables = (
         alert_tables.PLAYBOOKS,
         alert_tables.INCIDENTS,
+        alert_tables.GAME_DAY,
         alert_tables.REHEARSALS,
         alert_tables.REPORTS,
     )

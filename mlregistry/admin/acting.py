@@ -16,13 +16,13 @@ from django.utils.safestring import SafeString
 from nautilus_site.common.admin import ReadOnlyAdmin
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import User
-from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.services.powers import person_may
 from trading.domain.errors import DomainError
 
 
 def may(request: HttpRequest, permission: str) -> bool:
     """Whether this person's role has a permission."""
-    return permits(permissions_of(getattr(request.user, "role", "")), permission)
+    return person_may(request.user, permission)
 
 
 def act_on(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -51,6 +50,7 @@ from trading.api.controls import validated
 from trading.api.filters import StrictFilterSet, check_parameters
 from trading.api.lists import MembersListView
 from trading.api.orders import OPTIONAL_KEY, person_of
+from trading.domain.clock import written_moment
 from trading.domain.errors import DomainError, IllegalTransition
 from trading.domain.values import split_symbol
 from trading.selectors.notation import utc_text
@@ -282,12 +282,11 @@ class ServingView(APIView):
         moment = now()
         if text is not None:
             try:
-                asked = parse_datetime(text.replace(" ", "+"))
+                moment = written_moment(text.replace(" ", "+"))
             except ValueError:
-                asked = None
-            if asked is None or asked.tzinfo is None:
-                raise ApplicationError("VALIDATION", f"at: expected ISO 8601 with a time zone, was {text!r}")
-            moment = asked
+                raise ApplicationError(
+                    "VALIDATION", f"at: expected ISO 8601 with a time zone, was {text[:40]!r}"
+                ) from None
         return Response(
             {
                 "at": utc_text(moment),

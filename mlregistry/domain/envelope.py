@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
+from trading.domain.clock import written_moment
+
 LONGEST_DAYS: Final = 90
 SOONEST_REFIT_DAYS: Final = 0.25
 """Every version is one more trial of its family, and raises the gate's bar."""
@@ -58,10 +60,9 @@ class Envelope:
     def until_at(self) -> datetime | None:
         """The end as a moment, None where there is none."""
         try:
-            at = datetime.fromisoformat(self.until)
+            return written_moment(self.until)
         except (TypeError, ValueError):
             return None
-        return at if at.tzinfo is not None else None
 
     def allows(self, what: str, at: datetime) -> bool:
         """Tell whether `canary`, `champion` or `refit_days` may happen by itself at a moment."""

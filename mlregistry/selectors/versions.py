@@ -13,6 +13,7 @@ from mlregistry.selectors.artefacts import artefact_loaded, portrait
 from mlregistry.selectors.canaries import canary_members, canary_queryset
 from mlregistry.selectors.drift import drift_of
 from mlregistry.selectors.lineage import lineage_graph
+from mlregistry.selectors.rollbacks import rollback_members
 from mlregistry.selectors.shadows import shadow_members
 from mlregistry.selectors.truth import truth_of
 from mlregistry.selectors.verdicts import verdict_members, verdict_queryset
@@ -88,6 +89,7 @@ def version_detail(version: ModelVersion) -> dict[str, Any]:
         "truth": truth_of(version),
         "graph": lineage_graph(version),
         "envelope": version.family.envelope,
+        "rollback": rollback_members(version),
         "stages": [stage_members(change) for change in version.stage_changes.order_by("id")],
     }
 

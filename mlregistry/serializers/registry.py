@@ -163,6 +163,13 @@ class EnvelopeRequestSerializer(RequestSerializer):
     reason = ReasonField()
 
 
+class RollbackTargetSerializer(serializers.Serializer[Any]):
+    """What a rollback would put back in force."""
+
+    to = serializers.CharField(allow_null=True, help_text="null: nothing, see why_not")
+    why_not = serializers.CharField(allow_blank=True)
+
+
 class ModelDetailSerializer(ModelVersionSerializer):
     """A registered model with its lineage, its verdicts and every change of stage."""
 
@@ -181,6 +188,9 @@ class ModelDetailSerializer(ModelVersionSerializer):
     truth = TruthSerializer(many=True, help_text="beside the paper exchange's true regimes; newest first")
     graph = serializers.JSONField(help_text="nodes and edges of the lineage")
     envelope = serializers.JSONField(help_text="what may happen to the family by itself; empty: nothing")
+    rollback = RollbackTargetSerializer(
+        allow_null=True, help_text="of a champion: which version a rollback would put in its place"
+    )
     stages = StageChangeSerializer(many=True)
 
 

@@ -15,6 +15,7 @@ from mlregistry.services.canaries import canary_rules
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
@@ -89,6 +90,11 @@ def envelope_close(*, family: ModelFamily, actor: User | str, reason: str) -> Mo
 def envelope_snapshot(target: str) -> dict[str, Any]:
     """The envelope a request was made against."""
     return envelope_read(family_get(target.partition(":")[2]).envelope).members()
+
+
+def envelope_rows(target: str) -> Rows:
+    """What that is read from."""
+    return [ModelFamily.objects.filter(name=target.partition(":")[2])]
 
 
 def apply_envelope(request: ChangeRequest, approver: User) -> None:

@@ -18,6 +18,7 @@ from mlregistry.selectors.canaries import canary_get
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
@@ -62,6 +63,11 @@ def extension_snapshot(target: str) -> dict[str, Any]:
         "step": canary.step,
         "capital": decimal_text(canary.capital),
     }
+
+
+def extension_rows(target: str) -> Rows:
+    """What that is read from."""
+    return [Canary.objects.filter(pk=_canary(target).pk)]
 
 
 def extension_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -9,7 +10,7 @@ from mlregistry.selectors.gauges import model_gauges
 from mlregistry.selectors.versions import champion_in_force
 from mlregistry.services import artefacts, effects, envelopes, extensions, owners, stages
 from nautilus_site.common.collectors import register_collector
-from nautilus_site.common.services.change_requests import Applier, register_appliers
+from nautilus_site.common.services.appliers import Applier, named, numbered, register_appliers
 from trading.services.models import register_model_owners, register_model_source
 
 APPLIERS: Final[Mapping[str, Applier]] = {
@@ -19,6 +20,8 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         effects.envelope_effect,
         permission="models.propose",
         bars=owners.trainer_bars,
+        rows=envelopes.envelope_rows,
+        target=named("family"),
     ),
     "model.extend_canary": Applier(
         extensions.extension_snapshot,
@@ -27,6 +30,8 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         permission="models.propose",
         clean=extensions.extension_clean,
         bars=owners.trainer_bars,
+        rows=extensions.extension_rows,
+        target=re.compile(r"canary:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
     ),
     "model.promote": Applier(
         stages.promotion_snapshot,
@@ -34,6 +39,8 @@ APPLIERS: Final[Mapping[str, Applier]] = {
         effects.promotion_effect,
         permission="models.propose",
         bars=owners.trainer_bars,
+        rows=stages.promotion_rows,
+        target=numbered("model"),
     ),
 }
 

@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from mlregistry.domain.stages import Stage, check_move, raises_risk
 from mlregistry.models import Canary, ModelFamily, ModelVersion, StageChange
+from mlregistry.selectors.rollbacks import rollback_target
 from mlregistry.selectors.verdicts import champion_followers, verdict_in_force
 from mlregistry.services.artefacts import artefact_place
 from mlregistry.services.canaries import canary_begin, canary_end, canary_follower, canary_rules
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows, TargetChanged
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
@@ -150,27 +153,23 @@ def version_move(
 
 @transaction.atomic
 def rollback(*, family: ModelFamily, actor: User | str, reason: str) -> ModelVersion:
-    """Put the previous champion back in force, at once; the present one is retired.
+    """Put the champion before the present one back in force, at once; the present one is retired.
+
+    It only ever goes further back: what one person took out of force, one person does not put back in.
 
     Raises
     ------
-    Conflict : NOTHING_TO_ROLL_BACK, none served before.
+    Conflict : NOTHING_TO_ROLL_BACK, with the reason: none served before, or what did was taken out of force since.
     ArtefactRefused : the previous champion's bytes were altered; the present one stays.
     """
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     ModelFamily.objects.select_for_update(no_key=True).get(pk=family.pk)
     present = ModelVersion.objects.filter(family=family, stage=Stage.CHAMPION).first()
-    earlier = (
-        StageChange.objects.filter(version__family=family, to_stage=Stage.CHAMPION)
-        .exclude(version=present)
-        .select_related("version__family")
-        .order_by("-id")
-        .first()
-    )
+    earlier, why_not = rollback_target(family)
     if earlier is None:
-        raise Conflict("NOTHING_TO_ROLL_BACK", f"no earlier champion of {family.name} is known")
-    previous = _locked(earlier.version_id)
+        raise Conflict("NOTHING_TO_ROLL_BACK", why_not)
+    previous = _locked(earlier.pk)
     artefact_place(previous.digest)
     _end_canaries(previous, actor=actor, reason=f"rollback to {previous}")
     if present is not None:
@@ -197,11 +196,19 @@ def promotion_snapshot(target: str) -> dict[str, Any]:
     }
 
 
+def promotion_rows(target: str) -> Rows:
+    """The family, which rollbacks and promotions hold, the version and the champion, which whoever moves one holds."""
+    version = ModelVersion.objects.filter(pk=int(target.partition(":")[2]))
+    family = version.values("family")
+    moved = Q(pk__in=version.values("pk")) | Q(family__in=family, stage=Stage.CHAMPION)
+    return [ModelFamily.objects.filter(pk__in=family), ModelVersion.objects.filter(moved)]
+
+
 def apply_promotion(request: ChangeRequest, approver: User) -> None:
     """Promote as approved; runs inside the approving transaction. Bytes that were altered stop it."""
     version = _locked(int(request.target.partition(":")[2]))
     if version.digest != request.payload["digest"]:
-        raise Conflict("APPROVAL_VOID", "the version is not the one that was requested")
+        raise TargetChanged("the version is not the one that was requested")
     stage = Stage(request.payload["stage"])
     evidence = gate_evidence(version, override=bool(request.payload.get("override")))
     artefact_place(version.digest)
@@ -238,7 +245,7 @@ def promote_champion(
     for former in ModelVersion.objects.select_for_update(no_key=True).filter(
         family=version.family, stage=Stage.CHAMPION
     ):
-        _move(former, Stage.RETIRED, actor=actor, reason=f"replaced by {version}")
+        _move(former, Stage.RETIRED, actor=actor, reason=f"replaced by {version}", approval=approval)
     _move(version, Stage.CHAMPION, actor=actor, reason=reason, approval=approval, evidence=evidence)
     model_in_force_set(
         family=version.family.name,

@@ -8,7 +8,7 @@ class CommonConfig(AppConfig):
     verbose_name = "People, audit and events"
 
     def ready(self) -> None:
-        from nautilus_site.common import receivers  # noqa: F401  (connects the signals)
+        from nautilus_site.common import receivers, session_places  # noqa: F401  (connect the signals)
         from nautilus_site.common.logs import configure_logging
         from nautilus_site.common.services import (  # noqa: F401  (register their appliers)
             audit_losses,

@@ -18,7 +18,7 @@ REQUEST_ID_HEADER = "X-Request-ID"
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-class _Middleware:
+class Middleware:
     """Runs in either world, so that an asynchronous view is not pushed through a thread."""
 
     sync_capable = True
@@ -47,7 +47,7 @@ class _Middleware:
         raise NotImplementedError
 
 
-class LatencyMiddleware(_Middleware):
+class LatencyMiddleware(Middleware):
     """Observes how long each route takes. The label is the route's pattern, so that there are few."""
 
     def before(self, request: HttpRequest) -> None:
@@ -61,7 +61,7 @@ class LatencyMiddleware(_Middleware):
         return response
 
 
-class RequestIdMiddleware(_Middleware):
+class RequestIdMiddleware(Middleware):
     """Takes a well-formed X-Request-ID or makes one; logs, audit rows and the answer carry it."""
 
     def before(self, request: HttpRequest) -> None:
@@ -72,7 +72,7 @@ class RequestIdMiddleware(_Middleware):
         return response
 
 
-class ContentSecurityPolicyMiddleware(_Middleware):
+class ContentSecurityPolicyMiddleware(Middleware):
     """Own pages: only our files, plus inline blocks that carry `request.csp_nonce`.
 
     The admin's Alpine components evaluate expressions and set inline styles, and Swagger UI sets inline

@@ -23,7 +23,8 @@ from nautilus_site.common.api.authentication import bearer_token
 from nautilus_site.common.api.problems import plain_problem
 from nautilus_site.common.build import commit_sha, migration_heads
 from nautilus_site.common.collectors import RegisteredCollectors, register_collector
-from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.roles import permits
+from nautilus_site.common.services.powers import permissions_now
 from nautilus_site.common.services.tokens import token_user
 
 __all__ = ["livez", "metrics", "readyz", "register_collector", "register_readiness", "version"]
@@ -93,7 +94,7 @@ def _may_scrape(request: HttpRequest) -> bool:
     token = bearer_token(request.headers.get("Authorization", ""))
     if token is not None:
         found = token_user(token, address=request_address(request)) if token else None
-        return found is not None and permits(permissions_of(found[0].role, found[1].scopes), "read:metrics")
+        return found is not None and permits(permissions_now(found[0], found[1].scopes), "read:metrics")
     # Behind a proxy every client comes from the proxy's address: only a loopback bind is trusted as such.
     return _is_loopback(request.META.get("REMOTE_ADDR", "")) and _is_loopback(settings.BIND)
 

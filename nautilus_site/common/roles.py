@@ -38,16 +38,20 @@ PERMISSIONS: dict[str, str] = {
     "models.rollback": "put the previous model back in force",
     "universe.propose": "ask for a symbol to be allowed",
     "tokens.own": "make API tokens of one's own, and revoke them",
+    "sessions.own": "see and end browser sessions of one's own",
+    "sessions.end": "end browser sessions of others",
     "users.manage": "propose people and roles, switch people off, make their invitations",
     "keys.propose": "propose exchange keys",
+    "keys.operate": "have an exchange key in use looked at, stop its use",
 }
 
 ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
-    Role.VIEWER: frozenset({"read", "tokens.own"}),
+    Role.VIEWER: frozenset({"read", "tokens.own", "sessions.own"}),
     Role.TRADER: frozenset(
         {
             "read",
             "tokens.own",
+            "sessions.own",
             "orders.place",
             "orders.cancel",
             "kill.raise",
@@ -69,6 +73,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
         {
             "read",
             "tokens.own",
+            "sessions.own",
             "audit.read",
             "kill.raise",
             "kill.resume",
@@ -85,12 +90,15 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "playbooks.operate",
             "incidents.review",
             "universe.propose",
+            "keys.operate",
+            "sessions.end",
         }
     ),
     Role.MODEL_OWNER: frozenset(
         {
             "read",
             "tokens.own",
+            "sessions.own",
             "kill.raise:own_model",
             "backtests.run",
             "models.train",
@@ -105,6 +113,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
         {
             "read",
             "tokens.own",
+            "sessions.own",
             "audit.read",
             "kill.raise",
             "change.request",
@@ -114,6 +123,8 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "playbooks.operate",
             "users.manage",
             "keys.propose",
+            "keys.operate",
+            "sessions.end",
         }
     ),
 }

@@ -35,7 +35,7 @@ class LoginForm(AuthenticationForm):
 
     error_messages = {
         "invalid_login": "User name and password do not match, or the account is locked. "
-        "After 10 failures an account is locked for 15 minutes.",
+        "After 10 failures it is locked for 15 minutes, but for devices it was used on before.",
         "inactive": "User name and password do not match.",
     }
 
@@ -189,5 +189,9 @@ def _error(request: HttpRequest, status: int, code: str, detail: str) -> HttpRes
 def locked_out(request: HttpRequest, *_: object, **__: object) -> HttpResponse:
     """Answer of axes after too many failures."""
     return _error(
-        request, 429, "LOCKED_OUT", "too many failed log-ins: this account is locked here for 15 minutes"
+        request,
+        429,
+        "LOCKED_OUT",
+        "too many failed log-ins for this account or from this address: it is locked for 15 minutes, but for "
+        "devices it was used on before",
     )

@@ -22,7 +22,9 @@ CRASH_POINTS = ENV.crash_points
 REPLAY = ENV.replay
 TRAINING_SLOTS = ENV.training_slots
 NOTIFY_PRIVATE_HOSTS = ENV.notify_private_hosts
-NOTIFY_HOSTS = ENV.notify_hosts
+# Whoever names no host gets the three services that are nobody's own machine.
+NOTIFY_HOSTS = ENV.notify_hosts or ("hooks.slack.com", "api.telegram.org", "discord.com")
+NOTIFY_PORTS = ENV.notify_ports
 NOTIFY_PROXY = ENV.notify_proxy
 PUBLIC_URL = ENV.public_url or f"http://{ENV.bind}:{ENV.port}"
 
@@ -70,7 +72,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "nautilus_site.common.middleware.ContentSecurityPolicyMiddleware",
     "axes.middleware.AxesMiddleware",
+    "nautilus_site.common.known_devices.KnownDeviceMiddleware",
     "nautilus_site.common.admission.AdmissionMiddleware",
+    "nautilus_site.common.session_places.SessionSeenMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
@@ -156,7 +160,8 @@ CELERY_BEAT_SCHEDULER = "governance.daemons.beat:ClaimingScheduler"
 
 AUTH_USER_MODEL = "common.User"
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",
+    "nautilus_site.common.lock_out.LockOutBackend",
+    # For sessions that name it.
     "django.contrib.auth.backends.ModelBackend",
 ]
 PASSWORD_HASHERS = [
@@ -173,12 +178,12 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/accounts/login/"
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
+AXES_HANDLER = "nautilus_site.common.lock_out.LockOutHandler"
+AXES_USERNAME_CALLABLE = "nautilus_site.common.lock_out.account_name"
 AXES_CLIENT_IP_CALLABLE = "nautilus_site.common.addresses.request_address"
-AXES_RESET_ON_SUCCESS = True
+AXES_RESET_ON_SUCCESS = False
 AXES_VERBOSE = False
-# What forms hold beside `password`: the lock-out keeps what was posted, and none of these may be read there.
-AXES_SENSITIVE_PARAMETERS = ["present", "again", "code", "recovery", "link"]
 AXES_LOCKOUT_CALLABLE = "nautilus_site.common.views.locked_out"
 CSRF_FAILURE_VIEW = "nautilus_site.common.views.csrf_failure"
 
@@ -260,6 +265,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 10 * 3600
+DEVICE_COOKIE_PREFIX = "device-"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

@@ -23,3 +23,5 @@ def _persistent_secret() -> str:
 SECRET_KEY = SECRET_KEY or _persistent_secret()
 ALLOWED_HOSTS = [*ENV.allowed_hosts, "127.0.0.1", "localhost", "[::1]", ENV.bind]
 CSRF_TRUSTED_ORIGINS = [f"http://127.0.0.1:{ENV.port}", f"http://localhost:{ENV.port}"]
+# One machine of one's own: two people decide where a channel leads, whatever public host it is.
+NOTIFY_HOSTS = ENV.notify_hosts or ("*",)

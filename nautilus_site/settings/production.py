@@ -14,6 +14,8 @@ for _name, _value in (
 ):
     if not _value:
         raise SettingError(_name, "must be set in production")
+if "*" in ENV.notify_hosts:
+    raise SettingError("NOTIFY_HOSTS", "must name the hosts in production, was *")
 
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ENV.allowed_hosts]
 SECURE_SSL_REDIRECT = True
@@ -25,6 +27,7 @@ SECURE_HSTS_PRELOAD = True
 SESSION_COOKIE_NAME = "__Host-sessionid"
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_NAME = "__Host-csrftoken"
+DEVICE_COOKIE_PREFIX = "__Host-device-"
 CSRF_COOKIE_SECURE = True
 SESSION_COOKIE_AGE = int(timedelta(hours=10).total_seconds())
 REQUIRE_SECOND_FACTOR = ENV.require_second_factor is not False

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from governance.domain.playbooks import Action, Verb
 from governance.models import (
+    GameDay,
     Incident,
     NotificationChannel,
     NotificationDelivery,
@@ -20,6 +21,7 @@ from governance.models import (
 )
 from governance.services.playbooks import actions_verify, playbooks_install
 from governance.services.playbooks.acting import action_carry_out
+from governance.services.playbooks.changing import FIELDS
 from governance.services.playbooks.incidents import incident_open
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import ChangeRequest, User
@@ -89,6 +91,11 @@ def test_a_channel_is_asked_for_approved_tested_and_muted(
     line.get_by_role("button", name="Send a test").click()
     expect(site.table("deliveries").locator("tr").first).to_contain_text("waiting", timeout=15_000)
     assert NotificationDelivery.objects.get().title == f"a test asked for by {trader.username}"
+    expect(site.page.locator("[data-reach]")).to_contain_text("critical: desk; warning: desk; info: nobody")
+    NotificationDelivery.objects.update(state="waiting", error="chat not found")
+    expect(site.page.locator("#toasts")).to_contain_text(
+        "desk did not take the test: chat not found", timeout=15_000
+    )
     line.get_by_role("button", name="Mute").click()
     ask(site, minutes="30", reason="maintenance")
     expect(dialog.locator("[data-result]")).to_contain_text("Muted until")
@@ -139,6 +146,89 @@ def test_a_playbook_is_changed_where_it_is_read(
     dialog = ask(site, threshold=threshold, reason="r")
     expect(dialog.locator("[data-result]")).to_contain_text(said)
     assert Playbook.objects.get(name="drawdown").threshold == (3.0 if said == "In force." else 5.0)
+
+
+def test_every_key_of_a_playbook_is_changed_in_its_dialog(
+    world: World, trader: User, open_site: OpenSite
+) -> None:
+    playbooks_install()
+    site = open_site()
+    site.log_in(trader.username, PASSWORD, "/playbooks/")
+    site.page.get_by_role("button", name="Change stale_data").click()
+    dialog = site.page.locator("#ask-dialog")
+    shown = set(dialog.locator("[data-fields] [name]").evaluate_all("all => all.map((one) => one.name)"))
+    assert shown == set(FIELDS)
+    dialog.locator('[name="severity"]').select_option("critical")
+    ask(site, min_samples="1", actions="blackout", reason="r")
+    expect(dialog.locator("[data-result]")).to_contain_text('step 1 is not like {"do": "blackout"')
+    dialog = ask(
+        site, max_scopes="5", actions='{"do": "blackout", "minutes": 45}\n{"do": "kill", "level": "REDUCING"}'
+    )
+    expect(dialog.locator("[data-result]")).to_have_text("In force.")
+    row = Playbook.objects.get(name="stale_data")
+    assert (row.severity, row.max_scopes, len(row.actions)) == ("critical", 5, 2)
+    assert site.complaints == []
+
+
+def test_what_was_learned_of_an_incident_is_written_down_and_a_resume_names_what_holds(
+    world: World, risk_officer: User, open_site: OpenSite, tmp_path: Path
+) -> None:
+    incident = stopped()
+    site = open_site(width=390, height=844)
+    site.log_in(risk_officer.username, PASSWORD, "/playbooks/")
+    site.page.locator("[data-open-resume]").first.click()
+    resume = site.page.locator("#resume-dialog")
+    held = (
+        f"incident {incident.pk} (daily_loss) holds global at REDUCING until a risk officer has reviewed it"
+    )
+    expect(resume.locator("[data-held]")).to_contain_text(held)
+    resume.locator('[name="reason"]').fill("it is fine")
+    resume.locator("[data-confirm]").click()
+    expect(resume.locator("[data-result]")).to_contain_text("(REVIEW_REQUIRED)")
+    expect(resume.locator("[data-result] a")).to_have_attribute("href", f"/playbooks/#incident-{incident.pk}")
+    resume.locator("[data-close]").first.click()
+    site.table("incidents").locator("tr").first.get_by_role("button", name="Open incident").click()
+    told = site.page.locator("#incident-dialog")
+    told.get_by_role("button", name="After-action").click()
+    dialog = ask(site, what_happened="A fall.", root_cause="A fat finger.", what_will_change="A limit.")
+    expect(dialog.locator("[data-result]")).to_have_text("Kept with the incident.")
+    dialog.locator("[data-close]").first.click()
+    site.table("incidents").locator("tr").first.get_by_role("button", name="Open incident").click()
+    expect(told.locator("[data-after]")).to_contain_text("A fat finger.")
+    site.page.screenshot(path=str(tmp_path / "incident-390.png"))
+
+
+def test_a_game_day_is_begun_watched_and_called_off(
+    world: World, risk_officer: User, open_site: OpenSite, tmp_path: Path
+) -> None:
+    playbooks_install()
+    Playbook.objects.filter(family="governor").update(is_armed=False)
+    site = open_site()
+    site.log_in(risk_officer.username, PASSWORD, "/playbooks/")
+    site.page.get_by_role("button", name="Game day").click()
+    dialog = site.page.locator("#ask-dialog")
+    boxes = dialog.locator('[name^="pick."]')
+    assert (boxes.count(), dialog.locator('[name^="pick."]:checked').count()) == (13, 9), (
+        "what is armed is chosen"
+    )
+    for name in ("drawdown", "reject_spike", "entropy_spike", "corr_spike", "depeg", "funding_spike"):
+        dialog.locator(f'[name="pick.{name}"]').uncheck()
+    ask(site, reason="the quarter's")
+    expect(dialog.locator("[data-result]")).to_contain_text("with 3 playbooks; venue_lag is the first")
+    dialog.locator("[data-close]").first.click()
+    day = GameDay.objects.get()
+    GameDay.objects.update(skipped={"venue_lag": "no orders are sent"})
+    lines = site.table("game").locator("tr")
+    expect(lines).to_have_count(3)
+    expect(lines.first).to_contain_text("no orders are sent", timeout=15_000)
+    expect(site.page.locator("[data-game-said]")).to_contain_text("running, 1 of 3 had their turn")
+    site.page.screenshot(path=str(tmp_path / "game-day-1440.png"), full_page=True)
+    site.page.get_by_role("button", name="Cancel the game day").click()
+    dialog = ask(site, reason="the desk is needed")
+    expect(dialog.locator("[data-result]")).to_have_text("Canceled.")
+    day.refresh_from_db()
+    assert day.state == "canceled"
+    assert site.complaints == []
 
 
 def test_a_job_is_made_rarer_by_request(world: World, trader: User, open_site: OpenSite) -> None:

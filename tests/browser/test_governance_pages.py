@@ -65,9 +65,9 @@ def test_the_inbox_sifts_what_waits_and_decides_in_place(
     world: World, make_user: Callable[..., User], open_site: OpenSite
 ) -> None:
     asker, decider = (make_user("risk_officer", username=name) for name in ("risk", "risk2"))
-    for requester, target in ((asker, "a"), (asker, "b"), (decider, "c")):
+    for requester, target in ((asker, "a@global"), (asker, "b@global"), (decider, "c@global")):
         make_request(requester, kind="limit.loosen", target=target, payload={}, snapshot={})
-    ChangeRequest.objects.filter(target="a").update(expires_at=world.bars_end + timedelta(days=3650))
+    ChangeRequest.objects.filter(target="a@global").update(expires_at=world.bars_end + timedelta(days=3650))
     site = open_site()
     site.log_in(decider.username, PASSWORD, "/approvals/")
     cards = site.page.locator("#pending article:visible")
@@ -78,12 +78,21 @@ def test_the_inbox_sifts_what_waits_and_decides_in_place(
     site.page.get_by_role("button", name="Expiring soon").click()
     expect(site.page.locator("#pending-empty")).to_contain_text("Nothing expires within the hour.")
     site.page.get_by_role("button", name="To approve").click()
-    request = ChangeRequest.objects.get(target="b")
+    request = ChangeRequest.objects.get(target="b@global")
     card = Inbox(site).card(str(request.pk))
+    card.locator("summary").click()
+    card.get_by_role("textbox", name="Comment on limit.loosen").fill("why so much?")
+    card.get_by_role("button", name="Comment").click()
+    expect(card.locator(".thread li")).to_contain_text("risk2")
     card.locator("textarea").fill("not before the weekend")
     card.get_by_role("button", name="Reject").click()
     expect(site.row("history", str(request.pk))).to_contain_text("not before the weekend")
     expect(cards).to_have_count(1)
+    cards.get_by_role("checkbox").check()
+    site.page.locator("#bulk input[name=note]").fill("nor any of the others")
+    site.page.get_by_role("button", name="Reject chosen").click()
+    expect(cards).to_have_count(0)
+    expect(site.page.locator("[data-panel=duties]")).to_contain_text("trading_state.lower")
     assert site.complaints == []
 
 

@@ -15,7 +15,7 @@ from governance.domain.policies.weights import REGIME, STRATEGY_WEIGHTS
 from governance.services.rules import VOCABULARY
 from nautilus_site.common.models import ChangeRequest
 from nautilus_site.common.roles import PERMISSIONS, ROLE_PERMISSIONS, permits
-from nautilus_site.common.services import change_requests
+from nautilus_site.common.services import appliers
 from tests.docs.documents import ROOT, document, quoted, rows
 from trading.domain.orders import TRANSITIONS, OrderStatus
 from trading.domain.reconcile import DivergenceKind
@@ -52,7 +52,7 @@ def test_the_columns_of_the_table_of_roles_are_the_roles_in_order() -> None:
 
 def test_every_kind_of_change_request_is_explained_and_no_other() -> None:
     table = document(APPROVALS).section("What needs two people")
-    assert {quoted(row[1])[0] for row in rows(table)} == set(change_requests._appliers)
+    assert {quoted(row[1])[0] for row in rows(table)} == set(appliers._appliers)
 
 
 def test_every_rule_that_decides_about_an_amount_is_explained_and_set_by_members_there_are() -> None:

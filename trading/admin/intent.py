@@ -14,7 +14,7 @@ from nautilus_site.common.admin import GovernedAdmin
 from nautilus_site.common.admin.site import may_open_admin
 from nautilus_site.common.errors import ApplicationError, Forbidden
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.services.powers import person_may
 from trading.admin.research import backtest_selected, may_run
 from trading.domain.values import Level
 from trading.forms import AllowanceForm, BlackoutForm, GroupForm, NewBlackoutForm, ReasonForm, StateForm
@@ -46,7 +46,7 @@ def acting(request: HttpRequest, permission: str) -> User:
     """Who is acting, once their role allows it. A superuser flag counts for nothing."""
     if not isinstance(request.user, User):
         raise PermissionDenied
-    if not permits(permissions_of(request.user.role), permission):
+    if not person_may(request.user, permission):
         raise Forbidden("PERMISSION_DENIED", f"your role lacks the permission {permission}")
     return request.user
 
@@ -241,8 +241,7 @@ class AddedIntentAdmin(IntentAdmin):
     add_fields: tuple[str, ...]
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
-        role = getattr(request.user, "role", "")
-        return may_open_admin(request) and permits(permissions_of(role), self.add_permission)
+        return may_open_admin(request) and person_may(request.user, self.add_permission)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields if obj else self.add_fields

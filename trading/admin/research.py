@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import User
-from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.services.powers import person_may
 from trading.admin.facts import FactAdmin
 from trading.models import ResearchJob, StrategyInstance, TrialTally
 
@@ -22,7 +22,7 @@ RUN = "backtests.run"
 
 def may_run(request: HttpRequest) -> bool:
     """Whether this person may run backtests."""
-    return permits(permissions_of(getattr(request.user, "role", "")), RUN)
+    return person_may(request.user, RUN)
 
 
 def carried_out(

@@ -6,11 +6,11 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
 from django_filters import rest_framework as filters
 from rest_framework.request import Request
 
 from nautilus_site.common.errors import ApplicationError
+from trading.domain.clock import written_moment
 from trading.domain.orders import OrderStatus
 from trading.domain.values import Market, OrderType, Side, normalise_symbol
 from trading.models import (
@@ -44,15 +44,12 @@ def moment_of(request: Request, name: str) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = parse_datetime(text)
+        return written_moment(text)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
         raise ApplicationError(
             f"INVALID_{name.upper()}",
             f"{name}: expected a time with its zone, such as 2026-01-31T00:00:00Z",
-        )
-    return moment
+        ) from None
 
 
 def check_parameters(request: Request, known: Collection[str]) -> None:

@@ -23,7 +23,7 @@ from trading.daemons.charge import Charge
 from trading.daemons.storing import in_database, kept
 from trading.domain.values import Market
 from trading.models import Account, Credential
-from trading.services.credentials import credential_open
+from trading.services.credentials import credential_open, credential_stands
 from trading.services.reconcile import reconcile_request
 from trading.services.venue_events import venue_event_store
 from universe.adapters.binance.events import Connected, Disconnected
@@ -43,13 +43,14 @@ HEARD_WITHIN_S: Final = 10.0
 
 
 class UserFeed:
-    """Follows one account for ever; a rotated key takes over at the next connection."""
+    """Follows one account for ever. A key that is replaced or revoked ends its connection within seconds."""
 
     def __init__(self, account: Account, charge: Charge) -> None:
         self._account = account
         self._charge = charge
         self._name = f"user:{account.name}"
         self._connected_at: datetime | None = None
+        self._api_key = ""
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -83,6 +84,7 @@ class UserFeed:
             # One account without a key must not end the market's streams; its reconciliation still runs.
             log.error("user_stream_without_key", account=self._account.name, error=str(error)[:200])
             raise LinkEnded(f"no key: {error}") from error
+        self._api_key = api_key
         if self._account.venue.market == Market.spot:
             return await SpotLink.open(endpoints.spot_ws_api, api_key=api_key, api_secret=secret)
         return await UsdmLink.open(endpoints.futures_streams, ListenKeys(_requests(api_key)))
@@ -111,6 +113,15 @@ class UserFeed:
     async def _age(self, stream: UserStream) -> None:
         while True:
             await asyncio.sleep(AGE_S)
+            with contextlib.suppress(DatabaseError):
+                if self._api_key and not await in_database(
+                    credential_stands,
+                    account=self._account,
+                    purpose=Credential.Purpose.FEED,
+                    api_key=self._api_key,
+                ):
+                    log.warning("user_stream_key_over", account=self._account.name)
+                    await stream.cut()
             if self._charge.is_held and time.monotonic() - stream.heard_at < HEARD_WITHIN_S:
                 with contextlib.suppress(DatabaseError):
                     await in_database(stream_heard, name=self._name, at=now())

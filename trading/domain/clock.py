@@ -55,6 +55,22 @@ def datetime_to_ns(at: datetime) -> int:
     return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1_000
 
 
+def written_moment(text: str) -> datetime:
+    """Return the aware UTC datetime of ISO 8601 that came from outside.
+
+    Raises
+    ------
+    ValueError : it is no time, names no zone, or lies outside the years 1 to 9999 once it is put into UTC.
+    """
+    at = datetime.fromisoformat(text)
+    if at.utcoffset() is None:
+        raise ValueError(f"expected a time with its zone, was {text[:40]!r}")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"expected a time within the years 1 to 9999, was {text[:40]!r}") from None
+
+
 def interval_ns(interval: str) -> int:
     """Return the length of a bar in nanoseconds.
 

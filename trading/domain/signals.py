@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from trading.domain.values import Side, decimal_of, normalise_symbol
+from trading.domain.clock import written_moment
+from trading.domain.values import Side, normalise_symbol, written_decimal
 
 MEMBERS: Final = frozenset(
     {
@@ -220,12 +221,9 @@ def _moment(value: Any) -> datetime:
     try:
         if isinstance(value, int) and not isinstance(value, bool):
             return datetime.fromtimestamp(value / 1000, UTC)
-        moment = datetime.fromisoformat(str(value))
+        return written_moment(str(value))
     except (ValueError, OverflowError, OSError):
         raise SignalRefused("SCHEMA", "at: expected ISO 8601 with a zone, or milliseconds") from None
-    if moment.tzinfo is None:
-        raise SignalRefused("SCHEMA", "at: the time has no zone")
-    return moment.astimezone(UTC)
 
 
 def _amount(told: Mapping[str, Any], name: str) -> Decimal | None:
@@ -236,7 +234,7 @@ def _amount(told: Mapping[str, Any], name: str) -> Decimal | None:
         # A float has lost its last digits before it came here.
         raise SignalRefused("SCHEMA", f'{name}: expected a decimal as text, such as "0.01"')
     try:
-        amount = decimal_of(value)
+        amount = written_decimal(value)
     except ValueError:
         raise SignalRefused("SCHEMA", f"{name}: {value[:40]!r} is not a decimal") from None
     if amount <= 0:

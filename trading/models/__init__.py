@@ -11,6 +11,7 @@ from trading.models.books import BookSnapshot
 from trading.models.brackets import Bracket, BracketEvent, BracketLeg
 from trading.models.breakers import BreakerPolicy, BreakerSample, CircuitBreaker, VenueCallWindow
 from trading.models.candidates import CandidateKey
+from trading.models.ceilings import Ceiling
 from trading.models.commands import OrderCommand
 from trading.models.controls import Flatten, KillEnforcement, RiskLimit, SymbolAllowance, TradingState
 from trading.models.decisions import Decision, ObservedStep, Plan, PlanShare
@@ -39,6 +40,7 @@ __all__ = [
     "BreakerPolicy",
     "BreakerSample",
     "CandidateKey",
+    "Ceiling",
     "CircuitBreaker",
     "CorrelationGroup",
     "Credential",

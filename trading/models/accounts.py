@@ -47,7 +47,10 @@ class Account(models.Model):
 
 
 class Credential(models.Model):
-    """A key for one purpose. The secret is sealed to a public key: this row cannot be opened by the web process."""
+    """A key for one purpose. The secret is sealed to a public key: this row cannot be opened by the web process.
+
+    A revoked one has no secret any more and is opened by nobody; its row stays until another takes its place.
+    """
 
     class Purpose(models.TextChoices):
         EXECUTOR = "executor"
@@ -61,9 +64,21 @@ class Credential(models.Model):
     sealed_secret = models.BinaryField()
     last_four = models.CharField(max_length=4)
     created_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+    revoked_by = models.CharField(max_length=150, blank=True, default="")
+    test_asked_at = models.DateTimeField(null=True)
+    tested_at = models.DateTimeField(null=True)
+    test_flags = models.JSONField(default=dict, help_text="what the venue said the key may do")
+    test_result = models.TextField(blank=True, default="", help_text="what was wrong; empty: nothing")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["account", "purpose"], name="one_key_per_purpose")]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "purpose"], name="one_key_per_purpose"),
+            models.CheckConstraint(
+                condition=models.Q(revoked_at=None) | models.Q(sealed_secret=b""),
+                name="revoked_key_has_no_secret",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.account} {self.purpose} …{self.last_four}"

@@ -31,6 +31,20 @@ def accounts_active() -> list[Account]:
     return list(Account.objects.select_related("venue").filter(is_active=True).order_by("name"))
 
 
+def accounts_of_scope(scope: str) -> QuerySet[Account]:
+    """Active accounts a scope reaches. Of a strategy or a model all: its orders may lie on any."""
+    kind, _, rest = scope.partition(":")
+    rows = Account.objects.filter(is_active=True).select_related("venue").order_by("pk")
+    if kind == "account":
+        return rows.filter(name=rest)
+    if kind == "venue":
+        return rows.filter(venue__name=rest)
+    if kind in ("symbol", "strategy_symbol"):
+        symbol = rest.rpartition(":")[2]
+        return rows.filter(venue__in=Instrument.objects.filter(symbol=symbol).values("venue"))
+    return rows
+
+
 def account_queryset() -> QuerySet[Account]:
     """Accounts with their venue."""
     return Account.objects.select_related("venue").order_by("-id")

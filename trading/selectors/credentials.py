@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
 
 from django.db.models import QuerySet
 
 from nautilus_site.common.clock import now
-from trading.models import CandidateKey, Credential
+from trading.models import CandidateKey, Credential, RiskLimit
 from trading.selectors.notation import age_s
+
+KEY_MAX_AGE: Final = "key_max_age"
+"""The limit, in days, at which a key is to be replaced."""
+KEY_MAX_AGE_DAYS: Final = Decimal(90)
+"""Where nobody has set another."""
+SOON: Final = timedelta(days=14)
 
 
 def credential_queryset() -> QuerySet[Credential]:
@@ -38,8 +46,37 @@ def candidate_members(row: CandidateKey) -> dict[str, Any]:
     }
 
 
-def credential_members(row: Credential, candidate: CandidateKey | None) -> dict[str, Any]:
+def rotation_of(row: Credential, limits: dict[str, Decimal]) -> tuple[datetime, str]:
+    """When a key is to be replaced by, and whether that is `later`, `soon` or `due`."""
+    scopes = ("global", f"account:{row.account.name}")
+    days = min((limits[scope] for scope in scopes if scope in limits), default=KEY_MAX_AGE_DAYS)
+    at = row.created_at + timedelta(days=float(days))
+    left = at - now()
+    return at, "due" if left <= timedelta(0) else "soon" if left <= SOON else "later"
+
+
+def key_ages_allowed() -> dict[str, Decimal]:
+    """The longest age of a key by the scope it is set for, in days."""
+    return dict(RiskLimit.objects.filter(name=KEY_MAX_AGE).values_list("scope", "value"))
+
+
+def tested_members(row: Credential) -> dict[str, Any]:
+    """What the latest look at a key in use found, and whether another one is asked for."""
+    waits = row.test_asked_at is not None and (row.tested_at is None or row.tested_at < row.test_asked_at)
+    return {
+        "waits": waits,
+        "at": row.tested_at.isoformat() if row.tested_at else None,
+        "age_s": age_s(row.tested_at, now()) if row.tested_at else None,
+        "may": sorted(name for name, on in row.test_flags.items() if on),
+        "wrong": row.test_result,
+    }
+
+
+def credential_members(
+    row: Credential, candidate: CandidateKey | None, limits: dict[str, Decimal]
+) -> dict[str, Any]:
     """A key on the wire, and the newest that was approved for its place. No key and no secret is in it."""
+    rotate_by, rotation = rotation_of(row, limits)
     return {
         "id": row.pk,
         "account": row.account.name,
@@ -48,5 +85,11 @@ def credential_members(row: Credential, candidate: CandidateKey | None) -> dict[
         "last_four": row.last_four,
         "since": row.created_at.isoformat(),
         "age_s": age_s(row.created_at, now()),
+        "state": "in_use" if row.revoked_at is None else "revoked",
+        "revoked_at": row.revoked_at.isoformat() if row.revoked_at else None,
+        "revoked_by": row.revoked_by,
+        "rotate_by": rotate_by.isoformat(),
+        "rotation": rotation,
+        "tested": tested_members(row),
         "candidate": candidate_members(candidate) if candidate else None,
     }

@@ -19,6 +19,7 @@ from trading.models import Account, Balance, MarginTerms, Position, SubPosition
 from trading.selectors.marks import Marks, marks_read
 from trading.selectors.notation import amount_text
 from trading.selectors.positions import position_notional, position_unrealized
+from universe.models import Instrument
 
 CASH_ASSET = "USDT"
 _ZERO = Decimal(0)
@@ -27,6 +28,9 @@ _ZERO = Decimal(0)
 @dataclass(slots=True)
 class Worth:
     """Sums of one account, or of everything. `unpriced` holdings count as nothing until they have a price.
+
+    Those of them in `gaps` are traded here and were worth something a moment ago: without them the sums look like a
+    loss. The others are coins no market here has, such as a gift nobody asked for: they were never in a sum.
 
     `open_result` is the unrealised result of contracts, which belongs to equity; what spot holdings have gained is
     in their market value. `margin` is the initial margin of open contracts.
@@ -44,6 +48,7 @@ class Worth:
     open_result: Decimal = _ZERO
     margin: Decimal = _ZERO
     unpriced: set[str] = field(default_factory=set)
+    gaps: set[str] = field(default_factory=set)
 
     @property
     def equity(self) -> Decimal:
@@ -64,6 +69,7 @@ class Worth:
         self.open_result += other.open_result
         self.margin += other.margin
         self.unpriced |= other.unpriced
+        self.gaps |= other.gaps
 
     def members(self) -> dict[str, Any]:
         """The public members, every amount as text."""
@@ -93,6 +99,7 @@ def worth_by_account(
     """Value rows that were read already; the keys are account ids.
 
     `leverage` by (account id, instrument id), read when it is not given and there are contracts; 1 where unknown.
+    Where a holding has no price, which markets there are is read as well.
     """
     accounts = list(accounts)
     result = {account.pk: Worth() for account in accounts}
@@ -129,13 +136,26 @@ def worth_by_account(
         if position.account_id in contracts:
             if mark is None and position.quantity:
                 worth.unpriced.add(position.instrument.symbol)
+                worth.gaps.add(position.instrument.symbol)
             times = (leverage or {}).get((position.account_id, position.instrument_id), 1)
             margin = abs(notional) / times
             worth.open_result += gained
             worth.margin += margin
             # A gain may back new orders as a loss must be backed: the venue counts both in cross margin.
             worth.available += gained - margin
+    without = {asset for worth in result.values() for asset in worth.unpriced - worth.gaps}
+    if without:
+        traded = _traded(without)
+        for worth in result.values():
+            worth.gaps |= worth.unpriced & traded
     return result
+
+
+def _traded(assets: set[str]) -> set[str]:
+    """Those of the assets that have a market in cash here; all of them before any market is known."""
+    markets = Instrument.objects.filter(quote_asset=CASH_ASSET)
+    traded = set(markets.filter(base_asset__in=assets).values_list("base_asset", flat=True))
+    return traded if traded or markets.exists() else assets
 
 
 def leverage_by_symbol(account_ids: Iterable[int]) -> dict[tuple[int, int], int]:

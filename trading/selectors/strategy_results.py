@@ -27,13 +27,13 @@ class StrategyReturns:
     """Attributes
     ----------
     names : the strategies, one per column.
-    rows : one per period in which each of them has a result at its end and at the end of the one before; oldest
-        first. A return is the change of the result over the capital granted at the beginning.
+    rows : one per period in which any of them made a return; oldest first. A return is the change of the result over
+        the capital granted at the beginning; None where a strategy had none, or no result at either end.
     ends : the end of each row's period.
     """
 
     names: tuple[str, ...]
-    rows: tuple[tuple[float, ...], ...]
+    rows: tuple[tuple[float | None, ...], ...]
     ends: tuple[datetime, ...]
 
 
@@ -66,17 +66,18 @@ def strategy_returns(
     rows, ends = [], []
     for bucket in sorted(known):
         before, after = known.get(bucket - 1, {}), known[bucket]
-        if any(name not in before or name not in after for name in wanted):
-            continue
-        # Without capital there is no return, and none was made.
-        rows.append(
-            tuple(
-                (after[name][0] - before[name][0]) / before[name][1] if before[name][1] > 0 else 0.0
-                for name in wanted
-            )
-        )
-        ends.append(_moment((bucket + 1) * seconds, newest))
+        row = tuple(_return(before.get(name), after.get(name)) for name in wanted)
+        if any(value is not None for value in row):
+            rows.append(row)
+            ends.append(_moment((bucket + 1) * seconds, newest))
     return StrategyReturns(wanted, tuple(rows), tuple(ends))
+
+
+def _return(before: tuple[float, float] | None, after: tuple[float, float] | None) -> float | None:
+    """Of (result, capital) at both ends. Without capital there is no return: nothing could be earned or lost."""
+    if before is None or after is None or before[1] <= 0:
+        return None
+    return (after[0] - before[0]) / before[1]
 
 
 def _moment(epoch_s: int, like: datetime) -> datetime:

@@ -21,6 +21,16 @@ class CandidateSerializer(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
 
 
+class TestedSerializer(serializers.Serializer[Any]):
+    """The latest look at a key in use. `wrong` empty: the exchange takes it, and it may do what it should."""
+
+    waits = serializers.BooleanField()
+    at = serializers.DateTimeField(allow_null=True)
+    age_s = serializers.IntegerField(allow_null=True)
+    may = serializers.ListField(child=serializers.CharField())
+    wrong = serializers.CharField()
+
+
 class CredentialSerializer(serializers.Serializer[Any]):
     """A key by its last four."""
 
@@ -31,7 +41,25 @@ class CredentialSerializer(serializers.Serializer[Any]):
     last_four = serializers.CharField()
     since = serializers.DateTimeField()
     age_s = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=("in_use", "revoked"))
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    revoked_by = serializers.CharField()
+    rotate_by = serializers.DateTimeField()
+    rotation = serializers.ChoiceField(choices=("later", "soon", "due"))
+    tested = TestedSerializer()
     candidate = CandidateSerializer(allow_null=True)
+
+
+class KeyTestSerializer(RequestSerializer):
+    """The key that is meant, by its last four."""
+
+    last_four = serializers.CharField(max_length=4)
+
+
+class KeyRevocationSerializer(KeyTestSerializer):
+    """The same, and why."""
+
+    reason = ReasonField()
 
 
 class CredentialRequestSerializer(RequestSerializer):

@@ -19,10 +19,11 @@ from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import decimal_text
-from trading.models import Strategy, StrategyInstance, SubPosition
+from trading.models import Ceiling, Strategy, StrategyInstance, SubPosition
 from trading.selectors.marks import Marks, marks_read
 from trading.selectors.portfolio import results_by_place
 from trading.services.models import CANARY, CHAMPION
+from trading.services.strategies.ceilings import capital_changed, capital_moved, capital_of
 
 CENT = Decimal("0.01")
 MOST_SHARE = Decimal("0.25")
@@ -78,6 +79,9 @@ def canary_open(
     total = sum((instance.allocation for instance in instances), Decimal(0))
     part = min(share, cap / total)
     canary = _canary_strategy(locked, digest, version)
+    # What was lowered in an earlier trial is not this one's.
+    Ceiling.objects.filter(strategy=canary).delete()
+    Ceiling.objects.filter(instance__strategy=canary).delete()
     capital = Decimal(0)
     for instance in instances:
         granted = (instance.allocation * part).quantize(CENT, rounding=ROUND_DOWN)
@@ -98,6 +102,7 @@ def canary_open(
         raise Conflict(
             "NOTHING_TO_SHARE", f"a share of {decimal_text(part)} of {locked.name} is less than a cent"
         )
+    capital_moved(locked, -capital)
     canary.canary_cap = (capital * ROOM).quantize(CENT, rounding=ROUND_DOWN)
     canary.save(update_fields=["canary_cap"])
     audit_record(
@@ -117,7 +122,8 @@ def canary_grow(
 ) -> Grant:
     """Let an open canary have a larger share of what it and the champion's strategy have together.
 
-    No symbol's capital is lowered: where the share or the cap is less than it has, it keeps that.
+    No symbol's capital is lowered: where the share or the cap is less than it has, it keeps that; so it does where
+    somebody took capital from it by hand.
 
     Raises
     ------
@@ -128,7 +134,7 @@ def canary_grow(
         raise ApplicationError(
             "INVALID_VALUE", "expected a share above 0 and at most 0.25, and a cap above zero"
         )
-    Strategy.objects.select_for_update(no_key=True).get(pk=follower.pk)
+    locked = Strategy.objects.select_for_update(no_key=True).get(pk=follower.pk)
     owns = list(
         StrategyInstance.objects.select_for_update(of=("self",), no_key=True)
         .filter(strategy=canary, is_enabled=True, allocation__gt=0)
@@ -144,17 +150,20 @@ def canary_grow(
     total = sum((own.allocation + (place.allocation if place else 0) for own, place in pairs), Decimal(0))
     if total <= 0:
         raise Conflict("NOTHING_TO_SHARE", f"{canary.name} has no capital")
-    part, capital = min(share, cap / total), Decimal(0)
+    part, capital, moved = min(share, cap / total), Decimal(0), Decimal(0)
+    is_held = Ceiling.objects.filter(strategy=canary).exists()
     for own, place in pairs:
-        if place is not None:
+        if place is not None and not is_held:
             both = own.allocation + place.allocation
             more = (both * part).quantize(CENT, rounding=ROUND_DOWN) - own.allocation
             if more > 0:
                 own.allocation, place.allocation = own.allocation + more, place.allocation - more
                 own.save(update_fields=["allocation"])
                 place.save(update_fields=["allocation"])
+                moved += more
                 _replan(own)
         capital += own.allocation
+    capital_moved(locked, -moved)
     Strategy.objects.filter(pk=canary.pk).update(
         canary_cap=(capital * ROOM).quantize(CENT, rounding=ROUND_DOWN), updated_at=now()
     )
@@ -174,7 +183,8 @@ def canary_close(*, follower: Strategy, canary: Strategy, actor: User | str, rea
 
     Safe to call twice. Returns what was given back.
     """
-    Strategy.objects.select_for_update(no_key=True).get(pk=follower.pk)
+    locked = Strategy.objects.select_for_update(no_key=True).get(pk=follower.pk)
+    taken = Ceiling.objects.filter(strategy=canary).first()
     back = Decimal(0)
     for own in (
         StrategyInstance.objects.select_for_update(of=("self",), no_key=True)
@@ -189,6 +199,12 @@ def canary_close(*, follower: Strategy, canary: Strategy, actor: User | str, rea
         own.allocation, own.weight, own.target = Decimal(0), Decimal(0), 0.0
         own.save(update_fields=["allocation", "weight", "target"])
         _replan(own)
+    capital_moved(locked, back)
+    if taken is not None:
+        # Somebody took capital from the canary: from now on it is the champion that has less.
+        missing = max(taken.was - back, Decimal(0))
+        capital_changed(locked, before=capital_of(locked) + missing, by=taken.by)
+        taken.delete()
     # Without a digest it decides nothing more, and no order of its may add risk.
     Strategy.objects.filter(pk=canary.pk).update(model_digest="", model_version=None, updated_at=now())
     audit_record(

@@ -10,6 +10,7 @@ from typing import Any
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from trading.models import Account, CandidateKey, Credential
@@ -58,6 +59,7 @@ def credential_request(
             "sealed": base64.b64encode(secret_seal(api_secret)).decode(),
         },
         diff={"key ends in": [before["last_four"], last_four]},
+        seen=before,
         reason=reason,
         requester=requester,
         expires_in_s=expires_in_s,
@@ -71,6 +73,15 @@ def credential_snapshot(target: str) -> dict[str, Any]:
     if row is None:
         return {"last_four": None, "since": None}
     return {"last_four": row.last_four, "since": row.created_at.isoformat()}
+
+
+def credential_rows(target: str) -> Rows:
+    """The key in use, and the one that may come into use: whoever looks at that holds it until it is."""
+    account, purpose = _named(target)
+    return [
+        CandidateKey.objects.filter(account=account, purpose=purpose, state=CandidateKey.State.WAITING),
+        Credential.objects.filter(account=account, purpose=purpose),
+    ]
 
 
 def credential_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:

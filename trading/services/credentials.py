@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -20,7 +22,18 @@ from trading.models import Account, Credential
 
 SEALING_KEY = "sealing.pub"
 OPENING_KEY = "opening.key"
-_SEALED = "SELECT api_key, sealed_secret FROM trading_credential WHERE account_id = %s AND purpose = %s"
+_SEALED = """
+SELECT api_key, sealed_secret FROM trading_credential WHERE account_id = %s AND purpose = %s AND revoked_at IS NULL
+"""
+AS_NEW: Mapping[str, Any] = {
+    "revoked_at": None,
+    "revoked_by": "",
+    "test_asked_at": None,
+    "tested_at": None,
+    "test_flags": {},
+    "test_result": "",
+}
+"""What a key that takes the place of another begins with."""
 
 
 def _keys_folder() -> Path:
@@ -73,6 +86,7 @@ def credential_store(
             "sealed_secret": secret_seal(api_secret),
             "last_four": api_key[-4:],
             "created_at": now(),
+            **AS_NEW,
         },
     )
     audit_record(
@@ -97,8 +111,14 @@ def credential_sealed(*, account: Account, purpose: str) -> tuple[str, bytes]:
         cursor.execute(_SEALED, [account.pk, str(purpose)])
         row = cursor.fetchone()
     if row is None:
-        raise ApplicationError("NO_CREDENTIAL", f"account {account.name} has no key for {purpose}")
+        raise ApplicationError("NO_CREDENTIAL", f"account {account.name} has no key for {purpose} in use")
     return str(row[0]), bytes(row[1])
+
+
+def credential_stands(*, account: Account, purpose: str, api_key: str) -> bool:
+    """Whether this is the key in use: for connections that outlive the moment they were opened with it."""
+    rows = Credential.objects.filter(account=account, purpose=purpose, api_key=api_key, revoked_at=None)
+    return rows.exists()
 
 
 def credential_open(*, account: Account, purpose: str) -> tuple[str, str]:

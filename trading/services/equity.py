@@ -24,7 +24,11 @@ _ZERO = Decimal(0)
 
 @transaction.atomic
 def equity_mark() -> list[EquitySnapshot]:
-    """Write one snapshot per open account whose holdings all have a price; keep day start and peak beside it."""
+    """Write one snapshot per open account whose holdings all have a price; keep day start and peak beside it.
+
+    A coin no market here has is no hole in the sum: it was never in one, and a gift must not switch off what watches
+    equity.
+    """
     # Locked as by whoever books a transfer: what is read here is from before it or from after it in every number.
     accounts = list(
         Account.objects.select_for_update(of=("self",), no_key=True)
@@ -45,7 +49,7 @@ def equity_mark() -> list[EquitySnapshot]:
     values: dict[str, tuple[Decimal, Decimal]] = {}
     for account in accounts:
         worth = worths[account.pk]
-        if worth.unpriced:
+        if worth.gaps:
             continue  # a sum with a hole in it would look like a loss
         snapshot = EquitySnapshot.objects.create(
             account=account,

@@ -20,7 +20,7 @@ from nautilus_site.common.services.outbox import publish
 from trading.domain.errors import VenueError, VenueRejected
 from trading.domain.ports import ExecutionVenue
 from trading.models import Account, CandidateKey, Credential
-from trading.services.credentials import credential_open, secret_open
+from trading.services.credentials import AS_NEW, credential_open, secret_open
 from trading.services.key_checks import key_verdict
 from trading.services.key_owners import identity_note, key_owner
 
@@ -85,7 +85,8 @@ def _in_use_tells(account: Account, connect: Connect) -> str:
     """
     if account.venue_identity:
         return account.venue_identity
-    purposes = list(Credential.objects.filter(account=account).values_list("purpose", flat=True))
+    in_use = Credential.objects.filter(account=account, revoked_at=None)
+    purposes = list(in_use.values_list("purpose", flat=True))
     for purpose in purposes:
         try:
             told = connect(account, *credential_open(account=account, purpose=purpose)).identity()
@@ -138,6 +139,7 @@ def _use(candidate_id: int, flags: Mapping[str, bool], identity: str) -> str:
             "sealed_secret": bytes(candidate.sealed_secret),
             "last_four": candidate.last_four,
             "created_at": now(),
+            **AS_NEW,
         },
     )
     return _decide(candidate, State.IN_USE, flags, "", before=before.last_four if before else None)

@@ -18,6 +18,9 @@ _FORMS = {
     "model": re.compile(rf"model:({_NAME}@{_NAME})"),
 }
 
+SCOPE = "|".join([GLOBAL, *(form.pattern for form in _FORMS.values())])
+"""What a scope looks like; `parse_scope` says which of them are written in the one way they are stored."""
+
 
 def parse_scope(text: str) -> str:
     """Return the canonical form of a scope.

@@ -18,8 +18,13 @@ import numpy as np
 from governance.domain.allocation.capital import CapitalLimits, Grant, GroupCap, capital_pool, project
 from governance.domain.allocation.methods import Weighting, floored, weigh, yearly_sharpe
 from governance.domain.allocation.pacing import Pace, paced
-from governance.domain.allocation.throttle import ThrottleState, throttle_observe
-from governance.domain.allocation.weights import AllocationError, FloatArray
+from governance.domain.allocation.throttle import (
+    Lifted,
+    ThrottleState,
+    throttle_lifted,
+    throttle_observe,
+)
+from governance.domain.allocation.weights import AllocationError, BoolArray, FloatArray
 from governance.domain.policies.capital import CapitalPolicy
 from trading.domain.values import from_units
 
@@ -36,7 +41,7 @@ class Standing:
     current : granted over all its symbols.  since_change_s : None when it never changed.
     has_places : it has a symbol that could be given capital.
     halted : some level keeps it from new risk.  killed : a person stopped it; it gets nothing.
-    lowered : a person gave it less than this policy last did; that stays until there is another policy.
+    ceiling : what a person lowered it to; no rise above that until two people raise it. None where nobody did.
     on_trial_beside : of a canary, the strategy from whose capital it has its own; "" for any other.
     lent : what its own canary has of its capital; caps hold for both together.
     """
@@ -48,7 +53,7 @@ class Standing:
     has_places: bool = True
     halted: bool = False
     killed: bool = False
-    lowered: bool = False
+    ceiling: int | None = None
     on_trial_beside: str = ""
     lent: int = 0
 
@@ -61,6 +66,8 @@ class Evidence:
     ----------
     equity : of everything.  drawdown : 0 to 1.
     names, returns : strategies and their (T, N) returns, oldest first.
+    made : (T, N), whether there was a return: with capital, and known at both ends; None: always.
+    since_lifted : since people lifted a stop of the drawdown; None where they never did, or that is over.
     """
 
     equity: int
@@ -68,6 +75,27 @@ class Evidence:
     names: tuple[str, ...]
     returns: FloatArray
     at: datetime
+    made: BoolArray | None = None
+    since_lifted: Lifted | None = None
+
+    def of(self, strategy: str) -> FloatArray:
+        """The returns of one strategy, oldest first; none where it is not known."""
+        if strategy not in self.names:
+            return np.zeros(0)
+        column = self.names.index(strategy)
+        values = self.returns[:, column]
+        return np.asarray(values if self.made is None else values[self.made[:, column]])
+
+    def matrix(self, names: Sequence[str]) -> tuple[FloatArray, BoolArray]:
+        """Returns of these strategies and whether they were made; one that is not known made none."""
+        rows = len(self.returns)
+        values, made = np.zeros((rows, len(names))), np.zeros((rows, len(names)), dtype=np.bool_)
+        for at, name in enumerate(names):
+            if name in self.names:
+                column = self.names.index(name)
+                values[:, at] = self.returns[:, column]
+                made[:, at] = True if self.made is None else self.made[:, column]
+        return values, made
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +143,15 @@ def decide(
     ]
     if broken:
         raise AllocationError(f"the returns of {', '.join(broken)} are not all finite numbers")
-    throttle = throttle_observe(
-        throttle,
-        evidence.drawdown,
-        soft=float(policy.drawdown_soft_pct),
-        hard=float(policy.drawdown_hard_pct),
-        recovery=float(policy.drawdown_recovery),
-    )
+    limits = {
+        "soft": float(policy.drawdown_soft_pct),
+        "hard": float(policy.drawdown_hard_pct),
+        "recovery": float(policy.drawdown_recovery),
+    }
+    if evidence.since_lifted is None:
+        throttle = throttle_observe(throttle, evidence.drawdown, **limits)
+    else:
+        throttle = throttle_lifted(throttle, evidence.drawdown, evidence.since_lifted, **limits)
     reserve = units(policy.reserve_equity_usd)
     whole = capital_pool(
         evidence.equity,
@@ -133,14 +163,22 @@ def decide(
     kept = {s.strategy: why for s in standings if (why := _kept(policy, s))}
     governed = [s for s in standings if s.strategy not in kept]
     room = max(0, pool - sum(s.current for s in standings if s.strategy in kept))
-    columns = {name: index for index, name in enumerate(evidence.names)}
     names = [s.strategy for s in governed if not s.killed]
-    known = [name for name in names if name in columns]
-    returns = evidence.returns[:, [columns[name] for name in known]] if len(known) == len(names) else None
-    weighting = weigh(policy, names, evidence.returns[:0, :0] if returns is None else returns)
-    weights = floored(weighting.weights, room, units(policy.min_quota_usd))
+    weighting = weigh(policy, names, *evidence.matrix(names))
+    # What is held for want of evidence is not given out a second time.
+    waiting = [s for s in governed if not s.killed and s.strategy not in weighting.weights]
+    share = max(0, room - sum(s.current for s in waiting))
+    most = float(policy.kelly_cap) if weighting.method == "capped_kelly" else None
+    weights = floored(weighting.weights, share, units(policy.min_quota_usd), most=most)
     wanted = {
-        s.strategy: _wanted(policy, s, weights.get(s.strategy), room, weighting, _sharpe(policy, evidence, s))
+        s.strategy: _wanted(
+            policy,
+            s,
+            weights.get(s.strategy),
+            share,
+            weighting,
+            yearly_sharpe(policy, evidence.of(s.strategy)),
+        )
         for s in governed
     }
     grants = project({name: want.paced for name, want in wanted.items()}, _limits(policy, room, governed))
@@ -196,12 +234,6 @@ class _Want:
     reason: str
 
 
-def _sharpe(policy: CapitalPolicy, evidence: Evidence, standing: Standing) -> float | None:
-    if standing.strategy not in evidence.names:
-        return None
-    return yearly_sharpe(policy, evidence.returns[:, evidence.names.index(standing.strategy)])
-
-
 def _wanted(
     policy: CapitalPolicy,
     standing: Standing,
@@ -217,11 +249,13 @@ def _wanted(
     if policy.allocation_mode == "manual":
         return _Want(standing, weight, current, current, "manual", "people decide alone")
     if weight is None:
-        return _Want(standing, None, current, current, "hold", f"too little is known ({weighting.note})")
-    # A thousandth of a cent more: half of something is not a cent less for a rounding in the last bit.
-    desired = (int(Fraction(weight) * pool) + CENT // 1000) // CENT * CENT
-    words = f"{weighting.method} gives it {weight * 100:.2f} % of {money(pool)}, {money(desired)}"
-    rule, goal = "method", desired
+        rule, goal, desired = "hold", current, current
+        words = f"too little is known ({weighting.of(standing.strategy)})"
+    else:
+        # A thousandth of a cent more: half of something is not a cent less for a rounding in the last bit.
+        desired = (int(Fraction(weight) * pool) + CENT // 1000) // CENT * CENT
+        words = f"{weighting.method} gives it {weight * 100:.2f} % of {money(pool)}, {money(desired)}"
+        rule, goal = "method", desired
     floor = min(units(policy.min_quota_usd), current)
     if sharpe is not None and sharpe < policy.sharpe_demote:
         # What loses is not rewarded with more, whatever the method makes of its variance.
@@ -230,12 +264,15 @@ def _wanted(
     elif desired > current and sharpe is not None and sharpe < policy.sharpe_promote:
         rule, goal = "sharpe_promote", current
         words += f"; its Sharpe ratio of {sharpe:.2f} is below {policy.sharpe_promote}: no rise"
+    elif sharpe is None and goal > (most := _unproven(policy, current)):
+        rule, goal = "unproven", most
+        words += f"; too few of its returns are known to judge it: no rise above {money(most)}"
     if goal > current and standing.halted:
         rule, goal = "halted", current
         words += "; trading is restricted: no rise"
-    if goal > current and standing.lowered:
-        rule, goal = "lowered_by_hand", current
-        words += "; somebody lowered it: no rise until there is another policy"
+    if standing.ceiling is not None and goal > standing.ceiling:
+        rule, goal = "lowered_by_hand", standing.ceiling
+        words += f"; somebody lowered it to {money(goal)}: no more until two people raise it"
     step = paced(goal, current, _pace(policy), since_change_s=standing.since_change_s)
     if step.reason:
         rule = step.reason
@@ -243,6 +280,11 @@ def _wanted(
     elif goal == current and rule == "method":
         rule = "unchanged"
     return _Want(standing, weight, desired, step.amount, rule, words)
+
+
+def _unproven(policy: CapitalPolicy, current: int) -> int:
+    """What no evidence allows: what it has, enough to begin with, or what the policy says."""
+    return max(current, units(policy.min_quota_usd), units(policy.unproven_quota_usd))
 
 
 _PACE_WORDS = {
@@ -296,8 +338,6 @@ def _granted(grant: Grant, want: _Want, pool: int) -> Choice:
         rule = step.rule.partition(":")[0]
         reason += f"; {_LIMIT_WORDS[rule].format(name=step.rule.partition(':')[2], pool=money(pool))}"
         reason += f": {money(step.after)}"
-    if want.standing.lowered and rule != "killed":
-        rule = "lowered_by_hand"  # also where something else lowers it further: it must not rise afterwards
     return Choice(grant.strategy, want.weight, before, want.desired, amount, None, rule, reason)
 
 
@@ -356,6 +396,13 @@ def _explained(
     if throttle.stopped:
         words += (
             f" A drawdown of {policy.drawdown_hard_pct * 100:f} % stopped all capital; two people lift that."
+        )
+    elif evidence.since_lifted is not None and throttle.multiplier < 1:
+        lifted = evidence.since_lifted
+        words += (
+            f" People lifted a stop on {lifted.at:%Y-%m-%d %H:%M}: since then the fall from {money(lifted.peak)} of "
+            f"{lifted.drawdown * 100:.2f} % counts, and {throttle.multiplier * 100:.1f} % of it is given out, "
+            f"{money(pool)}."
         )
     elif throttle.multiplier < 1:
         words += (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,13 +12,12 @@ from governance.domain.allocation.covariance import ewma_covariance, stressed_co
 from governance.domain.allocation.hedge import hedge_observe, hedge_rate, hedge_start, scaled_losses
 from governance.domain.allocation.weights import (
     AllocationError,
+    BoolArray,
     FloatArray,
     capped_kelly,
-    equal_weights,
     inverse_volatility,
     risk_budget,
     shrunk_means,
-    with_floor,
 )
 from governance.domain.policies.capital import CapitalPolicy
 from trading.domain.statistics.sharpe import annualised, sharpe_ratio
@@ -30,39 +29,90 @@ YEAR_S = 365 * 86_400
 class Weighting:
     """Attributes
     ----------
-    weights : by strategy, summing to at most 1; empty where amounts should stay as they are.
+    weights : by strategy, summing to at most 1; one that is not in it keeps what it has.
     method : what gave them.  note : why it is not the policy's own method, "" where it is.
+    unknown : strategies without evidence for the method, each with the reason.
     """
 
     weights: Mapping[str, float]
     method: str
     note: str
+    unknown: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, strategy: str) -> str:
+        """Why a strategy has no weight of its own."""
+        return self.unknown.get(strategy, self.note)
 
 
-def weigh(policy: CapitalPolicy, names: Sequence[str], returns: FloatArray) -> Weighting:
-    """Weights of these strategies; the fallback where the method has too little to go by.
+def weigh(
+    policy: CapitalPolicy, names: Sequence[str], returns: FloatArray, made: BoolArray | None = None
+) -> Weighting:
+    """Weights of these strategies: by the method where there is evidence, by the fallback for each that has too little.
 
     Parameters
     ----------
-    returns : (T, N), one column per name, oldest first.
+    returns : (T, N), one column per name, oldest first.  made : (T, N), where there was one; None: everywhere.
     """
     if not names:
         return Weighting({}, policy.method, "no strategy takes part")
-    try:
-        if policy.method != "equal" and len(returns) < policy.min_observations:
-            raise AllocationError(f"{len(returns)} returns of the {policy.min_observations} it needs")
-        weights = _by_method(policy, len(names), returns)
-    except AllocationError as error:
-        note = f"{policy.method}: {error}"
-        if policy.fallback_mode == "hold":
-            return Weighting({}, "hold", note)
-        return Weighting(dict.fromkeys(names, 1.0 / len(names)), "equal_split", note)
-    return Weighting(dict(zip(names, weights.tolist(), strict=True)), policy.method, "")
+    if policy.method == "equal":
+        return Weighting(dict.fromkeys(names, 1.0 / len(names)), "equal", "")
+    made = np.ones(returns.shape, dtype=np.bool_) if made is None else made
+    judged, unknown = _with_evidence(policy, names, returns, made)
+    known: dict[str, float] = {}
+    if judged:
+        rows = made[:, judged].all(axis=1)
+        try:
+            found = _by_method(policy, len(judged), returns[rows][:, judged])
+            known = {names[at]: weight for at, weight in zip(judged, found.tolist(), strict=True)}
+        except AllocationError as error:
+            unknown = dict.fromkeys(names, str(error))
+    reasons = dict.fromkeys(unknown.values())
+    note = (
+        f"{policy.method}: {'; '.join(_told(reason, names, unknown) for reason in reasons)}"
+        if unknown
+        else ""
+    )
+    method = policy.method if known else "hold" if policy.fallback_mode == "hold" else "equal_split"
+    if policy.fallback_mode == "hold":
+        return Weighting(known, method, note, unknown)
+    part = len(known) / len(names)
+    weights = {name: known[name] * part if name in known else 1.0 / len(names) for name in names}
+    return Weighting(weights, method, note, unknown)
+
+
+def _told(reason: str, names: Sequence[str], unknown: Mapping[str, str]) -> str:
+    whose = [name for name in names if unknown.get(name) == reason]
+    return reason if len(whose) == len(names) else f"{', '.join(whose)}: {reason}"
+
+
+def _with_evidence(
+    policy: CapitalPolicy, names: Sequence[str], returns: FloatArray, made: BoolArray
+) -> tuple[list[int], dict[str, str]]:
+    """Columns the method can weigh together, and for each other strategy why it cannot.
+
+    Those with the longest record first: one whose own does not overlap with theirs waits.
+    """
+    counts, unknown = made.sum(axis=0), {}
+    judged: list[int] = []
+    together = np.ones(len(made), dtype=np.bool_)
+    for at in sorted(range(len(names)), key=lambda at: (-int(counts[at]), names[at])):
+        rows = together & made[:, at]
+        if counts[at] < policy.min_observations:
+            unknown[names[at]] = f"{counts[at]} returns of the {policy.min_observations} it needs"
+        elif rows.sum() < policy.min_observations:
+            unknown[names[at]] = f"{rows.sum()} returns at the same time as the others'"
+        else:
+            judged, together = [*judged, at], rows
+    if policy.method != "hedge":
+        # Nothing that happened to it has no risk, and would outweigh everything.
+        still = [at for at in judged if sharpe_ratio(returns[together, at]).value is None]
+        unknown |= {names[at]: "its returns do not vary" for at in still}
+        judged = [at for at in judged if at not in still]
+    return sorted(judged), unknown
 
 
 def _by_method(policy: CapitalPolicy, n: int, returns: FloatArray) -> FloatArray:
-    if policy.method == "equal":
-        return equal_weights(n)
     if policy.method == "hedge":
         scale = float(policy.hedge_scale_pct)
         state, eta = hedge_start(n), max(hedge_rate(len(returns), n), 1e-9)
@@ -87,23 +137,31 @@ def yearly_sharpe(policy: CapitalPolicy, returns: FloatArray) -> float | None:
     return annualised(sharpe_ratio(returns), YEAR_S / policy.period_sec).value
 
 
-def floored(weights: Mapping[str, float], pool: int, minimum: int) -> dict[str, float]:
+def floored(
+    weights: Mapping[str, float], pool: int, minimum: int, most: float | None = None
+) -> dict[str, float]:
     """Give each strategy at least `minimum` of the pool, or leave out those that weigh least until all others can.
 
-    Scaling that leaves everybody less than the minimum would leave nobody anything.
+    Scaling that leaves everybody less than the minimum would leave nobody anything. What those left out would have had
+    goes to the others, so that the sum stays; not where a weight is itself a measure of edge and has a `most`.
     """
+    result = dict.fromkeys(weights, 0.0)
     if pool <= 0 or not weights:
-        return dict.fromkeys(weights, 0.0)
+        return result
+    floor = math.floor(minimum * 1e12 / pool + 1) / 1e12 if minimum else 0.0
+    if most is not None and floor > most:
+        return result  # the least one can have is more than any may have
     room = len(weights) if minimum == 0 else min(len(weights), pool // minimum)
     kept = sorted(weights, key=lambda name: (-weights[name], name))[:room]
-    result = dict.fromkeys(weights, 0.0)
-    if kept:
-        total = sum(weights[name] for name in kept)
-        whole = sum(weights.values())
-        # What those left out would have had goes to the others, so that the sum stays.
-        share = [weights[name] * (whole / total if total else 0.0) for name in kept]
-        floor = math.floor(minimum * 1e12 / pool + 1) / 1e12 if minimum else 0.0
-        if floor * len(kept) > 1:
-            floor = 1.0 / len(kept)
-        result |= dict(zip(kept, with_floor(np.array(share), floor).tolist(), strict=True))
-    return result
+    if not kept:
+        return result
+    total, whole = sum(weights[name] for name in kept), sum(weights.values())
+    grown = whole / total if most is None and total else 1.0
+    floor = min(floor, 1.0 / len(kept))
+    shares = {name: max(weights[name] * grown, floor) for name in kept}
+    # Floors that lift the small ones over 1 in all are paid for by what the others have above theirs.
+    above = sum(share - floor for share in shares.values())
+    free = 1.0 - floor * len(kept)
+    if above > free:
+        shares = {name: floor + (share - floor) * (free / above) for name, share in shares.items()}
+    return result | shares

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from governance.domain.allocation.weights import AllocationError
+
+FIRST_SHARE = 0.1
+"""Of their capital, what strategies have again at first after a stop was lifted."""
 
 
 def drawdown_multiplier(drawdown: float, soft: float, hard: float) -> float:
@@ -59,4 +63,49 @@ def throttle_observe(
 
 def throttle_reset(state: ThrottleState) -> ThrottleState:
     """Return the state after a person allowed openings again: a stop is lifted, at the lowest step above none."""
-    return ThrottleState(0.1, False) if state.stopped else state
+    return ThrottleState(FIRST_SHARE, False) if state.stopped else state
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """A stop that people lifted.
+
+    Attributes
+    ----------
+    at : when.  peak : largest equity since then, units of 1e-8 quote.  drawdown : from that peak, 0 to 1.
+    days : whole days since then.
+    """
+
+    at: datetime
+    peak: int
+    drawdown: float
+    days: int
+
+    @property
+    def share(self) -> float:
+        """Most that is given out again: a tenth at first, a tenth more every day."""
+        return min(1.0, FIRST_SHARE * (1 + self.days))
+
+
+def throttle_lifted(
+    state: ThrottleState, drawdown: float, lifted: Lifted, *, soft: float, hard: float, recovery: float = 0.25
+) -> ThrottleState:
+    """Take a drawdown after people lifted a stop: the fall they accepted stops nothing again, one from there on does.
+
+    Without capital nothing is earned, so the old peak alone would keep a stop for good. Capital comes back a tenth a
+    day; what has been won back of the old fall counts as ever, where that is more.
+
+    Raises
+    ------
+    AllocationError : as `throttle_observe`.
+    """
+    since = throttle_observe(state, lifted.drawdown, soft=soft, hard=hard, recovery=recovery)
+    if since.stopped:
+        return since
+    multiplier = min(since.multiplier, lifted.share)
+    if drawdown < hard:
+        ever = throttle_observe(
+            ThrottleState(state.multiplier), drawdown, soft=soft, hard=hard, recovery=recovery
+        )
+        multiplier = max(multiplier, ever.multiplier)
+    return ThrottleState(multiplier, False)

@@ -27,6 +27,9 @@ RULES: Final[Mapping[str, Wording]] = {
     "manual": Wording("people decide alone", ("allocation_mode",)),
     "sharpe_demote": Wording("it does not earn enough", ("sharpe_demote",)),
     "sharpe_promote": Wording("it does not earn enough to rise", ("sharpe_promote",)),
+    "unproven": Wording(
+        "too little is known to rise", ("min_observations", "min_quota_usd", "unproven_quota_usd")
+    ),
     "within_band": Wording("too small a change", ("hysteresis_pct",)),
     "step_up": Wording("the largest rise at a time", ("step_up_pct", "smallest_step_usd")),
     "step_down": Wording("the largest fall at a time", ("step_down_pct",)),

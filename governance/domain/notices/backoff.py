@@ -8,8 +8,10 @@ _WAITS_S: Final = (10.0, 30.0, 90.0, 300.0, 900.0)
 _LONGEST_S: Final = 1800.0
 CRITICAL_S: Final = 30.0
 """What is critical waits no longer than that for a receiver that was gone and may be back."""
+PAUSE_S: Final = 300.0
+"""Nor does any new message wait longer: it may be only the old ones that the receiver does not want."""
 GIVE_UP_S: Final = 24 * 3600.0
-"""A message so old is given up; the delivery log keeps it."""
+"""A message that was due for so long is given up; the delivery log keeps it."""
 
 
 def retry_after_s(attempts: int, *, jitter: float = 0.0) -> float:

@@ -11,6 +11,8 @@ from governance.domain.notices.notice import Severity
 LONGEST_TITLE: Final = 120
 LONGEST_BODY: Final = 3500
 """Below Telegram's limit of 4096 characters with room for the title; Slack and Discord take it, too (split by them)."""
+_ROOM: Final = LONGEST_BODY - 300
+"""For lines; the rest is for the link behind them."""
 _ORDER: Final = {Severity.critical: 0, Severity.warning: 1, Severity.info: 2, Severity.success: 3}
 
 
@@ -43,28 +45,36 @@ def single_message(line: Line, *, environment: str) -> Message:
     return Message(line.severity, title, _cut("\n".join(parts), LONGEST_BODY))
 
 
+def lines_that_fit(lines: Sequence[Line]) -> int:
+    """How many of the lines, from the first on, fit into one digest; one at least."""
+    room = _ROOM
+    for count, line in enumerate(lines):
+        room -= len(_entry(line)) + 1
+        if room < 0:
+            return max(count, 1)
+    return len(lines)
+
+
 def digest_message(lines: Sequence[Line], *, environment: str) -> Message:
     """Several notices as one message, the gravest first, oldest first among equals.
 
     Raises
     ------
-    ValueError : no line.
+    ValueError : no line, or more than fit: what was not said must not count as told.
     """
     if not lines:
         raise ValueError("a digest needs one line at least")
+    if (fitting := lines_that_fit(lines)) < len(lines):
+        raise ValueError(f"{fitting} of {len(lines)} lines fit into a digest")
     ordered = sorted(lines, key=lambda line: (_ORDER[line.severity], line.at))
     title = f"[{environment.upper()}] {len(lines)} notices, the gravest: {ordered[0].title}"
-    body, kept = "", 0
-    for line in ordered:
-        entry = f"{line.at} {line.severity.value.upper()} {line.title}" + (
-            f" ({_again(line)})" if line.repeats else ""
-        )
-        if len(body) + len(entry) > LONGEST_BODY - 200:
-            break
-        body, kept = f"{body}{entry}\n", kept + 1
-    if kept < len(ordered):
-        body += f"and {len(ordered) - kept} more\n"
+    body = "".join(f"{_entry(line)}\n" for line in ordered)
     return Message(ordered[0].severity, _cut(title, LONGEST_TITLE), body + ordered[0].link)
+
+
+def _entry(line: Line) -> str:
+    again = f" ({_again(line)})" if line.repeats else ""
+    return f"{line.at} {line.severity.value.upper()} {line.title}{again}"
 
 
 def _again(line: Line) -> str:

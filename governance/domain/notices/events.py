@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from governance.domain.notices.keys import key_notice
 from governance.domain.notices.notice import Notice, Severity
 
 Data = Mapping[str, Any]
@@ -68,7 +69,7 @@ def _incident(data: Data) -> Notice:
         text=str(text),
         link=f"/playbooks/#incident-{data['id']}" if data.get("id") else "/playbooks/",
         subject=f"incident:{kind}:{data.get('subject') or subject}",
-        news=str(data.get("state") or ""),
+        news=str(data.get("news") or data.get("state") or ""),
     )
 
 
@@ -97,6 +98,17 @@ def _approval(data: Data) -> Notice | None:
         )
     if kind == "second_factor":
         return _second_factor(data)
+    if kind in ("credential", "token"):
+        return key_notice(data)
+    if state == "commented":
+        return Notice(
+            kind="approval.commented",
+            severity=Severity.info,
+            title=f"{data.get('by')} asks or answers about {kind} of {target}",
+            text=str(data.get("text") or ""),
+            link=f"/approvals/#{data.get('id')}",
+            subject=f"approval:{data.get('id')}:comment:{data.get('comment')}",
+        )
     if state not in ("pending", "applied", "rejected", "expired", "void"):
         return None
     words = {"pending": "waits for a second person", "applied": "was approved and applied"}

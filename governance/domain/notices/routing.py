@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 EVERYTHING = "*"
+LONGEST_DIGEST_S: Final = 24 * 3600
+LONGEST_DEDUPE_S: Final = 7 * 24 * 3600
+"""For so long it has to be remembered what was told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from governance.domain.policies.schema import (
     Text,
     document_read,
 )
+from trading.domain.values import decimal_text
 
 METHODS = ("equal", "inverse_volatility", "risk_parity", "capped_kelly", "hedge")
 _SHARE = Number(highest=1)
@@ -76,6 +77,9 @@ CAPITAL_POLICY = Record(
             Number(-100, 100), Decimal(1), _DOWN, "a year's Sharpe ratio that allows a rise"
         ),
         "sharpe_demote": Field(Number(-100, 100), _number("0.3"), _DOWN, "below it: down to min_quota_usd"),
+        "unproven_quota_usd": Field(
+            _USD, Decimal(0), _UP, "no evidence: no rise above this, or min_quota_usd where that is more"
+        ),
         "period_sec": Field(Number(60, 604_800, whole=True), 3_600, _ANY, "one return, market time"),
         "lookback_periods": Field(Number(2, 5_000, whole=True), 720, _ANY, "returns that are read"),
         "min_observations": Field(Number(2, 5_000, whole=True), 48, _DOWN, "fewer are no evidence"),
@@ -138,6 +142,7 @@ class CapitalPolicy:
     cooldown_sec: int
     sharpe_promote: Decimal
     sharpe_demote: Decimal
+    unproven_quota_usd: Decimal
     period_sec: int
     lookback_periods: int
     min_observations: int
@@ -166,15 +171,19 @@ def capital_values(node: Node) -> dict[str, Any]:
     for low, high in (
         ("drawdown_soft_pct", "drawdown_hard_pct"),
         ("min_quota_usd", "max_quota_usd"),
-        ("refresh_sec", "expires_sec"),
         ("min_observations", "lookback_periods"),
     ):
         if values[low] >= values[high]:
-            problems.append(
-                _clash(node, low, f"expected less than {high}, {values[high]}, was {values[low]}")
-            )
+            was = f"{decimal_text(Decimal(values[high]))}, was {decimal_text(Decimal(values[low]))}"
+            problems.append(_clash(node, low, high, f"expected less than {high}, {was}"))
+    if values["expires_sec"] < 2 * values["refresh_sec"]:
+        said = "expected at least twice refresh_sec, or amounts lapse between two runs"
+        problems.append(_clash(node, "expires_sec", "refresh_sec", said))
+    if values["smallest_step_usd"] < values["min_quota_usd"]:
+        said = "expected at least min_quota_usd, or a strategy with nothing could never start"
+        problems.append(_clash(node, "smallest_step_usd", "min_quota_usd", said))
     if values["sharpe_demote"] > values["sharpe_promote"]:
-        problems.append(_clash(node, "sharpe_demote", "expected at most sharpe_promote"))
+        problems.append(_clash(node, "sharpe_demote", "sharpe_promote", "expected at most sharpe_promote"))
     if problems:
         raise DocumentError(problems)
     return values
@@ -185,6 +194,21 @@ def capital_policy(values: Mapping[str, Any]) -> CapitalPolicy:
     return CapitalPolicy(**{**values, "envelope": Envelope(**values["envelope"])})
 
 
-def _clash(node: Node, name: str, message: str) -> Problem:
-    found = node.value.get(name) if isinstance(node.value, dict) else None
-    return Problem(message, name, *((found.node.line, found.node.column) if found else (0, 0)))
+def named_with_more(before: CapitalPolicy, after: CapitalPolicy) -> set[str]:
+    """Strategies that the new policy names with more than the old: decided about again, or with a higher own cap.
+
+    Either takes two people, who thereby lift what was lowered by hand. A higher `max_quota_usd` names nobody.
+    """
+    named = set(after.enabled) - set(before.enabled)
+    for name in before.caps.keys() | after.caps.keys():
+        if after.caps.get(name, after.max_quota_usd) > before.caps.get(name, before.max_quota_usd):
+            named.add(name)
+    return named
+
+
+def _clash(node: Node, name: str, other: str, message: str) -> Problem:
+    """At the member, or at the other one where it is left to its default."""
+    members = node.value if isinstance(node.value, dict) else {}
+    found = members.get(name) or members.get(other)
+    place = found.node if found else node
+    return Problem(message, name, place.line, place.column)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -16,13 +16,14 @@ class Node:
     ----------
     value : a scalar, a tuple of nodes, or a dict of text to `Member`.
     line, column : counted from 1; 0 where it never was in a file.
-    quoted : a text that begins with a quotation mark there.
+    inside : of a text, from the number of a character of `value`, 0 for the first, to its line and column: a text in a
+        file has escapes and spans lines, which its value does not show. None where it never was in a file.
     """
 
     value: Scalar | tuple[Node, ...] | dict[str, Member]
     line: int = 0
     column: int = 0
-    quoted: bool = False
+    inside: Callable[[int], tuple[int, int]] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

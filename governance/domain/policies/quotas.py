@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from governance.domain.policies.located import DocumentError, Node, Problem
+from governance.domain.policies.located import Node, Problem
 from governance.domain.policies.schema import Entries, Field, Moment, Number, Raises, Record, document_read
 
 ALLOCATIONS = Record(
@@ -26,21 +27,24 @@ ALLOCATIONS = Record(
 
 
 def quota_values(node: Node) -> dict[str, Any]:
-    """Read the file's values; amounts in whole cents.
+    """Read the file's values.
 
     Raises
     ------
     DocumentError : with every problem.
     """
     values: dict[str, Any] = document_read(ALLOCATIONS, node)
-    problems = []
+    return values
+
+
+def quota_parts_of_a_cent(node: Node, changed: Mapping[str, Decimal]) -> list[Problem]:
+    """New amounts that are no whole cents, with their places. One that stays may be finer: it is in force so."""
     members = node.value["capital_quota_usd"].node.value if isinstance(node.value, dict) else {}
-    for name, amount in values["capital_quota_usd"].items():
+    problems = []
+    for name, amount in changed.items():
         if amount != amount.quantize(Decimal("0.01")):
             found = members[name].node if isinstance(members, dict) else node
             problems.append(
                 Problem("expected whole cents", f"capital_quota_usd.{name}", found.line, found.column)
             )
-    if problems:
-        raise DocumentError(problems)
-    return values
+    return problems

@@ -30,7 +30,7 @@ RULE = Record(
         "action": Field(Text(least=1, longest=40), raises=_ANY, text="what is done"),
         "params": Field(Entries(Number(-(10**12))), {}, _ANY, "of the action"),
         "priority": Field(Number(-100, 100, whole=True), 0, _ANY, "larger comes first"),
-        "cooldown_seconds": Field(Number(0, 604_800), Decimal(300), _ANY, "after it fired"),
+        "cooldown_seconds": Field(Number(0, 604_800), Decimal(300), _ANY, "after it acted"),
         "enabled": Field(Flag(), True, _ANY, "false: it is never judged"),
         "description": Field(Text(), "", _NONE, "for people"),
     }
@@ -139,9 +139,7 @@ def _problem(where: Mapping[str, Member], key: str, path: str, message: str) -> 
 
 
 def _inside(where: Mapping[str, Member], path: str, error: RuleSyntaxError) -> Problem:
-    """The place inside the text; a text that begins with a quote has its first character one further."""
     found = where.get("condition")
-    if found is None or not found.node.line:
+    if found is None or found.node.inside is None:
         return Problem(f"{error.message} (character {error.column})", path)
-    quote = 1 if found.node.quoted else 0
-    return Problem(error.message, path, found.node.line, found.node.column + quote + error.column - 1)
+    return Problem(error.message, path, *found.node.inside(error.column - 1))

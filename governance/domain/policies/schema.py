@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
 from governance.domain.policies.located import DocumentError, Node, Problem
-from trading.domain.values import decimal_text
+from trading.domain.clock import written_moment
+from trading.domain.values import TooManyDigits, decimal_text, written_decimal
 
 _REQUIRED: Any = object()
 MOST = 500
@@ -36,9 +38,15 @@ class Shape(Protocol):
         """The paths at which `after` allows more than `before`."""
 
 
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+
+
 def _unprintable(text: str) -> bool:
-    """Whether there is a control character, or half of one beyond the first plane: no column of text takes these."""
-    return any((ord(one) < 32 and one not in "\n\t") or 0xD800 <= ord(one) <= 0xDFFF for one in text)
+    """Whether there is a control character, or half of one beyond the first plane: no column of text takes these.
+
+    Nor a mark that a file loses or turns into a blank: a name would not read as the same again.
+    """
+    return _UNPRINTABLE.search(text) is not None
 
 
 class _Scalar:
@@ -52,22 +60,23 @@ class _Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Number(_Scalar):
-    """A decimal within bounds, given as a number or as its text."""
+    """A decimal within bounds, given as a number or as its text; `places` are the most it may have after the point."""
 
     lowest: Decimal | int = 0
     highest: Decimal | int = Decimal(10) ** 15
     whole: bool = False
     optional: bool = False
+    places: int | None = None
 
     def read(self, node: Node, path: str, problems: list[Problem]) -> Any:
         value = node.value
         if value is None and self.optional:
             return None
-        number = _decimal(value)
+        number = self._number(node, path, problems)
         if number is None:
-            problems.append(_at(node, path, f"expected a number, was {_said(value)}"))
-        elif self.whole and number != number.to_integral_value():
-            problems.append(_at(node, path, f"expected a whole number, was {number:f}"))
+            return None
+        if self.whole and number != number.to_integral_value():
+            problems.append(_at(node, path, f"expected a whole number, was {_plain(number)}"))
         elif not self.lowest <= number <= self.highest:
             problems.append(
                 _at(
@@ -76,8 +85,24 @@ class Number(_Scalar):
                     f"expected {_plain(self.lowest)} to {_plain(self.highest)}, was {_plain(number)}",
                 )
             )
+        elif self.places is not None and number != round(number, self.places):
+            message = f"expected at most {self.places} decimals, was {_plain(number)}"
+            problems.append(_at(node, path, message))
         else:
             return int(number) if self.whole else number
+        return None
+
+    def _number(self, node: Node, path: str, problems: list[Problem]) -> Decimal | None:
+        value = node.value
+        if not isinstance(value, bool) and isinstance(value, Decimal | str):
+            try:
+                return written_decimal(value)
+            except TooManyDigits as error:
+                problems.append(_at(node, path, str(error)))
+                return None
+            except ValueError:
+                pass
+        problems.append(_at(node, path, f"expected a number, was {_said(value)}"))
         return None
 
 
@@ -122,14 +147,13 @@ class Moment(_Scalar):
     def read(self, node: Node, path: str, problems: list[Problem]) -> Any:
         if node.value is None:
             return None
-        try:
-            moment = datetime.fromisoformat(str(node.value))
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None or not isinstance(node.value, str):
-            problems.append(_at(node, path, 'expected a time such as "2027-01-31T00:00:00Z" or null'))
-            return None
-        return moment.astimezone(UTC)
+        if isinstance(node.value, str):
+            try:
+                return written_moment(node.value)
+            except ValueError:
+                pass
+        problems.append(_at(node, path, 'expected a time such as "2027-01-31T00:00:00Z" or null'))
+        return None
 
     def loosened(self, before: Any, after: Any, path: str, raises: Raises) -> list[str]:
         if before == after:
@@ -293,16 +317,6 @@ def canonical(value: Any) -> Any:
     return value
 
 
-def _decimal(value: Any) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, Decimal | str):
-        return None
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
-
-
 def _at(node: Node, path: str, message: str) -> Problem:
     return Problem(message, path, node.line, node.column)
 
@@ -320,4 +334,4 @@ def _said(value: Any) -> str:
         return "a list"
     if isinstance(value, dict):
         return "an object"
-    return repr(value)[:60] if isinstance(value, str) else f"{value:f}"
+    return (repr(value) if isinstance(value, str) else str(value))[:60]

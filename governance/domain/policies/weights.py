@@ -22,6 +22,9 @@ from governance.domain.policies.schema import (
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}(?::[A-Z0-9_]{2,32})?")
 _SHARE = Number(highest=1)
+_WEIGHT = Number(
+    highest=1, places=8
+)  # what is in force has no more; a finer one would be set again and again
 
 REGIME = Record(
     {
@@ -36,7 +39,7 @@ REGIME = Record(
 STRATEGY_WEIGHTS = Record(
     {
         "weights": Field(
-            Entries(_SHARE, missing=Decimal(0)),
+            Entries(_WEIGHT, missing=Decimal(0)),
             raises=Raises.UP,
             text="by `strategy` or `strategy:SYMBOL`; 0 is an orderly exit; those not named are left alone",
         ),
@@ -89,10 +92,17 @@ def weight_values(node: Node) -> dict[str, Any]:
             )
     for name, regime in values["regimes"].items():
         if not regime["factors"]:
-            problems.append(Problem("expected at least one regime", f"regimes.{name}.factors"))
+            where = _member(_member(_member(node, "regimes"), name), "factors")
+            problems.append(
+                Problem("expected at least one regime", f"regimes.{name}.factors", where.line, where.column)
+            )
     if problems:
         raise DocumentError(problems)
     return values
+
+
+def _member(node: Node, name: str) -> Node:
+    return node.value[name].node if isinstance(node.value, dict) and name in node.value else node
 
 
 def weight_set(values: Mapping[str, Any]) -> WeightSet:

@@ -1,5 +1,5 @@
 """Which share of a symbol each strategy gets now."""
 
-from governance.domain.routing.route import Place, Routed, overfull, percent, route
+from governance.domain.routing.route import Place, Routed, overfull, percent, raised_by_name, route
 
-__all__ = ["Place", "Routed", "overfull", "percent", "route"]
+__all__ = ["Place", "Routed", "overfull", "percent", "raised_by_name", "route"]

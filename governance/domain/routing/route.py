@@ -10,6 +10,8 @@ from fractions import Fraction
 from governance.domain.policies.weights import WeightSet
 
 _GRAIN = Decimal("0.0001")
+_FINEST = Decimal("0.00000001")
+"""A weight is kept with so many places; one with more would never be the one in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Place:
     Attributes
     ----------
     weight : in force.  routed : what this weight set last gave it, None when nothing yet.
+    ceiling : what somebody lowered it to by hand, None where nobody did.  lowered_by : who.
     regime : regime -> probability on this symbol; None when it is not known or too old.
     follows : of a canary of the registry, the strategy on whose symbols it is on trial; its weight is that one's.
     share : of the capital that a canary and its champion have on the symbol together; 1 without a canary.
@@ -30,14 +33,17 @@ class Place:
     symbol: str
     weight: Decimal
     routed: Decimal | None = None
+    ceiling: Decimal | None = None
+    lowered_by: str = "somebody"
     regime: Mapping[str, float] | None = None
     follows: str = ""
     share: Fraction = Fraction(1)
 
     def base(self, chosen: WeightSet) -> Decimal | None:
-        """The set's weight for it, or for what it follows; None where the set names neither."""
+        """The set's weight for it, or for what it follows, as fine as one is kept; None where the set names neither."""
         own = chosen.base(self.strategy, self.symbol)
-        return chosen.base(self.follows, self.symbol) if own is None and self.follows else own
+        base = chosen.base(self.follows, self.symbol) if own is None and self.follows else own
+        return None if base is None else base.quantize(_FINEST, rounding=ROUND_DOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ def route(chosen: WeightSet, places: Sequence[Place]) -> tuple[Routed, ...]:
     """Weigh every place the set names, per account and symbol.
 
     The sum on a symbol is at most 1, or what it was: the router fills nothing up and takes nothing from a strategy
-    because another one was added. What a person lowered by hand stays down until there is another weight set.
+    because another one was added. What a person lowered by hand stays down, whatever set, regime or cap comes next.
     """
     groups: dict[tuple[str, str], list[Place]] = {}
     for place in places:
@@ -82,6 +88,19 @@ def route(chosen: WeightSet, places: Sequence[Place]) -> tuple[Routed, ...]:
     for group in groups.values():
         found += _group(chosen, group)
     return tuple(sorted(found, key=lambda item: item.place.instance_id))
+
+
+def raised_by_name(before: WeightSet | None, after: WeightSet, places: Sequence[Place]) -> list[Place]:
+    """Places that were lowered by hand and that the new set names with more: two people who approve it lift that."""
+    found = []
+    for place in places:
+        wanted = place.base(after)
+        if place.ceiling is None or wanted is None or wanted <= place.ceiling:
+            continue
+        had = place.base(before) if before is not None else None
+        if had is None or wanted > had:
+            found.append(place)
+    return found
 
 
 def overfull(chosen: WeightSet, places: Sequence[Place]) -> list[str]:
@@ -195,9 +214,10 @@ def _of_regime(chosen: WeightSet, place: Place, base: Decimal) -> _Part:
 def _settled(chosen: WeightSet, part: _Part, capped: bool) -> Routed:
     place, wanted = part.place, part.weight
     weight, rule, reason = wanted, part.rule, part.reason
-    if place.routed is not None and place.weight < place.routed and wanted > place.weight:
-        weight, rule = place.weight, "lowered_by_hand"
-        reason += f"; somebody lowered it to {percent(weight)}: it stays until there is another weight set"
+    # After caps and sums: what a person took from one place goes to no other.
+    if place.ceiling is not None and wanted > place.ceiling:
+        weight, rule = place.ceiling, "lowered_by_hand"
+        reason += f"; {place.lowered_by} lowered it to {percent(weight)}: it stays until two people raise it"
     elif (
         not capped
         and wanted > 0

@@ -40,6 +40,9 @@ _CALCULATE: dict[str, Callable[[Decimal, Decimal], Decimal]] = {
 }
 
 
+_LARGEST_POWER = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """Attributes
@@ -84,7 +87,8 @@ def _value(given: Any, kind: Kind) -> Value | None:
         number = Decimal(repr(given) if isinstance(given, float) else given)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    # What nobody could write down as evidence is no amount.
+    return number if number.is_finite() and abs(number.adjusted()) < _LARGEST_POWER else None
 
 
 def _of(node: Node, facts: Mapping[str, Value]) -> Value | None:

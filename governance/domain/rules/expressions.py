@@ -143,7 +143,15 @@ def parse_condition(text: str, facts: Mapping[str, Fact]) -> Expression:
         ) from None
     except (ValueError, RecursionError, MemoryError):
         raise RuleSyntaxError("this is not a condition") from None
-    reader = _Reader(flat.strip(" "), facts, lead)
+    stripped = flat.strip(" ")
+    # To Python a comment lasts until the end of the line, and the lines of a condition are one line here.
+    rest = stripped.encode()[tree.body.end_col_offset :].decode()
+    if "#" in rest:
+        raise RuleSyntaxError(
+            "there are no comments in a condition: what follows would be left out; write it in `description`",
+            lead + len(stripped) - len(rest) + rest.index("#") + 1,
+        )
+    reader = _Reader(stripped, facts, lead)
     root, kind = reader.read(tree.body, 0)
     if kind is not Kind.FLAG:
         raise RuleSyntaxError(f"expected a condition that is true or false, is a {kind}", lead + 1)

@@ -75,6 +75,8 @@ class Command(BaseCommand):
         while not options["no_wait"] and row.state == Rehearsal.State.WATCHING:
             time.sleep(1)
             row.refresh_from_db()
+        if row.state == Rehearsal.State.STUCK:
+            raise CommandError(f"the fault cannot be taken out yet: {row.error}")
         if row.state == Rehearsal.State.SCORED:
             self._say(options, rehearsal_members(row), f"{row.score} of 100")
             if not options["json"]:

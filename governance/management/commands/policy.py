@@ -25,8 +25,8 @@ from nautilus_site.common.roles import permissions_of, permits
 
 class Command(BaseCommand):
     help = (
-        "Show, check, export and import policies. What an import makes stricter is in force at once; what it "
-        "loosens becomes a request of the person named. "
+        "Show, check, export and import policies. What an import makes stricter is in force at once, for whose role "
+        "tightens limits; what it loosens becomes a request of the person named. "
         'Example: manage.py policy import capital_policy.json --as risk --reason "smaller caps"'
     )
 

@@ -10,6 +10,7 @@ from governance.services.notifications.channels import (
     channel_off_effect,
     channel_off_snapshot,
     channel_propose,
+    channel_rows,
     channel_snapshot,
     channel_test,
 )
@@ -18,6 +19,7 @@ from governance.services.notifications.routes import (
     apply_route,
     route_clean,
     route_effect,
+    route_rows,
     route_set,
     route_snapshot,
 )
@@ -34,6 +36,7 @@ __all__ = [
     "channel_off_effect",
     "channel_off_snapshot",
     "channel_propose",
+    "channel_rows",
     "channel_snapshot",
     "channel_test",
     "deliveries_collect",
@@ -44,6 +47,7 @@ __all__ = [
     "notice_raise",
     "route_clean",
     "route_effect",
+    "route_rows",
     "route_set",
     "route_snapshot",
 ]

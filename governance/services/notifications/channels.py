@@ -13,11 +13,12 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from governance.domain.receivers import InvalidReceiver, host_is_listed, receiver_parse
+from governance.domain.receivers import InvalidReceiver, receiver_parse, receiver_refusal
 from governance.models import NotificationChannel, NotificationDelivery, NotificationRoute
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from trading.services.credentials import secret_seal
@@ -49,8 +50,8 @@ def channel_propose(
         receiver = receiver_parse(kind, members, private_hosts=settings.NOTIFY_PRIVATE_HOSTS)
     except InvalidReceiver as error:
         raise ApplicationError("INVALID_CHANNEL", str(error)) from None
-    if not host_is_listed(receiver.host, settings.NOTIFY_HOSTS, settings.NOTIFY_PRIVATE_HOSTS):
-        raise ApplicationError("INVALID_CHANNEL", f"host: {receiver.host} is not among NOTIFY_HOSTS")
+    if refused := channel_refusal(receiver.kind, receiver.host, receiver.port):
+        raise ApplicationError("INVALID_CHANNEL", refused)
     known = NotificationChannel.objects.filter(name=name).first()
     if known is not None and known.kind != receiver.kind:
         raise Conflict("CHANNEL_EXISTS", f"{name} is a channel of kind {known.kind} already")
@@ -77,6 +78,18 @@ def channel_propose(
     )
 
 
+def channel_refusal(kind: str, host: str, port: int) -> str:
+    """Why this deployment lets no channel lead there; empty if it does."""
+    return receiver_refusal(
+        kind,
+        host,
+        port,
+        hosts=settings.NOTIFY_HOSTS,
+        private_hosts=settings.NOTIFY_PRIVATE_HOSTS,
+        ports=settings.NOTIFY_PORTS,
+    )
+
+
 def channel_snapshot(target: str) -> dict[str, Any]:
     """What must not change between the request of a channel and its approval."""
     row = NotificationChannel.objects.filter(name=target.partition(":")[2]).first()
@@ -84,6 +97,11 @@ def channel_snapshot(target: str) -> dict[str, Any]:
         return {}
     digest = hashlib.sha256(bytes(row.sealed)).hexdigest()
     return {"host": row.host, "shown": row.shown, "secret": digest, "is_enabled": row.is_enabled}
+
+
+def channel_rows(target: str) -> Rows:
+    """What the snapshots of `channel:NAME` are read from."""
+    return [NotificationChannel.objects.filter(name=target.partition(":")[2])]
 
 
 def channel_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,6 +134,8 @@ def apply_channel(request: ChangeRequest, approver: User) -> None:
             "changed_at": now(),
         },
     )
+    # What the old address did not take may go to the new one now.
+    row.deliveries.filter(state=NotificationDelivery.State.WAITING).update(retry_at=None)
     if created:
         NotificationRoute.objects.create(
             channel=row,

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db import transaction
+import structlog
+from django.db import DataError, transaction
 from django.db.models import Max, Min, Q
 
-from governance.domain.notices import Notice, Rule, Severity, at_least, notice_of, route_for
+from governance.domain.notices import (
+    LONGEST_DEDUPE_S,
+    Notice,
+    Rule,
+    Severity,
+    at_least,
+    notice_of,
+    route_for,
+)
 from governance.metrics import NOTIFICATIONS
 from governance.models import EventCursor, NotificationChannel, NotificationDelivery, NotificationRoute
 from nautilus_site.common.clock import now
@@ -16,7 +25,10 @@ from nautilus_site.common.models import OutboxEvent
 CURSOR = "notifications"
 BATCH = 500
 _TOPICS = ("trading_state", "breakers", "incidents", "approvals", "models", "reconcile")
-_REMEMBERED = timedelta(days=1)
+_REMEMBERED = timedelta(seconds=LONGEST_DEDUPE_S)
+_UNREADABLE = (TypeError, ValueError, LookupError, AttributeError, DataError)
+"""How a payload of another shape than its reader expects shows."""
+log = structlog.get_logger(__name__)
 
 
 @transaction.atomic
@@ -43,13 +55,32 @@ def events_consume() -> int:
         )[:BATCH]
     )
     for event in events:
-        notice = notice_of(event.topic, event.data if isinstance(event.data, dict) else {})
-        if notice is not None:
-            made += notice_deliver(notice, happened_at=event.at, event_id=event.event_id)
+        made += _event_deliver(event)
     last = events[-1].event_id if len(events) == BATCH else newest
     cursor.event_id, cursor.moved_at = last or newest, now()
     cursor.save(update_fields=["event_id", "moved_at"])
     return made
+
+
+def _event_deliver(event: OutboxEvent) -> int:
+    """Queue what an event tells. One that cannot be read is told as such, and holds up none behind it."""
+    try:
+        with transaction.atomic():
+            notice = notice_of(event.topic, event.data if isinstance(event.data, dict) else {})
+            if notice is None:
+                return 0
+            return notice_deliver(notice, happened_at=event.at, event_id=event.event_id)
+    except _UNREADABLE as error:
+        log.error(
+            "event_not_readable",
+            event_id=event.event_id,
+            topic=event.topic,
+            error=repr(error)[:300],
+            exc_info=True,
+        )
+        return notice_deliver(
+            _unreadable(event, type(error).__name__), happened_at=event.at, event_id=event.event_id
+        )
 
 
 def notice_raise(notice: Notice) -> int:
@@ -106,7 +137,9 @@ def _deliver(
         .first()
     )
     same = last is not None and last.news == notice.news[:40] and not last.is_over
-    told = last is not None and same and last.state != NotificationDelivery.State.FAILED
+    # What is graver than what was told of it is no repetition, and is not counted into a message that may be waiting.
+    grave = last is not None and at_least(last.severity, notice.severity)
+    told = last is not None and same and grave and last.state != NotificationDelivery.State.FAILED
     if last is not None and told and last.created_at > moment - timedelta(seconds=route.dedupe_s):
         last.repeats += 1
         last.save(update_fields=["repeats"])
@@ -168,4 +201,15 @@ def _gap(missed: int) -> Notice:
         text="The notifier stood still for longer than events are kept. The pages and the audit trail have them.",
         link="/notifications/",
         subject="notifications:gap",
+    )
+
+
+def _unreadable(event: OutboxEvent, error: str) -> Notice:
+    return Notice(
+        kind="notifications.unreadable",
+        severity=Severity.critical,
+        title=f"an event of {event.topic} cannot be read: look at the pages for what happened",
+        text=f"event {event.event_id}: {error}; it may have been anything, a stop included",
+        link="/notifications/",
+        subject=f"notifications:unreadable:{event.topic}",
     )

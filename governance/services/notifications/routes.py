@@ -9,17 +9,26 @@ from typing import Any
 
 from django.db import transaction
 
-from governance.domain.notices import SEVERITIES, Rule, at_least, matches, route_for
+from governance.domain.notices import (
+    LONGEST_DEDUPE_S,
+    LONGEST_DIGEST_S,
+    SEVERITIES,
+    Rule,
+    at_least,
+    matches,
+    route_for,
+)
 from governance.models import NotificationChannel, NotificationDelivery, NotificationRoute
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
+from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.turns import one_at_a_time
 
 _KIND = re.compile(r"\*|[a-z][a-z0-9_]{0,30}(\.[a-z0-9_]{1,40})?(\.\*)?")
 FIELDS = ("severity", "digest_s", "dedupe_s", "is_enabled")
-LONGEST_DIGEST_S, LONGEST_DEDUPE_S = 24 * 3600, 7 * 24 * 3600
 
 
 @one_at_a_time
@@ -89,6 +98,15 @@ def route_snapshot(target: str) -> dict[str, Any]:
     """What must not change between the request of a route and its approval: the channel's routes."""
     rows = NotificationRoute.objects.filter(channel__name=_names(target)[0]).order_by("kind")
     return {row.kind: [getattr(row, name) for name in FIELDS] for row in rows}
+
+
+def route_rows(target: str) -> Rows:
+    """The channel, which whoever changes a route holds, and its routes."""
+    name = _names(target)[0]
+    return [
+        NotificationChannel.objects.filter(name=name),
+        NotificationRoute.objects.filter(channel__name=name),
+    ]
 
 
 def route_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,29 +7,31 @@ import json
 import random
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Case, F, IntegerField, Q, Value, When
 
 from governance.adapters.notify import DEADLINE_S, Outcome, child_outcomes, child_refused, child_start
 from governance.domain.notices import (
     CRITICAL_S,
     GIVE_UP_S,
+    PAUSE_S,
     Line,
     Message,
     Notice,
     Severity,
     digest_message,
+    lines_that_fit,
     retry_after_s,
     single_message,
 )
-from governance.domain.receivers import host_is_listed
 from governance.metrics import NOTIFICATION_LAG, NOTIFICATIONS
 from governance.models import NotificationChannel, NotificationDelivery
+from governance.services.notifications.channels import channel_refusal
 from governance.services.notifications.consuming import notice_deliver
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
@@ -44,15 +46,27 @@ SETTLE_AFTER_S = 10
 """A child whose alarm has rung for so long says nothing more."""
 KEEP = timedelta(days=90)
 State = NotificationDelivery.State
+# What is critical first, then what a person waits for: however much is due, neither stands behind the rest.
+_URGENCY = Case(
+    When(severity=Severity.critical.value, then=Value(0)),
+    When(kind="test", then=Value(1)),
+    default=Value(2),
+    output_field=IntegerField(),
+)
 
 
 def deliveries_start() -> int:
     """Start a child for every channel that has something due and none under way. Returns how many were started."""
-    waiting = NotificationDelivery.objects.filter(state=State.WAITING, due_at__lte=now())
-    channels = waiting.filter(channel__is_enabled=True, channel__claim="").values_list(
-        "channel_id", flat=True
+    channels = (
+        NotificationDelivery.objects.filter(_due(now()))
+        .filter(channel__is_enabled=True, channel__claim="")
+        .values_list("channel_id", flat=True)
     )
     return sum(_start(pk) for pk in sorted(set(channels)))
+
+
+def _due(moment: datetime) -> Q:
+    return Q(Q(retry_at=None) | Q(retry_at__lte=moment), state=State.WAITING, due_at__lte=moment)
 
 
 def _start(pk: int) -> bool:
@@ -65,13 +79,11 @@ def _start(pk: int) -> bool:
         moment = now()
         if channel is None:
             return False
-        due = channel.deliveries.select_for_update(skip_locked=True, no_key=True).filter(
-            state=State.WAITING, due_at__lte=moment
-        )
+        due = channel.deliveries.select_for_update(skip_locked=True, no_key=True).filter(_due(moment))
         if channel.retry_at is not None and channel.retry_at > moment:
             # A receiver that was gone for hours may be back: a new critical notice does not wait for the pause.
             due = due.filter(severity=Severity.critical, attempts=0)
-        rows = list(due.order_by("id")[:MOST_DELIVERIES])
+        rows = list(due.order_by(_URGENCY, "id")[:MOST_DELIVERIES])
         if not rows:
             return False
         bundles = _bundles(rows)[:MOST_MESSAGES]
@@ -88,9 +100,8 @@ def _start(pk: int) -> bool:
 def _spawn(channel: NotificationChannel, messages: Sequence[tuple[str, Message]]) -> bool:
     """Hand the messages to a child. A failure here is settled like a child that says nothing, when its time is over."""
     try:
-        if not host_is_listed(channel.host, settings.NOTIFY_HOSTS, settings.NOTIFY_PRIVATE_HOSTS):
+        if why := channel_refusal(channel.kind, channel.host, channel.shown.get("port", 443)):
             # The list may have become shorter after two people agreed on the channel.
-            why = f"{channel.host} is not among NOTIFY_HOSTS"
             child_refused(_answers(channel.claim), messages=len(messages), error=why)
             return False
         child_start(
@@ -141,28 +152,24 @@ def _collect(pk: int) -> int:
     if not overdue and any(row.message not in outcomes for row in rows):
         return 0
     silent = f"no answer within {DEADLINE_S} s"
-    failed = False
+    jitter, failed = random.random(), []  # one for all: what was one message is one again
     for row in rows:
         outcome = outcomes.get(row.message if row.message is not None else -1)
         if outcome is not None and outcome.sent:
             _sent(channel, row, outcome)
         else:
-            failed = True
-            _not_sent(channel, row, outcome.error if outcome is not None else silent)
+            failed.append(row)
+            _not_sent(channel, row, outcome.error if outcome is not None else silent, jitter)
+    if len(failed) < len(rows):
+        _answered(channel, failed, moment)
+    elif channel.failures or any(row.attempts == 1 for row in failed):
+        # What it refused before while it took others says nothing of the receiver.
+        _silent(channel, moment, jitter)
+    channel.last_error = next((row.error for row in failed if row.error), "")
     if failed:
-        channel.failures += 1
-        wait = retry_after_s(channel.failures, jitter=random.random())
-        if any(row.severity == Severity.critical and row.state == State.WAITING for row in rows):
-            wait = min(wait, CRITICAL_S)
-        channel.retry_at = moment + timedelta(seconds=wait)
-        channel.last_error = next((row.error for row in rows if row.error), "")
         log.warning(
-            "notifications_not_sent", channel=channel.name, error=channel.last_error, retry_s=round(wait)
+            "notifications_not_sent", channel=channel.name, error=channel.last_error, rows=len(failed)
         )
-    else:
-        channel.failures, channel.retry_at, channel.last_error = 0, None, ""
-    if any(row.state == State.SENT for row in rows):
-        channel.last_sent_at = moment
     channel.claim, channel.claimed_until = "", None
     channel.save(
         update_fields=[
@@ -174,6 +181,23 @@ def _collect(pk: int) -> int:
     return len(rows)
 
 
+def _answered(channel: NotificationChannel, failed: Sequence[NotificationDelivery], moment: datetime) -> None:
+    """It takes messages: the pause is over, also for those that failed while it took none."""
+    if channel.failures:
+        channel.deliveries.filter(state=State.WAITING).exclude(pk__in=[row.pk for row in failed]).update(
+            retry_at=None
+        )
+    channel.failures, channel.retry_at, channel.last_sent_at = 0, None, moment
+
+
+def _silent(channel: NotificationChannel, moment: datetime, jitter: float) -> None:
+    """It took nothing of what it was told: new messages wait as well, though not for long."""
+    channel.failures += 1
+    grave = channel.deliveries.filter(state=State.WAITING, severity=Severity.critical.value).exists()
+    wait = min(retry_after_s(channel.failures, jitter=jitter), CRITICAL_S if grave else PAUSE_S)
+    channel.retry_at = moment + timedelta(seconds=wait)
+
+
 def _sent(channel: NotificationChannel, row: NotificationDelivery, outcome: Outcome) -> None:
     row.state, row.sent_at, row.error, row.claim = State.SENT, outcome.at, "", ""
     row.save(update_fields=["state", "sent_at", "error", "claim"])
@@ -183,14 +207,19 @@ def _sent(channel: NotificationChannel, row: NotificationDelivery, outcome: Outc
     )
 
 
-def _not_sent(channel: NotificationChannel, row: NotificationDelivery, error: str) -> None:
+def _not_sent(channel: NotificationChannel, row: NotificationDelivery, error: str, jitter: float) -> None:
+    moment = now()
     row.claim, row.error = "", error[:300]
-    old = now() - row.created_at > timedelta(seconds=GIVE_UP_S)
+    # From when it was due: one that was held back by a mute or a digest was not tried in all that time.
+    old = moment - row.due_at > timedelta(seconds=GIVE_UP_S)
     row.state = State.FAILED if old else State.WAITING
-    row.save(update_fields=["state", "error", "claim"])
+    wait = retry_after_s(max(row.attempts, 1), jitter=jitter)
+    grave = row.severity == Severity.critical
+    row.retry_at = moment + timedelta(seconds=min(wait, CRITICAL_S) if grave else wait)
+    row.save(update_fields=["state", "error", "claim", "retry_at"])
     NOTIFICATIONS.labels(channel=channel.name, result="given_up" if old else "retried").inc()
     if old:
-        notice_deliver(_given_up(channel, row), happened_at=now(), except_channel=channel.pk)
+        notice_deliver(_given_up(channel, row), happened_at=moment, except_channel=channel.pk)
 
 
 def deliveries_prune() -> int:
@@ -202,16 +231,28 @@ def deliveries_prune() -> int:
 
 
 def _bundles(rows: Sequence[NotificationDelivery]) -> list[list[NotificationDelivery]]:
-    """Which deliveries go into one message: each critical one alone, collected ones and bursts together."""
+    """Which deliveries go into one message: each critical one alone, collected ones and bursts together.
+
+    The most urgent come first, since only so many are sent at once; the others wait for the next child.
+    """
     alone = [row for row in rows if row.severity == Severity.critical or row.kind == "test"]
     rest = [row for row in rows if row not in alone]
-    if len(alone) > MOST_MESSAGES - 1:
-        alone, rest = [], list(rows)
     together = [row for row in rest if row.is_digest]
     single = [row for row in rest if not row.is_digest]
     if len(single) > BURST or len(alone) + len(single) > MOST_MESSAGES - 1:
         together, single = rest, []
-    return [[row] for row in alone] + ([together] if together else []) + [[row] for row in single]
+    urgent = _digests(alone) if len(alone) > MOST_MESSAGES - 1 else [[row] for row in alone]
+    return urgent + _digests(together) + [[row] for row in single]
+
+
+def _digests(rows: Sequence[NotificationDelivery]) -> list[list[NotificationDelivery]]:
+    """As few messages as hold all of them."""
+    lines, digests = [_line(row) for row in rows], []
+    while rows:
+        fitting = lines_that_fit(lines)
+        digests.append(list(rows[:fitting]))
+        rows, lines = rows[fitting:], lines[fitting:]
+    return digests
 
 
 def _message(rows: Sequence[NotificationDelivery]) -> Message:

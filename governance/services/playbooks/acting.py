@@ -17,7 +17,7 @@ from nautilus_site.common.errors import ApplicationError
 from trading.domain.errors import DomainError
 from trading.domain.values import Level, decimal_text
 from trading.models import Blackout, Strategy
-from trading.services.controls import effective_level, kill_raise
+from trading.services.controls import kill_raise, latched_level
 from trading.services.controls.blackouts import blackout_set
 from trading.services.controls.limits import LIMITS, limit_tighten, limits_in_force
 from trading.services.strategies import strategy_disable
@@ -47,14 +47,15 @@ def action_carry_out(run: PlaybookRun, number: int, action: Action, *, reason: s
 
 
 def _kill(row: PlaybookAction, action: Action, scope: str, reason: str) -> None:
+    """Latch it on the scope itself: what a breaker demands ends by itself, and a wider scope is resumed alone."""
     level = Level[action.level]
-    before, _ = effective_level([scope] if scope == GLOBAL else [GLOBAL, scope])
+    before = latched_level(scope)
     row.before = {"level": before.name}
-    if before >= level:
-        row.after, row.state = row.before, State.STANDING
-        return
+    # Though it stands it is raised again: it is enforced once more, and requests to lower it are void.
     state = kill_raise(scope=scope, level=level, reason=reason, actor=_actor(row))
     row.after = {"level": Level(state.level).name, "version": state.version}
+    if before >= level:
+        row.state = State.STANDING
 
 
 def _blackout(row: PlaybookAction, action: Action, scope: str, reason: str) -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 
 from governance.domain.notices import SEVERITIES
-from governance.domain.playbooks import InvalidAction, Rule, Verb, actions_parse
+from governance.domain.playbooks import Action, InvalidAction, Rule, Verb, actions_parse
 from governance.models import Playbook
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
+from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import Level
 from trading.services.controls.limits import LIMITS
 
@@ -66,6 +68,11 @@ def change_snapshot(target: str) -> dict[str, Any]:
     """What must not change between a request and its approval."""
     row = playbook_get(target.partition(":")[2])
     return {field: getattr(row, field) for field in FIELDS}
+
+
+def change_rows(target: str) -> Rows:
+    """What that is read from."""
+    return [Playbook.objects.filter(name=target.partition(":")[2])]
 
 
 def change_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,23 +169,41 @@ def _loosens(field: str, before: Any, after: Any) -> bool:
 
 
 def _does_as_much(before: list[Any], after: list[Any]) -> bool:
-    """Whether every step of before has one in after that does the same to the same, or more."""
-    kept = actions_parse(after)
-    for old in actions_parse(before):
-        same = [
-            new
-            for new in kept
-            if (new.verb, new.limit) == (old.verb, old.limit) and new.on in (old.on, "global")
-        ]
-        if old.verb is Verb.kill:
-            same = [new for new in same if Level[new.level] >= Level[old.level]]
-        elif old.verb is Verb.blackout:
-            same = [new for new in same if new.minutes >= old.minutes]
-        elif old.verb in (Verb.tighten, Verb.trim):
-            same = [new for new in same if new.factor <= old.factor]
-        if not same:
-            return False
-    return True
+    """Whether every step of before has one of its own in after that does the same to the same, or more.
+
+    Of its own: two equal steps do twice as much as one, and one of after stands for one of before only.
+    """
+    kept, taken = actions_parse(after), dict[int, int]()
+    covers = [_covering(old, kept) for old in actions_parse(before)]
+    return all(_seat(index, covers, taken, set()) for index in range(len(covers)))
+
+
+def _covering(old: Action, kept: Sequence[Action]) -> list[int]:
+    """Which steps of after would do for a step of before."""
+    same = [
+        index
+        for index, new in enumerate(kept)
+        if (new.verb, new.limit) == (old.verb, old.limit) and new.on in (old.on, "global")
+    ]
+    if old.verb is Verb.kill:
+        return [index for index in same if Level[kept[index].level] >= Level[old.level]]
+    if old.verb is Verb.blackout:
+        return [index for index in same if kept[index].minutes >= old.minutes]
+    if old.verb in (Verb.tighten, Verb.trim):
+        return [index for index in same if kept[index].factor <= old.factor]
+    return same
+
+
+def _seat(old: int, covers: Sequence[Sequence[int]], taken: dict[int, int], tried: set[int]) -> bool:
+    """Give a step of before one of after, moving others to another of theirs where that makes room (Berge 1957)."""
+    for new in covers[old]:
+        if new in tried:
+            continue
+        tried.add(new)
+        if new not in taken or _seat(taken[new], covers, taken, tried):
+            taken[new] = old
+            return True
+    return False
 
 
 @transaction.atomic

@@ -40,6 +40,8 @@ FOLDER = Path("compliance")
 AFTER = timedelta(minutes=10)
 """The day's last sweeps and statements are in by then."""
 MADE_UP_FOR = timedelta(days=30)
+LATE_FOR = timedelta(days=7)
+"""So long what comes late is folded in by itself; later by `manage.py playbooks report`."""
 _CONTROLS = (
     "kill.",
     "limit.",
@@ -59,6 +61,8 @@ _CONTROLS = (
     "token.",
     "credential.",
     "session.locked_out",
+    "session.ended",
+    "session.all_ended",
 )
 
 
@@ -66,14 +70,29 @@ def compliance_if_due() -> ComplianceReport | None:
     """Generate the oldest report that is missing of days over for ten minutes; None where there is nothing to do.
 
     Days on which the platform was away are made up for, as far back as anything was written down, a month at most.
+    One that was incomplete is made again when what is missing of it has changed: a statement may come late.
     """
     last = (now() - AFTER).date() - timedelta(days=1)
     written = AuditEntry.objects.order_by("id").values_list("at", flat=True).first()
     first = max(min(last, written.date() if written is not None else last), last - MADE_UP_FOR)
     known = set(ComplianceReport.objects.filter(day__gte=first).values_list("day", flat=True))
     days = (first + timedelta(days=number) for number in range((last - first).days + 1))
-    day = next((day for day in days if day not in known), None)
+    day = next((day for day in days if day not in known), None) or _completed(last)
     return compliance_generate(day=day) if day is not None else None
+
+
+def _completed(last: date) -> date | None:
+    """The oldest day of late whose report misses other things now than when it was made."""
+    for row in ComplianceReport.objects.filter(day__gt=last - LATE_FOR, day__lte=last).order_by("day"):
+        missing = row.content.get("missing")
+        if missing and gaps_of(row.day, _span(row.day)) != missing:
+            return row.day
+    return None
+
+
+def _span(day: date) -> tuple[datetime, datetime]:
+    start = datetime.combine(day, time.min, tzinfo=UTC)
+    return start, start + timedelta(days=1)
 
 
 @transaction.atomic
@@ -86,8 +105,7 @@ def compliance_generate(*, day: date) -> ComplianceReport:
     """
     if day >= now().date():
         raise ApplicationError("DAY_NOT_OVER", f"{day} is not over yet (UTC)")
-    start = datetime.combine(day, time.min, tzinfo=UTC)
-    span = (start, start + timedelta(days=1))
+    span = _span(day)
     violations = _violations(span)
     content = {
         "day": day.isoformat(),
@@ -151,7 +169,7 @@ def _violations(span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
             "measured": run.measured,
             "limit": run.threshold,
             "incident": run.incident_id,
-            "rehearsal": run.incident.is_rehearsal,
+            "rehearsal": run.rehearsal_id is not None,
             "reviewed_by": run.incident.reviewed_by,
         }
         for run in runs.select_related("playbook", "incident").order_by("pk")

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from django.db.models.functions import TruncHour
 
 from governance.models import Rehearsal
+from governance.services.playbooks.guard_gaps import guard_gaps
 from nautilus_site.common.services.audit_chain import audit_verify_tail
 from trading.models import Account, EquitySnapshot, Statement
 
@@ -14,7 +15,7 @@ _HOUR = timedelta(hours=1)
 
 
 def gaps_of(day: date, span: tuple[datetime, datetime]) -> list[str]:
-    """Say in words what is missing of a day, account by account; nothing where the report is complete."""
+    """Say in words what is missing of a day, accounts first; nothing where the report is complete."""
     gaps: list[str] = []
     accounts = list(Account.objects.filter(opened_at__lt=span[1]).order_by("name"))
     if not accounts:
@@ -24,7 +25,10 @@ def gaps_of(day: date, span: tuple[datetime, datetime]) -> list[str]:
         gaps += _unvalued(account, span)
         if account.pk not in signed:
             gaps.append(f"{account.name}: there is no signed statement of the day")
-    running = Rehearsal.objects.filter(injected_at__lt=span[1], state=Rehearsal.State.WATCHING)
+    gaps += guard_gaps(span)
+    running = Rehearsal.objects.filter(
+        injected_at__lt=span[1], state__in=(Rehearsal.State.WATCHING, Rehearsal.State.STUCK)
+    )
     gaps += [f"a rehearsal of {row.playbook.name} is not over" for row in running.select_related("playbook")]
     if not audit_verify_tail():
         gaps.append("the audit trail does not verify: what the report says may have been edited")

@@ -17,12 +17,14 @@ from governance.domain.playbooks import (
     failed_in_a_row,
     judge,
 )
-from governance.models import Incident, Playbook, PlaybookRun, PlaybookWatch, Rehearsal
+from governance.models import Incident, Playbook, PlaybookRun, PlaybookWatch
 from governance.selectors.playbook_scopes import scopes_of_kind
+from governance.selectors.rehearsals import rehearsal_behind
 from governance.services.playbooks.acting import action_carry_out
 from governance.services.playbooks.blindness import KIND, blind_act, blind_over
 from governance.services.playbooks.changing import playbook_get
 from governance.services.playbooks.evidence import evidence_snapshot
+from governance.services.playbooks.guard_hours import guard_hour_note
 from governance.services.playbooks.incidents import (
     incident_calm,
     incident_note,
@@ -50,6 +52,7 @@ def playbooks_evaluate() -> int:
         for scope in scopes_of_kind(spec.of):
             with step_alone("playbook", playbook=playbook.name, scope=scope):
                 acted += _evaluate(playbook, scope)
+    guard_hour_note(now())
     return acted
 
 
@@ -158,7 +161,8 @@ def _run(
     Playbook.objects.select_for_update(no_key=True).get(pk=playbook.pk)
     detail = because or (reading.detail if reading is not None else f"it could not be measured: {missing}")
     title = because or f"{spec.title}: {detail}"
-    rehearsal = Rehearsal.objects.filter(playbook=playbook, state=Rehearsal.State.WATCHING).first()
+    # A rule, and a figure nobody could measure, are never what a fault was put in for.
+    rehearsal = rehearsal_behind(playbook, scope) if reading is not None and not because else None
     incident, _ = incident_open(
         kind=playbook.name,
         scope=scope,
@@ -168,7 +172,7 @@ def _run(
         evidence=evidence_snapshot(playbook, scope, reading),
         playbook=playbook,
         needs_review=spec.needs_review,
-        is_rehearsal=rehearsal is not None and not because,
+        is_rehearsal=rehearsal is not None,
     )
     run = PlaybookRun.objects.create(
         playbook=playbook,
@@ -176,18 +180,18 @@ def _run(
         scope=scope,
         measured=reading.value if reading is not None and math.isfinite(reading.value) else None,
         threshold=playbook.threshold,
+        rehearsal=rehearsal,
         at=now(),
     )
     if _blast_radius_reached(playbook, scope):
         run.held_back = True
         run.save(update_fields=["held_back"])
-        incident_note(
-            incident,
-            actor=playbook.family,
-            what=f"held back: {playbook.max_scopes} scopes were acted on within an hour; people are called instead",
+        why = (
+            f"held back: {playbook.max_scopes} scopes were acted on within an hour; people are called instead"
         )
+        incident_note(incident, actor=playbook.family, what=why)
         Incident.objects.filter(pk=incident.pk).update(severity="critical")
-        incident_publish(incident, severity="critical")
+        incident_publish(incident, severity="critical", news="held_back", reason=why)
         return run
     for number, action in enumerate(actions_parse(playbook.actions)):
         done = action_carry_out(run, number, action, reason=detail)

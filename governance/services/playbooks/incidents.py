@@ -36,21 +36,20 @@ def incident_open(
     is_rehearsal: bool = False,
     announce: bool = True,
 ) -> tuple[Incident, bool]:
-    """The open incident of a kind and scope, made where there is none. Tells whether it is new."""
+    """The open incident of a kind and scope, made where there is none. Tells whether it is new.
+
+    One that was calm, or graver than it was, is told again: for people that is news. A rehearsed one and a real one
+    stand beside each other.
+    """
     moment = now()
     row = (
         Incident.objects.select_for_update(no_key=True)
-        .filter(kind=kind, scope=scope)
+        .filter(kind=kind, scope=scope, is_rehearsal=is_rehearsal)
         .exclude(state=Incident.State.CLOSED)
         .first()
     )
     if row is not None:
-        again = row.state == Incident.State.CALM
-        row.state, row.calm_at = Incident.State.OPEN, None
-        graver = _RANK[severity] > _RANK[row.severity]
-        row.severity = severity if graver else row.severity
-        row.save(update_fields=["state", "calm_at", "severity"])
-        incident_note(row, actor=actor, what="it came back" if again else "seen again", detail=evidence)
+        _happened_again(row, severity=severity, actor=actor, evidence=evidence, announce=announce)
         return row, False
     row = Incident.objects.create(
         kind=kind,
@@ -77,6 +76,35 @@ def incident_open(
     return row, True
 
 
+def _happened_again(
+    row: Incident, *, severity: str, actor: str, evidence: Mapping[str, Any], announce: bool
+) -> None:
+    again, graver = row.state == Incident.State.CALM, _RANK[severity] > _RANK[row.severity]
+    # What was written said why it was over; it is not.
+    unreviewed = row.needs_review and row.reviewed_at is not None
+    row.state, row.calm_at = Incident.State.OPEN, None
+    row.severity = severity if graver else row.severity
+    reviewer, review = row.reviewed_by, row.review
+    if unreviewed:
+        row.review, row.reviewed_by, row.reviewed_at = "", "", None
+    row.save(update_fields=["state", "calm_at", "severity", "review", "reviewed_by", "reviewed_at"])
+    incident_note(row, actor=actor, what="it came back" if again else "seen again", detail=evidence)
+    if unreviewed:
+        said = f"the review counts no more: it happened again after {reviewer} had written it"
+        incident_note(row, actor=actor, what=said, detail={"review": review})
+    if again or unreviewed:
+        audit_record(
+            action="incident.reopened", target=f"incident:{row.pk}", actor=actor, reason=row.title,
+            after={"review": "none" if unreviewed else row.review[:200]},
+        )  # fmt: skip
+    if announce and (again or graver or unreviewed):
+        if again:
+            metrics.INCIDENTS.labels(kind=row.kind).inc()
+        # A hard stop that comes back is told each time; what flaps without one is counted into the last message.
+        is_new = unreviewed or (again and row.needs_review)
+        incident_publish(row, news=f"again:{now().timestamp():.3f}" if is_new else "")
+
+
 def incident_note(row: Incident, *, actor: str, what: str, detail: Mapping[str, Any] | None = None) -> None:
     """Add a line to the timeline."""
     IncidentEntry.objects.create(
@@ -84,9 +112,10 @@ def incident_note(row: Incident, *, actor: str, what: str, detail: Mapping[str, 
     )
 
 
-def incident_publish(row: Incident, *, severity: str = "") -> None:
-    """Tell screens and channels where an incident stands."""
+def incident_publish(row: Incident, *, severity: str = "", news: str = "", reason: str = "") -> None:
+    """Tell screens and channels where an incident stands, or what of it is new while its state is not (`held_back`)."""
     over = row.state != Incident.State.OPEN
+    said = row.state if over else news.partition(":")[0].replace("_", " ")
     publish(
         "incidents",
         {
@@ -94,8 +123,10 @@ def incident_publish(row: Incident, *, severity: str = "") -> None:
             "kind": row.kind,
             "scope": row.scope,
             "severity": "info" if over else severity or row.severity,
-            "title": f"{'REHEARSAL: ' if row.is_rehearsal else ''}{row.title}{f' ({row.state})' if over else ''}",
+            "title": f"{'REHEARSAL: ' if row.is_rehearsal else ''}{row.title}{f' ({said})' if said else ''}",
+            "reason": reason,
             "state": row.state,
+            "news": news,
             "subject": row.scope,
         },
     )

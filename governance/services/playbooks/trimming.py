@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from governance.domain.playbooks import Action
 from governance.models import PlaybookAction
+from governance.selectors.steps import trimmed_places
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import ChangeRequest, User
 from trading.domain.values import Market, decimal_text
@@ -41,6 +42,7 @@ def trim(row: PlaybookAction, action: Action, scope: str, reason: str) -> None:
     weights_apply(
         weightings=[Weighting(place.pk, place.weight, wanted[place.pk], reason) for place in places],
         actor=f"playbook {row.run.playbook.name}",
+        until_undone=True,
     )
     row.after = {"weights": {str(pk): decimal_text(weight) for pk, weight in wanted.items()}}
 
@@ -68,15 +70,13 @@ def trim_missing(row: PlaybookAction) -> str:
 
 
 def trim_undo(row: PlaybookAction, requester: User, reason: str) -> list[ChangeRequest]:
-    """Ask for the weights that were."""
-    before: dict[str, str] = (row.before or {}).get("weights", {})
+    """Ask for the weights that were, of the places that still have the weight it left them."""
     asked = []
-    for place in StrategyInstance.objects.filter(pk__in=[int(pk) for pk in before]).order_by("pk"):
-        wanted = Decimal(before[str(place.pk)])
-        if place.weight >= wanted:
+    for place, left, before in trimmed_places(row):
+        if place.weight != left:
             continue
         made = grant_change(
-            instance=place, weight=wanted, allocation=place.allocation, actor=requester, reason=reason
+            instance=place, weight=before, allocation=place.allocation, actor=requester, reason=reason
         )
         if isinstance(made, ChangeRequest):
             asked.append(made)

@@ -9,13 +9,15 @@ from django.db import transaction
 
 from governance.domain.playbooks import Verb
 from governance.models import PlaybookAction
+from governance.selectors.steps import Standing, StepStanding, step_standing
 from governance.services.playbooks.incidents import incident_locked, incident_note
 from governance.services.playbooks.trimming import trim_undo
 from nautilus_site.common.clock import now
-from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
+from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import Level
-from trading.services.controls import limit_change, resume_request
+from trading.services.controls import latched_level, limit_change, resume_request
 from trading.services.controls.blackouts import blackout_end_request
 from trading.services.strategies import strategy_enable_request
 
@@ -23,15 +25,18 @@ State = PlaybookAction.State
 _IN_FORCE = (State.DONE, State.VERIFIED)
 
 
-@transaction.atomic
+@one_at_a_time
 def incident_undo(*, incident_id: int, requester: User, reason: str) -> list[ChangeRequest]:
     """Ask for everything that was done because of an incident to be taken back. Nothing changes until approved.
 
-    A step that is over by itself, or was taken back in another way, is marked so and needs no request.
+    Only what a step left is taken back: where it is over by itself or was taken back in another way, nothing is
+    asked for; where somebody has put something stricter in its place, that is theirs and stays. A step that may not
+    be taken back yet refuses the whole.
 
     Raises
     ------
-    Conflict : REVIEW_REQUIRED, a hard stop nobody has reviewed; NOTHING_TO_UNDO.
+    Conflict : REVIEW_REQUIRED, a hard stop nobody has reviewed, this one or another that holds the same scope;
+        NOTHING_TO_UNDO.
     ApplicationError : REASON_REQUIRED.
     """
     incident = incident_locked(incident_id)
@@ -43,15 +48,24 @@ def incident_undo(*, incident_id: int, requester: User, reason: str) -> list[Cha
         run__incident=incident, state__in=_IN_FORCE, undo_request=""
     )
     made: list[ChangeRequest] = []
+    left: list[str] = []
     for row in rows.select_related("run__playbook").order_by("pk"):
-        made += _undo(row, requester, f"undo of incident {incident.pk}: {reason.strip()}")
+        found = _standing(row)
+        if found.standing is Standing.in_force:
+            made += _ask(row, requester, f"undo of incident {incident.pk}: {reason.strip()}")
+        elif found.standing is Standing.over:
+            row.state = State.UNDONE
+            row.save(update_fields=["state"])
+        else:
+            left.append(found.said)
     if not made:
-        raise Conflict("NOTHING_TO_UNDO", "nothing that was done because of it is in force any more")
+        why = "".join(f"; {said}" for said in left)
+        raise Conflict("NOTHING_TO_UNDO", f"nothing that was done because of it is in force any more{why}")
     incident_note(
         incident,
         actor=requester.username,
         what=f"undo asked for: {len(made)} request{'' if len(made) == 1 else 's'}",
-        detail={"requests": [str(request.pk) for request in made]},
+        detail={"requests": [str(request.pk) for request in made], "left": left},
     )
     return made
 
@@ -109,21 +123,23 @@ def _ended(request: ChangeRequest) -> str:
     return "expired" if request.state == ChangeRequest.State.PENDING else str(request.state)
 
 
-def _undo(row: PlaybookAction, requester: User, reason: str) -> list[ChangeRequest]:
-    try:
-        with transaction.atomic():
-            outcome = _UNDO[Verb(row.verb)](row, requester, reason)
-    except (Conflict, NotFound):
-        outcome = None  # it is not in force any more
+def _standing(row: PlaybookAction) -> StepStanding:
+    """Where a step stands, with its level locked: nobody raises it between the look and the request."""
+    if row.verb == Verb.kill:
+        latched_level(row.scope)
+    return step_standing(row)
+
+
+def _ask(row: PlaybookAction, requester: User, reason: str) -> list[ChangeRequest]:
+    outcome = _UNDO[Verb(row.verb)](row, requester, reason)
     asked = outcome if isinstance(outcome, list) else [outcome]
     requests = [item for item in asked if isinstance(item, ChangeRequest)]
     if requests:
         row.undo_request = str(requests[0].pk)
-        row.save(update_fields=["undo_request"])
-        return requests
-    row.state = State.UNDONE
-    row.save(update_fields=["state"])
-    return []
+    else:  # what takes it back raised no risk, and is done
+        row.state = State.UNDONE
+    row.save(update_fields=["state", "undo_request"])
+    return requests
 
 
 def _kill(row: PlaybookAction, requester: User, reason: str) -> ChangeRequest:

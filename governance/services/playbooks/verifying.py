@@ -20,7 +20,8 @@ from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.steps import step_alone
 from trading.domain.errors import DomainError
 from trading.domain.values import Level
-from trading.models import Account, KillEnforcement, Strategy
+from trading.models import KillEnforcement, Strategy
+from trading.selectors.accounts import accounts_of_scope
 from trading.selectors.blackouts import blackout_queryset, blackout_state
 from trading.services.controls import effective_level, kill_raise
 from trading.services.controls.limits import LIMITS, limits_in_force
@@ -69,7 +70,7 @@ def _verify(pk: int) -> bool:
     incident = row.run.incident
     what = f"{row.verb} {row.scope} had no effect; {_stop(row)} ({row.error})"
     incident_note(incident, actor="guardian", what=what)
-    incident_publish(incident, severity="critical")
+    incident_publish(incident, severity="critical", news=f"no_effect:{row.pk}", reason=what)
     log.error(
         "playbook_action_without_effect", action=row.pk, verb=row.verb, scope=row.scope, error=row.error
     )
@@ -121,7 +122,7 @@ def _kill(row: PlaybookAction) -> str:
     if wanted < Level.CANCEL:
         return ""
     version = (row.after or {}).get("version", 0)
-    for account in Account.objects.filter(is_active=True):
+    for account in accounts_of_scope(row.scope):
         confirmed = KillEnforcement.objects.filter(
             scope=row.scope, account=account, state_version__gte=version, confirmed_at__isnull=False
         )

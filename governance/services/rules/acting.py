@@ -14,7 +14,7 @@ from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import Level, decimal_text
 from trading.models import Strategy
-from trading.services.controls import effective_level, kill_raise
+from trading.services.controls import kill_raise, latched_level
 from trading.services.controls.limits import limit_tighten, limits_in_force
 from trading.services.strategies import strategy_disable
 
@@ -66,7 +66,8 @@ def _scope(rule: Rule, facts: Facts) -> str:
 
 
 def _raise(scope: str, level: Level, rule: Rule, reason: str) -> str:
-    before, _ = effective_level(list({GLOBAL, scope}))
+    """Latch the level on the scope itself; what a breaker demands, or a wider scope, may end without it."""
+    before = latched_level(scope)
     if before >= level:
         raise Standing(f"{scope} is at {before.name}")
     state = kill_raise(scope=scope, level=level, reason=reason, actor=_actor(rule))

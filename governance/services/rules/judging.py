@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +21,9 @@ from governance.selectors.rule_facts import rule_metrics
 from governance.services.policies import policy_values
 from governance.services.policy_kinds import RULES
 from governance.services.rules.acting import Standing, rule_act
-from governance.services.rules.vocabulary import TICK, VOCABULARY, facts_of
+from governance.services.rules.blindness import blind_rules, blind_watch
+from governance.services.rules.keeping import failed_calm, failed_tell, is_news
+from governance.services.rules.vocabulary import TICK, TOPICS, VOCABULARY, facts_of
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import OutboxEvent
@@ -28,7 +32,9 @@ from trading.domain.errors import DomainError
 log = structlog.get_logger(__name__)
 BATCH = 500
 LONGEST_COOLDOWN = timedelta(days=7)
-_TOPICS = ("orders", "breakers", "trading_state", "incidents")
+ATTEMPTS = 3
+"""Failures of one rule in one run; with the next run it is tried again."""
+_ACTED = (RuleFiring.Outcome.DONE, RuleFiring.Outcome.OBSERVED)
 
 
 @transaction.atomic
@@ -44,88 +50,101 @@ def rules_run() -> list[RuleFiring]:
     version = version_in_force(RULES)
     newest = OutboxEvent.objects.aggregate(newest=Max("event_id"))["newest"] or 0
     if version is None:
+        blind_watch(cursor, {}, None, now())
         _move(cursor, max(newest, cursor.event_id))
         return []
     book = rulebook(policy_values(version), VOCABULARY)
     moment = now()
     metrics = rule_metrics(moment)
-    fired = _last_fired(version, moment)
+    run = _Run(version, book, moment, _last_acted(moment))
     events = list(
         OutboxEvent.objects.filter(
-            topic__in=_TOPICS, event_id__gt=cursor.event_id, event_id__lte=newest
+            topic__in=TOPICS, event_id__gt=cursor.event_id, event_id__lte=newest
         ).order_by("event_id")[:BATCH]
     )
     made: list[RuleFiring] = []
     for event in events:
         meant = facts_of(event.topic, event.data if isinstance(event.data, dict) else {})
         if meant is not None:
-            made += _judged(version, book, meant[0], {**metrics, **meant[1]}, fired, moment, event.event_id)
-    made += _judged(version, book, TICK, metrics, fired, moment, None)
+            made += _judged(run, meant[0], {**metrics, **meant[1]}, event.event_id)
+    made += _judged(run, TICK, metrics, None)
+    made += blind_watch(cursor, blind_rules(book, metrics), version, moment)
     last = events[-1].event_id if len(events) == BATCH else max(newest, cursor.event_id)
     _move(cursor, last or cursor.event_id)
     return made
 
 
-def _judged(
-    version: PolicyVersion,
-    book: Rulebook,
-    trigger: str,
-    facts: Mapping[str, Any],
-    fired: dict[str, float],
-    moment: datetime,
-    event_id: int | None,
-) -> list[RuleFiring]:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One judging. `acted` is by rule name when it last did something, `failed` how often it failed in this run."""
+
+    version: PolicyVersion
+    book: Rulebook
+    moment: datetime
+    acted: dict[str, float]
+    failed: Counter[str] = field(default_factory=Counter)
+
+
+def _judged(run: _Run, trigger: str, facts: Mapping[str, Any], event_id: int | None) -> list[RuleFiring]:
     made = []
-    verdicts = rules_judge(
-        book.rules, trigger=trigger, facts=facts, fired_at_s=fired, now_s=moment.timestamp()
-    )
-    for verdict in verdicts:
-        if verdict.outcome is Outcome.FIRES:
-            fired[verdict.rule.name] = moment.timestamp()
-            made.append(_fire(version, verdict, facts, moment, event_id, act=book.autopilot_enabled))
+    now_s = run.moment.timestamp()
+    for verdict in rules_judge(
+        run.book.rules, trigger=trigger, facts=facts, fired_at_s=run.acted, now_s=now_s
+    ):
+        name = verdict.rule.name
+        if verdict.outcome is not Outcome.FIRES or run.failed[name] >= ATTEMPTS:
+            continue
+        outcome, detail = _act(run, verdict, facts)
+        # Only what it did cools a rule down: with nothing to do, or unable to, it stays on the watch.
+        if outcome in _ACTED:
+            run.acted[name] = now_s
+        if outcome == RuleFiring.Outcome.FAILED:
+            run.failed[name] += 1
+            failed_tell(verdict.rule, detail)
+        else:
+            failed_calm(name)
+        if outcome in _ACTED or is_news(verdict.rule, outcome, detail, run.moment):
+            made.append(_kept(run, verdict, event_id, outcome, detail))
     return made
 
 
-def _fire(
-    version: PolicyVersion,
-    verdict: Verdict,
-    facts: Mapping[str, Any],
-    moment: datetime,
-    event_id: int | None,
-    *,
-    act: bool,
+def _act(run: _Run, verdict: Verdict, facts: Mapping[str, Any]) -> tuple[RuleFiring.Outcome, str]:
+    if not run.book.autopilot_enabled:
+        return RuleFiring.Outcome.OBSERVED, "the autopilot is off"
+    rule = verdict.rule
+    told = ", ".join(f"{name} {value}" for name, value in canonical(dict(verdict.evidence)).items())
+    try:
+        with transaction.atomic():
+            return RuleFiring.Outcome.DONE, rule_act(rule, facts, evidence=told or rule.trigger)
+    except Standing as standing:
+        return RuleFiring.Outcome.STANDING, str(standing)
+    except (ApplicationError, DomainError, DatabaseError) as error:
+        # One rule that cannot act holds up no other; people are called to it.
+        log.warning("rule_failed", rule=rule.name, error=f"{type(error).__name__}: {error}"[:300])
+        return RuleFiring.Outcome.FAILED, f"{type(error).__name__}: {error}"[:300]
+
+
+def _kept(
+    run: _Run, verdict: Verdict, event_id: int | None, outcome: RuleFiring.Outcome, detail: str
 ) -> RuleFiring:
-    rule, evidence = verdict.rule, canonical(dict(verdict.evidence))
-    outcome, detail = RuleFiring.Outcome.OBSERVED, "the autopilot is off"
-    if act:
-        told = ", ".join(f"{name} {value}" for name, value in evidence.items()) or rule.trigger
-        try:
-            with transaction.atomic():
-                detail = rule_act(rule, facts, evidence=told)
-            outcome = RuleFiring.Outcome.DONE
-        except Standing as standing:
-            outcome, detail = RuleFiring.Outcome.STANDING, str(standing)
-        except (ApplicationError, DomainError, DatabaseError) as error:
-            # One rule that cannot act holds up no other; it is seen on the page and counted as fired.
-            log.warning("rule_failed", rule=rule.name, error=f"{type(error).__name__}: {error}"[:300])
-            outcome, detail = RuleFiring.Outcome.FAILED, f"{type(error).__name__}: {error}"[:300]
+    rule = verdict.rule
     return RuleFiring.objects.create(
-        version=version,
+        version=run.version,
         rule=rule.name,
         trigger=rule.trigger,
         event_id=event_id,
-        at=moment,
-        evidence=evidence,
+        at=run.moment,
+        evidence=canonical(dict(verdict.evidence)),
         action=rule.action,
         outcome=outcome,
         detail=detail,
     )
 
 
-def _last_fired(version: PolicyVersion, moment: datetime) -> dict[str, float]:
+def _last_acted(moment: datetime) -> dict[str, float]:
     """By rule name, over all versions: a new file does not end a cool-down."""
     rows = (
-        RuleFiring.objects.filter(at__gt=moment - LONGEST_COOLDOWN)
+        RuleFiring.objects.filter(at__gt=moment - LONGEST_COOLDOWN, outcome__in=_ACTED)
         .order_by()
         .values_list("rule")
         .annotate(at=Max("at"))
@@ -143,53 +162,4 @@ def _cursor_locked() -> RuleCursor | None:
 
 def _move(cursor: RuleCursor, event_id: int) -> None:
     cursor.event_id, cursor.moved_at = event_id, now()
-    cursor.save(update_fields=["event_id", "moved_at"])
-
-
-def rules_effect(values: Mapping[str, Any]) -> dict[str, Any]:
-    """How often each rule would have fired over the events of the last 24 hours, cool-downs counted.
-
-    Rules whose condition needs a metric are judged with what it is now and marked so.
-    """
-    book, moment = rulebook(values, VOCABULARY), now()
-    metrics = rule_metrics(moment)
-    fired: dict[str, float] = {}
-    counts: dict[str, int] = {}
-    rows = OutboxEvent.objects.filter(topic__in=_TOPICS, at__gt=moment - timedelta(days=1)).order_by("id")
-    for event in rows.iterator(chunk_size=1000):
-        meant = facts_of(event.topic, event.data if isinstance(event.data, dict) else {})
-        if meant is None:
-            continue
-        judged = rules_judge(
-            book.rules,
-            trigger=meant[0],
-            facts={**metrics, **meant[1]},
-            fired_at_s=fired,
-            now_s=event.at.timestamp(),
-        )
-        for verdict in judged:
-            if verdict.outcome is Outcome.FIRES:
-                fired[verdict.rule.name] = event.at.timestamp()
-                counts[verdict.rule.name] = counts.get(verdict.rule.name, 0) + 1
-    told = {
-        rule.name: {
-            "would_have_fired": counts.get(rule.name, 0),
-            "with_metrics_of_now": bool(rule.condition.names & VOCABULARY.metrics.keys()),
-        }
-        for rule in book.rules
-    }
-    return {"last_24_hours": told, "in_words": _in_words(told)}
-
-
-def _in_words(told: Mapping[str, Mapping[str, Any]]) -> str:
-    """One sentence for whoever decides."""
-    times = [
-        f"“{name}” {rule['would_have_fired']} time{'' if rule['would_have_fired'] == 1 else 's'}"
-        + (" (metrics as they are now)" if rule["with_metrics_of_now"] else "")
-        for name, rule in told.items()
-    ]
-    return (
-        f"Over the events of the last 24 hours these would have fired: {', '.join(times)}."
-        if times
-        else "No rule is left."
-    )
+    cursor.save(update_fields=["event_id", "moved_at", "unknown"])

@@ -13,6 +13,11 @@ from trading.domain.values import Level, Side
 from trading.services.breakers import KINDS
 
 TICK: Final = "tick"
+TOPICS: Final = ("orders", "breakers", "trading_state", "incidents")
+"""Of the events that can be triggers."""
+FAILED_KIND, BLIND_KIND = "rule_failed", "rule_blind"
+_OF_RULES: Final = frozenset({"rule", FAILED_KIND, BLIND_KIND})
+"""Incidents rules open themselves: a rule that hears itself would never stop."""
 PLAYBOOK: Final = "playbook:"
 """What comes before the name of a playbook whose steps a rule takes."""
 _TEXT = Fact(Kind.TEXT)
@@ -117,7 +122,7 @@ def facts_of(topic: str, data: Mapping[str, Any]) -> tuple[str, dict[str, Any]] 
     if topic == "incidents":
         if data.get("kind") == "divergence":
             return "reconcile.divergence", {"account": data.get("account")}
-        if data.get("kind") != "rule":  # a rule that hears itself would never stop
+        if data.get("kind") not in _OF_RULES:
             return "incident", {"kind": data.get("kind"), "account": data.get("account")}
     return None
 

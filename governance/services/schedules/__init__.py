@@ -7,6 +7,7 @@ from governance.services.schedules.changing import (
     apply_change,
     change_clean,
     change_effect,
+    change_rows,
     change_snapshot,
     schedule_change,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "apply_change",
     "change_clean",
     "change_effect",
+    "change_rows",
     "change_snapshot",
     "schedule_change",
     "schedule_claim",

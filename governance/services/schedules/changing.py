@@ -11,8 +11,10 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from governance.selectors.schedules import every_s, schedule_queryset
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
+from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.turns import one_at_a_time
 
 LONGEST_S = 86_400
 
@@ -77,6 +79,11 @@ def change_snapshot(target: str) -> dict[str, Any]:
     """What must not change between a request and its approval."""
     task = _task(target)
     return {"every_s": every_s(task), "is_enabled": task.enabled}
+
+
+def change_rows(target: str) -> Rows:
+    """What that is read from."""
+    return [PeriodicTask.objects.filter(pk=_task(target).pk)]
 
 
 def change_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:

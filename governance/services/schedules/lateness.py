@@ -1,55 +1,74 @@
-"""The alarm for jobs that did not run: an incident while ticks run at all, and readiness when none does."""
+"""The alarms for jobs that did not run or only fail: incidents while ticks run at all, and readiness when none does."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from governance.models import Incident, ScheduleState
 from governance.selectors.schedules import schedule_list, schedule_queryset
 from governance.services.playbooks.incidents import incident_calm, incident_open
-from governance.services.schedules.silence import beat_silent_s
+from governance.services.schedules.silence import FAILING, beat_silent_s
 from nautilus_site.common.clock import now
 
-KIND = "missed_run"
-
-
-def schedules_late() -> list[dict[str, Any]]:
-    """Jobs that are late now."""
-    return [row for row in schedule_list() if row["late_s"]]
+MISSED = "missed_run"
+Row = Mapping[str, Any]
 
 
 def schedules_watch() -> int:
-    """Open an incident for each job that is late, and calm those that run again. Returns how many are late."""
+    """Open an incident for each job that is late or fails every time, and calm those that run again.
+
+    Returns how many are either.
+    """
     seen = set(ScheduleState.objects.values_list("name", flat=True))
     new = [name for name in schedule_queryset().values_list("name", flat=True) if name not in seen]
     ScheduleState.objects.bulk_create(
         [ScheduleState(name=name, since=now()) for name in new], ignore_conflicts=True
     )
-    late = {row["name"]: row for row in schedules_late()}
-    known = Incident.objects.filter(kind=KIND, state=Incident.State.OPEN)
-    waiting = set()
-    for incident in known:
+    rows = schedule_list()
+    late = {row["name"]: row for row in rows if row["late_s"]}
+    failing = {row["name"]: row for row in rows if row["is_failing"]}
+    for name in _waiting(MISSED, late, over="runs again"):
+        row = late[name]
+        last = row["last_run_at"] or "never"
+        _open(
+            MISSED,
+            row,
+            f"the job {name} has not run for {row['late_s'] + row['every_s']:.0f} s (last: {last})",
+            ("every_s", "late_s", "last_run_at"),
+        )
+    for name in _waiting(FAILING, failing, over="ended well, or is off"):
+        row = failing[name]
+        _open(
+            FAILING,
+            row,
+            f"the job {name} failed {row['failures_in_row']} times in a row: {row['error']}",
+            ("every_s", "failures_in_row", "failing_since", "error"),
+        )
+    return len(late.keys() | failing.keys())
+
+
+def _waiting(kind: str, bad: Mapping[str, Row], *, over: str) -> list[str]:
+    """Jobs that need an incident and have none; what is over is calm."""
+    told = set()
+    for incident in Incident.objects.filter(kind=kind, state=Incident.State.OPEN):
         name = incident.scope.partition(":")[2]
-        if name in late:
-            waiting.add(name)
+        if name in bad:
+            told.add(name)
         else:
-            incident_calm(incident.pk, actor="schedules", detail=f"{name} runs again")
-    for name, row in late.items():
-        if name not in waiting:
-            last = row["last_run_at"] or "never"
-            incident_open(
-                kind=KIND,
-                scope=f"job:{name}",
-                severity="warning",
-                title=f"the job {name} has not run for {row['late_s'] + row['every_s']:.0f} s (last: {last})",
-                actor="schedules",
-                evidence={
-                    "every_s": row["every_s"],
-                    "late_s": row["late_s"],
-                    "last_run_at": row["last_run_at"],
-                },
-            )
-    return len(late)
+            incident_calm(incident.pk, actor="schedules", detail=f"{name} {over}")
+    return [name for name in bad if name not in told]
+
+
+def _open(kind: str, row: Row, title: str, evidence: tuple[str, ...]) -> None:
+    incident_open(
+        kind=kind,
+        scope=f"job:{row['name']}",
+        severity="warning",
+        title=title,
+        actor="schedules",
+        evidence={name: row[name] for name in evidence},
+    )
 
 
 def schedules_unready() -> str | None:

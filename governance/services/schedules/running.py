@@ -21,12 +21,17 @@ UPDATE governance_schedulestate SET sent_at = clock_timestamp(), sent_by = %(hol
 _REFUSE = "UPDATE governance_schedulestate SET refused = refused + 1 WHERE name = %s"
 _FINISH = """
 INSERT INTO governance_schedulestate
-    (name, since, sent_by, result, error, runs, failures, refused, finished_at, duration_s)
-VALUES (%(name)s, clock_timestamp(), '', %(result)s, %(error)s, 1, %(failed)s, 0, clock_timestamp(), %(took)s)
+    (name, since, sent_by, result, error, runs, failures, failures_in_row, failing_since, refused, finished_at,
+     duration_s)
+VALUES (%(name)s, clock_timestamp(), '', %(result)s, %(error)s, 1, %(failed)s, %(failed)s,
+        CASE WHEN %(failed)s = 1 THEN clock_timestamp() END, 0, clock_timestamp(), %(took)s)
 ON CONFLICT (name) DO UPDATE SET
     result = excluded.result, error = excluded.error, finished_at = excluded.finished_at,
     duration_s = excluded.duration_s, runs = governance_schedulestate.runs + 1,
-    failures = governance_schedulestate.failures + excluded.failures
+    failures = governance_schedulestate.failures + excluded.failures,
+    failures_in_row = CASE excluded.failures_in_row WHEN 0 THEN 0 ELSE governance_schedulestate.failures_in_row + 1 END,
+    failing_since = CASE excluded.failures_in_row WHEN 0 THEN NULL
+                    ELSE coalesce(governance_schedulestate.failing_since, excluded.failing_since) END
 """
 
 

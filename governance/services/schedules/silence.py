@@ -1,6 +1,8 @@
-"""The alarm for a beat that is silent. No tick can ring it, since none is sent: the relay does."""
+"""The alarms no tick can ring: for a beat that is silent, and for a guardian that fails. The relay rings them."""
 
 from __future__ import annotations
+
+import time
 
 from django.db.models import Max
 
@@ -11,13 +13,14 @@ from nautilus_site.common.services.outbox import publish
 
 BEAT_SILENT_S = 30.0
 """The shortest period is a second; a restart of beat takes less."""
-KIND = "beat_silent"
+KIND, FAILING = "beat_silent", "failing_job"
 # Without beat nobody would send these two, and what the relay tells would reach no person.
 _TICKS = (
     ("governance.tasks.guardian_tick", "control"),
     ("governance.tasks.notifications_tick", "governance"),
 )
 _told: set[str] = set()
+_patient_until: dict[str, float] = {}
 
 
 def beat_silent_s() -> float | None:
@@ -32,7 +35,11 @@ def beat_watch() -> None:
     """While beat is silent: call people once, and have workers do what brings the call to them."""
     silent = beat_silent_s()
     if silent is None:
-        _told.clear()
+        _told.discard(KIND)
+        _patient_until[KIND] = 0.0
+        return
+    # Whoever has just begun to look may have started together with beat.
+    if time.monotonic() < _patient_until.setdefault(KIND, time.monotonic() + BEAT_SILENT_S):
         return
     if KIND not in _told:
         publish(
@@ -45,5 +52,31 @@ def beat_watch() -> None:
             },
         )
         _told.add(KIND)
+    _hint()
+
+
+def guardian_watch() -> None:
+    """While the job that tells of failing jobs fails itself: call people once."""
+    from governance.selectors.schedules import schedule_members, schedule_queryset
+
+    for task in schedule_queryset().filter(task=_TICKS[0][0]):
+        row = schedule_members(task, ScheduleState.objects.filter(name=task.name).first())
+        if not row["is_failing"]:
+            _told.discard(task.name)
+        elif task.name not in _told:
+            publish(
+                "incidents",
+                {
+                    "kind": FAILING,
+                    "severity": "critical",
+                    "subject": f"job:{task.name}",
+                    "title": f"the job {task.name} failed {row['failures_in_row']} times in a row",
+                    "reason": f"{row['error']} Nothing is judged until it ends well; what works at the venue stays.",
+                },
+            )
+            _told.add(task.name)
+
+
+def _hint() -> None:
     for task, queue in _TICKS:
         send_hint(task, queue=queue, worthless_after_s=5.0)

@@ -4,6 +4,7 @@ follows.
 
 from nautilus_site.common.admin.governed import GovernedAdmin, GovernedForm
 from nautilus_site.common.admin.log_ins import LogInAdmin
+from nautilus_site.common.admin.password import to_the_password_page
 from nautilus_site.common.admin.people import ApiTokenAdmin, UserAdmin
 from nautilus_site.common.admin.read_only import ReadOnlyAdmin
 from nautilus_site.common.admin.records import AuditEntryAdmin, AuditSealAdmin, ChangeRequestAdmin
@@ -20,4 +21,5 @@ __all__ = [
     "ReadOnlyAdmin",
     "UserAdmin",
     "environment_label",
+    "to_the_password_page",
 ]

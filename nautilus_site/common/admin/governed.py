@@ -17,8 +17,8 @@ from nautilus_site.common.admin.read_only import ReadOnlyAdmin
 from nautilus_site.common.admin.site import may_open_admin
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.powers import person_may
 from trading.domain.values import decimal_text
 
 
@@ -45,8 +45,7 @@ class GovernedAdmin(ReadOnlyAdmin):
     governed_fields: tuple[str, ...] = ()
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        role = getattr(request.user, "role", "")
-        return may_open_admin(request) and permits(permissions_of(role), self.change_permission)
+        return may_open_admin(request) and person_may(request.user, self.change_permission)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         own = [field.name for field in self.model._meta.fields]

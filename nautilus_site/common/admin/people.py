@@ -16,16 +16,16 @@ from nautilus_site.common.admin.read_only import ReadOnlyAdmin
 from nautilus_site.common.admin.site import may_open_admin
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import ApiToken, ChangeRequest, User
-from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.change_requests import change_request_create
-from nautilus_site.common.services.tokens import token_revoke
+from nautilus_site.common.services.powers import person_may
+from nautilus_site.common.services.tokens import answers_for_people, token_revoke
 from nautilus_site.common.services.users import USER_CREATE, user_deactivate
 
 USERS_MANAGE = "users.manage"
 
 
 def may_manage_users(request: HttpRequest) -> bool:
-    return permits(permissions_of(getattr(request.user, "role", "")), USERS_MANAGE)
+    return person_may(request.user, USERS_MANAGE)
 
 
 class NewPersonForm(GovernedForm):
@@ -55,6 +55,11 @@ class UserAdmin(GovernedAdmin):
     def has_second_factor(self, person: User) -> bool:
         factor = getattr(person, "second_factor", None)
         return factor is not None and factor.confirmed_at is not None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Everybody for those who answer for people; the others see themselves, as on the page."""
+        people: QuerySet[User] = super().get_queryset(request)
+        return people if answers_for_people(request.user) else people.filter(pk=request.user.pk or 0)
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
         return may_open_admin(request) and may_manage_users(request)
@@ -127,7 +132,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
         tokens: QuerySet[ApiToken] = super().get_queryset(request)
-        return tokens if may_manage_users(request) else tokens.filter(user_id=request.user.pk or 0)
+        return tokens if answers_for_people(request.user) else tokens.filter(user_id=request.user.pk or 0)
 
     @display(description="scopes")
     def scope_list(self, token: ApiToken) -> str:

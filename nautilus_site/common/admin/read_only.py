@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 
 from nautilus_site.common.admin.filters import bounded
+from nautilus_site.common.admin.lookups import DeclaredLookups
 from nautilus_site.common.admin.site import may_open_admin
-from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.services.powers import person_may
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(DeclaredLookups):
     """For orders, fills, audit rows. `view_permission` names the permission needed to look."""
 
     view_permission = "read"
@@ -23,8 +23,7 @@ class ReadOnlyAdmin(ModelAdmin):
         return bounded(self.model, super().get_list_filter(request))
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        role = getattr(request.user, "role", "")
-        return may_open_admin(request) and permits(permissions_of(role), self.view_permission)
+        return may_open_admin(request) and person_may(request.user, self.view_permission)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from nautilus_site.common.models import Role, User
+from nautilus_site.common.services.powers import role_now
 
 LABELS = {"local": "info", "testnet": "warning", "demo": "warning", "live": "danger"}
 
@@ -24,7 +25,7 @@ def environment_label(request: HttpRequest) -> list[str]:
 def may_open_admin(request: HttpRequest) -> bool:
     """Every role but viewer. `is_superuser` opens nothing: the role decides."""
     user: Any = request.user
-    return isinstance(user, User) and user.is_active and user.role != Role.VIEWER
+    return isinstance(user, User) and user.is_active and role_now(user) != Role.VIEWER
 
 
 # Apps register on the default site, so its rule is replaced rather than the site.

@@ -19,8 +19,8 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.selectors.approvals import approval_list
+from nautilus_site.common.services.appliers import applier_for
 from nautilus_site.common.services.change_requests import (
-    applier_for,
     change_request_approve,
     change_request_create,
     change_request_reject,

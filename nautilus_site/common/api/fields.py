@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import Any
 
@@ -10,10 +9,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from trading.domain.values import decimal_text, normalise_symbol
-
-MAXIMUM_DIGITS = 28
-_PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
+from trading.domain.values import (
+    MOST_DIGITS,
+    TooManyDigits,
+    decimal_text,
+    normalise_symbol,
+    written_decimal,
+)
 
 
 @extend_schema_field(OpenApiTypes.DECIMAL)
@@ -46,14 +48,12 @@ class DecimalTextField(serializers.Field[Decimal, Any, str, Any]):
     def to_internal_value(self, data: Any) -> Decimal:
         if isinstance(data, bool) or not isinstance(data, str | int | Decimal):
             self.fail("invalid", was=type(data).__name__)
-        text = str(data)
-        if len(text) > 64:
-            self.fail("digits", limit=MAXIMUM_DIGITS)
-        if not text.isascii() or not _PLAIN.fullmatch(text):
-            self.fail("invalid", was=repr(text[:40]))
-        value = Decimal(text)
-        if _digits(value) > MAXIMUM_DIGITS:
-            self.fail("digits", limit=MAXIMUM_DIGITS)
+        try:
+            value = written_decimal(data)
+        except TooManyDigits:
+            self.fail("digits", limit=MOST_DIGITS)
+        except ValueError:
+            self.fail("invalid", was=repr(str(data)[:40]))
         if self.positive and value <= 0:
             self.fail("positive", was=decimal_text(value))
         if self.minimum is not None and value < self.minimum:
@@ -82,12 +82,3 @@ class SymbolField(serializers.Field[str, Any, str, Any]):
 
     def to_representation(self, value: Any) -> str:
         return str(value)
-
-
-def _digits(value: Decimal) -> int:
-    """Digits of the plain notation, both sides of the point."""
-    _, digits, exponent = value.as_tuple()
-    assert isinstance(exponent, int)
-    if exponent >= 0:
-        return len(digits) + exponent if any(digits) else 1
-    return max(len(digits), -exponent)

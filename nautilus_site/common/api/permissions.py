@@ -12,7 +12,8 @@ from rest_framework.request import Request
 
 from nautilus_site.common.errors import Forbidden
 from nautilus_site.common.models import ApiToken
-from nautilus_site.common.roles import PERMISSIONS, PERSON_ONLY, permissions_of, permits
+from nautilus_site.common.roles import PERMISSIONS, PERSON_ONLY, permits
+from nautilus_site.common.services.powers import permissions_now
 from nautilus_site.common.sessions import authentication_age_s
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def request_permissions(request: Any) -> frozenset[str]:
     """Everything the caller may do with these credentials."""
     token = getattr(request, "auth", None)
     scopes = token.scopes if isinstance(token, ApiToken) else ()
-    return permissions_of(getattr(request.user, "role", ""), scopes)
+    return permissions_now(request.user, scopes)
 
 
 def require_recent_login(request: Any) -> None:

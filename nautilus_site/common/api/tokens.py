@@ -86,11 +86,7 @@ class TokenListView(generics.ListAPIView[ApiToken]):
     def get_queryset(self) -> Any:
         tokens = ApiToken.objects.select_related("user")
         person = self.request.user
-        return (
-            tokens
-            if answers_for_people(getattr(person, "role", ""))
-            else tokens.filter(user_id=person.pk or 0)
-        )
+        return tokens if answers_for_people(person) else tokens.filter(user_id=person.pk or 0)
 
     @extend_schema(
         operation_id="tokens_make",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from nautilus_site.common.api.approval_threads import BulkRejectView, CommentListView, DutiesView
 from nautilus_site.common.api.approvals import ApprovalDetailView, ApprovalListView, ApproveView, RejectView
 from nautilus_site.common.api.audit import (
     AuditListView,
@@ -12,6 +13,7 @@ from nautilus_site.common.api.audit import (
     VerificationListView,
 )
 from nautilus_site.common.api.people import CodeView, DeactivateView, LinkView
+from nautilus_site.common.api.sessions import PersonSessionsView, SessionDetailView, SessionListView
 from nautilus_site.common.api.tokens import TokenDetailView, TokenListView
 from nautilus_site.common.live.sse import stream
 
@@ -26,8 +28,14 @@ api_urlpatterns = [
     path("people/<str:username>/link", LinkView.as_view(), name="api-person-link"),
     path("people/<str:username>/code", CodeView.as_view(), name="api-person-code"),
     path("people/<str:username>/deactivate", DeactivateView.as_view(), name="api-person-deactivate"),
+    path("people/<str:username>/sessions/end", PersonSessionsView.as_view(), name="api-person-sessions-end"),
+    path("sessions", SessionListView.as_view(), name="api-sessions"),
+    path("sessions/<str:digest>", SessionDetailView.as_view(), name="api-session"),
     path("approvals", ApprovalListView.as_view(), name="api-approvals"),
+    path("approvals/duties", DutiesView.as_view(), name="api-approvals-duties"),
+    path("approvals/reject", BulkRejectView.as_view(), name="api-approvals-reject"),
     path("approvals/<uuid:pk>", ApprovalDetailView.as_view(), name="api-approval"),
     path("approvals/<uuid:pk>/approve", ApproveView.as_view(), name="api-approval-approve"),
     path("approvals/<uuid:pk>/reject", RejectView.as_view(), name="api-approval-reject"),
+    path("approvals/<uuid:pk>/comments", CommentListView.as_view(), name="api-approval-comments"),
 ]

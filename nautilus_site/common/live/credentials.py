@@ -18,8 +18,9 @@ from nautilus_site.common.admission import Standing, standing_of
 from nautilus_site.common.api.authentication import MAXIMUM_TOKEN_LENGTH, bearer_token
 from nautilus_site.common.live.database import Gathered
 from nautilus_site.common.models import User
-from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.roles import permits
 from nautilus_site.common.services.outbox import TOPICS
+from nautilus_site.common.services.powers import permissions_now
 from nautilus_site.common.services.tokens import token_user
 
 
@@ -78,7 +79,7 @@ def watcher_of(credentials: Credentials) -> Watcher | None:
             return None
     if not isinstance(user, User) or not user.is_active:
         return None
-    watcher = Watcher(user.pk, user.username, permissions_of(user.role, scopes))
+    watcher = Watcher(user.pk, user.username, permissions_now(user, scopes))
     return watcher if any(watcher.may_watch(topic) for topic in TOPICS) else None
 
 

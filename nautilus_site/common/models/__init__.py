@@ -1,5 +1,6 @@
 from nautilus_site.common.models.audit import AuditEntry, AuditSeal, AuditVerification, UnsealedEntry
 from nautilus_site.common.models.break_glass import BreakGlass
+from nautilus_site.common.models.change_comments import ChangeComment
 from nautilus_site.common.models.change_requests import ChangeRequest
 from nautilus_site.common.models.idempotency import IdempotencyRecord
 from nautilus_site.common.models.invitations import Invitation
@@ -16,6 +17,7 @@ __all__ = [
     "AuditSeal",
     "AuditVerification",
     "BreakGlass",
+    "ChangeComment",
     "ChangeRequest",
     "IdempotencyRecord",
     "Invitation",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
@@ -16,6 +16,8 @@ WINDOWS = 10
 """How many windows one page looks through before it stops and offers to go on."""
 DISORDER = timedelta(seconds=5)
 """Entries are numbered when they are inserted and timed just before, so their times are almost in order."""
+_FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
+"""Nothing is recorded beyond, and the disorder added to a time at the very end of the calendar is no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,8 @@ def audit_page(search: AuditSearch, *, before: int | None = None, size: int = 10
 def numbered_between(since: datetime | None, until: datetime | None) -> tuple[int, int]:
     """Numbers around the entries of a time: from the first on, below the second. A little wider than asked."""
     oldest, newest = _oldest() or 0, _newest()
-    bottom = oldest if since is None else _first_entry_at(since - DISORDER, oldest, newest)
-    top = newest + 1 if until is None else _first_entry_at(until + DISORDER, oldest, newest)
+    bottom = oldest if since is None else _first_entry_at(max(since, _FIRST) - DISORDER, oldest, newest)
+    top = newest + 1 if until is None else _first_entry_at(min(until, _LAST) + DISORDER, oldest, newest)
     return bottom, top
 
 

@@ -7,6 +7,7 @@ file. A verification forgives exactly these links, only while the request behind
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,10 +20,10 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.daemons.audit_head import AuditHead
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import AuditEntry, AuditSeal, ChangeRequest, User
+from nautilus_site.common.services.appliers import Applier, TargetChanged, register_applier
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.audit_chain import LOSS, audit_verify_tail
 from nautilus_site.common.services.audit_proof import FRESH, Accepted, Head, Verdict, audit_verify_alone
-from nautilus_site.common.services.change_requests import Applier, register_applier
 from nautilus_site.common.services.outbox import publish
 
 KIND, TARGET = "audit.accept_loss", "audit:chain"
@@ -134,7 +135,7 @@ def loss_accept(request: ChangeRequest, approver: User) -> None:
     """Write down what two people accept, link by link; runs inside the approving transaction."""
     loss = _loss_there()
     if loss.digest() != request.payload["seals_digest"]:
-        raise Conflict("APPROVAL_VOID", "what is lost has changed after the request was made")
+        raise TargetChanged("what is lost has changed after the request was made")
     audit_record(
         action=LOSS,
         target=TARGET,
@@ -220,5 +221,8 @@ register_applier(
         effect=loss_effect,
         clean=loss_clean,
         permission="audit.read",
+        # What is lost is told by a file and by seals that are only ever added: `loss_accept` looks again.
+        rows=lambda target: [],
+        target=re.compile(re.escape(TARGET)),
     ),
 )

@@ -4,103 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final
 
-from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import transaction
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.services.appliers import Applier, TargetChanged, applier_for
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.break_glass import break_glass_over
 from nautilus_site.common.services.outbox import publish
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from nautilus_site.common.services.turns import wait_for_turn
 
 DEFAULT_LIFE = timedelta(hours=24)
 MINIMUM_LIFE, MAXIMUM_LIFE = timedelta(seconds=1), timedelta(days=7)
 DECIDING = "change.decide"
-
-
-@dataclass(frozen=True, slots=True)
-class Applier:
-    """How one kind of change is looked at and carried out. Registered by the app that owns the target."""
-
-    snapshot: Callable[[str], Mapping[str, Any]]
-    """The target as it is now; a request is void when this changed since it was made."""
-    apply: Callable[[ChangeRequest, User], None]
-    """Carry it out through the owning app's service; runs inside the approving transaction."""
-    effect: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] = lambda target, payload: {}
-    permission: str = "risk.propose"
-    """What the asker's role must allow, and the credentials they ask with (`roles.py`)."""
-    clean: Callable[[str, Mapping[str, Any]], Mapping[str, Any]] | None = None
-    """Check a payload when it is proposed; raises ApplicationError. What it returns is what is approved."""
-    bars: Callable[[str, User], str] = lambda target, person: ""
-    """Why a person may not decide about this object though their role may decide the kind. Empty: they may."""
-    bars_asking: Callable[[str, User], str] = lambda target, person: ""
-    """The same of asking."""
-    sealed: frozenset[str] = frozenset()
-    """Members that hold a sealed secret: approved with the rest of the payload, told to nobody."""
-
-    def told(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """The payload as the audit trail keeps it."""
-        return {name: value for name, value in payload.items() if name not in self.sealed}
-
-
-_appliers: dict[str, Applier] = {}
-
-
-def register_applier(kind: str, applier: Applier) -> None:
-    if kind in _appliers and _appliers[kind] is not applier:
-        raise ValueError(f"an applier for {kind!r} is registered already")
-    _appliers[kind] = applier
-
-
-def register_appliers(appliers: Mapping[str, Applier]) -> None:
-    """Register the kinds of one app, by name."""
-    for kind, applier in appliers.items():
-        register_applier(kind, applier)
-
-
-def registered_kinds() -> tuple[str, ...]:
-    """Every kind of change that takes two people, sorted."""
-    return tuple(sorted(_appliers))
-
-
-def one_at_a_time(change: Callable[P, R]) -> Callable[P, R]:
-    """Serialise what people change: a transaction that no other such change, and no approval, runs beside.
-
-    Whether a change raises risk is judged against what is in force. Were that to move between the look and the
-    write, two people who each lower something could together raise it, and an approval could undo a tightening.
-    Levels and machines do not wait here: what they do only ever lowers.
-    """
-
-    @wraps(change)
-    def alone(*args: P.args, **kwargs: P.kwargs) -> R:
-        with transaction.atomic():
-            _wait_for_turn()
-            return change(*args, **kwargs)
-
-    return alone
-
-
-def _wait_for_turn() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", ["governed.change"])
-
-
-def applier_for(kind: str) -> Applier:
-    try:
-        return _appliers[kind]
-    except KeyError:
-        raise ApplicationError("UNKNOWN_CHANGE", f"no change of kind {kind!r} is known") from None
+_CHANGED: Final = "the target changed after the request was made"
 
 
 def fingerprint(value: Any) -> str:
@@ -118,25 +42,36 @@ def change_request_create(
     reason: str,
     requester: User,
     diff: Mapping[str, Any] | None = None,
+    seen: Mapping[str, Any] | None = None,
     expires_in_s: int | None = None,
 ) -> ChangeRequest:
     """Propose a change. Nothing happens to the target until somebody else approves.
 
-    Without a `diff` it is the payload against the target's snapshot, member by member.
+    Parameters
+    ----------
+    diff : what the people read; without one the payload against the snapshot, member by member.
+    seen : the snapshot the diff was made from, where machines change the target too. What they changed after that
+        look makes the request void; read anew, the approval would be held against a state its diff does not show.
+
+    Raises
+    ------
+    ApplicationError : REASON_REQUIRED, INVALID_EXPIRY, INVALID_TARGET, and what the kind's `clean` raises.
+    Forbidden : ROLE_REQUIRED.
     """
     applier = applier_for(kind)
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
-    if not permits(permissions_of(requester.role), applier.permission) or break_glass_over(requester):
+    if not _may_ask(requester, applier):
         raise Forbidden("ROLE_REQUIRED", f"your role may not request a change of kind {kind}")
-    if barred := applier.bars_asking(target, requester):
-        raise Forbidden("OWN_OBJECT", f"somebody else asks: {barred}")
     life = DEFAULT_LIFE if expires_in_s is None else timedelta(seconds=expires_in_s)
     if not MINIMUM_LIFE <= life <= MAXIMUM_LIFE:
         raise ApplicationError("INVALID_EXPIRY", "expires_in_s must lie between 1 second and 7 days")
+    applier.check_target(target)
+    if barred := applier.bars_asking(target, requester):
+        raise Forbidden("OWN_OBJECT", f"somebody else asks: {barred}")
     created = now()
     payload = dict(applier.clean(target, payload) if applier.clean else payload)
-    snapshot = applier.snapshot(target)
+    snapshot = _snapshot(applier, target) if seen is None else seen
     if diff is None:
         diff = {name: [snapshot.get(name), value] for name, value in payload.items()}
     request = ChangeRequest.objects.create(
@@ -173,21 +108,27 @@ def change_request_approve(*, request_id: Any, approver: User, note: str = "") -
 
 @transaction.atomic
 def _approve(*, request_id: Any, approver: User, note: str) -> tuple[ApplicationError | None, ChangeRequest]:
-    request = _locked_pending(request_id)
+    request = request_locked_pending(request_id)
     applier = applier_for(request.kind)
+    wait_for_turn()
+    # Whatever was waited for may have changed who these people are: they are read, and held, only now.
+    request.requester, approver = _people_locked(request.requester, approver)
     _check_decider(request, approver, applier)
-    _wait_for_turn()
-    moment = now()
+    void = _void_because(request, applier)
+    moment = now()  # not before everything was waited for
     if request.expires_at <= moment:
         _close(request, ChangeRequest.State.EXPIRED, "change_request.expired", actor="clock")
         return Conflict("APPROVAL_EXPIRED", "the request expired before it was approved"), request
-    if fingerprint(applier.snapshot(request.target)) != request.target_hash:
-        _close(request, ChangeRequest.State.VOID, "change_request.void", actor=approver)
-        return Conflict("APPROVAL_VOID", "the target changed after the request was made"), request
-    if fingerprint(request.payload) != request.payload_hash:
-        _close(request, ChangeRequest.State.VOID, "change_request.void", actor=approver)
-        return Conflict("APPROVAL_VOID", "the payload is not the one that was requested"), request
-    applier.apply(request, approver)
+    if not void:
+        try:
+            with transaction.atomic():
+                applier.apply(request, approver)
+        except TargetChanged as error:
+            void = str(error) or _CHANGED
+    if void:
+        request.decision_note = void
+        _close(request, ChangeRequest.State.VOID, "change_request.void", actor=approver, reason=void)
+        return Conflict("APPROVAL_VOID", void), request
     request.state = ChangeRequest.State.APPLIED
     request.approver, request.decision_note = approver, note
     request.decided_at = request.applied_at = moment
@@ -207,9 +148,10 @@ def _approve(*, request_id: Any, approver: User, note: str) -> tuple[Application
 @transaction.atomic
 def change_request_reject(*, request_id: Any, approver: User, note: str = "") -> ChangeRequest:
     """Turn a request down; the requester may withdraw their own the same way."""
-    request = _locked_pending(request_id)
+    request = request_locked_pending(request_id)
     withdrawing = approver.pk == request.requester_id
     if not withdrawing:
+        (approver,) = _people_locked(approver)
         _check_decider(request, approver, applier_for(request.kind))
         request.approver = approver
     request.decision_note = note
@@ -235,7 +177,20 @@ def change_requests_expire() -> int:
     return len(closed)
 
 
-def _locked_pending(request_id: Any) -> ChangeRequest:
+def _snapshot(applier: Applier, target: str) -> Mapping[str, Any]:
+    try:
+        return applier.snapshot(target)
+    except ObjectDoesNotExist:
+        raise NotFound("UNKNOWN_TARGET", f"there is no {target}") from None
+
+
+def request_locked_pending(request_id: Any) -> ChangeRequest:
+    """A request that waits, held until the end of the transaction.
+
+    Raises
+    ------
+    NotFound : APPROVAL_NOT_FOUND.  Conflict : APPROVAL_CLOSED.
+    """
     try:
         request = (
             ChangeRequest.objects.select_for_update(of=("self",), no_key=True)
@@ -249,17 +204,46 @@ def _locked_pending(request_id: Any) -> ChangeRequest:
     return request
 
 
+def _people_locked(*people: User) -> list[User]:
+    """The same people as they are now, and stay until the end of this transaction."""
+    rows = User.objects.select_for_update(no_key=True).filter(pk__in=[person.pk for person in people])
+    found = {person.pk: person for person in rows.order_by("pk")}
+    return [found[person.pk] for person in people]
+
+
+def _void_because(request: ChangeRequest, applier: Applier) -> str:
+    """Why what would be applied is not what was asked for; empty: it is, and stays so while it is applied."""
+    requester = request.requester
+    if not applier.by_machine and not (requester.is_active and _may_ask(requester, applier)):
+        return f"{requester} asked for it, and may not ask for it any more"
+    snapshot = applier.locked_snapshot(request.target)
+    if snapshot is None or fingerprint(snapshot) != request.target_hash:
+        return _CHANGED
+    if fingerprint(request.payload) != request.payload_hash:
+        return "the payload is not the one that was requested"
+    return ""
+
+
+def _may_ask(person: User, applier: Applier) -> bool:
+    return permits(permissions_of(person.role), applier.permission) and not break_glass_over(person)
+
+
 def _check_decider(request: ChangeRequest, decider: User, applier: Applier) -> None:
+    """`decider` as the row is now.
+
+    Raises
+    ------
+    Forbidden : SELF_APPROVAL, ROLE_REQUIRED, OWN_OBJECT.
+    """
     if decider.pk == request.requester_id:
         raise Forbidden("SELF_APPROVAL", "a request is decided by somebody else than its requester")
-    current = User.objects.get(pk=decider.pk)
     if (
-        not current.is_active
-        or not permits(permissions_of(current.role), DECIDING)
-        or break_glass_over(current)
+        not decider.is_active
+        or not permits(permissions_of(decider.role), DECIDING)
+        or break_glass_over(decider)
     ):
         raise Forbidden("ROLE_REQUIRED", "your role may not decide this request")
-    barred = applier.bars(request.target, current)
+    barred = applier.barred(request.target, decider)
     if barred:
         raise Forbidden("OWN_OBJECT", f"somebody else decides: {barred}")
 

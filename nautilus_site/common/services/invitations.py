@@ -18,9 +18,9 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden, NotFound
 from nautilus_site.common.models import Invitation, User
-from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.outbox import publish
+from nautilus_site.common.services.powers import person_may
 
 LIFE = timedelta(hours=24)
 MOST_FAILURES = 10
@@ -124,7 +124,7 @@ def _use(link: str, code: str, password: str) -> tuple[User | None, ValidationEr
 
 def _for_half(username: str, actor: User, permission: str) -> Invitation:
     """The invitation of a person who may get one from this actor, locked."""
-    if not permits(permissions_of(actor.role), permission):
+    if not person_may(actor, permission):
         raise Forbidden("PERMISSION_DENIED", f"you lack the permission {permission}")
     user = User.objects.select_for_update(no_key=True).filter(username=username).first()
     if user is None:

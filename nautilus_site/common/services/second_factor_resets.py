@@ -10,10 +10,11 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden, NotFound
 from nautilus_site.common.models import ChangeRequest, SecondFactor, User
+from nautilus_site.common.services.appliers import Applier, Rows, register_applier
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import Applier, register_applier
 from nautilus_site.common.services.second_factors import second_factor_confirmed, second_factor_told
 from nautilus_site.common.services.sessions import sessions_end
+from nautilus_site.common.services.users import WHOEVER
 
 USER_RESET_SECOND_FACTOR = "user.reset_second_factor"
 
@@ -22,6 +23,13 @@ def reset_snapshot(username: str) -> Mapping[str, Any]:
     """Which factor it is about: one confirmed since then is another one."""
     factor = second_factor_confirmed(_person(username))
     return {"confirmed_at": factor.confirmed_at if factor else None}
+
+
+def reset_rows(username: str) -> Rows:
+    return [
+        User.objects.filter(username=username),
+        SecondFactor.objects.filter(user__username=username),
+    ]
 
 
 def reset_clean(username: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -84,5 +92,7 @@ register_applier(
         bars=reset_bars,
         bars_asking=reset_bars,
         permission="users.manage",
+        rows=reset_rows,
+        target=WHOEVER,
     ),
 )

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -13,8 +14,9 @@ from nautilus_site.common.addresses import address_within, networks_clean
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden, NotFound
 from nautilus_site.common.models import ApiToken, User
-from nautilus_site.common.roles import PERMISSIONS, PERSON_ONLY, permissions_of, permits
+from nautilus_site.common.roles import PERMISSIONS, PERSON_ONLY, permits
 from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.powers import permissions_now
 
 PREFIX = "nhmm_"
 MAXIMUM_LIFE = timedelta(days=90)
@@ -55,7 +57,7 @@ def token_issue(
     if not name.strip():
         raise ApplicationError("NAME_REQUIRED", "a token needs a name to be told from the others")
     for scope in scopes or []:
-        if scope.partition(":")[0] not in PERMISSIONS or scope in PERSON_ONLY:
+        if not _of_tokens(scope):
             raise ApplicationError("UNKNOWN_SCOPE", f"{scope!r} is not a permission that a token may have")
     if not timedelta(0) < life <= MAXIMUM_LIFE:
         raise ApplicationError("INVALID_EXPIRY", "a token lives at most 90 days")
@@ -93,17 +95,22 @@ def own_token_issue(
     ------
     Forbidden : SCOPE_NOT_HELD, and what `token_issue` raises.
     """
-    held = permissions_of(person.role)
-    known = [scope for scope in scopes if scope.partition(":")[0] in PERMISSIONS and scope not in PERSON_ONLY]
-    missing = [scope for scope in known if not permits(held, scope)]
+    held = permissions_now(person)
+    missing = [scope for scope in scopes if _of_tokens(scope) and not permits(held, scope)]
     if missing:
         raise Forbidden("SCOPE_NOT_HELD", f"your role does not hold {', '.join(missing)}")
     return token_issue(user=person, name=name, actor=person, scopes=scopes, addresses=addresses, life=life)
 
 
-def token_scopes(role: str) -> list[str]:
-    """What a token of this role may be narrowed to, sorted."""
-    return sorted(permissions_of(role) - PERSON_ONLY)
+def token_scopes(person: User) -> list[str]:
+    """What a token of this person may be narrowed to, sorted."""
+    return sorted(permissions_now(person) - PERSON_ONLY)
+
+
+def _of_tokens(scope: str) -> bool:
+    """Whether a token may be narrowed to it: a permission or a part of one, and none that only people have."""
+    whole = scope.partition(":")[0]
+    return whole in PERMISSIONS and whole not in PERSON_ONLY
 
 
 def token_digest(text: str) -> str:
@@ -143,7 +150,7 @@ def token_revoke_as(*, token_id: int, person: User) -> ApiToken:
     NotFound : TOKEN_NOT_FOUND, also for a token of somebody else.  Conflict : TOKEN_REVOKED.
     """
     token = ApiToken.objects.select_related("user").filter(pk=token_id).first()
-    if token is None or not (token.user_id == person.pk or answers_for_people(person.role)):
+    if token is None or not (token.user_id == person.pk or answers_for_people(person)):
         raise NotFound("TOKEN_NOT_FOUND", "no such token")
     if not token_revoke(token_id=token_id, actor=person):
         raise Conflict("TOKEN_REVOKED", "the token is revoked already")
@@ -151,7 +158,7 @@ def token_revoke_as(*, token_id: int, person: User) -> ApiToken:
     return token
 
 
-def answers_for_people(role: str) -> bool:
-    """Whether a role proposes or decides what people may do, and so sees everybody's tokens."""
-    held = permissions_of(role)
+def answers_for_people(person: Any) -> bool:
+    """Whether somebody proposes or decides what people may do, and so sees everybody's tokens."""
+    held = permissions_now(person)
     return permits(held, "users.manage") or permits(held, "change.decide")

@@ -8,17 +8,20 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden, NotFound
 from nautilus_site.common.models import ChangeRequest, Role, User
-from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.roles import permissions_of
+from nautilus_site.common.services.appliers import Applier, Rows, TargetChanged, register_appliers
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import Applier, one_at_a_time, register_appliers
+from nautilus_site.common.services.powers import person_may
+from nautilus_site.common.services.turns import one_at_a_time
 
 USER_CHANGE, USER_CREATE = "user.change", "user.create"
 FIELDS = ("role", "is_active")
+WHOEVER = re.compile(r"[^\x00-\x1f\x7f]{1,150}")
 NAME = re.compile(r"[a-z][a-z0-9._-]{1,30}")
 MACHINES = frozenset(
     {
@@ -101,6 +104,11 @@ def user_change_effect(username: str, payload: Mapping[str, Any]) -> dict[str, A
     }
 
 
+def user_rows(username: str) -> Rows:
+    """The person; nobody yet has a row to hold, `newcomer_create` looks once more."""
+    return [User.objects.filter(username=username)]
+
+
 @transaction.atomic
 def user_change(request: ChangeRequest, approver: User) -> None:
     """Carry out an approved change. Open sessions and sockets notice at their next request or check."""
@@ -163,7 +171,12 @@ def newcomer_effect(username: str, payload: Mapping[str, Any]) -> dict[str, Any]
 
 @transaction.atomic
 def newcomer_create(request: ChangeRequest, approver: User) -> None:
-    """Make an approved person: without a password, so that nobody can log in before both halves are given."""
+    """Make an approved person: without a password, so that nobody can log in before both halves are given.
+
+    Raises
+    ------
+    TargetChanged : somebody has got that name meanwhile.
+    """
     user = User(
         username=request.target,
         email=request.payload["email"],
@@ -171,7 +184,11 @@ def newcomer_create(request: ChangeRequest, approver: User) -> None:
         is_staff=request.payload["role"] != Role.VIEWER,
     )
     user.set_unusable_password()
-    user.save(force_insert=True)
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError:
+        raise TargetChanged(f"there is a user {request.target!r} by now") from None
     audit_record(
         action="user.created",
         target=f"user:{user.username}",
@@ -191,7 +208,7 @@ def user_deactivate(*, username: str, actor: User, reason: str) -> User:
     Forbidden : PERMISSION_DENIED; OWN_ACCOUNT, nobody locks themselves out by accident.
     Conflict : NO_CHANGE; LAST_OF_ROLE, without whom nobody could be let in again.
     """
-    if not permits(permissions_of(actor.role), "users.manage"):
+    if not person_may(actor, "users.manage"):
         raise Forbidden("PERMISSION_DENIED", "your role may not switch people off")
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
@@ -226,6 +243,8 @@ register_appliers(
             effect=user_change_effect,
             clean=user_change_clean,
             permission="users.manage",
+            rows=user_rows,
+            target=WHOEVER,
         ),
         USER_CREATE: Applier(
             snapshot=newcomer_snapshot,
@@ -233,6 +252,8 @@ register_appliers(
             effect=newcomer_effect,
             clean=newcomer_clean,
             permission="users.manage",
+            rows=user_rows,
+            target=WHOEVER,
         ),
     }
 )

@@ -118,11 +118,16 @@ def log_in(client: Client, password: str, address: str, **headers: str) -> bool:
 
 def test_guessing_ends_after_ten_and_a_header_does_not_begin_it_anew(db: None, clean_cache: None) -> None:
     User.objects.create_user(username="ada", password=PASSWORD, role="trader")
+    owner = Client()
+    assert log_in(owner, PASSWORD, HOME)
     for n in range(30):
         assert not log_in(Client(), f"guess {n}", AWAY, HTTP_X_FORWARDED_FOR=f"10.0.0.{n}")
     assert not log_in(Client(), PASSWORD, AWAY), "locked out, though this one is right"
     assert not log_in(Client(), PASSWORD, AWAY, HTTP_X_FORWARDED_FOR=HOME)
-    assert log_in(Client(), PASSWORD, HOME), "whom somebody else locks out there is not locked out here"
+    assert not log_in(Client(), PASSWORD, HOME), "nor does another address begin it anew"
+    assert log_in(owner, PASSWORD, HOME), (
+        "whom somebody else locks out there is not locked out where they were before"
+    )
     assert AccessAttempt.objects.get().ip_address == AWAY
     AccessAttempt.objects.update(attempt_time=now() - timedelta(minutes=16))
     assert log_in(Client(), PASSWORD, AWAY)

@@ -126,13 +126,13 @@ def test_no_role_holds_two_duties_that_must_be_apart() -> None:
         assert permits(held, "change.decide") == (role == Role.RISK_OFFICER)
         assert permits(held, "orders.place") == (role == Role.TRADER)
     assert permissions_of("no such role") == frozenset()
-    assert ROLE_PERMISSIONS[Role.VIEWER] == {"read", "tokens.own"}
+    assert ROLE_PERMISSIONS[Role.VIEWER] == {"read", "tokens.own", "sessions.own"}
 
 
 def test_no_token_can_be_given_what_is_for_people(trader: User) -> None:
     from nautilus_site.common.errors import ApplicationError
 
-    for scope in (*PERSON_ONLY, "everything"):
+    for scope in (*PERSON_ONLY, "change.decide:x", "kill.resume:symbol", "everything"):
         with pytest.raises(ApplicationError, match="not a permission"):
             token_create(user=trader, name="x", actor=trader, scopes=[scope])
 

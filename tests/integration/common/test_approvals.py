@@ -15,18 +15,18 @@ from rest_framework.test import APIClient
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import AuditEntry, ChangeRequest, OutboxEvent, User
-from nautilus_site.common.services import change_requests
+from nautilus_site.common.services import appliers
+from nautilus_site.common.services.appliers import Applier, named, register_applier
 from nautilus_site.common.services.change_requests import (
-    Applier,
     change_request_approve,
     change_request_create,
     change_requests_expire,
-    register_applier,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.integration.common.toy_urls")]
 Clients = Callable[..., APIClient]
 PATH = "/api/v1/approvals"
+TOY: dict[str, Any] = {"rows": lambda target: [], "target": named("limit")}
 
 
 class Limit:
@@ -45,16 +45,17 @@ class Limit:
 
 @pytest.fixture(autouse=True)
 def _limit(monkeypatch: pytest.MonkeyPatch, clean_cache: None) -> None:
-    monkeypatch.setattr(change_requests, "_appliers", dict(change_requests._appliers))
+    monkeypatch.setattr(appliers, "_appliers", dict(appliers._appliers))
     register_applier(
         "toy.limit",
         Applier(
             snapshot=lambda target: {"value": Limit.value},
             apply=Limit.apply,
             clean=lambda target, payload: payload,
+            **TOY,
         ),
     )
-    register_applier("toy.routed", Applier(snapshot=lambda target: {}, apply=Limit.apply))
+    register_applier("toy.routed", Applier(snapshot=lambda target: {}, apply=Limit.apply, **TOY))
     Limit.value, Limit.applied = "100", 0
 
 
@@ -199,7 +200,7 @@ def test_an_application_that_fails_leaves_the_request_pending(
         raise ApplicationError("LIMIT_LOCKED", "locked")
 
     monkeypatch.setitem(
-        change_requests._appliers, "toy.limit", Applier(snapshot=lambda _: {"value": "100"}, apply=fail)
+        appliers._appliers, "toy.limit", Applier(snapshot=lambda _: {"value": "100"}, apply=fail, **TOY)
     )
     with pytest.raises(ApplicationError, match="locked"):
         change_request_approve(request_id=pending.pk, approver=second_risk_officer)

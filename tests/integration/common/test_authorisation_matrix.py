@@ -6,19 +6,20 @@ A route, a page or an admin list that is not in the table fails here: decide who
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.test import Client, RequestFactory
-from django.urls import reverse
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from rest_framework.test import APIClient
 
 from governance.selectors.policies import version_in_force
 from nautilus_site.common.models import Role, User
 from nautilus_site.common.roles import ROLE_PERMISSIONS, permits
+from tests.conftest import PASSWORD
 from tests.factories.trading import trading_desk
 from tests.integration.common.routes import METHODS, filled, methods_of, routes
 from tests.integration.governance.conftest import in_force
@@ -30,6 +31,18 @@ TABLE = Path(__file__).with_name("authorisation.txt")
 ASKERS = ("stranger", *Role.values)
 BY_BODY = "body"
 """A last word of a line: the view asks once more, by whether the body loosens or tightens."""
+SITE_ROUTES = {
+    "app_list": "<str:app>/",
+    "view_on_site": "r/<int:type>/<int:object>/",
+    "None": "<str:anything>",
+}
+"""Routes of the admin's own that are written as regular expressions, in the table's words."""
+TO_LOG_IN = ("/accounts/login/?next=", "/admin/login/?next=")
+END_THE_ASKER = (
+    ("DELETE", "api/v1/sessions"),
+    ("GET", "accounts/logout/everywhere/"),
+    ("POST", "accounts/logout/everywhere/"),
+)
 
 
 def expected() -> dict[str, tuple[str, ...]]:
@@ -60,25 +73,77 @@ def askers(make_user: Callable[..., User], session_client: Clients, clean_cache:
     return clients | {role: session_client(make_user(role, username=role)) for role in Role.values}
 
 
+def asked() -> list[tuple[str, str]]:
+    """Method and route of all but the admin's, which have tests of their own, and logging out, which ends the asker."""
+    found = [
+        (method, route)
+        for route, callback in routes()
+        if not route.startswith("admin/") and route != "accounts/logout/"
+        for method in methods_of(callback)
+    ]
+    return sorted(found, key=lambda each: each in END_THE_ASKER)
+
+
+def site_views() -> Iterator[str]:
+    """The admin's own views, beside those of its models: log-in, search, password, what it was not asked for."""
+    (site,) = (
+        entry
+        for entry in get_resolver("nautilus_site.urls").url_patterns
+        if isinstance(entry, URLResolver) and entry.app_name == "admin"
+    )
+    for entry in site.url_patterns:
+        if isinstance(entry, URLPattern):
+            yield f"admin/{SITE_ROUTES.get(str(entry.name), str(entry.pattern))}"
+
+
 def let_in(client: Any, method: str, path: str) -> str:
     """`yes`, or `-` when the answer is 401, 403 or the way to the log-in."""
     body = {} if method == "GET" else {"data": "{}", "content_type": "application/json"}
     answer = client.generic(method, path, HTTP_IDEMPOTENCY_KEY=f"{method}{path}"[:64], **body)
     assert answer.status_code < 500, (method, path, answer.status_code)
-    to_log_in = answer.status_code == 302 and answer["Location"].startswith("/accounts/login/?next=")
+    to_log_in = answer.status_code == 302 and answer["Location"].startswith(TO_LOG_IN)
     return "-" if answer.status_code in (401, 403) or to_log_in else "yes"
 
 
 def test_every_route_of_api_and_pages_answers_each_role_as_the_table_says(askers: dict[str, Any]) -> None:
     seen = {}
-    for route, callback in routes():
-        if route.startswith(("admin/", "accounts/logout/")):
-            continue  # the admin is below; logging out would end the asker
-        for method in methods_of(callback):
-            words = tuple(let_in(client, method, filled(route)) for client in askers.values())
-            seen[f"{method} /{route}"] = words
+    for method, route in asked():
+        words = tuple(let_in(client, method, filled(route)) for client in askers.values())
+        seen[f"{method} /{route}"] = words
     assert len(seen) > 150, "the walk saw the platform"
-    assert differences(seen, METHODS) == []
+    assert differences(seen, tuple(f"{method} " for method in METHODS)) == []
+
+
+def test_every_view_of_the_admin_itself_answers_each_role_as_the_table_says(askers: dict[str, Any]) -> None:
+    seen = {}
+    for route in site_views():
+        if route == "admin/logout/":
+            continue
+        for method in ("GET", "POST"):
+            path = filled(route.replace("<str:app>", "common"))
+            words = tuple(let_in(client, method, path) for client in askers.values())
+            seen[f"SITE-{method} /{route}"] = words
+    assert len(seen) > 15, "the walk saw the admin"
+    assert differences(seen, ("SITE-",)) == []
+
+
+def test_the_admin_has_no_log_in_and_no_password_form_of_its_own(
+    trader: User, browser: Callable[[User], Client], client: Client
+) -> None:
+    there = browser(trader)
+    for method in (there.get, there.post):
+        for path in ("/admin/password_change/", "/admin/password_change/done/"):
+            guess = {
+                "old_password": PASSWORD,
+                "new_password1": "another long one",
+                "new_password2": "another long one",
+            }
+            answer = method(path, guess)
+            assert (answer.status_code, answer["Location"]) == (302, "/accounts/password/"), path
+    assert User.objects.get(pk=trader.pk).check_password(PASSWORD)
+    answer = client.post("/admin/login/", {"username": "trader", "password": PASSWORD})
+    assert (answer.status_code, answer["Location"]) == (302, "/accounts/login/?next=/admin/")
+    assert "_auth_user_id" not in client.session
 
 
 def test_every_list_of_the_admin_gives_each_role_what_the_table_says(
@@ -195,7 +260,7 @@ def test_what_only_one_duty_may_do_is_with_that_role_alone() -> None:
         # The check of a policy file and the allocator's what-if change nothing.
         asks = route.endswith(("/check", "/what-if"))
         changes = method != "GET" and route.startswith("/api/") and not asks
-        # Tokens of one's own: they narrow what one may already do.
-        own = route.startswith("/api/v1/tokens")
+        # Tokens and sessions of one's own: they narrow what one may already do.
+        own = route.startswith(("/api/v1/tokens", "/api/v1/sessions"))
         if changes and not own and name not in by_body():
             assert (words[0], words[1]) == ("-", "-"), f"{name}: strangers and viewers change nothing"

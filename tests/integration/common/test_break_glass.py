@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
+from rest_framework.test import APIClient
 
 from governance.domain.notices import Severity, notice_of
 from nautilus_site.common.clock import now
 from nautilus_site.common.collectors import break_glass as figure
 from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.live.credentials import Credentials, watcher_of
 from nautilus_site.common.management.commands import break_glass as command
 from nautilus_site.common.models import AuditEntry, BreakGlass, OutboxEvent, User
+from nautilus_site.common.roles import permissions_of
 from nautilus_site.common.services.break_glass import (
     MOST_FAILURES,
     Kept,
@@ -24,8 +28,12 @@ from nautilus_site.common.services.break_glass import (
     break_glass_seal,
 )
 from nautilus_site.common.services.change_requests import change_request_approve, change_request_create
+from nautilus_site.common.services.invitations import invitation_code, invitation_link
+from nautilus_site.common.services.powers import permissions_now, person_may
+from nautilus_site.common.services.users import user_deactivate
+from tests.integration.common.test_authorisation_matrix import ASKERS, asked, expected, filled, let_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("nautilus_site.urls")]
 WORDS = {"ada": "a long password of ada", "grace": "a long password of grace"}
 
 
@@ -156,3 +164,46 @@ def test_the_command_seals_opens_tells_and_closes(
     assert "OPEN until" in capsys.readouterr().out
     call_command("break_glass", "close", "--reason", "done")
     assert roles() == ("trader", "trader")
+
+
+def test_after_the_hour_both_may_what_they_might_before_on_every_route_though_nothing_closed_it(
+    session_client: Callable[..., APIClient], clean_cache: None
+) -> None:
+    for name, password in WORDS.items():
+        User.objects.create_user(username=name, password=password, role="viewer")
+    opened(break_glass_seal(first="ada", second="grace"))
+    ada, grace = (User.objects.get(username=name) for name in WORDS)
+    assert (person_may(ada, "users.manage"), person_may(grace, "change.decide")) == (True, True)
+    past = now() - timedelta(hours=3)
+    BreakGlass.objects.update(opened_at=past, ends_at=past + timedelta(minutes=60))
+    assert roles() == ("admin", "risk_officer"), "nothing closed it"
+    table, viewer = expected(), ASKERS.index("viewer")
+    for person in (ada, grace):
+        client, wrong = session_client(person), []
+        for method, route in asked()[:-1]:  # the last one ends the asker
+            name = f"{method} /{route}"
+            if let_in(client, method, filled(route)) != table[name][viewer]:
+                wrong.append(name)
+        assert wrong == [], person.username
+        assert client.get("/admin/").status_code == 302
+        with pytest.raises(ApplicationError):
+            user_deactivate(username="grace" if person is ada else "ada", actor=person, reason="r")
+        with pytest.raises(ApplicationError):
+            (invitation_link if person is ada else invitation_code)(
+                username="grace" if person is ada else "ada", actor=person
+            )
+        watcher = watcher_of(Credentials(session_key=client.session.session_key))
+        assert watcher is not None
+        assert watcher.permissions == permissions_of("viewer")
+
+
+def test_after_the_hour_a_trader_goes_on_being_one(halves: tuple[str, str]) -> None:
+    opened(halves)
+    past = now() - timedelta(hours=3)
+    BreakGlass.objects.update(opened_at=past, ends_at=past + timedelta(minutes=60))
+    for name in WORDS:
+        person = User.objects.get(username=name)
+        assert permissions_now(person) == permissions_of("trader"), "who may stop things among other things"
+    # An approved change has given her the role meanwhile: hers is not taken away.
+    User.objects.filter(username="ada").update(role="risk_officer")
+    assert person_may(User.objects.get(username="ada"), "change.decide")

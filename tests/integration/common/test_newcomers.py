@@ -217,7 +217,10 @@ def test_the_whole_way_over_the_api_and_the_page(
         "reason": "r",
     }
     asked = admin.post("/api/v1/approvals", body, format="json")
-    assert (asked.status_code, asked.json()["effect"]["may_then"]) == (202, ["read", "tokens.own"])
+    assert (asked.status_code, asked.json()["effect"]["may_then"]) == (
+        202,
+        ["read", "sessions.own", "tokens.own"],
+    )
     assert risk.post(f"/api/v1/approvals/{asked.json()['id']}/approve", {}, format="json").status_code == 200
     by_token = token_client(admin_person).post("/api/v1/people/ada/link")
     assert (by_token.status_code, by_token.json()["code"]) == (403, "SESSION_REQUIRED")

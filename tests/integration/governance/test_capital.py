@@ -12,9 +12,11 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
 
-from governance.models import Allocation, AllocationRun, CapitalState
+from governance.models import Allocation, AllocationRun, CapitalState, Incident
 from governance.selectors.capital import grants_now
+from governance.selectors.capital_age import capital_gauges
 from governance.services import capital, capital_reset
+from governance.services.capital_watch import capital_watch
 from governance.tasks import capital_tick
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
@@ -38,6 +40,7 @@ POLICY: dict[str, Any] = {
     "hysteresis_pct": 0,
     "sharpe_promote": -100,
     "sharpe_demote": -100,
+    "unproven_quota_usd": 1_000_000,
     "envelope": {"max_total_usd": 1_000_000, "max_increase_usd": 1_000_000},
 }
 
@@ -113,7 +116,7 @@ def test_without_a_policy_there_is_no_run(desk: Desk) -> None:
 
 def test_tick_runs_when_the_policys_time_is_over_and_reads_the_policy_anew(desk: Desk) -> None:
     """W83: the earlier allocator loaded its policy once."""
-    in_force("capital_policy", **{**POLICY, "refresh_sec": 3000, "expires_sec": 4000})
+    in_force("capital_policy", **{**POLICY, "refresh_sec": 3000, "expires_sec": 6000})
     capital_tick()
     capital_tick()
     assert AllocationRun.objects.count() == 1
@@ -250,6 +253,113 @@ def test_hard_drawdown_takes_all_capital_until_two_people_lift_it(
         capital_reset.reset_request(requester=trader, reason="again")
 
 
+def test_after_a_reset_a_fall_is_measured_from_there_and_capital_comes_back(
+    desk: Desk, trader: User, risk_officer: User
+) -> None:
+    """Measured from the old peak the next run stopped again: nothing could ever be won back."""
+    pace = {"cooldown_sec": 0, "smallest_step_usd": 10_000}
+    in_force("capital_policy", **{**POLICY, **pace, "reserve_equity_usd": 0})
+    EquityAnchor.objects.update(equity=79_000, peak_equity=100_000)
+    assert run().pool == 0
+    request = capital_reset.reset_request(requester=trader, reason="the cause is known")
+    assert request.effect["of_their_capital_at_first"] == "10 %"
+    assert request.effect["stops_again_at_about"] == "63200 USDT"
+    EquityAnchor.objects.update(marked_at=now() - timedelta(minutes=3))
+    with pytest.raises(Conflict) as refused:
+        change_request_approve(request_id=request.pk, approver=risk_officer)
+    assert refused.value.code == "UNKNOWN_EQUITY"
+    EquityAnchor.objects.update(marked_at=now())
+    change_request_approve(request_id=request.pk, approver=risk_officer)
+    for _ in range(2):
+        made = run()
+        assert (made.multiplier, made.pool) == (pytest.approx(0.1), 7_900), made.explanation
+    assert sum(grants_now(["trend", "swing"]).values()) == 7_900
+    assert "since then the fall from 79,000.00 USDT of 0.00 % counts" in made.explanation
+    CapitalState.objects.update(lifted_at=now() - timedelta(days=4, minutes=1))
+    assert run().multiplier == pytest.approx(0.5)
+    EquityAnchor.objects.update(equity=63_000)
+    assert run().pool == 0
+    assert CapitalState.objects.get().lifted_at is None, "another stop takes another two people"
+    EquityAnchor.objects.update(equity=79_000)
+    assert run().pool == 0
+
+
+def test_lifted_stop_is_over_when_everything_is_won_back(
+    desk: Desk, trader: User, risk_officer: User
+) -> None:
+    in_force("capital_policy", **{**POLICY, "reserve_equity_usd": 0})
+    EquityAnchor.objects.update(equity=79_000, peak_equity=100_000)
+    run()
+    request = capital_reset.reset_request(requester=trader, reason="the cause is known")
+    change_request_approve(request_id=request.pk, approver=risk_officer)
+    EquityAnchor.objects.update(equity=100_000)
+    assert run().pool == 100_000
+    assert CapitalState.objects.get().lifted_at is None
+    EquityAnchor.objects.update(equity=80_000)
+    assert run().pool == 0
+
+
+def test_refusals_that_last_call_people_and_one_that_decides_again_calms_them(desk: Desk) -> None:
+    in_force("capital_policy", **{**POLICY, "refresh_sec": 100, "expires_sec": 600})
+    run()
+    EquityAnchor.objects.all().delete()
+    version = AllocationRun.objects.get().version
+    AllocationRun.objects.all().delete()
+    for age_s, outcome in ((299, "held"), (31, "refused")):
+        AllocationRun.objects.create(
+            at=now() - timedelta(seconds=age_s),
+            trigger="test",
+            version=version,
+            outcome=outcome,
+            explanation="x",
+        )
+    assert (capital_watch(), Incident.objects.count()) == (False, 0)
+    with transaction.atomic():
+        AllocationRun.objects.all().delete()
+        for age_s, outcome in ((301, "held"), (31, "refused")):
+            AllocationRun.objects.create(
+                at=now() - timedelta(seconds=age_s), trigger="test", version=version, outcome=outcome,
+                explanation="x",
+            )  # fmt: skip
+    (gauge,) = capital_gauges()
+    assert 301 <= gauge.samples[0].value < 310
+    capital_tick()
+    refused = AllocationRun.objects.latest("id")
+    assert refused.outcome == "refused", "after a refusal it does not wait a whole refresh_sec"
+    incident = Incident.objects.get(kind="allocator_refuses")
+    assert (incident.state, incident.evidence["why"]) == ("open", refused.explanation)
+    capital_tick()
+    assert AllocationRun.objects.latest("id") == refused
+    assert incident.entries.count() == 1, "it is not told again every ten seconds"
+    equity_mark()
+    run()
+    capital_tick()
+    incident.refresh_from_db()
+    assert incident.state == "calm"
+
+
+def test_a_strategy_without_capital_does_not_freeze_the_others(desk: Desk) -> None:
+    StrategyInstance.objects.filter(strategy__name="swing").update(allocation=0)
+    policy = {
+        "period_sec": 60,
+        "min_observations": 10,
+        "lookback_periods": 12,
+        "method": "inverse_volatility",
+    }
+    in_force("capital_policy", **{**POLICY, **policy})
+    moment = now().replace(second=30, microsecond=0)
+    for age in range(16, -1, -1):
+        at = moment - timedelta(minutes=age)
+        for name, capital_usd, result in (("trend", 9000, 90 if age % 2 else -90), ("swing", 0, 0)):
+            StrategyResult.objects.create(
+                strategy=desk.strategies[name], at=at, market_at=at, capital=capital_usd, result=result
+            )
+    made = run()
+    assert (made.method, row(made, "trend").weight) == ("inverse_volatility", 1)
+    assert (row(made, "swing").rule, row(made, "swing").amount) == ("hold", 0)
+    assert grants_now(["trend"]) == {"trend": 50_000}
+
+
 def test_runs_and_their_amounts_cannot_be_changed(desk: Desk) -> None:
     in_force("capital_policy", **POLICY)
     made = run()
@@ -282,18 +392,6 @@ def test_routes_show_runs_and_file_requests(
     state = browser(viewer).get("/state/capital/").json()
     assert [r["strategy"] for r in state["allocations"]] == ["swing", "trend"]
     assert state["summary"]["request_waits"]["kind"] == "capital.allocate"
-
-
-def test_what_a_person_lowered_stays_down_until_another_policy(desk: Desk) -> None:
-    in_force("capital_policy", **{**POLICY, "max_quota_usd": 12_000, "cooldown_sec": 0})
-    run()
-    StrategyInstance.objects.filter(strategy__name="trend").update(allocation=1000)
-    for _ in range(3):
-        made = run()
-        assert (row(made, "trend").rule, grants_now(["trend"])) == ("lowered_by_hand", {"trend": 3000})
-    in_force("capital_policy", **{**POLICY, "max_quota_usd": 12_001, "cooldown_sec": 0})
-    run()
-    assert grants_now(["trend"]) == {"trend": 12_001}
 
 
 def test_old_runs_that_changed_nothing_are_forgotten(desk: Desk) -> None:

@@ -165,7 +165,7 @@ def test_nobody_may_decide_their_own_request_and_only_risk_officers_decide(
 ) -> None:
     asker, other = (make_user("risk_officer", username=name) for name in ("asker", "other"))
     onlooker = make_user("trader", username="onlooker")
-    make_request(asker, kind="limit.loosen", target="max_notional|global", payload={}, snapshot={})
+    make_request(asker, kind="limit.loosen", target="max_notional@global", payload={}, snapshot={})
 
     def view(user: User) -> dict[str, Any]:
         pending = browser(user).get("/state/approvals/").json()["pending"]

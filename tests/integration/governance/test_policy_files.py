@@ -59,7 +59,11 @@ def test_a_stricter_file_is_in_force_at_once_and_a_looser_one_waits(
     in_force("capital_policy", max_quota_usd=10_000, reserve_equity_usd=5_000)
     path = tmp_path / "capital_policy.json"
     path.write_text('{"max_quota_usd": 9000.5, "reserve_equity_usd": 6000}')
-    told = json.loads(command("import", str(path), "--as", trader.username, "--reason", "careful", "--json"))
+    with pytest.raises(CommandError, match=r"PERMISSION_DENIED.*limits\.tighten"):
+        command("import", str(path), "--as", trader.username, "--reason", "careful")
+    told = json.loads(
+        command("import", str(path), "--as", risk_officer.username, "--reason", "careful", "--json")
+    )
     assert (told["state"], told["version"]) == ("in_force", 2)
     path.write_text('{"max_quota_usd": 9000.5, "reserve_equity_usd": 5999}')
     told = json.loads(command("import", str(path), "--as", trader.username, "--reason", "bold", "--json"))
@@ -75,7 +79,7 @@ def test_a_stricter_file_is_in_force_at_once_and_a_looser_one_waits(
     assert entry.actor_name == f"{trader} and {risk_officer}"
     assert entry.after["changed"] == {"reserve_equity_usd": ["6000", "5999"]}
     # One click back is a tightening again.
-    back = policy_revert(name="capital_policy", number=2, actor=trader, reason="too bold")
+    back = policy_revert(name="capital_policy", number=2, actor=risk_officer, reason="too bold")
     assert back.document["reserve_equity_usd"] == "6000"  # type: ignore[union-attr]
 
 
@@ -170,3 +174,43 @@ def test_a_file_is_judged_without_changing_anything(
     assert "at most 1 in all" in told["problems"][0]["message"]
     assert api.post("/api/v1/policies/other/check", full, format="json").status_code == 404
     assert api.get("/api/v1/policies/firings").json()["results"] == []
+
+
+def test_what_any_reader_may_ask_is_answered_in_few_words_whatever_is_in_it(
+    desk: Desk, viewer: User, token_client: Callable[..., Any]
+) -> None:
+    in_force("capital_policy", max_quota_usd=10_000)
+    api = token_client(viewer)
+    for text in ('{"min_pool_usd": "1e9999999"}', '{"envelope": {"until": "0001-01-01T00:00:00+14:00"}}'):
+        told = api.post(
+            "/api/v1/policies/capital_policy/check", {"text": text, "format": "json"}, format="json"
+        )
+        assert (told.status_code, len(told.json()["problems"])) == (200, 1)
+        assert len(told.content) < 1000
+    told = api.post(
+        "/api/v1/allocations/what-if", {"changes": {"sharpe_demote": "-1e-9999999"}}, format="json"
+    )
+    assert (told.status_code, len(told.content) < 1000) == (400, True)
+
+
+TIMES = [
+    ("/api/v1/equity", "since"),
+    ("/api/v1/orders", "created_after"),
+    ("/api/v1/fills", "at_before"),
+    ("/api/v1/decisions", "bar_open_after"),
+    ("/api/v1/audit", "since"),
+    ("/api/v1/audit", "until"),
+    ("/api/v1/models/serving", "at"),
+    ("/state/audit/", "since"),
+    ("/state/audit/", "until"),
+]
+
+
+def test_a_time_at_the_end_of_the_calendar_is_an_answer_and_no_failure(
+    desk: Desk, risk_officer: User, client: Any
+) -> None:
+    client.force_login(risk_officer, backend="django.contrib.auth.backends.ModelBackend")
+    client.raise_request_exception = False
+    asked = [(*one, at) for one in TIMES for at in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")]
+    codes = {(path, name, at): client.get(path, {name: at}).status_code for path, name, at in asked}
+    assert [place for place, code in codes.items() if code not in (200, 400)] == []

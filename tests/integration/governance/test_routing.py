@@ -197,6 +197,22 @@ def test_signals_of_a_strategy_share_its_capital_on_the_symbol(
     assert (none.status_code, none.json()["limit"]) == (422, "0")
 
 
+def test_a_strategy_has_nothing_to_signal_with_where_it_has_no_grant(
+    desk: Desk, trader: User, token_client: Clients
+) -> None:
+    desk.instances["trend:BTCUSDT"].delete()
+    api = token_client(trader)
+    refused = api.post("/api/v1/strategy/signal", signal("none"), format="json")
+    assert (refused.status_code, refused.json()["code"], refused.json()["limit"]) == (
+        422,
+        "EXPOSURE_STRATEGY",
+        "0",
+    )
+    by_hand = {**signal("hand"), "strategy": ""}
+    by_hand.pop("strategy")
+    assert api.post("/api/v1/strategy/signal", by_hand, format="json").status_code == 201
+
+
 def test_router_and_its_routes_say_what_was_decided(desk: Desk, viewer: User, token_client: Clients) -> None:
     halved(desk)
     in_force("strategy_weights", weights={"trend": "0.4"}, canaries=["trend"], max_canary_weight="0.1")
@@ -209,22 +225,6 @@ def test_router_and_its_routes_say_what_was_decided(desk: Desk, viewer: User, to
     assert (mine["weight"], mine["base"], mine["rule"]) == ("0.1", "0.4", "canary")
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         RoutingDecision.objects.update(weight=1)
-
-
-def test_a_weight_lowered_by_hand_is_not_raised_again(
-    desk: Desk, risk_officer: User, token_client: Clients
-) -> None:
-    halved(desk)
-    in_force("strategy_weights", weights={"trend": "0.4"})
-    body = {"account": "desk", "symbol": "BTCUSDT", "weight": "0.1", "reason": "too much"}
-    assert (
-        token_client(risk_officer).post("/api/v1/strategy/trend/grant", body, format="json").status_code
-        == 200
-    )
-    routing_run()
-    assert weight(desk) == Decimal("0.1")
-    in_force("strategy_weights", weights={"trend": "0.4"}, band="0.01")
-    assert weight(desk) == Decimal("0.4")
 
 
 def test_promotion_by_tag_asks_or_says_that_there_is_no_such_model(

@@ -29,6 +29,7 @@ from trading.domain.values import Level
 from trading.models import CircuitBreaker, EquityAnchor, RiskLimit, Strategy, TradingState
 from trading.services.breakers import breaker_force_open
 from trading.services.controls import kill_raise
+from trading.services.controls.states import auto_level_set
 from trading.services.orders import OrderDenied
 
 
@@ -57,6 +58,18 @@ def denied(desk: Desk) -> None:
 
 def limit(name: str) -> Decimal:
     return RiskLimit.objects.get(name=name, scope="global").value
+
+
+def test_a_rule_latches_its_level_though_a_breaker_holds_as_much(
+    desk: Desk, read_on: Callable[[], list[RuleFiring]]
+) -> None:
+    """What a breaker demands ends by itself, and the rule would have stopped nothing."""
+    in_force("policies", rules=[rule("r", "order.denied", "pause_trading")])
+    auto_level_set(scope="global", level=Level.REDUCING, reason="a breaker", actor="breakers")
+    denied(desk)
+    read_on()
+    auto_level_set(scope="global", level=Level.ACTIVE, reason="over", actor="breakers")
+    assert TradingState.objects.get(scope="global").effective is Level.REDUCING
 
 
 def test_a_denied_order_tightens_a_limit_once_until_the_cool_down_is_over(
@@ -306,8 +319,9 @@ def test_a_changed_rule_is_told_by_its_name_and_member_and_what_it_does_in_a_sen
     assert changed["rules.loud.condition"] == ["drawdown > 0.1", "drawdown > 0.2"]
     assert changed["rules, in order"] == [["kept", "loud"], ["loud", "kept"]]
     assert set(changed) == {"rules.loud.condition", "rules, in order"}
-    assert told.json()["effect"]["in_words"].endswith(
-        "“loud” 0 times (metrics as they are now), “kept” 1 time."
+    assert told.json()["effect"]["in_words"] == (
+        "None would fire at once. Over the equity of the last 7 days these would have fired: “loud” 0 times."
+        " Over the events of the last 24 hours these would have fired: “kept” 1 time."
     )
     put = api.put("/api/v1/policies/policies", {"document": document, "reason": "too loud"}, format="json")
     request = ChangeRequest.objects.get(pk=put.json()["id"])

@@ -93,7 +93,7 @@ def test_a_playbook_that_people_disarmed_is_not_run_by_a_rule(
     (fired,) = judge()
     assert fired.outcome == "failed"
     assert "not armed" in fired.detail
-    assert Incident.objects.count() == 0
+    assert [incident.kind for incident in Incident.objects.all()] == ["rule_failed"], "people are told"
 
 
 def test_a_rule_that_cannot_know_the_playbooks_scope_is_refused_when_it_is_read(desk: Desk) -> None:

@@ -19,11 +19,12 @@ from tests.factories.canaries import FAST, both_decided, earned, promote
 from tests.factories.trading import Desk
 from tests.integration.governance.conftest import in_force
 from trading.models import StrategyInstance
+from trading.services.strategies import grant_change
 
 pytestmark = pytest.mark.django_db
 POLICY: dict[str, Any] = {
     "enabled": ["trend"], "max_quota_usd": 4_000, "min_quota_usd": 100, "base_equity_frac": 1, "step_up_pct": 10,
-    "step_down_pct": 1, "hysteresis_pct": 0, "cooldown_sec": 0,
+    "step_down_pct": 1, "hysteresis_pct": 0, "cooldown_sec": 0, "unproven_quota_usd": 1_000_000,
     "envelope": {"max_total_usd": 1_000_000, "max_increase_usd": 1_000_000},
 }  # fmt: skip
 
@@ -32,6 +33,11 @@ def decided(strategy: str) -> Allocation:
     run = capital_run(trigger="test")
     assert run is not None
     return Allocation.objects.get(run=run, strategy=strategy)
+
+
+def lowered_by_hand(strategy: str, amount: int, by: User) -> None:
+    place = StrategyInstance.objects.get(strategy__name=strategy, allocation__gt=0)
+    grant_change(instance=place, weight=place.weight, allocation=Decimal(amount), actor=by, reason="too much")
 
 
 def both() -> tuple[Decimal, Decimal]:
@@ -92,7 +98,21 @@ def test_what_a_person_takes_from_a_champion_beside_its_canary_stays_down(
 ) -> None:
     promote(challenger, Stage.CANARY, people, **FAST)
     decided("trend")
-    StrategyInstance.objects.filter(strategy__name="trend").update(allocation=3_400)
+    lowered_by_hand("trend", 3_400, people[1])
     assert (decided("trend").rule, both()) == ("lowered_by_hand", (3_400, 500))
     canary_rollback(canary=Canary.objects.get(), actor=people[1], reason="enough")
     assert (decided("trend").rule, both()) == ("lowered_by_hand", (3_900, 0))
+
+
+@pytest.mark.usefixtures("given")
+def test_what_a_person_takes_from_a_canary_comes_back_to_nobody(
+    challenger: ModelVersion, people: tuple[User, User]
+) -> None:
+    promote(challenger, Stage.CANARY, people, **FAST)
+    decided("trend")
+    lowered_by_hand("trend-canary", 200, people[1])
+    assert (decided("trend").rule, both()) == ("lowered_by_hand", (3_500, 200)), (
+        "its champion does not take it"
+    )
+    canary_rollback(canary=Canary.objects.get(), actor=people[1], reason="enough")
+    assert (decided("trend").rule, both()) == ("lowered_by_hand", (3_700, 0))

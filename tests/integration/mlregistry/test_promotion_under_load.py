@@ -100,9 +100,9 @@ class Following:
         """Bars close while the second version is promoted and rolled back, again and again."""
         for number in range(5, BARS):
             self.live_bar(number)
-            if number == 14:
+            if number >= 14 and number % 14 == 0:
                 self.promote(1)
-            if number % 7 == 6 and number > 14:
+            if number > 14 and number % 14 == 7:
                 rollback(family=self.versions[0].family, actor=self.officer, reason="there and back")
             time.sleep(pause_s)
 

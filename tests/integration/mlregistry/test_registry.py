@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from mlregistry.domain.stages import Stage
 from mlregistry.models import ModelVersion
@@ -148,6 +150,42 @@ def test_a_family_in_which_nothing_served_has_nothing_to_roll_back(artefacts: li
     family = registered(artefacts[0]).family
     with pytest.raises(Conflict, match="no earlier champion"):
         rollback(family=family, actor="risk", reason="none served")
+
+
+def test_one_person_does_not_put_back_what_another_rolled_back(
+    artefacts: list[EncodedArtefact], people: dict[str, User], session_client: Callable[..., APIClient]
+) -> None:
+    first = promoted(registered(artefacts[0]), people)
+    second = promoted(registered(artefacts[1]), people)
+    officer, owner = session_client(people[Role.RISK_OFFICER]), session_client(people[Role.MODEL_OWNER])
+    told = owner.get(f"/api/v1/models/{second.pk}").json()["rollback"]
+    assert told == {"to": str(first), "why_not": ""}
+    body = {"reason": "it lost money"}
+    assert officer.post(f"/api/v1/models/{second.pk}/rollback", body, format="json").status_code == 200
+    again = owner.post(f"/api/v1/models/{first.pk}/rollback", body, format="json")
+    assert (again.status_code, again.json()["code"]) == (409, "NOTHING_TO_ROLL_BACK")
+    told = owner.get(f"/api/v1/models/{first.pk}").json()["rollback"]
+    assert told["to"] is None
+    assert str(second) in told["why_not"]
+    first.refresh_from_db()
+    assert first.stage == Stage.CHAMPION
+    second.refresh_from_db()
+    promoted(second, people)
+    assert rollback(family=second.family, actor=people[Role.MODEL_OWNER], reason="again") == first
+
+
+def test_what_was_taken_out_of_force_is_no_earlier_champion(
+    artefacts: list[EncodedArtefact], people: dict[str, User]
+) -> None:
+    first = promoted(registered(artefacts[0]), people)
+    version_move(
+        version_id=first.pk, stage=Stage.RETIRED, actor=people[Role.RISK_OFFICER], reason="it lost money"
+    )
+    with pytest.raises(Conflict, match="another approval only"):
+        rollback(family=first.family, actor=people[Role.MODEL_OWNER], reason="back again, alone")
+    second = promoted(registered(artefacts[1]), people)
+    with pytest.raises(Conflict, match=str(first)):
+        rollback(family=second.family, actor=people[Role.MODEL_OWNER], reason="back again, past another")
 
 
 def test_what_served_at_a_moment_is_read_from_the_history(

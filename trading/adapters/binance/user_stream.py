@@ -72,6 +72,11 @@ class UserStream:
         """When the other side was last known to be there, by `time.monotonic`."""
         return self._link.heard_at if self._link is not None else float("-inf")
 
+    async def cut(self) -> None:
+        """Let go of the connection there is; whether another opens is up to `connect`."""
+        if self._link is not None:
+            await self._link.close()
+
     async def events(self) -> AsyncIterator[UserEvent]:
         """Yield for ever; the network's failures become Disconnected items."""
         keeper = asyncio.create_task(self._keep())

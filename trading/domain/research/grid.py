@@ -10,6 +10,7 @@ from itertools import product
 from typing import Any, Final
 
 from trading.domain.strategies import ParameterError, parameter_schema, parse_params
+from trading.domain.values import written_decimal
 
 MOST_COMBINATIONS: Final = 1_000_000
 
@@ -147,11 +148,11 @@ def _range(name: str, text: str) -> tuple[str, ...]:
     if len(fields) not in (2, 3):
         raise GridError(f"{name}: expected first:last:step, was {text!r}")
     try:
-        first, last = Decimal(fields[0]), Decimal(fields[1])
-        step = Decimal(fields[2]) if len(fields) == 3 else Decimal(1)
-    except InvalidOperation:
+        first, last = written_decimal(fields[0].strip()), written_decimal(fields[1].strip())
+        step = written_decimal(fields[2].strip()) if len(fields) == 3 else Decimal(1)
+    except ValueError:
         raise GridError(f"{name}: expected numbers in {text!r}") from None
-    if not (first.is_finite() and last.is_finite() and step.is_finite() and step > 0 and last >= first):
+    if not (step > 0 and last >= first):
         raise GridError(f"{name}: expected first <= last and a positive step, was {text!r}")
     count = int((last - first) / step) + 1
     if count > MOST_COMBINATIONS:

@@ -13,7 +13,9 @@ from trading.domain.values.enums import (
 )
 from trading.domain.values.instrument import Instrument
 from trading.domain.values.numbers import (
+    MOST_DIGITS,
     UNITS,
+    TooManyDigits,
     decimal_of,
     decimal_text,
     exact_product,
@@ -23,10 +25,12 @@ from trading.domain.values.numbers import (
     round_to_tick,
     times_of,
     to_units,
+    written_decimal,
 )
 from trading.domain.values.symbols import normalise_symbol, split_symbol
 
 __all__ = [
+    "MOST_DIGITS",
     "UNITS",
     "Instrument",
     "Level",
@@ -37,6 +41,7 @@ __all__ = [
     "PositionSide",
     "Side",
     "TimeInForce",
+    "TooManyDigits",
     "WorkingType",
     "decimal_of",
     "decimal_text",
@@ -49,4 +54,5 @@ __all__ = [
     "split_symbol",
     "times_of",
     "to_units",
+    "written_decimal",
 ]

@@ -7,6 +7,7 @@ integer ratios and products are assembled digit by digit.
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 from typing import Final
 
@@ -16,6 +17,17 @@ UNITS: Final = 10**8
 """Asset amounts and quote notionals are integers of one hundred-millionth."""
 
 _UNIT: Final = Decimal("0.00000001")
+
+MOST_DIGITS: Final = 28
+"""Of a number that somebody wrote, in plain notation: what the columns and the Decimal context hold exactly."""
+
+_WRITTEN: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_LONGEST_TEXT: Final = 64
+_LARGEST_POWER: Final = 400  # beyond every float; what is larger would only fill memory with noughts
+
+
+class TooManyDigits(ValueError):
+    """A number has more digits in plain notation than any amount needs."""
 
 
 def decimal_of(value: Decimal | int | float | str) -> Decimal:
@@ -36,6 +48,37 @@ def decimal_of(value: Decimal | int | float | str) -> Decimal:
     if not number.is_finite():
         raise ValueError(f"expected a finite number, was {number}")
     return number
+
+
+def written_decimal(value: Decimal | int | str) -> Decimal:
+    """Return a number that came from outside: ASCII digits with at most one point and a short exponent.
+
+    `Decimal` alone also reads underscores, the digits of every script, and `1e9999999`, which fills memory once it is
+    written out.
+
+    Raises
+    ------
+    TooManyDigits : more than `MOST_DIGITS` in plain notation, on both sides of the point together.
+    ValueError : anything else that is no such number; NaN and infinity among it.
+    """
+    text = str(value)
+    if len(text) > _LONGEST_TEXT:
+        raise TooManyDigits(f"expected at most {MOST_DIGITS} digits, were {len(text)} characters")
+    if not _WRITTEN.fullmatch(text):
+        raise ValueError(f"expected a decimal number, was {text[:40]!r}")
+    number = Decimal(text)
+    if _plain_digits(number) > MOST_DIGITS:
+        raise TooManyDigits(f"expected at most {MOST_DIGITS} digits in plain notation")
+    return number
+
+
+def _plain_digits(value: Decimal) -> int:
+    """Digits of the plain notation, both sides of the point."""
+    _, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    if exponent >= 0:
+        return len(digits) + exponent if any(digits) else 1
+    return max(len(digits), -exponent)
 
 
 def exact_product(left: Decimal, right: Decimal) -> Decimal:
@@ -129,10 +172,12 @@ def decimal_text(value: Decimal) -> str:
 
     Raises
     ------
-    ValueError : the value is not finite.
+    ValueError : the value is not finite, or so large or fine that writing it out would fill memory.
     """
     if not value.is_finite():
         raise ValueError(f"expected a finite number, was {value}")
+    if abs(value.adjusted()) > _LARGEST_POWER:
+        raise TooManyDigits(f"expected a number within 1E-{_LARGEST_POWER} to 1E+{_LARGEST_POWER}")
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")

@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,7 +24,7 @@ from trading.daemons.executor import (
     read_lines,
 )
 from trading.domain.signals import SignalGate, SignalLimits
-from trading.domain.values import normalise_symbol
+from trading.domain.values import normalise_symbol, written_decimal
 
 
 class Command(BaseCommand):
@@ -87,8 +86,8 @@ class Command(BaseCommand):
 
     def _limits(self, options: dict[str, Any]) -> SignalLimits:
         try:
-            largest = Decimal(options["max_notional"])
-        except InvalidOperation:
+            largest = written_decimal(options["max_notional"])
+        except ValueError:
             raise CommandError(
                 f"--max-notional: expected an amount, was {options['max_notional']!r}"
             ) from None

@@ -10,7 +10,7 @@ from typing import Any, Final
 from nautilus_site.common.errors import ApplicationError, NotFound
 from trading.domain.backtest.limits import NO_LOSSES, LossLimits
 from trading.domain.risk import RiskLimits
-from trading.domain.values import decimal_of, decimal_text, to_units
+from trading.domain.values import decimal_text, to_units, written_decimal
 from trading.models import Account, CorrelationGroup, StrategyInstance
 from trading.services.controls.limit_versions import risk_limits
 from trading.services.controls.limits import LIMITS, OWN_SCOPE, LimitsInForce, limits_in_force
@@ -94,7 +94,7 @@ def limit_values_of(pairs: Mapping[str, Any]) -> dict[str, Decimal]:
         if name not in LIMITS:
             raise ApplicationError("BAD_LIMIT", f"no limit is called {str(name)[:40]!r}; see GET /limits")
         try:
-            value = decimal_of(str(text))
+            value = written_decimal(str(text))
         except ValueError as error:
             raise ApplicationError("BAD_LIMIT", f"{name}: {error}") from None
         if not 0 <= value <= _FAR:

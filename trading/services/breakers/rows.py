@@ -13,9 +13,11 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record, audit_record_each
-from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
+from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
+from nautilus_site.common.services.turns import one_at_a_time
 from nautilus_site.common.tables import Table, insert_missing
 from trading.domain import breakers
 from trading.domain.breakers import BreakerState
@@ -112,6 +114,7 @@ def breaker_reset_request(
         target=f"breaker:{row.pk}",
         payload={"breaker_id": row.pk},
         diff={"state": [row.state, "half_open"]},
+        seen=_state_members(row),
         reason=reason,
         requester=requester,
         expires_in_s=expires_in_s,
@@ -120,8 +123,16 @@ def breaker_reset_request(
 
 def breaker_snapshot(target: str) -> dict[str, Any]:
     """What must not change between a reset's request and its approval."""
-    row = CircuitBreaker.objects.get(pk=_pk(target))
+    return _state_members(CircuitBreaker.objects.get(pk=_pk(target)))
+
+
+def _state_members(row: CircuitBreaker) -> dict[str, Any]:
     return {"state": row.state, "changed_at": row.changed_at.isoformat()}
+
+
+def breaker_rows(target: str) -> Rows:
+    """What the snapshots of a reset and of a rule are read from."""
+    return [CircuitBreaker.objects.filter(pk=_pk(target))]
 
 
 def apply_reset(request: ChangeRequest, approver: User) -> None:
@@ -160,6 +171,7 @@ def breaker_rule_change(
             target=f"breaker:{row.pk}",
             payload=changed,
             diff={name: [before[name], value] for name, value in changed.items()},
+            seen=before,
             reason=reason,
             requester=actor,
             expires_in_s=expires_in_s,

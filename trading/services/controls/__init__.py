@@ -7,7 +7,14 @@ from trading.services.controls.limits import LIMITS, limit_change, limit_values
 from trading.services.controls.limits_installing import limits_install
 from trading.services.controls.raising import check_may_raise
 from trading.services.controls.resume import resume_request
-from trading.services.controls.states import auto_level_set, effective_level, kill_raise, states_install
+from trading.services.controls.resume_guards import register_resume_guard, resume_guards
+from trading.services.controls.states import (
+    auto_level_set,
+    effective_level,
+    kill_raise,
+    latched_level,
+    states_install,
+)
 from trading.services.scopes import parse_scope
 
 __all__ = [
@@ -21,10 +28,13 @@ __all__ = [
     "kill_raise",
     "kill_report",
     "kill_wait",
+    "latched_level",
     "limit_change",
     "limit_values",
     "limits_install",
     "parse_scope",
+    "register_resume_guard",
+    "resume_guards",
     "resume_request",
     "states_install",
     "symbol_allow_request",

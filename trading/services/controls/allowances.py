@@ -10,6 +10,7 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows, TargetChanged
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from trading.models import Account, SymbolAllowance
@@ -77,11 +78,23 @@ def allowance_snapshot(target: str) -> dict[str, Any]:
     return {"allowed": exists}
 
 
+def allowance_rows(target: str) -> Rows:
+    """The line on the list, while it is on it; `apply_allow` looks at what is not there to be locked."""
+    account, _, symbol = target.partition(":")
+    return [SymbolAllowance.objects.filter(account__name=account, instrument__symbol=symbol)]
+
+
 def apply_allow(request: ChangeRequest, approver: User) -> None:
-    """Add the symbol as approved; runs inside the approving transaction."""
-    SymbolAllowance.objects.create(
+    """Add the symbol as approved; runs inside the approving transaction.
+
+    Raises
+    ------
+    TargetChanged : a listing that was taken up has put it on the list meanwhile.
+    """
+    _, created = SymbolAllowance.objects.get_or_create(
         account_id=request.payload["account_id"],
         instrument_id=request.payload["instrument_id"],
-        added_by=approver,
-        added_at=now(),
+        defaults={"added_by": approver, "added_at": now()},
     )
+    if not created:
+        raise TargetChanged(f"{request.target} is allowed by now")

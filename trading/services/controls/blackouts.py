@@ -11,6 +11,7 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
@@ -123,6 +124,11 @@ def blackout_end_snapshot(target: str) -> Mapping[str, Any]:
     """What must not change between the request and its approval."""
     window = Blackout.objects.get(pk=_pk(target))
     return {"ends_at": window.ends_at.isoformat(), "ended": window.ended_at is not None}
+
+
+def blackout_rows(target: str) -> Rows:
+    """What that is read from."""
+    return [Blackout.objects.filter(pk=_pk(target))]
 
 
 def blackout_end_effect(target: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,9 +10,11 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
+from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
+from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import normalise_symbol
 from trading.models import CorrelationGroup
 from universe.models import Instrument
@@ -70,6 +72,11 @@ def group_clean(symbols: Sequence[str]) -> list[str]:
 def group_snapshot(target: str) -> Mapping[str, Any]:
     """What must not change between the request and its approval."""
     return {"symbols": sorted(CorrelationGroup.objects.get(name=target.partition(":")[2]).symbols)}
+
+
+def group_rows(target: str) -> Rows:
+    """What that is read from."""
+    return [CorrelationGroup.objects.filter(name=target.partition(":")[2])]
 
 
 def apply_shrink(request: ChangeRequest, approver: User) -> None:

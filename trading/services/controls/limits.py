@@ -13,11 +13,14 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
+from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
+from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import decimal_text
 from trading.models import RiskLimit
+from trading.selectors.credentials import KEY_MAX_AGE, KEY_MAX_AGE_DAYS
 from trading.services.controls.limit_caps import caps_follow
 from trading.services.scopes import GLOBAL, parse_scope
 
@@ -174,6 +177,9 @@ LIMITS: dict[str, LimitKind] = {
             Decimal(30),
             "longest time a position that should have a stop at the venue may have none; then it is closed",
         ),
+        LimitKind(
+            KEY_MAX_AGE, "days", "lower", KEY_MAX_AGE_DAYS, "age at which an exchange key is to be replaced"
+        ),
     )
 }
 
@@ -222,7 +228,7 @@ def limits_of_rows(
             by_scope[name, scope] = value
         if until is not None and (earliest is None or until < earliest):
             earliest = until
-    missing = LIMITS.keys() - values.keys()
+    missing = LIMITS.keys() - values.keys() - {KEY_MAX_AGE}  # no order is judged by that one
     if missing:
         raise ApplicationError("NOT_READY", f"limits are not set: {', '.join(sorted(missing))}", status=503)
     return LimitsInForce(values, versions, earliest, by_scope)
@@ -259,6 +265,7 @@ def limit_change(
         target=f"{name}@{scope}",
         payload={"value": decimal_text(value)},
         diff={"value": [decimal_text(row.value), decimal_text(value)]},
+        seen=_members(row),
         reason=reason,
         requester=actor,
         expires_in_s=expires_in_s,
@@ -339,9 +346,20 @@ def _limit_set(
 
 
 def limit_snapshot(target: str) -> dict[str, Any]:
+    """What must not change between the request and its approval."""
     name, _, scope = target.partition("@")
     row = RiskLimit.objects.filter(name=name, scope=scope).first()
-    return {"value": decimal_text(row.value), "version": row.policy_version} if row else {}
+    return _members(row) if row else {}
+
+
+def _members(row: RiskLimit) -> dict[str, Any]:
+    return {"value": decimal_text(row.value), "version": row.policy_version}
+
+
+def limit_rows(target: str) -> Rows:
+    """What that is read from."""
+    name, _, scope = target.partition("@")
+    return [RiskLimit.objects.filter(name=name, scope=scope)]
 
 
 def limit_effect(target: str, payload: Any) -> dict[str, Any]:

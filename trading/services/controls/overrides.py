@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from trading.domain.values import Side, decimal_text, normalise_symbol
+from trading.domain.values import Side, decimal_text, normalise_symbol, written_decimal
 from trading.models import Account, Order, OverrideGrant
 from universe.models import Instrument
 
@@ -37,11 +38,11 @@ def override_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     if side not in set(Side):
         raise ApplicationError("INVALID_VALUE", f"expected BUY or SELL after the symbol, was {side!r}")
     try:
-        notional = Decimal(str(payload.get("max_notional", "")))
+        notional = written_decimal(payload.get("max_notional", ""))
         life_s = int(payload.get("valid_for_s", 300))
-    except (InvalidOperation, ValueError, TypeError):
+    except (ValueError, TypeError):
         raise ApplicationError("INVALID_VALUE", "expected numbers max_notional and valid_for_s") from None
-    if not notional.is_finite() or notional <= 0 or not 0 < life_s <= LONGEST_S:
+    if notional <= 0 or not 0 < life_s <= LONGEST_S:
         raise ApplicationError(
             "INVALID_VALUE",
             f"expected a positive max_notional and 1 to {LONGEST_S} s, were {notional} and {life_s}",
@@ -63,6 +64,14 @@ def override_snapshot(target: str) -> dict[str, Any]:
         account__name=name, instrument__symbol=symbol, side=side, used_by=None, expires_at__gt=now()
     ).first()
     return {"unused_grant": newest.pk if newest else None}
+
+
+def override_rows(target: str) -> Rows:
+    """Every grant the snapshot may be about."""
+    name, _, rest = target.partition(":")
+    symbol, _, side = rest.partition(":")
+    grants = OverrideGrant.objects.filter(account__name=name, instrument__symbol=symbol, side=side)
+    return [grants.filter(used_by=None, expires_at__gt=now())]
 
 
 def apply_override(request: ChangeRequest, approver: User) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from nautilus_site.common.errors import Forbidden
 from nautilus_site.common.models import User
-from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.roles import permits
+from nautilus_site.common.services.powers import permissions_now
 from trading.services.models import owns_model
 
 ANY_SCOPE, OWN_MODEL = "kill.raise", "kill.raise:own_model"
@@ -21,7 +22,7 @@ def check_may_raise(person: User, scope: str, held: Collection[str] | None = Non
     ------
     Forbidden : PERMISSION_DENIED, OWN_MODEL_ONLY.
     """
-    held = permissions_of(person.role) if held is None else held
+    held = permissions_now(person) if held is None else held
     if permits(held, ANY_SCOPE):
         return
     if not permits(held, OWN_MODEL):

@@ -8,14 +8,16 @@ from typing import Any
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import Conflict, Forbidden
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import Level
 from trading.models import Account, Divergence, Strategy, TradingState
+from trading.services.controls.resume_guards import check_not_held
 from trading.services.controls.states import locked_states, save_next_version, state_members
 from trading.services.models import model_name, owns_model
-from trading.services.scopes import parse_scope
+from trading.services.scopes import GLOBAL, parse_scope
 
 RECONCILED_WITHIN = timedelta(seconds=60)
 
@@ -23,10 +25,18 @@ RECONCILED_WITHIN = timedelta(seconds=60)
 def resume_request(
     *, scope: str, to_level: Level, reason: str, requester: User, expires_in_s: int | None = None
 ) -> ChangeRequest:
-    """Ask for a lower level. Nothing changes until somebody else approves."""
+    """Ask for a lower level. Nothing changes until somebody else approves.
+
+    Raises
+    ------
+    Conflict : BREAKER_HOLDS, NOT_LOWER; REVIEW_REQUIRED, a hard stop holds the scope until it was reviewed.
+    Forbidden : OWNER_MAY_NOT_RESUME.
+    """
     scope = parse_scope(scope)
     state = TradingState.objects.filter(scope=scope).first()
-    current = Level(state.level) if state else Level.ACTIVE
+    # One look for what is asked, told and bound: a kill right after it makes the request void, not misread.
+    seen = _members(state)
+    current = Level(seen["level"])
     if state is not None and to_level < state.auto_level and current <= to_level:
         raise Conflict(
             "BREAKER_HOLDS", f"{scope} is held at {state.effective.name} by a circuit breaker; reset that"
@@ -34,11 +44,13 @@ def resume_request(
     if to_level >= current:
         raise Conflict("NOT_LOWER", f"{scope} is at {current.name}; resume lowers the level")
     _check_not_owner(scope, requester)
+    check_not_held(scope, to_level)
     return change_request_create(
         kind="trading_state.lower",
         target=scope,
         payload={"to_level": int(to_level)},
         diff={"level": [current.name, to_level.name]},
+        seen=seen,
         reason=reason,
         requester=requester,
         expires_in_s=expires_in_s,
@@ -47,12 +59,20 @@ def resume_request(
 
 def state_snapshot(scope: str) -> dict[str, Any]:
     """What must not change between a resume's request and its approval."""
-    state = TradingState.objects.filter(scope=scope).first()
+    return _members(TradingState.objects.filter(scope=parse_scope(scope)).first())
+
+
+def _members(state: TradingState | None) -> dict[str, Any]:
     return (
         {"level": state.level, "version": state.version}
         if state
         else {"level": int(Level.ACTIVE), "version": 0}
     )
+
+
+def state_rows(scope: str) -> Rows:
+    """The global row, which every kill takes first, and the scope's: a kill on its way is waited for, and seen."""
+    return [TradingState.objects.filter(scope=GLOBAL), TradingState.objects.filter(scope=scope)]
 
 
 def apply_lower(request: ChangeRequest, approver: User) -> None:
@@ -61,13 +81,15 @@ def apply_lower(request: ChangeRequest, approver: User) -> None:
     Raises
     ------
     Forbidden : OWNER_MAY_NOT_RESUME. Conflict : NOT_RECONCILED, below CANCEL and FLATTEN only books that were
-        found clean within the last minute are traded on.
+        found clean within the last minute are traded on; REVIEW_REQUIRED.
     """
     level = Level(request.payload["to_level"])
     moment = now()
     state, everything = locked_states(request.target, str(approver), moment)
     before = Level(state.level)
     _check_not_owner(request.target, approver)
+    # Under the lock: a hard stop that waits for it raises the level again, one that came first is seen.
+    check_not_held(request.target, level)
     if before >= Level.CANCEL:
         _check_reconciled(request.target, moment)
     state.level, state.reason = level, request.reason

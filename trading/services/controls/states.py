@@ -51,6 +51,18 @@ def effective_level(scopes: Sequence[str]) -> tuple[Level, str]:
     return highest_level({row.scope: row.effective for row in rows})
 
 
+def latched_level(scope: str) -> Level:
+    """What was latched on a scope itself, locked until the transaction ends: nobody lowers it beside who decides by it.
+
+    Neither what breakers demand, which ends by itself, nor wider scopes, which are resumed on their own.
+    """
+    rows = TradingState.objects.select_for_update(no_key=True)
+    everything = rows.filter(scope=GLOBAL).first()  # first, as whoever raises or lowers locks it first
+    scope = parse_scope(scope)
+    state = everything if scope == GLOBAL else rows.filter(scope=scope).first()
+    return Level(state.level) if state is not None else Level.ACTIVE
+
+
 def highest_level(levels: Mapping[str, Level]) -> tuple[Level, str]:
     """The highest of some levels and its scope; without a global row nobody has ever allowed trading."""
     if GLOBAL not in levels:

@@ -12,6 +12,7 @@ from django.db import connection
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.crash_points import crash_point
+from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.services.leases import Held, lease_acquire, lease_release, lease_renew
 from nautilus_site.common.tables import Table
 from trading.domain.errors import VenueError
@@ -90,7 +91,13 @@ def _look(account_id: int, shard: int) -> tuple[Account | None, list[int]]:
 
 
 def _drain(account: Account, shard: int, held: Held, waiting: list[int]) -> int:
-    venue = execution_venue(account)
+    try:
+        venue = execution_venue(account)
+    except ApplicationError as error:
+        # Without a key nothing can be sent; the orders stay reserved until they expire.
+        log.warning("account_without_key", account=account.name, error=error.message[:200])
+        _release_expired(account.pk, shard)
+        return 0
     sent = 0
     started = renewed = time.monotonic()
     while waiting:

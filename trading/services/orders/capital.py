@@ -10,7 +10,7 @@ from trading.domain.orders import OPEN
 from trading.domain.risk.answers import RailResult, denied
 from trading.domain.risk.reasons import DenyReason
 from trading.domain.values import Side, decimal_text
-from trading.models import Order, StrategyInstance, SubPosition
+from trading.models import Order, Strategy, StrategyInstance, SubPosition
 from trading.selectors.marks import marks_read
 from trading.services.orders.submission import OrderDenied, Submission
 from trading.services.orders.submit import order_submit
@@ -19,7 +19,7 @@ RAIL = "strategy_capital"
 
 
 def order_submit_within_capital(submission: Submission) -> Order:
-    """Reserve an order of a strategy that has a grant on the symbol; one without a strategy or grant as any other.
+    """Reserve an order of a strategy within its grant on the symbol, which is nothing where it has none.
 
     What the strategy holds, what of its orders is still working, and this order count together, in the worse
     direction. One that only reduces what the strategy holds passes. Signals of one strategy and symbol wait for one
@@ -40,7 +40,8 @@ def order_submit_within_capital(submission: Submission) -> Order:
             )
             .first()
         )
-        refused = None if instance is None else _refused(submission, instance)
+        granted = Decimal(0) if instance is None else instance.allocation * instance.weight
+        refused = _refused(submission, submission.strategy, granted)
         if refused is None:
             try:
                 return order_submit(submission)
@@ -60,7 +61,7 @@ def order_submit_within_capital(submission: Submission) -> Order:
     raise outcome
 
 
-def _refused(submission: Submission, instance: StrategyInstance) -> RailResult | None:
+def _refused(submission: Submission, strategy: Strategy, granted: Decimal) -> RailResult | None:
     if Order.objects.filter(intent_key=submission.intent_key, account=submission.account).exists():
         return None  # asked for before: the same answer again
     side = submission.intent.side
@@ -70,14 +71,14 @@ def _refused(submission: Submission, instance: StrategyInstance) -> RailResult |
         SubPosition.objects.filter(
             position__account=submission.account,
             position__instrument=submission.instrument,
-            owner=instance.strategy.name,
+            owner=strategy.name,
         ).values_list("quantity", flat=True),
         Decimal(0),
     )
     working = Order.objects.filter(
         account=submission.account,
         instrument=submission.instrument,
-        strategy=submission.strategy,
+        strategy=strategy,
         side=side.value,
         status__in=[status.value for status in OPEN],
     )
@@ -88,7 +89,7 @@ def _refused(submission: Submission, instance: StrategyInstance) -> RailResult |
     price = marks_read([submission.instrument.pk]).of(submission.instrument.pk)
     if price is None:
         return None  # every rail that needs one refuses it
-    worth, granted = abs(after) * price, instance.allocation * instance.weight
+    worth = abs(after) * price
     if worth <= granted:
         return None
     return denied(
@@ -97,5 +98,5 @@ def _refused(submission: Submission, instance: StrategyInstance) -> RailResult |
         decimal_text(worth.quantize(Decimal("0.00000001"))),
         decimal_text(granted.quantize(Decimal("0.00000001"))),
         submission.instrument.quote_asset,
-        f"{instance.strategy.name} has {granted:,.2f} on {submission.instrument.symbol}",
+        f"{strategy.name} has {granted:,.2f} on {submission.instrument.symbol}",
     )

@@ -10,6 +10,7 @@ from typing import Any
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from trading.domain.reconcile import DivergenceKind
@@ -58,6 +59,7 @@ def adopt_request(
             "adjustment": [None, decimal_text(theirs - ours)],
             **({"at price": [None, price]} if price is not None else {}),
         },
+        seen=_members(row),
         reason=reason,
         requester=requester,
         expires_in_s=expires_in_s,
@@ -109,7 +111,16 @@ def adopt_snapshot(target: str) -> dict[str, Any]:
     row = Divergence.objects.filter(pk=int(target.partition(":")[2])).first()
     if row is None:
         return {}
+    return _members(row)
+
+
+def _members(row: Divergence) -> dict[str, Any]:
     return {"ours": row.ours, "theirs": row.theirs, "open": row.resolved_at is None}
+
+
+def adopt_rows(target: str) -> Rows:
+    """What that is read from."""
+    return [Divergence.objects.filter(pk=int(target.partition(":")[2]))]
 
 
 def adopt_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:

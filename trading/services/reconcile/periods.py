@@ -9,8 +9,10 @@ from django.db import transaction
 
 from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
+from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.sweeps import PERIODS_S, Sweep
 from trading.models import SweepPeriod
 
@@ -65,6 +67,11 @@ def period_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
 def period_snapshot(target: str) -> dict[str, Any]:
     """What must not change between a period's request and its approval."""
     return {"every_s": sweep_periods()[_sweep(target.partition(":")[2])]}
+
+
+def period_rows(target: str) -> Rows:
+    """What that is read from."""
+    return [SweepPeriod.objects.filter(sweep=target.partition(":")[2])]
 
 
 def apply_period(request: ChangeRequest, approver: User) -> None:

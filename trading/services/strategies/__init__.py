@@ -2,6 +2,7 @@
 
 from trading.services.strategies.allocating import Amount, Weighting, allocations_apply, weights_apply
 from trading.services.strategies.book_stepping import book_step, books_due
+from trading.services.strategies.ceilings import ceilings_lift
 from trading.services.strategies.deciding import decision_key, parameters_digest
 from trading.services.strategies.defining import (
     Definition,
@@ -30,6 +31,7 @@ __all__ = [
     "allocations_apply",
     "book_step",
     "books_due",
+    "ceilings_lift",
     "decision_key",
     "grant_change",
     "instance_add",

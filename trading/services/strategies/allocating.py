@@ -16,7 +16,8 @@ from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import decimal_text
-from trading.models import StrategyInstance
+from trading.models import Strategy, StrategyInstance
+from trading.services.strategies.ceilings import capital_changed, weight_changed
 
 _CENT = Decimal("0.01")
 
@@ -31,12 +32,18 @@ class Amount:
 
 @transaction.atomic
 def allocations_apply(
-    *, amounts: Mapping[str, Amount], until: datetime | None, actor: str, reasons: Mapping[str, str]
+    *,
+    amounts: Mapping[str, Amount],
+    until: datetime | None,
+    actor: str,
+    reasons: Mapping[str, str],
+    by_people: bool = False,
 ) -> dict[str, Decimal]:
     """Put amounts into force by strategy name, all or none, and say until when they hold (None: until changed).
 
     A strategy's amount is split over its symbols as before, evenly while it has none, in whole cents. Only what
-    changes is audited; renewing an amount moves its expiry. Returns what each strategy has now.
+    changes is audited; renewing an amount moves its expiry. What people lower (`by_people`) no machine raises again.
+    Returns what each strategy has now.
 
     Raises
     ------
@@ -44,6 +51,10 @@ def allocations_apply(
     """
     if until is not None and until <= now():
         raise ApplicationError("INVALID_VALUE", "an allocation is granted until a moment to come")
+    strategies = {}
+    if by_people:
+        locked = Strategy.objects.select_for_update(no_key=True).filter(name__in=list(amounts)).order_by("pk")
+        strategies = {strategy.name: strategy for strategy in locked}
     rows = list(
         StrategyInstance.objects.select_for_update(of=("self",), no_key=True)
         .select_related("strategy", "instrument")
@@ -82,6 +93,8 @@ def allocations_apply(
             )
             publish("trading_state", {"strategy": name, "allocation": decimal_text(in_force[name])})
     StrategyInstance.objects.bulk_update(rows, ["allocation", "in_force_until"])
+    for name, strategy in strategies.items():
+        capital_changed(strategy, before=amounts[name].before, by=actor)
     return in_force
 
 
@@ -116,8 +129,12 @@ class Weighting:
 
 
 @transaction.atomic
-def weights_apply(*, weightings: list[Weighting], actor: str) -> list[StrategyInstance]:
+def weights_apply(
+    *, weightings: list[Weighting], actor: str, until_undone: bool = False
+) -> list[StrategyInstance]:
     """Put weights into force, all or none. Zero is no stop: the position is sold in an orderly way.
+
+    What is lowered `until_undone` the router does not raise again; two people do.
 
     Raises
     ------
@@ -138,6 +155,8 @@ def weights_apply(*, weightings: list[Weighting], actor: str) -> list[StrategyIn
         if not 0 <= item.after <= 1:
             raise ApplicationError("INVALID_VALUE", f"expected a weight of 0 to 1, was {item.after:f}")
         row.weight = item.after
+        if until_undone:
+            weight_changed(row, before=item.before, by=actor)
         audit_record(
             action="strategy.weight_changed",
             target=f"instance:{row.pk}",

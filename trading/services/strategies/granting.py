@@ -9,12 +9,15 @@ from django.db import transaction
 
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
+from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
+from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import decimal_text
-from trading.models import StrategyInstance
+from trading.models import Strategy, StrategyInstance
+from trading.services.strategies.ceilings import capital_changed, capital_of, weight_changed
 
 
 @one_at_a_time
@@ -27,13 +30,17 @@ def grant_change(
     reason: str,
     expires_in_s: int | None = None,
 ) -> StrategyInstance | ChangeRequest:
-    """Change an instance's weight and allocation: at once where neither grows, by request where one does."""
+    """Change an instance's weight and allocation: at once where neither grows, by request where one does.
+
+    What is lowered is no machine's to raise: a ceiling remembers it until two people do.
+    """
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     if not 0 <= weight <= 1 or allocation < 0:
         raise ApplicationError(
             "INVALID_VALUE", "expected a weight of 0 to 1 and an allocation of zero or more"
         )
+    Strategy.objects.select_for_update(no_key=True).get(pk=instance.strategy_id)
     instance = StrategyInstance.objects.select_for_update(of=("self",), no_key=True).get(pk=instance.pk)
     diff = {
         "weight": [decimal_text(instance.weight), decimal_text(weight)],
@@ -62,9 +69,14 @@ def _grant_set(
     reason: str,
     diff: dict[str, Any],
 ) -> StrategyInstance:
+    # The strategy first, as wherever capital moves between instances: a ceiling on it counts them all.
+    strategy = Strategy.objects.select_for_update(no_key=True).get(instances=instance_id)
     instance = StrategyInstance.objects.select_for_update(of=("self",), no_key=True).get(pk=instance_id)
+    weight_before, capital_before = instance.weight, capital_of(strategy)
     instance.weight, instance.allocation = weight, allocation
     instance.save(update_fields=["weight", "allocation"])
+    weight_changed(instance, before=weight_before, by=str(actor))
+    capital_changed(strategy, before=capital_before, by=str(actor))
     audit_record(
         action="strategy.grant_changed",
         target=f"instance:{instance_id}",
@@ -84,6 +96,11 @@ def _grant_set(
 def grant_snapshot(target: str) -> dict[str, Any]:
     instance = _by_target(target)
     return {"weight": decimal_text(instance.weight), "allocation": decimal_text(instance.allocation)}
+
+
+def instance_rows(target: str) -> Rows:
+    """What the snapshots of `instance:ID` are read from."""
+    return [StrategyInstance.objects.filter(pk=int(target.partition(":")[2]))]
 
 
 def apply_grant(request: ChangeRequest, approver: User) -> None:

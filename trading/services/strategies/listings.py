@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from django.db import transaction
@@ -19,12 +19,14 @@ from django.db.models import F, Q
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, one_at_a_time
+from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.outbox import publish
+from nautilus_site.common.services.turns import one_at_a_time
 from trading import metrics
 from trading.domain.strategies.catalogue import StrategyLoadError
-from trading.domain.values import decimal_text
+from trading.domain.values import decimal_text, written_decimal
 from trading.models import Account, ListingGrant, Order, Strategy, StrategyInstance, SymbolAllowance
 from trading.services.strategies.loading import strategy_loaded
 from trading.services.strategies.switching import strategy_locked
@@ -98,6 +100,15 @@ def listing_grant_snapshot(target: str) -> dict[str, Any]:
     strategy, account = _by_target(target)
     terms = _terms(ListingGrant.objects.filter(strategy=strategy, account=account).first())
     return {**terms.members(), "kind": strategy.kind, "parameters": strategy.parameters}
+
+
+def listing_grant_rows(target: str) -> Rows:
+    """What that is read from."""
+    strategy, account = _by_target(target)
+    return [
+        Strategy.objects.filter(pk=strategy.pk),
+        ListingGrant.objects.filter(strategy=strategy, account=account),
+    ]
 
 
 def listing_grant_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -283,7 +294,7 @@ def _check(strategy: Strategy, terms: Terms) -> None:
         raise ApplicationError("INVALID_VALUE", f"strategy: {error}") from None
     if not known:
         raise ApplicationError("INVALID_VALUE", f"strategy: {strategy.kind} does not trade listings")
-    if not terms.allocation.is_finite() or terms.allocation < 0:
+    if terms.allocation < 0:
         raise ApplicationError("INVALID_VALUE", "allocation: expected zero or more")
     if not 0 <= terms.per_day <= MOST_PER_DAY:
         raise ApplicationError("INVALID_VALUE", f"per_day: expected 0 to {MOST_PER_DAY}")
@@ -298,8 +309,8 @@ def _payload(payload: Mapping[str, Any]) -> Terms:
     if not isinstance(per_day, int) or isinstance(per_day, bool):
         raise ApplicationError("INVALID_VALUE", f"per_day: expected 0 to {MOST_PER_DAY}")
     try:
-        return Terms(Decimal(str(payload.get("allocation"))), per_day)
-    except InvalidOperation:
+        return Terms(written_decimal(payload.get("allocation", "")), per_day)
+    except ValueError:
         raise ApplicationError("INVALID_VALUE", "allocation: expected an amount") from None
 
 

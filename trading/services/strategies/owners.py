@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
+
 from nautilus_site.common.models import User
 from trading.models import Strategy
 
 
-def strategy_owner_bars(target: str, person: User) -> str:
-    """Why this person may not decide about the strategy of `strategy:NAME`, `instance:ID` or `NAME:ACCOUNT`.
+def strategy_bars(target: str, person: User) -> str:
+    """Why this person may not decide about `strategy:NAME`. Empty: they may."""
+    return _owned(Strategy.objects.filter(name=target.partition(":")[2]), person)
 
-    Empty: they may.
-    """
-    kind, _, rest = target.partition(":")
-    owned = Strategy.objects.filter(owner=person)
-    if kind == "instance":
-        owned = owned.filter(instances__pk=int(rest))
-    else:
-        owned = owned.filter(name=rest if kind == "strategy" else kind)
-    name = owned.values_list("name", flat=True).first()
+
+def instance_bars(target: str, person: User) -> str:
+    """The same about the strategy of `instance:ID`."""
+    return _owned(Strategy.objects.filter(instances__pk=int(target.partition(":")[2])), person)
+
+
+def listing_bars(target: str, person: User) -> str:
+    """The same about the strategy of `NAME:ACCOUNT`."""
+    return _owned(Strategy.objects.filter(name=target.partition(":")[0]), person)
+
+
+def _owned(strategies: QuerySet[Strategy], person: User) -> str:
+    name = strategies.filter(owner=person).values_list("name", flat=True).first()
     return f"{person} owns the strategy {name}" if name else ""

@@ -9,6 +9,7 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.hints import enqueue_on_commit
@@ -78,6 +79,11 @@ def strategy_snapshot(target: str) -> dict[str, Any]:
         "parameters": strategy.parameters,
         "model_family": strategy.model_family,
     }
+
+
+def strategy_rows(target: str) -> Rows:
+    """What the snapshots of `strategy:NAME` are read from."""
+    return [Strategy.objects.filter(name=target.partition(":")[2])]
 
 
 def apply_enable(request: ChangeRequest, approver: User) -> None:

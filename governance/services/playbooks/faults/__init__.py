@@ -8,7 +8,7 @@ from typing import Any
 
 from governance.adapters.testnet_control import ControlError
 from governance.models import Playbook
-from governance.services.playbooks.faults.fault import Fault, NotRehearsable, fault_withdraw
+from governance.services.playbooks.faults.fault import Fault, NotRehearsable, StillIn, fault_withdraw
 from governance.services.playbooks.faults.orders import reject_spike, unprotected_position, venue_lag
 from governance.services.playbooks.faults.prices import (
     corr_spike,
@@ -22,7 +22,7 @@ from governance.services.playbooks.faults.regimes import entropy_spike, entropy_
 from governance.services.playbooks.faults.strangers import leverage, open_trades, position
 from nautilus_site.common.errors import Conflict
 
-__all__ = ["FAULTS", "Fault", "fault_inject", "fault_tend", "fault_withdraw"]
+__all__ = ["FAULTS", "Fault", "StillIn", "fault_inject", "fault_tend", "fault_withdraw"]
 
 FAULTS: dict[str, Callable[[Playbook, Fault], None]] = {
     "drawdown": drawdown,
@@ -59,12 +59,17 @@ def fault_inject(playbook: Playbook) -> Fault:
     ------
     Conflict : NOT_REHEARSABLE, what it needs is not there now; the message says what.
     ControlError : the paper exchange cannot be reached or refuses.
+    StillIn : part of it was put in and cannot be taken out again.
     """
     fault = Fault()
     try:
         FAULTS[playbook.name](playbook, fault)
     except (NotRehearsable, ControlError) as error:
-        fault_withdraw(asdict(fault))
+        put_in = asdict(fault)
+        try:
+            fault_withdraw(put_in)
+        except ControlError as left:
+            raise StillIn(put_in, str(left)) from None
         if isinstance(error, ControlError):
             raise
         raise Conflict("NOT_REHEARSABLE", str(error)) from None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any
 
-from governance.adapters.testnet_control import control
+from governance.adapters.testnet_control import ControlError, control
 from governance.adapters.testnet_stranger import Stranger, transfer
 
 
@@ -14,14 +15,24 @@ class NotRehearsable(Exception):
     """What the fault needs is not there; the message says what, for people."""
 
 
+class StillIn(Exception):
+    """Part of a fault was put in, the rest could not be, and the part cannot be taken out again."""
+
+    def __init__(self, fault: dict[str, Any], said: str) -> None:
+        super().__init__(said)
+        self.fault = fault
+
+
 @dataclass(slots=True)
 class Fault:
     """The scope it should be noticed on, ids of faults that stand, and what takes the rest back, newest last.
 
-    `tended` is what a fault remembers that is adjusted while it is in.
+    `others` are further scopes it can be seen on; what happens anywhere else is not its doing. `tended` is what a
+    fault remembers that is adjusted while it is in.
     """
 
     scope: str = "global"
+    others: list[str] = field(default_factory=list)
     ids: list[Any] = field(default_factory=list)
     undo: list[dict[str, Any]] = field(default_factory=list)
     tended: dict[str, Any] = field(default_factory=dict)
@@ -54,16 +65,45 @@ class Fault:
 
 
 def fault_withdraw(fault: dict[str, Any]) -> None:
-    """Take a stored fault out again, in the opposite order. Raises ControlError; what comes after it stays in."""
-    for number in fault.get("ids", ()):
+    """Take a stored fault out again, in the opposite order.
+
+    What is out moves to `out`, so that another call goes on with the rest, and nothing is sold or paid back twice.
+
+    Raises
+    ------
+    ControlError : something is still in; whatever the exchange did not refuse is out.
+    """
+    refused: list[ControlError] = []
+    for kind, do in (("ids", _lift), ("undo", _take_back)):
+        left = fault.get(kind) or []
+        for step in reversed(list(left)):
+            try:
+                do(step)
+            except ControlError as error:
+                if error.status is None:  # nobody answers: the rest would wait for nothing
+                    raise
+                refused.append(error)
+                continue
+            left.remove(step)
+            fault.setdefault("out", []).append(step)
+    if refused:
+        raise refused[0]
+
+
+def _lift(number: Any) -> None:
+    try:
         control("DELETE", f"/faults/{number}")
-    for step in reversed(fault.get("undo", ())):
-        if step["do"] == "market":
-            control("POST", "/market", step["body"])
-        elif step["do"] == "transfer":
-            transfer(step["account"], step["market"], step["asset"], Decimal(step["amount"]))
-        elif step["do"] == "leverage":
-            Stranger(step["account"], "usdm").set_leverage(step["symbol"], step["leverage"])
-        else:
-            stranger = Stranger(step["account"], step["market"])
-            stranger.trade(step["symbol"], "SELL", Decimal(step["quantity"]))
+    except ControlError as error:
+        if error.status != HTTPStatus.NOT_FOUND:  # somebody else took it out, or the exchange forgot it
+            raise
+
+
+def _take_back(step: dict[str, Any]) -> None:
+    if step["do"] == "market":
+        control("POST", "/market", step["body"])
+    elif step["do"] == "transfer":
+        transfer(step["account"], step["market"], step["asset"], Decimal(step["amount"]))
+    elif step["do"] == "leverage":
+        Stranger(step["account"], "usdm").set_leverage(step["symbol"], step["leverage"])
+    else:
+        Stranger(step["account"], step["market"]).trade(step["symbol"], "SELL", Decimal(step["quantity"]))

@@ -12,6 +12,7 @@ from nautilus_site.common.clock import now
 from trading.domain.brackets import BracketState
 from trading.domain.execution import RECV_WINDOW_MS
 from trading.models import Account, Bracket
+from universe.models import Venue
 
 _SLOW_ORDERS, _LATEST_MS = 10, RECV_WINDOW_MS * 0.9
 """So many late orders should be enough, unless each would come so late that the exchange refuses it."""
@@ -22,6 +23,8 @@ def venue_lag(playbook: Playbook, fault: Fault) -> None:
     """Orders are answered half as late again as the threshold, later still where many quick ones count beside them."""
     account = _account()
     fault.scope = f"venue:{account.venue.name}"
+    same = Venue.objects.filter(market=account.market).exclude(pk=account.venue_id)
+    fault.others = [f"venue:{name}" for name in same.order_by("pk").values_list("name", flat=True)]
     moment = now()
     found = venue_lag_measure(fault.scope, moment - timedelta(seconds=playbook.window_s), moment)
     slow = max(playbook.min_samples, _SLOW_ORDERS)
@@ -38,6 +41,8 @@ def reject_spike(playbook: Playbook, fault: Fault) -> None:
     """Every order is refused."""
     account = _account()
     fault.scope = f"account:{account.name}"
+    same = Account.objects.filter(is_active=True, venue__market=account.market).exclude(pk=account.pk)
+    fault.others = [f"account:{name}" for name in same.order_by("pk").values_list("name", flat=True)]
     fault.stand(_orders(account), {"error_before": {"status": 400, "code": -2010}})
 
 

@@ -43,7 +43,10 @@ def drawdown(playbook: Playbook, fault: Fault) -> None:
         raise NotRehearsable("the account's result was not measured yet")
     fault.scope = f"account:{account}"
     wanted = float(measure.peak) * playbook.threshold / 100 - float(measure.peak - measure.value)
-    _fall(account, wanted, fault)
+    moved = _fall(account, wanted, fault)
+    # Prices that fall are a fall for everybody who holds the same.
+    accounts = {row.account for row in _held() if row.instrument.symbol in moved} - {account}
+    fault.others = [f"account:{name}" for name in sorted(accounts)]
 
 
 def daily_loss(playbook: Playbook, fault: Fault) -> None:
@@ -115,8 +118,9 @@ def funding_spike(playbook: Playbook, fault: Fault) -> None:
     fault.market(symbol, "usdm", {"funding": _text(rate)}, {"funding": _text(row.funding_rate)})
 
 
-def _fall(account: str | None, loss: float, fault: Fault) -> None:
-    """Let the prices of what is held long fall until so much is lost, with a third to spare."""
+def _fall(account: str | None, loss: float, fault: Fault) -> set[str]:
+    """Let the prices of what is held long fall until so much is lost, with a third to spare; their symbols."""
+    moved: set[str] = set()
     held = [row for row in _held() if account in (None, row.account)]
     worth = sum(row.notional for row in held)
     share = max(loss, 0.0) * 4 / 3 / worth if worth > 0 else 1.0
@@ -129,6 +133,8 @@ def _fall(account: str | None, loss: float, fault: Fault) -> None:
         low = _text(price * (1 - Decimal(str(round(share, 6)))))
         back = [[30, _text(price)]]
         fault.market(instrument.symbol, instrument.market, {"path": [[1, low], [_HOUR, low]]}, {"path": back})
+        moved.add(instrument.symbol)
+    return moved
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,10 @@ def entropy_spike(playbook: Playbook, fault: Fault) -> None:
             )
             continue
         fault.scope = f"strategy:{name}"
+        symbols = {row.instrument.symbol for row in driven}
+        beside = StrategyInstance.objects.filter(is_enabled=True, instrument__symbol__in=symbols)
+        names = set(beside.exclude(strategy__name=name).values_list("strategy__name", flat=True))
+        fault.others = [f"strategy:{other}" for other in sorted(names)]
         for row in driven:
             symbol, market = row.instrument.symbol, row.instrument.market
             fault.market(symbol, market, {"path": _path(row)}, {"path": [[30, _text(row.anchor)]]})

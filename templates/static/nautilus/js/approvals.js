@@ -10,6 +10,11 @@ import { LiveTable } from "./table.js";
 import { showProblem, toast } from "./toast.js";
 
 const history_ = new LiveTable("history", config.tables.history, { actions: (row) => auditLink(`${row.kind}:${row.target}`) });
+// Only who may read the audit trail has these two on their page.
+const reports = ["duties", "decisions"].filter((name) => document.querySelector(`[data-panel="${name}"]`))
+  .map((name) => [name, new LiveTable(name, config.tables[name])]);
+const bulk = document.getElementById("bulk");
+const glass = document.getElementById("break-glass");
 const SOON_S = 3600;
 const VIEWS = {
   all: { keeps: () => true, none: ["Nothing waits for a decision.", "Loosening a limit, resuming after a halt, resetting a breaker or enabling a strategy files a request that appears here."] },
@@ -31,7 +36,7 @@ const KIND_WORDS = {
   "reconcile.period": "Compare the books less often", "schedule.change": "Run a job less often", "strategy.change": "Change what a strategy decides by",
   "strategy.enable": "Enable a strategy", "strategy.grant": "Grant a strategy more", "strategy.instance_enable": "Enable a symbol of a strategy", "strategy.listing_grant": "Let a strategy buy new listings", "capital.endorse": "Make the allocator's request your own",
   "symbol.allow": "Allow a symbol", "trading_state.lower": "Resume trading", "user.change": "Change a person's powers",
-  "user.create": "Let a new person in", "user.reset_second_factor": "Reset a person's second factor",
+  "user.create": "Let a new person in", "user.reset_second_factor": "Reset a person's second factor", "audit.accept_loss": "Accept what a restore lost of the audit trail",
 };
 function node(tag, text = "", className = "") {
   const element = document.createElement(tag);
@@ -93,11 +98,80 @@ function build(request) {
   else if (request.may_withdraw) buttons.append(button("Withdraw", `Withdraw ${request.kind} ${request.target}`, decide("reject")));
   else buttons.append(node("span", "Your role cannot decide this.", "muted"));
   buttons.append(...[auditLink(`${request.kind}:${request.target}`)].filter(Boolean));
+  const pick = document.createElement("input");
+  pick.type = "checkbox";
+  pick.setAttribute("aria-label", `Choose ${request.kind} ${request.target}`);
+  pick.addEventListener("change", sift);
+  if (request.may_decide) head.prepend(pick);
+  const thread = buildThread(request);
   card.append(head, node("p", request.reason), diffTable(request.diff), effect,
     facts([["asked by", request.requester], ["asked at", fullTime(request.created_at)], ["who may decide", request.deciders]]),
-    ...(request.may_decide || request.may_withdraw ? [label] : []), result, buttons);
-  return { request, card, note, countdown, expiresAt: performance.now() + request.expires_in_s * 1000 };
+    thread.element, ...(request.may_decide || request.may_withdraw ? [label] : []), result, buttons);
+  return { request, card, note, pick, thread, countdown, expiresAt: performance.now() + request.expires_in_s * 1000 };
 }
+
+/** What people asked and answered about a request, and where to add to it. */
+function buildThread(request) {
+  const element = node("details", "", "thread");
+  const summary = node("summary");
+  const list = node("ul");
+  element.append(summary, list);
+  const show = (comments) => {
+    summary.textContent = comments.length ? `Comments (${comments.length})` : "Ask back";
+    list.replaceChildren(...comments.map((one) => {
+      const line = node("li");
+      line.append(node("b", one.author), ` ${fullTime(one.at)}: ${one.text}`);
+      return line;
+    }));
+    if (comments.length) element.open = true;
+  };
+  show(request.comments);
+  if (!request.may_comment) {
+    element.hidden = !request.comments.length;
+    return { element, show };
+  }
+  const form = node("form", "", "row");
+  const text = Object.assign(document.createElement("input"), { required: true, maxLength: 2000, size: 40 });
+  text.setAttribute("aria-label", `Comment on ${request.kind} ${request.target}`);
+  const result = node("p", "", "message");
+  result.hidden = true;
+  form.append(text, Object.assign(node("button", "Comment", "button-small button-quiet"), { type: "submit" }), result);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      await call("POST", `/api/v1/approvals/${request.id}/comments`, { text: text.value });
+      result.hidden = true;
+      form.reset();
+      refetch();
+    } catch (error) {
+      showProblem(result, error);
+    }
+  });
+  element.append(form);
+  return { element, show };
+}
+
+const chosen = () => [...cards.values()].filter((entry) => entry.pick.checked && !entry.card.hidden);
+
+bulk.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const result = bulk.querySelector("[data-result]");
+  try {
+    const { body } = await call("POST", "/api/v1/approvals/reject", { ids: chosen().map((entry) => entry.request.id), note: bulk.note.value });
+    const refused = body.filter((one) => !one.state);
+    toast(`${body.length - refused.length} rejected${refused.length ? `, ${refused.length} not: ${refused[0].message}` : ""}`);
+    result.hidden = true;
+    bulk.reset();
+    refetch();
+  } catch (error) {
+    if (error.code === "STEP_UP_REQUIRED") return stepUp({ do: "bulk", request: "", note: bulk.note.value });
+    showProblem(result, error);
+  }
+});
+bulk.addEventListener("reset", () => {
+  for (const entry of cards.values()) entry.pick.checked = false;
+  sift();
+});
 
 /** Show the requests of the chosen view, say how many each view has, and what it means when it has none. */
 function sift() {
@@ -109,6 +183,9 @@ function sift() {
   }
   const shown = entries.filter(VIEWS[view].keeps);
   for (const entry of entries) entry.card.hidden = !shown.includes(entry);
+  const many = chosen().length;
+  bulk.hidden = many === 0;
+  bulk.querySelector("[data-chosen]").textContent = String(many);
   document.getElementById("pending-count").textContent = String(shown.length);
   const empty = document.getElementById("pending-empty");
   empty.hidden = shown.length > 0;
@@ -135,13 +212,25 @@ function tick() {
 
 onState((state) => {
   history_.set(state.history);
+  for (const [name, table] of reports) table.set(state[name]);
+  glass.hidden = state.break_glass.length === 0;
+  glass.replaceChildren(...state.break_glass.map((row) => {
+    const line = node("p", "", "message");
+    line.dataset.tone = "bad";
+    line.append(node("b", "Break-glass is open"), ` until ${fullTime(row.ends_at)}: ${row.admin} is an admin, ${row.risk_officer} a risk officer. ${row.reason}`);
+    return line;
+  }));
   confirm("page", 0, 45);
   paint("pending", () => {
     const wanted = new Set(state.pending.map((request) => request.id));
     for (const [id, entry] of cards) if (!wanted.has(id)) { entry.card.remove(); cards.delete(id); }
     if (cards.size === 0) box.replaceChildren();
     for (const request of state.pending) {
-      if (cards.has(request.id)) continue; // a note being typed is not lost by a renewal
+      const known = cards.get(request.id);
+      if (known) { // a note being typed is not lost by a renewal
+        known.thread.show(request.comments);
+        continue;
+      }
       const entry = build(request);
       cards.set(request.id, entry);
       box.append(entry.card);

@@ -7,16 +7,17 @@ const dialog = document.getElementById("ask-dialog");
 const form = dialog?.querySelector("form");
 let asked = null;
 
-/** A labelled input; `options` makes it a menu. */
-export function field(name, title, { value = "", type = "text", options = null, required = false, wide = false } = {}) {
+/** A labelled input; `options` makes it a menu, `lines` a text of more than one line. */
+export function field(name, title, { value = "", type = "text", options = null, lines = 0, required = false, wide = false } = {}) {
   const label = document.createElement("label");
   if (wide) label.className = "wide";
   label.append(`${title} `);
-  const input = document.createElement(options ? "select" : "input");
+  const input = document.createElement(options ? "select" : lines ? "textarea" : "input");
   input.name = name;
   if (options) for (const word of options) input.append(new Option(word, word, word === value, word === value));
   else {
-    input.type = type;
+    if (lines) input.rows = lines;
+    else input.type = type;
     input.value = value;
     input.autocomplete = "off";
   }

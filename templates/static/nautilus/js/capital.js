@@ -36,7 +36,7 @@ askButton?.addEventListener("click", () => {
   open(`/api/v1/allocations/runs/${rows[0].run}/request`, `Asks for ${words.join(", ")}.`);
 });
 resetButton?.addEventListener("click", () =>
-  open("/api/v1/allocations/reset", "Asks for capital to be given out again, beginning with a tenth of the pool, while the drawdown is above its hard limit no longer."),
+  open("/api/v1/allocations/reset", "Asks for capital to be given out again, beginning with a tenth of the pool and a tenth more every day. From then on a fall is measured from the equity of that moment."),
 );
 dialog?.querySelectorAll("[data-close]").forEach((element) => element.addEventListener("click", () => dialog.close()));
 dialog?.querySelector("form").addEventListener("submit", async (event) => {

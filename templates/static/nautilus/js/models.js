@@ -213,13 +213,20 @@ async function lookFurther(model) {
   headed("Beside the champion", drawComparison(body));
 }
 
+function rollbackText(row) {
+  const { to, why_not: whyNot } = row.rollback ?? {};
+  if (!to) return `There is nothing to roll back to: ${whyNot}. Stop the strategies that follow it, or raise the level of the model.`;
+  return `Puts ${to} back in force, at once, and retires version ${row.version} of ${row.model}, which then comes back by another approval only.`;
+}
+
 function openMove(row, action) {
   move = { row, action };
   const promotes = action === "promote";
   document.getElementById("stage-title").textContent = promotes ? "Promote" : "Roll back";
   stageDialog.querySelector("[data-effect]").textContent = promotes
     ? `Asks for ${row.model} version ${row.version} to be promoted. As champion, strategies that follow ${row.model} decide with it. It needs a fresh passing verdict; nothing changes until a second person approves.`
-    : `Puts the champion before version ${row.version} of ${row.model} back in force, at once, and retires this one.`;
+    : rollbackText(row);
+  stageDialog.querySelector("[data-confirm]").disabled = !promotes && !row.rollback?.to;
   stageDialog.querySelector("[data-confirm]").textContent = promotes ? "File the request" : "Roll back now";
   stageDialog.querySelector("[data-result]").hidden = true;
   for (const label of stageDialog.querySelectorAll("[data-only=promote]")) label.hidden = !promotes;

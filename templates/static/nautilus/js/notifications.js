@@ -10,6 +10,7 @@ const RENEW_S = 5; // deliveries are not events
 const LISTS = new Set(["chat_ids", "recipients"]);
 const SEVERITIES = ["info", "success", "warning", "critical"];
 const verdict = document.querySelector("[data-verdict]");
+const reached = document.querySelector("[data-reach]");
 const mayAsk = can("platform.propose");
 const tables = {
   channels: new LiveTable("channels", config.tables.channels, { actions: mayAsk ? channelActions : () => [] }),
@@ -30,12 +31,24 @@ function channelActions(row) {
 
 async function test(path, name) {
   try {
-    await call("POST", `${path}/test`, {});
+    const { body } = await call("POST", `${path}/test`, {});
     toast(`A test to ${name} is on its way; the log below says how it went.`);
     refetchSoon(3000);
+    await verdictOf(name, body.id);
   } catch (error) {
     complain(error);
   }
+}
+
+/** Wait for what became of a test, as long as a child and the tick that reads it may take. */
+async function verdictOf(name, id) {
+  for (let tries = 0; tries < 20; tries += 1) {
+    await new Promise((done) => setTimeout(done, 2000));
+    const { body } = await call("GET", `/api/v1/notifications/deliveries/${id}`);
+    if (body.state === "sent") return toast(`${name} took the test, ${body.lag_s} s after it was asked for.`);
+    if (body.state === "failed" || body.error) return toast(`${name} did not take the test: ${body.error}`, "bad");
+  }
+  return toast(`Nobody has sent the test to ${name} yet: is worker-jobs at work?`, "bad");
 }
 
 function mute(path, row) {
@@ -107,6 +120,11 @@ function members(values) {
   }));
 }
 
+function reach({ severity, channels, some_kinds: some }) {
+  const partly = some.length ? `, some kinds ${some.join(", ")}` : "";
+  return `${severity}: ${channels.join(", ") || "nobody"}${partly}`;
+}
+
 document.getElementById("new-channel")?.addEventListener("click", channel);
 document.getElementById("new-route")?.addEventListener("click", () => route(null));
 onState((state) => {
@@ -115,6 +133,8 @@ onState((state) => {
   const { waiting, lag_s: lag, behind } = state.summary;
   verdict.dataset.tone = lag > 60 || behind > 1000 ? "bad" : "good";
   verdict.textContent = `${waiting} waiting, late by ${Math.round(lag)} s; ${behind ?? 0} events not read yet.`;
+  reached.dataset.tone = state.summary.reach[0].channels.length ? "good" : "bad";
+  reached.textContent = `Who hears what. ${state.summary.reach.map(reach).join("; ")}.`;
   confirm("page", 0, 20);
 });
 onEvent(() => refetchSoon(1500));

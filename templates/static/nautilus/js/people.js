@@ -3,6 +3,9 @@ import { ask, field } from "./ask.js";
 import { auditLink } from "./audit-link.js";
 import { confirm } from "./freshness.js";
 import { button } from "./order-actions.js";
+import { keyActions } from "./people-keys.js";
+import { endSessions, sessionActions } from "./people-sessions.js";
+import { showRoles } from "./role-view.js";
 import { can, config, onState, start } from "./shell.js";
 import { LiveTable } from "./table.js";
 import { toast } from "./toast.js";
@@ -10,7 +13,9 @@ import { toast } from "./toast.js";
 const people = new LiveTable("people", config.tables.people, { limit: 500, actions });
 const tokens = new LiveTable("tokens", config.tables.tokens, { limit: 500, actions: tokenActions });
 const keys = new LiveTable("keys", config.tables.keys, { actions: keyActions });
+const sessions = new LiveTable("sessions", config.tables.sessions, { limit: 500, actions: sessionActions });
 const matrix = new LiveTable("matrix", config.tables.matrix);
+showRoles(document.getElementById("view-as"), document.getElementById("view-as-pages"));
 
 function changed(row, { role, is_active }) {
   const payload = {};
@@ -20,7 +25,7 @@ function changed(row, { role, is_active }) {
 }
 
 function actions(row) {
-  const made = [auditLink(`user:${row.username}`)].filter(Boolean);
+  const made = [endSessions(row), auditLink(`user:${row.username}`)].filter(Boolean);
   const other = row.is_active && row.username !== config.user;
   if (other && can("users.manage")) made.unshift(button("Link…", `Make the link of ${row.username}`, () => makeLink(row)));
   if (other && can("change.decide")) made.unshift(button("Code…", `Make the code of ${row.username}`, () => makeCode(row)));
@@ -104,18 +109,6 @@ function tokenActions(row) {
   }))];
 }
 
-function keyActions(row) {
-  if (!can("keys.propose")) return [];
-  return [button("Replace…", `Replace the ${row.purpose} key of ${row.account}`, () => ask({
-    title: `Another ${row.purpose} key for ${row.account}`,
-    effect: "Files a request; once a risk officer approves, a worker looks at what the key may do, and the present one is used until it has. The secret is sealed at once and never shown again.",
-    confirm: "Ask for it",
-    fields: [field("api_key", "API key", { required: true, wide: true }), field("api_secret", "Secret", { type: "password", required: true, wide: true })],
-    request: ({ api_key, api_secret, reason }) => ({ method: "POST", path: "/api/v1/credentials", body: { account: row.account, purpose: row.purpose, api_key, api_secret, reason } }),
-    said: () => "Request filed.",
-  }))];
-}
-
 const shown = document.getElementById("token-dialog");
 const text = document.getElementById("token-text");
 
@@ -194,6 +187,7 @@ onState((state) => {
   }
   tokens.set(state.tokens);
   keys.set(state.keys);
+  sessions.set(state.sessions);
   matrix.set(state.matrix);
   confirm("page", 0, 45);
 });

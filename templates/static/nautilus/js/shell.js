@@ -76,7 +76,23 @@ function confirmShell(state) {
   if (state.trading) showTrading(state.trading);
 }
 
+/** What may not be resumed yet, where it is asked for. */
+function showHolds(holds) {
+  const held = document.querySelector("[data-held]");
+  if (!held || holds === undefined) return;
+  held.hidden = holds.length === 0;
+  held.replaceChildren(...holds.map((hold) => {
+    const link = document.createElement("a");
+    link.href = hold.link;
+    link.textContent = hold.why;
+    const line = document.createElement("li");
+    line.append(link);
+    return line;
+  }));
+}
+
 export function showTrading(trading) {
+  showHolds(trading.holds);
   for (const strip of document.querySelectorAll("[data-trading]")) {
     strip.dataset.level = String(trading.level);
     strip.querySelector("[data-trading-name]").textContent = trading.title;

@@ -25,4 +25,10 @@ export function showProblem(element, error) {
   element.hidden = false;
   element.dataset.tone = "bad";
   element.textContent = `${error.message} (${error.code ?? error.name})`;
+  const link = error.body?.link; // where what stands in the way is dealt with
+  if (typeof link !== "string" || !/^\/[^/]/.test(link)) return;
+  const anchor = document.createElement("a");
+  anchor.href = link;
+  anchor.textContent = " Open it";
+  element.append(anchor);
 }

@@ -104,6 +104,7 @@ def tell(relay: Held) -> Callable[..., None]:
                 return
             under_way = Q(state="sending") | Q(
                 Q(channel__retry_at=None) | Q(channel__retry_at__lte=now()),
+                Q(retry_at=None) | Q(retry_at__lte=now()),
                 state="waiting",
                 due_at__lte=now(),
             )

@@ -276,3 +276,19 @@ def test_a_deployment_may_name_the_only_hosts_there_are(
     told = api.get(f"/api/v1/notifications/deliveries/{asked['id']}").json()
     assert (told["state"], told["error"]) == ("waiting", "127.0.0.1 is not among NOTIFY_HOSTS")
     assert receiver.requests == []
+
+
+def test_the_page_says_who_hears_what_by_severity_and_when_nobody_hears_the_gravest(
+    api: Any, add_channel: Any, ops: NotificationChannel
+) -> None:
+    from governance.selectors.alerting import notifications_state
+
+    add_channel("mail", "webhook", url="https://hooks.example.com/mail")
+    NotificationRoute.objects.filter(channel__name="mail").update(kind="kill.*", severity="critical")
+    assert notifications_state()["summary"]["reach"] == [
+        {"severity": "critical", "channels": ["ops"], "some_kinds": ["mail"]},
+        {"severity": "warning", "channels": ["ops"], "some_kinds": []},
+        {"severity": "info", "channels": [], "some_kinds": []},
+    ]
+    NotificationChannel.objects.filter(pk=ops.pk).update(is_enabled=False)
+    assert notifications_state()["summary"]["reach"][0]["channels"] == []

@@ -16,6 +16,7 @@ from governance.adapters import notify
 from governance.models import NotificationChannel, NotificationDelivery
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.outbox import publish
+from tests.factories.notifications import waits_over
 from tests.factories.receivers import HttpReceiver, header_of, smtp_receiver
 
 Tell = Callable[..., None]
@@ -32,6 +33,7 @@ def time_is_over(channel: NotificationChannel) -> None:
     NotificationChannel.objects.filter(pk=channel.pk).update(
         claimed_until=now() - timedelta(seconds=1), retry_at=None
     )
+    NotificationDelivery.objects.update(retry_at=None)
 
 
 def arrived(receiver: HttpReceiver, count: int) -> None:
@@ -63,7 +65,7 @@ def test_a_child_killed_between_messages_loses_none_and_repeats_only_what_was_un
         "waiting",
         "waiting",
     ]
-    NotificationChannel.objects.update(retry_at=None)
+    waits_over()
     tell()
     assert set(NotificationDelivery.objects.values_list("state", flat=True)) == {"sent"}
     keys = [request.headers["Idempotency-Key"] for request in receiver.requests]
@@ -86,7 +88,7 @@ def test_a_message_whose_answer_was_lost_with_the_worker_comes_again_by_the_same
         answers.unlink()  # the disk of that machine is gone
     time_is_over(hook)
     tell(rounds=1)
-    NotificationChannel.objects.update(retry_at=None)
+    waits_over()
     tell()
     one, other = receiver.requests
     assert one.headers["Idempotency-Key"] == other.headers["Idempotency-Key"]
@@ -109,7 +111,7 @@ def test_a_worker_that_dies_before_it_started_the_child_leaves_the_message_waiti
     assert NotificationDelivery.objects.get().state == "sending"
     time_is_over(hook)
     tell(rounds=1)
-    NotificationChannel.objects.update(retry_at=None)
+    waits_over()
     tell()
     assert len(receiver.requests) == 1
     assert NotificationDelivery.objects.get().state == "sent"
@@ -151,7 +153,7 @@ def test_a_mail_that_comes_twice_has_one_message_id(add_channel: Any, tell: Tell
             answers.unlink()
         time_is_over(mail)
         tell(rounds=1)
-        NotificationChannel.objects.update(retry_at=None)
+        waits_over()
         tell()
     ids = [header_of(text, "Message-ID") for _, _, text in server.mails]
     assert len(ids) == 2

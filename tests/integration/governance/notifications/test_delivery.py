@@ -18,6 +18,7 @@ from nautilus_site.common.models import OutboxEvent
 from nautilus_site.common.services.event_numbering import events_number
 from nautilus_site.common.services.leases import Held
 from nautilus_site.common.services.outbox import publish
+from tests.factories.notifications import waits_over
 from tests.factories.receivers import (
     HttpReceiver,
     certificate,
@@ -54,6 +55,17 @@ def test_a_kill_arrives_with_its_severity_reason_and_link(
     measured = REGISTRY.get_sample_value("notification_lag_seconds_count", {"channel": "hook"})
     assert measured is not None
     assert measured >= 1
+
+
+def test_the_address_of_a_webhook_arrives_as_it_was_given(
+    add_channel: Any, receiver: HttpReceiver, tell: Tell
+) -> None:
+    """A signature covers every character: what was escaped stays so, what stands twice comes twice, in its order."""
+    given = "/al%20x/%2Fy?token=abc%2Fdef%3D&x=1&x=2&sig=a%2Bb+c&empty=&flag&z=%C3%A9"
+    add_channel("signed", "webhook", url=f"{receiver.url}{given}")
+    publish("trading_state", KILL)
+    tell()
+    assert [request.path for request in receiver.requests] == [given]
 
 
 def test_an_event_is_told_once_however_often_it_is_read(
@@ -176,7 +188,7 @@ def test_an_error_is_retried_quietly_with_growing_waits_until_it_goes_through(
     breaker()
     waits = []
     for _ in range(3):
-        NotificationChannel.objects.update(retry_at=None)
+        waits_over()
         tell()
         hook.refresh_from_db()
         assert hook.retry_at is not None
@@ -188,7 +200,7 @@ def test_an_error_is_retried_quietly_with_growing_waits_until_it_goes_through(
     receiver.status = 200
     tell(rounds=3)
     assert len(receiver.requests) == 3, "it does not ask before its wait is over"
-    NotificationChannel.objects.update(retry_at=None)
+    waits_over()
     tell()
     hook.refresh_from_db()
     assert (hook.failures, hook.retry_at, hook.last_error) == (0, None, "")
@@ -203,8 +215,8 @@ def test_after_a_day_a_message_is_given_up_and_the_other_channels_are_told(
         receiver.status = 500
         breaker()
         tell()
-        NotificationDelivery.objects.filter(channel=hook).update(created_at=now() - timedelta(hours=25))
-        NotificationChannel.objects.update(retry_at=None)
+        NotificationDelivery.objects.filter(channel=hook).update(due_at=now() - timedelta(hours=25))
+        waits_over()
         tell()
         tell()
         assert NotificationDelivery.objects.filter(channel=hook).get().state == "failed"
@@ -263,7 +275,7 @@ def test_a_mail_server_that_refuses_is_retried(add_channel: Any, tell: Tell) -> 
         tell()
         assert NotificationDelivery.objects.get().state == "waiting"
         server.refuses = False
-        NotificationChannel.objects.update(retry_at=None)
+        waits_over()
         tell()
         assert NotificationDelivery.objects.get().state == "sent"
 
@@ -357,7 +369,7 @@ def test_what_is_critical_waits_for_no_long_pause(
     assert hook.retry_at is not None
     assert hook.retry_at <= now() + timedelta(seconds=30), "and this one is tried again soon"
     receiver.status = 200
-    NotificationChannel.objects.update(retry_at=now())
+    waits_over()
     tell()
     assert len(receiver.requests) == 3
     assert set(NotificationDelivery.objects.values_list("state", flat=True)) == {"sent"}

@@ -13,7 +13,7 @@ from governance.models import Incident, Playbook, PlaybookAction, PlaybookRun
 from governance.services.playbooks import actions_verify
 from governance.services.playbooks.measures import MEASURES
 from nautilus_site.common.clock import now
-from nautilus_site.common.steps import step_alone
+from nautilus_site.common.steps import StepsFailed, step_alone
 from tests.factories.trading import Desk
 from tests.integration.governance.playbooks.conftest import Arm, Watch
 from tests.integration.governance.playbooks.test_triggers import drawdown, stale_data
@@ -113,7 +113,8 @@ def test_one_step_of_the_tick_that_fails_leaves_the_others(
     stale_data(desk, True)
     for name in ("playbooks_ensure", "undos_settle", "incidents_consume", "rehearsals_step"):
         monkeypatch.setattr(tasks, name, broken)
-    tasks.guardian_tick()
+    with pytest.raises(StepsFailed, match="broken, broken, broken, broken"):  # by the name each goes by
+        tasks.guardian_tick()
     assert Incident.objects.filter(kind="stale_data").exists()
 
 

@@ -37,10 +37,10 @@ from tests.integration.governance.playbooks.test_triggers import (
     stale_data,
 )
 from trading.domain.values import Level
-from trading.models import Account, Blackout, RiskLimit, TradingState
+from trading.models import Account, Blackout, KillEnforcement, RiskLimit, TradingState
 from trading.services.controls import effective_level
 from trading.services.orders import OrderDenied
-from universe.models import Quote
+from universe.models import Quote, Venue
 
 CAUSE = "A fat-fingered order of ours; the desk has taken it back and the books are equal."
 
@@ -88,7 +88,10 @@ def test_beyond_the_blast_radius_people_are_called_and_nothing_is_done(
     assert sorted(Blackout.objects.values_list("scope", flat=True)) == ["symbol:BNBUSDT", "symbol:BTCUSDT"]
     held = PlaybookRun.objects.get(held_back=True)
     assert (held.scope, held.incident.severity) == ("symbol:ETHUSDT", "critical")
-    assert OutboxEvent.objects.filter(topic="incidents", data__severity="critical").count() == 1
+    told = OutboxEvent.objects.get(topic="incidents", data__severity="critical").data
+    assert (told["news"], told["state"]) == ("held_back", "open"), "other news than that it opened"
+    assert told["title"].endswith("(held back)")
+    assert told["reason"].endswith("people are called instead")
 
 
 def test_an_incident_freezes_what_was_known_and_tells_its_story(desk: Desk, arm: Arm, watch: Watch) -> None:
@@ -195,6 +198,26 @@ def test_a_step_without_effect_is_told_and_answered_with_a_level(
     assert IncidentEntry.objects.filter(incident=incident, what__contains="had no effect").exists()
     actions_verify()
     assert IncidentEntry.objects.filter(what__contains="had no effect").count() == 1, "told once"
+    told = OutboxEvent.objects.get(topic="incidents", data__news=f"no_effect:{failed.pk}").data
+    assert (told["severity"], told["state"]) == ("critical", "open")
+    assert "max_notional is" in told["reason"]
+
+
+def test_cancels_are_awaited_of_the_accounts_inside_the_scope_only(
+    desk: Desk, arm: Arm, watch: Watch
+) -> None:
+    venue = Venue.objects.create(name="binance-usdm", market="usdm", environment="local")
+    Account.objects.create(name="elsewhere", shards=1, venue=venue, opened_at=now())
+    arm("stale_data", confirm=1, actions=[{"do": "kill", "level": "CANCEL"}])
+    stale_data(desk, True)
+    watch()
+    step = PlaybookAction.objects.get()
+    assert actions_verify() == 0, "nothing is confirmed yet"
+    KillEnforcement.objects.create(
+        scope=step.scope, account=desk.account, enforcer="control", state_version=step.after["version"],
+        started_at=now(), confirmed_at=now(),
+    )  # fmt: skip
+    assert actions_verify() == 1
 
 
 def test_a_step_that_fails_holds_up_no_other_and_is_answered_with_a_level(

@@ -75,6 +75,20 @@ def test_acting_later_or_doing_less_takes_two(
     assert all(name == "actions" or getattr(row, name) == value for name, value in values.items())
 
 
+def test_one_step_does_not_stand_for_two_equal_ones(desk: Desk, trader: Any, risk_officer: Any) -> None:
+    half, third = ({"do": "tighten", "limit": "max_notional", "factor": factor} for factor in (0.5, 0.3))
+    twice = playbook_change(name="drawdown", values={"actions": [half, half]}, actor=trader, reason="less")
+    assert isinstance(twice, ChangeRequest), "it no longer halts"
+    change_request_approve(request_id=twice.pk, approver=risk_officer)
+    once = playbook_change(name="drawdown", values={"actions": [half]}, actor=trader, reason="less")
+    assert isinstance(once, ChangeRequest)
+    # The stricter of two may stand for either: that one is already taken does not matter.
+    stricter = playbook_change(
+        name="drawdown", values={"actions": [third, half]}, actor=trader, reason="more"
+    )
+    assert isinstance(stricter, Playbook)
+
+
 def test_a_request_says_what_the_playbook_would_not_have_done(
     desk: Desk, arm: Arm, watch: Watch, trader: Any
 ) -> None:

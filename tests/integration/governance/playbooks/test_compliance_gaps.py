@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from governance.models import Incident, PlaybookRun
-from governance.services.playbooks import compliance_generate
+from governance.models import GuardianHour, Incident, Playbook, PlaybookRun, PlaybookWatch, Rehearsal
+from governance.services.playbooks import compliance_generate, compliance_if_due, playbooks_evaluate
+from governance.services.playbooks.guard_hours import guard_hour_note
+from governance.services.playbooks.incidents import incident_open
 from nautilus_site.common.clock import now
+from nautilus_site.common.services import audit
 from tests.factories.trading import Desk
 from tests.integration.governance.playbooks.conftest import Arm, Watch
 from tests.integration.governance.playbooks.test_triggers import daily_loss
@@ -36,9 +39,102 @@ def signed(account: Account) -> None:
 
 @pytest.fixture
 def account(desk: Desk) -> Account:
-    """Opened long before the day, of which nothing is written down yet."""
+    """Opened long before the day, of which nothing is written down yet but that it was watched."""
     Account.objects.update(opened_at=START - timedelta(days=3))
+    hours = [START + timedelta(hours=number) for number in range(24)]
+    GuardianHour.objects.bulk_create(GuardianHour(hour=hour, judged=720, last_at=hour) for hour in hours)
+    PlaybookWatch.objects.bulk_create(
+        PlaybookWatch(playbook=row, scope="global", read_at=now()) for row in Playbook.objects.all()
+    )
     return Account.objects.get()
+
+
+def complete(account: Account) -> None:
+    for hour in range(24):
+        worth(account, hour, 100_000)
+    signed(account)
+
+
+def changed(name: str, is_armed: bool, at: datetime) -> None:
+    """As people change it, at another time."""
+    Playbook.objects.filter(name=name).update(is_armed=is_armed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audit, "now", lambda: at)
+        audit.audit_record(
+            action="playbook.changed", target=f"playbook:{name}", actor="risk", after={"is_armed": is_armed}
+        )
+
+
+def test_a_day_with_the_hard_stops_off_is_not_complete(account: Account) -> None:
+    complete(account)
+    Playbook.objects.filter(family="governor").update(is_armed=False)
+    assert compliance_generate(day=DAY).content["missing"] == [
+        f"the hard stop {name} was not armed all day"
+        for name in ("daily_loss", "leverage", "open_trades", "position")
+    ]
+
+
+def test_when_a_playbook_was_off_is_told_from_the_audit_trail(account: Account) -> None:
+    complete(account)
+    changed("leverage", False, START - timedelta(days=2))
+    changed("leverage", True, START + timedelta(hours=4, minutes=5))
+    changed("drawdown", False, START + timedelta(hours=20))
+    changed("position", False, START + timedelta(hours=30))
+    assert compliance_generate(day=DAY).content["missing"] == [
+        "the hard stop leverage was not armed from 00:00 to 04:05 UTC",
+        "the playbook drawdown was not armed from 20:00 to 24:00 UTC",
+    ]
+    Playbook.objects.filter(name="leverage").update(is_armed=False)
+    told = compliance_generate(day=DAY).content["missing"]
+    assert "the hard stop leverage is not armed, which no change in the audit trail says" in told
+
+
+def test_what_nobody_could_measure_and_hours_nobody_watched_are_told(account: Account) -> None:
+    complete(account)
+    incident, _ = incident_open(
+        kind="unmeasured", scope="drawdown:account:desk", severity="warning", title="t", actor="guardian",
+        evidence={},
+    )  # fmt: skip
+    Incident.objects.update(opened_at=START + timedelta(hours=1))
+    GuardianHour.objects.filter(hour__in=[START + timedelta(hours=n) for n in (2, 3)]).delete()
+    GuardianHour.objects.filter(hour=START + timedelta(hours=4)).update(longest_pause_s=7300.2)
+    PlaybookWatch.objects.filter(playbook__name="position").update(read_at=START + timedelta(hours=2))
+    assert compliance_generate(day=DAY).content["missing"] == [
+        f"the playbook drawdown could not measure account:desk (incident {incident.pk})",
+        f"the hard stop position was last judged at {DAY} 02:00 UTC",
+        "nothing says that playbooks were judged in the hours 02, 03 UTC",
+        "playbooks were not judged for 7300 s until 04 UTC",
+    ]
+    Incident.objects.update(state="calm", calm_at=START - timedelta(hours=1))
+    assert "could not measure" not in str(compliance_generate(day=DAY).content["missing"])
+
+
+def test_judging_leaves_a_trace_of_the_hour_and_of_the_longest_pause(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seconds in (0, 5, 95, 100):
+        guard_hour_note(START + timedelta(seconds=seconds))
+    guard_hour_note(START + timedelta(hours=1, seconds=20))
+    told = list(GuardianHour.objects.order_by("hour").values_list("judged", "longest_pause_s"))
+    assert told == [(4, 90.0), (1, 3520.0)]
+    playbooks_evaluate()
+    assert GuardianHour.objects.count() == 3
+
+
+def test_a_statement_that_came_late_is_folded_in(account: Account) -> None:
+    for hour in range(24):
+        worth(account, hour, 100_000)
+    first = compliance_if_due()
+    while first is not None and first.day != DAY:
+        first = compliance_if_due()
+    assert first is not None
+    assert len(first.content["missing"]) == 1
+    assert compliance_if_due() is None, "nothing has come since"
+    signed(account)
+    again = compliance_if_due()
+    assert again is not None
+    assert (again.day, again.content["missing"], again.content["statements"]) == (DAY, [], {"desk": True})
+    assert compliance_if_due() is None
 
 
 def test_a_day_of_which_everything_was_written_down_misses_nothing(account: Account) -> None:
@@ -98,14 +194,18 @@ def test_an_incident_of_an_earlier_day_that_is_open_still_is_in_the_report_with_
 
 
 def test_a_limit_broken_in_a_rehearsal_is_listed_and_not_counted(
-    account: Account, desk: Desk, arm: Arm, watch: Watch
+    account: Account, desk: Desk, arm: Arm, watch: Watch, risk_officer: Any
 ) -> None:
     arm("daily_loss")
     daily_loss(desk, True)
     watch()
     PlaybookRun.objects.update(at=START + timedelta(hours=5))
     assert compliance_generate(day=DAY).violations == 1
-    Incident.objects.update(is_rehearsal=True)
+    row = Rehearsal.objects.create(
+        playbook=Playbook.objects.get(name="daily_loss"), requested_by=risk_officer, scope="global",
+        injected_at=now(), deadline_at=now(), state="scored",
+    )  # fmt: skip
+    PlaybookRun.objects.update(rehearsal=row)
     report = compliance_generate(day=DAY)
     assert [row["rehearsal"] for row in report.content["violations"]] == [True]
     assert report.violations == 0

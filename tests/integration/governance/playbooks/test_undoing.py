@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from governance.models import Incident, Playbook, PlaybookAction, Rehearsal
+from governance.selectors.playbooks import incident_detail
 from governance.services.playbooks import (
     actions_verify,
     incident_undo,
@@ -21,8 +23,17 @@ from nautilus_site.common.models import ChangeRequest
 from nautilus_site.common.services.change_requests import change_request_approve, change_request_reject
 from tests.factories.trading import Desk
 from tests.integration.governance.playbooks.conftest import Arm, Watch
-from tests.integration.governance.playbooks.test_triggers import drawdown, stale_data
-from universe.models import Quote
+from tests.integration.governance.playbooks.test_triggers import (
+    drawdown,
+    funding_spike,
+    stale_data,
+    unprotected_position,
+)
+from trading.domain.values import Level
+from trading.models import Account, Blackout, StrategyInstance
+from trading.services.controls import kill_raise, resume_request
+from trading.services.controls.limits import limit_tighten
+from universe.models import Instrument, Quote
 
 
 def test_a_step_whose_undo_was_approved_is_undone_and_its_incident_says_so(
@@ -66,6 +77,76 @@ def test_a_step_whose_undo_was_turned_down_can_be_asked_for_again(
     assert again.pk != request.pk
 
 
+def test_what_a_person_has_put_in_its_place_since_is_not_taken_back_with_it(
+    desk: Desk, arm: Arm, watch: Watch, risk_officer: Any, second_risk_officer: Any
+) -> None:
+    arm("unprotected_position")
+    unprotected_position(desk, True)
+    incident = watch()
+    assert incident is not None
+    kill_raise(scope="symbol:BTCUSDT", level=Level.CANCEL, reason="I saw more", actor=risk_officer)
+    with pytest.raises(Conflict, match=f"{risk_officer.username} has raised symbol:BTCUSDT to CANCEL since"):
+        incident_undo(incident_id=incident.pk, requester=second_risk_officer, reason="the stop is back")
+    told = incident_detail(incident.pk)
+    (step,) = told["actions"]
+    assert (step["standing"], step["undoable"], told["undo_offered"]) == ("replaced", False, False)
+    assert "is resumed on its own" in step["standing_said"]
+    asked = resume_request(
+        scope="symbol:BTCUSDT", to_level=Level.REDUCING, reason="seen", requester=risk_officer
+    )
+    Account.objects.update(reconciled_at=now())
+    change_request_approve(request_id=asked.pk, approver=second_risk_officer)
+    (undo,) = incident_undo(incident_id=incident.pk, requester=second_risk_officer, reason="back")
+    assert undo.diff == {"level": ["REDUCING", "ACTIVE"]}, "once it is the playbook's level again"
+
+
+def test_a_limit_that_a_person_has_tightened_since_stays(
+    desk: Desk, arm: Arm, watch: Watch, risk_officer: Any, second_risk_officer: Any
+) -> None:
+    arm("drawdown")
+    drawdown(desk, True)
+    incident = watch(2)
+    assert incident is not None
+    limit_tighten(
+        name="max_notional", scope="account:desk", value=Decimal(10), reason="mine", actor=risk_officer
+    )
+    made = incident_undo(incident_id=incident.pk, requester=second_risk_officer, reason="prices are back")
+    assert [request.kind for request in made] == ["blackout.end"]
+    tighten = PlaybookAction.objects.get(verb="tighten")
+    assert (tighten.state, tighten.undo_request) == ("done", "")
+    newest = incident.entries.order_by("-pk")[0]
+    assert "max_notional of account:desk is 10" in newest.detail["left"][0]
+
+
+def test_what_was_taken_back_in_another_way_needs_no_request(
+    desk: Desk, arm: Arm, watch: Watch, risk_officer: Any, second_risk_officer: Any
+) -> None:
+    arm("drawdown")
+    drawdown(desk, True)
+    incident = watch(2)
+    assert incident is not None
+    Blackout.objects.update(ends_at=now())
+    (request,) = incident_undo(incident_id=incident.pk, requester=risk_officer, reason="prices are back")
+    assert request.kind == "limit.loosen"
+    assert PlaybookAction.objects.get(verb="blackout").state == "undone"
+
+
+def test_a_weight_that_a_person_has_lowered_since_stays(
+    desk: Desk, arm: Arm, watch: Watch, risk_officer: Any
+) -> None:
+    arm("funding_spike")
+    Instrument.objects.update(market="usdm")
+    funding_spike(desk, True)
+    incident = watch(2)
+    assert incident is not None
+    trim = PlaybookAction.objects.get(verb="trim")
+    first, *others = sorted(int(pk) for pk in trim.after["weights"])
+    StrategyInstance.objects.filter(pk=first).update(weight=0)
+    made = incident_undo(incident_id=incident.pk, requester=risk_officer, reason="funding is back")
+    asked = {request.target for request in made if request.kind == "strategy.grant"}
+    assert asked == {f"instance:{pk}" for pk in others}
+
+
 def test_a_fault_that_is_seen_on_more_scopes_is_taken_back_on_all_of_them(
     desk: Desk, arm: Arm, watch: Watch, risk_officer: Any
 ) -> None:
@@ -74,6 +155,7 @@ def test_a_fault_that_is_seen_on_more_scopes_is_taken_back_on_all_of_them(
         playbook=playbook,
         requested_by=risk_officer,
         scope="symbol:ETHUSDT",
+        fault={"others": ["symbol:BNBUSDT", "symbol:BTCUSDT"]},
         injected_at=now(),
         deadline_at=now() + timedelta(minutes=9),
     )

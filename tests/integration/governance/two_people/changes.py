@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from random import Random
 from typing import Any
 
 from governance.domain.policies.located import node_of
 from governance.models import Playbook, Policy
 from governance.services.quotas import quotas_change
+from mlregistry.models import ModelVersion
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.invitations import invitation_use
 from tests.factories.second_factors import enrol
@@ -112,10 +113,15 @@ def _parameters(ask: Ask, rng: Random) -> int:
 def _grant(up: bool) -> Callable[[Ask, Random], int]:
     def change(ask: Ask, rng: Random) -> int:
         row = StrategyInstance.objects.select_related("instrument").get(pk=ask.world.instance.pk)
-        allocation = row.allocation * (2 if up else Decimal("0.5")) or Decimal(up)
+        values = {"weight": row.weight, "allocation": row.allocation}
+        for name in rng.choice([("weight",), ("allocation",), ("weight", "allocation")]):
+            least = {"weight": Decimal("0.1"), "allocation": Decimal(1)}[name] if up else Decimal(0)
+            part = Decimal(2) if up else rng.choice([Decimal("0.5"), Decimal("0.9"), Decimal(0)])
+            values[name] = (values[name] * part or least).quantize(Decimal("0.01"), rounding=ROUND_DOWN)
+        values["weight"] = min(values["weight"], Decimal(1))
         return ask.call(
-            "POST", "/strategy/trend/grant", account="desk", symbol="BTCUSDT",
-            weight=f"{row.weight:f}", allocation=f"{allocation.quantize(Decimal('0.01')):f}", reason="r",
+            "POST", "/strategy/trend/grant", account="desk", symbol="BTCUSDT", reason="r",
+            **{name: f"{value:f}" for name, value in values.items()},
         )  # fmt: skip
 
     return change
@@ -183,13 +189,16 @@ def _disallow(ask: Ask, rng: Random) -> int:
 
 
 def _promote(ask: Ask, rng: Random) -> int:
-    version = ask.world.versions[rng.randrange(2)]
+    version = rng.choice(ask.world.versions)
     stage = rng.choice(["champion", "champion", "shadow"])
     return ask.call("POST", f"/models/{version.pk}/promote", stage=stage, override=True, reason="r")
 
 
 def _retire(ask: Ask, rng: Random) -> int:
-    version = ask.world.versions[rng.randrange(2)]
+    version = rng.choice(ask.world.versions)
+    if rng.random() < 0.8:  # mostly the one in force: of the others there is little to take back
+        in_force = ModelVersion.objects.filter(family=version.family_id, stage="champion").first()
+        version = in_force or version
     if rng.random() < 0.5:
         return ask.call("POST", f"/models/{version.pk}/rollback", reason="r")
     return ask.call(

@@ -20,6 +20,7 @@ from nautilus_site.common.models import ApiToken, AuditEntry, SecondFactor, User
 from trading.models import (
     Blackout,
     CandidateKey,
+    Ceiling,
     CircuitBreaker,
     CorrelationGroup,
     Credential,
@@ -131,6 +132,8 @@ def _strategies() -> Iterator[tuple[str, Reading]]:
         yield f"instance {one.pk} on", More(one.is_enabled)
         yield f"instance {one.pk} weight", More(float(one.weight) if one.allocation else 0)
         yield f"instance {one.pk} allocation", More(float(one.allocation))
+    for held in Ceiling.objects.exclude(instance=None):
+        yield f"instance {held.instance_id} may have", More(float(held.most), NEVER)
 
 
 def _symbols() -> Iterator[tuple[str, Reading]]:
@@ -243,8 +246,9 @@ def _people() -> Iterator[tuple[str, Reading]]:
         yield f"token {token.pk} of {token.user} scopes", While(_text(token.scopes))
     for candidate in CandidateKey.objects.select_related("account"):
         yield f"key {candidate.account}:{candidate.purpose} to come {candidate.pk}", More(1)
-    for key in Credential.objects.select_related("account"):
-        yield f"key {key.account}:{key.purpose}", Same(f"{key.api_key} {bytes(key.sealed_secret).hex()}")
+    for key in Credential.objects.select_related("account").filter(revoked_at=None):
+        yield f"key {key.account}:{key.purpose} in use", More(1)
+        yield f"key {key.account}:{key.purpose}", While(f"{key.api_key} {bytes(key.sealed_secret).hex()}")
 
 
 def _text(value: Any) -> str:

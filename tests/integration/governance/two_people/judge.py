@@ -34,7 +34,12 @@ class Judge:
         for row in ChangeRequest.objects.select_related("requester"):
             self.filed[row.pk] = Filed(row.requester.username, self.before)
             self.applied.add(row.pk)
-        self.champions = [name for name in self.before if name.endswith(" champion")]
+        approved = ChangeRequest.objects.filter(kind="model.promote", state=APPLIED).order_by("created_at")
+        self.champions = [
+            f"model {row.target.partition(':')[2]} champion"
+            for row in approved
+            if row.payload["stage"] == "champion"
+        ]
         self.entries = AuditEntry.objects.count()
         self.seen: Counter[str] = Counter()
 
@@ -77,7 +82,7 @@ class Judge:
             self.champions += [
                 name for name in after if name.endswith(" champion") and name not in self.champions
             ]
-        gone = [name for name in self.champions if name not in after]
+        gone = [name for name in self.champions if name in self.before and name not in after]
         if not newly and gone:
             # Rolled back or retired: it comes back by two people only.
             self.champions = [name for name in self.champions if name in after]

@@ -17,10 +17,10 @@ from governance.services.capital_asking import machine_user
 from mlregistry.models import ModelVersion
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.services.appliers import registered_kinds
 from nautilus_site.common.services.change_requests import (
     change_request_approve,
     change_request_create,
-    registered_kinds,
 )
 from tests.integration.governance.two_people.asking import Ask
 from tests.integration.governance.two_people.changes import RAISES

@@ -24,15 +24,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from governance.models import CapitalState, NotificationChannel
+from governance.services.capital import capital_run
+from governance.services.routing import routing_run
+from mlregistry.models import ModelVersion
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import ApiToken, ChangeRequest, SecondFactor, User
 from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.services.appliers import applier_for, registered_kinds
 from nautilus_site.common.services.change_requests import (
-    applier_for,
     change_request_approve,
     change_request_reject,
     change_requests_expire,
-    registered_kinds,
 )
 from tests.factories.second_factors import enrol
 from tests.integration.governance.two_people.asking import Ask
@@ -138,11 +140,18 @@ def propose_anything(ask: Ask, rng: Random) -> None:
     ask.propose(kind, target, payload)
 
 
+def let_machines_work() -> None:
+    """What the router and the allocator do by themselves, every few seconds."""
+    routing_run()
+    capital_run(trigger="walk")
+
+
 DOORS = (
     "raise",
     "raise",
     "raise",
     "lower",
+    "machines",
     "decide",
     "decide",
     "decide",
@@ -196,6 +205,8 @@ class TwoPeople(RuleBasedStateMachine):
             RAISES[rng.choice(own if own and rng.random() < 0.7 else sorted(RAISES))](ask, rng)
         elif door == "lower":
             LOWERS[rng.choice(sorted(LOWERS))](ask, rng)
+        elif door == "machines":
+            let_machines_work()
         elif door == "decide":
             decide(ask, rng)
         elif door == "admin":
@@ -288,6 +299,26 @@ def lowers(kind: str, ask: Ask, seed: int) -> bool:
     return bool(safer) and not [name for name in raised(before, after) if not name.startswith("password ")]
 
 
+def test_nothing_one_person_lowers_gives_back_what_another_took(world: World) -> None:
+    """A strategy's weight and capital are taken by hand; then the policies are tightened around it."""
+    CapitalState.objects.update(stopped=False, multiplier=1.0)  # else there is nothing to give back
+    capital_run(trigger="test")
+    judge = Judge()
+    taken = {
+        "account": "desk",
+        "symbol": "BTCUSDT",
+        "weight": "0",
+        "allocation": "1000",
+        "reason": "too much",
+    }
+    judge.step("risk", "session", lambda: Ask(world, "risk").call("POST", "/strategy/trend/grant", **taken))
+    for seed in range(6):
+        judge.step("risk2", "session", partial(LOWERS["policy.activate"], Ask(world, "risk2"), Random(seed)))
+        judge.step("risk2", "session", let_machines_work)
+    row = StrategyInstance.objects.get(pk=world.instance.pk)
+    assert (row.weight, row.allocation) == (0, 1000)
+
+
 def askers(kind: str) -> Iterator[str]:
     """Who may ask for a kind, a risk officer last: with them the other one decides."""
     preferred = {
@@ -367,7 +398,27 @@ def test_each_kind_is_asked_for_by_one_and_raised_by_two(world: World) -> None:
             transaction.set_rollback(True)
 
 
+def back_and_forth(world: World) -> None:
+    """The shortest walk chance seldom takes: what a risk officer rolled back, its owner asks to roll back again."""
+    judge = Judge()
+    for name in ("risk", "owner", "risk"):
+        (champion,) = [
+            row for row in ModelVersion.objects.filter(stage="champion") if row.pk != world.canary.version_id
+        ]
+        judge.step(
+            name,
+            "session",
+            partial(Ask(world, name).call, "POST", f"/models/{champion.pk}/rollback", reason="r"),
+        )
+    assert ModelVersion.objects.get(pk=world.versions[0].pk).stage == "champion", (
+        "one step back, and no further"
+    )
+
+
 def test_no_sequence_lets_one_person_raise_risk(world: World) -> None:
+    with transaction.atomic():
+        back_and_forth(world)
+        transaction.set_rollback(True)
     totals = walk(world, runs=4, steps=30)
     assert totals.total() > 80
 

@@ -123,7 +123,7 @@ def build() -> World:
     risk, risk2 = people["risk"], people["risk2"]
     in_force("capital_policy", enabled=["trend", "swing"], max_quota_usd=12_000, base_equity_frac=1,
              min_quota_usd=100, step_up_pct=10, step_down_pct=1, hysteresis_pct=0,
-             sharpe_promote=-100, sharpe_demote=-100)  # fmt: skip
+             sharpe_promote=-100, sharpe_demote=-100, unproven_quota_usd=100_000)  # fmt: skip
     run = capital_run(trigger="test")
     assert run is not None
     assert run.allocations.filter(proposed__isnull=False).exists(), "the allocator holds something back"
@@ -177,8 +177,13 @@ def build() -> World:
     for purpose in ("executor", "feed"):
         credential_store(account=desk.account, purpose=purpose, api_key=f"first-{purpose}-key-0001",
                          api_secret="secret-of-the-first-key", actor="test")  # fmt: skip
-    versions = [version_register(encoded=trained_artefact(seed), metrics={}, actor="test") for seed in (0, 1)]
-    promote(versions[0], Stage.CHAMPION, (people["owner"], risk))
+    versions = [
+        version_register(encoded=trained_artefact(seed), metrics={}, actor="test") for seed in (0, 1, 3)
+    ]
+    for version in versions[
+        :2
+    ]:  # the first gave way to the second: there is one step back, and no step forth
+        promote(version, Stage.CHAMPION, (people["owner"], risk))
     StrategyInstance.objects.update(weight=Decimal("0.5"))
     clients = {(name, way): _client(user, way) for name, user in people.items() for way in WAYS}
     desk.instances = {name: StrategyInstance.objects.get(pk=row.pk) for name, row in desk.instances.items()}

@@ -188,6 +188,44 @@ async def test_the_key_in_force_is_taken_for_every_connection(
     await follow(shared_desk, lambda: opened[:2] == ["key-1", "key-2"])
 
 
+async def test_a_key_that_is_revoked_or_replaced_ends_its_connection(
+    shared_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a stream opened with it would be heard for up to a day."""
+    in_use = "key-1"
+    opened: list[str] = []
+
+    class Link:
+        heard_at = 0.0
+
+        def __init__(self) -> None:
+            self.over = asyncio.Event()
+
+        async def events(self) -> Any:
+            await self.over.wait()
+            return
+            yield
+
+        async def close(self) -> None:
+            nonlocal in_use
+            in_use = "key-2"
+            self.over.set()
+
+    async def connect(url: str, *, api_key: str, api_secret: str) -> Link:
+        opened.append(api_key)
+        return Link()
+
+    def stands(*, api_key: str, **_: Any) -> bool:
+        return api_key == "key-2"
+
+    monkeypatch.setattr(module, "credential_open", lambda **_: (in_use, "s"))
+    monkeypatch.setattr(module, "credential_stands", stands)
+    monkeypatch.setattr(module.SpotLink, "open", connect)
+    monkeypatch.setattr(module, "AGE_S", 0.02)
+    monkeypatch.setattr(user_stream, "BACKOFF_MAX_S", 0.01)
+    await follow(shared_desk, lambda: opened == ["key-1", "key-2"])
+
+
 def test_times_on_the_wire_become_times_with_a_zone() -> None:
     assert module._at(1_500_000_000_000_000_000).tzinfo is not None
     assert price_members._plain(Decimal("1.500")) == "1.5"

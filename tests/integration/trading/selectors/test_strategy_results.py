@@ -40,20 +40,22 @@ def test_return_is_the_change_of_the_last_result_of_each_period_over_the_capital
     assert found.ends == (START + 2 * MINUTE,)
 
 
-def test_period_in_which_one_strategy_has_no_result_is_left_out(desk: Desk) -> None:
+def test_a_strategy_without_a_result_has_no_return_and_takes_nobody_elses(desk: Desk) -> None:
     for minute in range(5):
         mark(desk, "trend", minute * 60, str(minute))
         if minute != 1:
             mark(desk, "swing", minute * 60, "0")
     found = strategy_returns(["trend", "swing"], period=MINUTE, periods=10)
-    assert found.ends == (START + 4 * MINUTE,)
+    # Minute 1 of swing is missing, so it has no return in it and in the next one.
+    assert found.ends == tuple(START + n * MINUTE for n in (2, 3, 4))
+    assert found.rows == ((0.001, None), (0.001, None), (0.001, 0.0))
 
 
 def test_no_capital_is_no_return_and_no_result_no_row(desk: Desk) -> None:
     assert strategy_returns(["trend"], period=MINUTE, periods=3).rows == ()
     for minute in range(3):
         mark(desk, "trend", minute * 60, str(minute), capital="0")
-    assert strategy_returns(["trend"], period=MINUTE, periods=3).rows == ((0.0,),)
+    assert strategy_returns(["trend"], period=MINUTE, periods=3).rows == ()
 
 
 def test_results_are_written_once_a_minute_and_at_once_for_another_model(desk: Desk) -> None:

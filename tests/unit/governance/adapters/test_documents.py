@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from governance.adapters.documents import DEEPEST, LARGEST, read_document, write_document
 from governance.domain.policies.capital import capital_values
 from governance.domain.policies.located import DocumentError, Node, node_of
+from governance.domain.policies.weights import weight_values
 
 
 def plain(node: Node) -> Any:
@@ -176,3 +177,65 @@ def test_what_no_column_of_text_takes_is_a_mistake_in_a_value_and_in_a_name(text
         capital_values(read_document(written, suffix=".json"))
     assert [p.path for p in refused.value.problems] == ["caps", "enabled[0]"]
     assert all(p.line == 1 and "control characters" in p.message for p in refused.value.problems)
+
+
+@pytest.mark.parametrize(
+    "scalar",
+    [
+        "010",
+        "-010",
+        "0x1F",
+        "0b1",
+        "1_000",
+        "1:20",
+        ".inf",
+        ".NaN",
+        "yes",
+        "No",
+        "on",
+        "OFF",
+        "!!bool maybe",
+        "!!int x",
+    ],
+)
+def test_what_readers_of_yaml_do_not_agree_about_is_refused_with_its_place(scalar: str) -> None:
+    with pytest.raises(DocumentError, match="different things") as caught:
+        read_document(f"a: 1\nb: {scalar}\n", suffix=".yaml")
+    assert (caught.value.problems[0].line, caught.value.problems[0].column) == (2, 4)
+    assert plain(read_document(f"b: '{scalar}'\n", suffix=".yaml")) == {"b": scalar}
+
+
+def test_plain_numbers_and_words_of_yaml_are_what_they_look_like() -> None:
+    text = "[10, 0.50, -3, +4, .5, 1.e+2, true, False, null, ~]"
+    assert plain(read_document(text, suffix=".yaml")) == [
+        *map(Decimal, ("10", "0.5", "-3", "4", "0.5", "100")), True, False, None, None,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "part"),
+    [
+        ({"min_pool_usd": "1e9999999"}, "min_pool_usd", "expected a number"),
+        ({"sharpe_demote": "-1e-9999999"}, "sharpe_demote", "expected a number"),
+        ({"refresh_sec": "60." + "0" * 400 + "1"}, "refresh_sec", "28 digits"),
+        ({"min_pool_usd": Decimal("1e999")}, "min_pool_usd", "28 digits"),
+        ({"enabled": Decimal("1e999999")}, "enabled", "expected a list"),
+        ({"min_pool_usd": "1_000"}, "min_pool_usd", "expected a number"),
+        ({"min_pool_usd": "\u0661\u0660"}, "min_pool_usd", "expected a number"),
+        ({"envelope": {"until": "0001-01-01T00:00:00+14:00"}}, "envelope.until", "expected a time"),
+        ({"envelope": {"until": "9999-12-31T23:59:59-14:00"}}, "envelope.until", "expected a time"),
+    ],
+)
+def test_a_value_that_cannot_be_kept_is_a_mistake_of_few_words(
+    document: dict[str, Any], path: str, part: str
+) -> None:
+    with pytest.raises(DocumentError, match=part) as caught:
+        capital_values(node_of(document))
+    assert [p.path for p in caught.value.problems] == [path]
+    assert len(str(caught.value)) < 200
+
+
+def test_a_weight_has_the_decimals_that_are_kept() -> None:
+    assert weight_values(node_of({"weights": {"a": "0.12345678"}}))["weights"]["a"] == Decimal("0.12345678")
+    with pytest.raises(DocumentError, match=r"weights\.a: expected at most 8 decimals, was 0\.333333333"):
+        weight_values(node_of({"weights": {"a": "0.333333333"}}))

@@ -7,10 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from governance.domain.leaderboard import LEAST, leaderboard
+from governance.domain.allocation.methods import yearly_sharpe
+from governance.domain.leaderboard import ACTIVE, LEAST, leaderboard
+from governance.domain.policies.capital import capital_policy, capital_values
+from governance.domain.policies.located import node_of
 
 HOUR = 3600.0
-YEAR = math.sqrt(365.25 * 24)
+CAPITAL = capital_policy(capital_values(node_of({})))
+YEAR = math.sqrt(365 * 24)
 
 
 def drawn(mean: float, sd: float, count: int, seed: int) -> list[float]:
@@ -82,6 +86,29 @@ def test_too_little_or_nothing_is_no_rank() -> None:
         "still": (None, "its returns do not vary"),
         "none": (None, f"0 returns of the {LEAST} it takes"),
     }
+
+
+def test_an_idle_strategy_with_one_win_has_no_rank() -> None:
+    """99 hours of nothing and one win: most resamples draw no win at all, so its interval never went below zero."""
+    idle = [0.0] * 100
+    idle[50] = 0.01
+    board = leaderboard({"idle": idle, "works": drawn(0.001, 0.01, 200, 11)}, period_s=HOUR)
+    assert [(row.strategy, row.rank) for row in board] == [("works", 1), ("idle", None)]
+    assert board[1].verdict == f"1 returns other than zero of the {ACTIVE} it takes"
+    busy = [0.01, -0.009] * (ACTIVE // 2) + [0.0] * 100
+    assert leaderboard({"busy": busy}, period_s=HOUR)[0].rank == 1
+    assert leaderboard({"busy": busy[1:]}, period_s=HOUR)[0].rank is None
+
+
+def test_returns_that_hardly_vary_are_an_error_of_data_and_no_ratio() -> None:
+    noise = np.random.default_rng(0).normal(size=100)
+    (row,) = leaderboard({"const": list(0.001 + 1e-9 * noise)}, period_s=HOUR)
+    assert (row.rank, row.verdict) == (None, "its returns do not vary")
+
+
+def test_a_year_is_the_allocators() -> None:
+    (row,) = leaderboard({"a": drawn(0.0002, 0.01, 500, 1)}, period_s=HOUR)
+    assert row.sharpe == pytest.approx(yearly_sharpe(CAPITAL, np.array(drawn(0.0002, 0.01, 500, 1))))
 
 
 def test_the_deepest_fall_is_a_fraction_of_the_peak() -> None:

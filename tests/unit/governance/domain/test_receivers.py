@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from governance.domain.receivers import InvalidReceiver, host_is_listed, receiver_parse
+from governance.domain.receivers import InvalidReceiver, receiver_parse, receiver_refusal
 
 SLACK = {"url": "https://hooks.slack.com/services/T0123456789/B0123456789/abcdefghijklmnopqrstuvwx"}
 DISCORD = {"url": "https://discord.com/api/webhooks/123456789012345678/" + "a" * 68}
@@ -78,6 +78,7 @@ BYPASSES = [
     "https://hooks.example.com:0x50/",
     "https://hooks.example.com:99999/",
     "https://hooks.example.com:-1/",
+    "https://hooks.example.com:0/",
     "https://hooks..example.com/",
     "https://-hooks.example.com/",
     "https://hooks_example.com/",
@@ -188,5 +189,38 @@ def test_a_malformed_receiver_is_refused_with_what_is_wrong(
     ],
 )
 def test_a_list_of_hosts_names_whole_hosts_and_what_is_below_a_dot(host: str, listed: bool) -> None:
-    assert host_is_listed(host, ("hooks.slack.com", ".example.com"), ("127.0.0.1",)) is listed
-    assert host_is_listed(host, ()), "without a list two people decide"
+    hosts, private = ("hooks.slack.com", ".example.com"), ("127.0.0.1",)
+    refused = receiver_refusal("webhook", host, 443, hosts=hosts, private_hosts=private)
+    assert (refused == "") is listed
+    assert refused in ("", f"{host} is not among NOTIFY_HOSTS")
+    assert receiver_refusal("webhook", host, 443, hosts=("*",)) == "", (
+        "every public host, where it is said so"
+    )
+    assert receiver_refusal("webhook", host, 443, hosts=()) == f"{host} is not among NOTIFY_HOSTS"
+
+
+@pytest.mark.parametrize(
+    ("kind", "host", "port", "allowed"),
+    [
+        ("webhook", "hooks.example.com", 443, True),
+        ("webhook", "hooks.example.com", 8443, True),
+        ("webhook", "hooks.example.com", 22, False),
+        ("webhook", "hooks.example.com", 0, False),
+        ("webhook", "hooks.example.com", 587, False),
+        ("slack", "hooks.slack.com", 443, True),
+        ("email", "smtp.example.com", 25, True),
+        ("email", "smtp.example.com", 465, True),
+        ("email", "smtp.example.com", 587, True),
+        ("email", "smtp.example.com", 443, False),
+        ("email", "smtp.example.com", 8443, False),
+        ("webhook", "10.0.0.7", 9093, True),
+        ("email", "10.0.0.7", 1025, True),
+        ("webhook", "10.0.0.7", 0, False),
+    ],
+)
+def test_a_port_is_one_of_what_is_sent_or_any_of_ones_own_host(
+    kind: str, host: str, port: int, allowed: bool
+) -> None:
+    refused = receiver_refusal(kind, host, port, hosts=("*",), private_hosts=("10.0.0.7",), ports=(8443,))
+    assert (refused == "") is allowed
+    assert not refused or refused.startswith(f"port {port} is n")

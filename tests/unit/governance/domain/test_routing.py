@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from governance.domain.policies.located import DocumentError, node_of
 from governance.domain.policies.schema import Raises
 from governance.domain.policies.weights import STRATEGY_WEIGHTS, WeightSet, weight_set, weight_values
-from governance.domain.routing import Place, Routed, overfull, route
+from governance.domain.routing import Place, Routed, overfull, raised_by_name, route
 
 REGIMES = {"trend": {"source": "hmm", "factors": {"bull": 1, "bear": "0.2"}}}
 
@@ -92,9 +92,9 @@ def test_a_small_change_for_the_regimes_sake_waits_and_a_change_of_the_set_does_
     assert routed(picked, fresh)["trend:BTCUSDT"].weight == Decimal("0.3")
 
 
-def test_what_a_person_lowered_stays_down_until_another_set() -> None:
+def test_what_a_person_lowered_stays_down_whatever_set_or_regime_comes() -> None:
     picked = chosen({"trend": "0.5"})
-    by_hand = place("trend", weight="0.1", routed=Decimal("0.5"))
+    by_hand = place("trend", weight="0.1", ceiling=Decimal("0.1"), lowered_by="ann")
     assert (
         routed(picked, by_hand)["trend:BTCUSDT"].weight,
         routed(picked, by_hand)["trend:BTCUSDT"].rule,
@@ -102,8 +102,33 @@ def test_what_a_person_lowered_stays_down_until_another_set() -> None:
         Decimal("0.1"),
         "lowered_by_hand",
     )
-    another = place("trend", weight="0.1", routed=None)
-    assert routed(picked, another)["trend:BTCUSDT"].weight == Decimal("0.5")
+    assert "ann lowered it to 10.00 %" in routed(picked, by_hand)["trend:BTCUSDT"].reason
+    # The regime had it lower still; when that is over it comes back to what the person left it.
+    after = place(
+        "trend", weight="0.02", routed=Decimal("0.02"), ceiling=Decimal("0.1"), regime={"bull": 1.0}
+    )
+    back = routed(chosen({"trend": "0.5"}, regimes=REGIMES), after)["trend:BTCUSDT"]
+    assert (back.weight, back.rule) == (Decimal("0.1"), "lowered_by_hand")
+
+
+def test_only_a_set_that_names_it_with_more_lifts_what_a_person_lowered() -> None:
+    held = [place("trend", weight="0.1", ceiling=Decimal("0.1")), place("swing", ceiling=None)]
+
+    def lifted(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+        return [item.strategy for item in raised_by_name(chosen(before), chosen(after), held)]
+
+    assert lifted({"trend": "0.5"}, {"trend": "0.5", "swing": "0.3"}) == []
+    assert lifted({"trend": "0.5"}, {"trend": "0.4"}) == []
+    assert lifted({"trend": "0.5"}, {"trend": "0.5", "trend:BTCUSDT": "0.5"}) == []
+    assert lifted({"trend": "0.5"}, {"trend": "0.6"}) == ["trend"]
+    assert lifted({"swing": "0.5"}, {"trend": "0.2"}) == ["trend"]
+    assert lifted({"swing": "0.5"}, {"trend": "0.1"}) == []
+
+
+def test_what_a_person_took_from_one_canary_goes_to_no_other() -> None:
+    picked = chosen({"new": "0.3", "newer": "0.1"}, canaries=["new", "newer"])
+    found = routed(picked, place("new", ceiling=Decimal(0)), place("newer"))
+    assert (found["new:BTCUSDT"].weight, found["newer:BTCUSDT"].weight) == (0, Decimal("0.05"))
 
 
 def test_zero_is_zero_whatever_the_regime() -> None:
@@ -196,6 +221,7 @@ PLACES = st.lists(
         symbol=st.sampled_from(["BTCUSDT", "ETHUSDT"]),
         weight=SHARES,
         routed=st.none() | SHARES,
+        ceiling=st.none() | SHARES,
         regime=st.none() | st.dictionaries(st.sampled_from(["bull", "bear"]), st.floats(0, 1)),
     ),
     max_size=8,
@@ -220,6 +246,7 @@ def test_no_set_gives_more_than_was_approved_or_fills_a_symbol_beyond_itself(
     found = {item.place.instance_id: item for item in route(picked, places)}
     for item in found.values():
         assert 0 <= item.weight <= item.base
+        assert item.place.ceiling is None or item.weight <= max(item.place.ceiling, item.place.weight)
         assert item.reason
         if item.base == 0:
             assert item.weight == 0
@@ -268,7 +295,7 @@ def test_a_registry_canary_counts_by_its_capital_against_the_canaries_cap() -> N
 
 
 def test_a_canary_never_has_more_than_its_champion_whoever_lowered_that() -> None:
-    lowered = place("old", weight="0.2", share=Fraction(4, 5), routed=Decimal("0.5"))
+    lowered = place("old", weight="0.2", share=Fraction(4, 5), ceiling=Decimal("0.2"))
     found = routed(chosen({"old": "0.5"}), lowered, canary("0.2"))
     assert found["old:BTCUSDT"].rule == "lowered_by_hand"
     assert (found["old-canary:BTCUSDT"].weight, found["old-canary:BTCUSDT"].rule) == (

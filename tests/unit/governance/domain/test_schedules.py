@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from governance.domain.schedules import earliest_gap_s, late_s
+from governance.domain.schedules import earliest_gap_s, is_failing, late_s
 
 
 def test_a_job_is_late_after_three_periods_and_a_minute() -> None:
@@ -12,6 +12,27 @@ def test_a_job_is_late_after_three_periods_and_a_minute() -> None:
     assert late_s(60, 240.1) == pytest.approx(180.1)
     assert late_s(1, 63) == 0
     assert late_s(1, 63.5) == pytest.approx(62.5)
+
+
+@pytest.mark.parametrize(
+    ("every_s", "in_row", "failing_s", "failing"),
+    [
+        (5, 2, 600, False),
+        (5, 3, 59.9, False),
+        (5, 12, 60, True),
+        (300, 2, 600, False),
+        (300, 3, 600, True),
+        (450, 1, 0, False),
+        (450, 2, 450, True),
+        (3600, 1, 0, True),
+        (86_400, 1, 0, True),
+        (86_400, 0, 0, False),
+    ],
+)
+def test_a_job_is_failing_by_runs_and_by_time(
+    every_s: float, in_row: int, failing_s: float, failing: bool
+) -> None:
+    assert is_failing(every_s, in_row, failing_s) is failing
 
 
 def test_nine_tenths_of_the_period_lie_between_two_messages() -> None:
@@ -24,3 +45,5 @@ def test_a_period_is_positive(every_s: float) -> None:
         late_s(every_s, 1)
     with pytest.raises(ValueError, match="positive period"):
         earliest_gap_s(every_s)
+    with pytest.raises(ValueError, match="positive period"):
+        is_failing(every_s, 1, 1)

@@ -14,6 +14,7 @@ from trading.domain.clock import (
     ms_to_ns,
     ns_to_datetime,
     ns_to_ms,
+    written_moment,
 )
 
 # 2024-02-29 12:34:56.789 UTC, by `date -u -d @1709210096.789`
@@ -88,3 +89,16 @@ def test_an_instant_lies_in_its_bar(ns, interval):
     opened = bar_open_ns(ns, interval)
     assert opened <= ns < opened + interval_ns(interval)
     assert bar_open_ns(opened, interval) == opened
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00", "soon", ""]
+)
+def test_a_written_time_that_is_none_in_utc_is_refused_by_name(text):
+    with pytest.raises(ValueError):
+        written_moment(text)
+
+
+def test_a_written_time_is_put_into_utc():
+    assert written_moment("2026-01-01T01:00:00+01:00") == datetime(2026, 1, 1, tzinfo=UTC)
+    assert written_moment("9999-12-31T23:59:59Z").year == 9999

@@ -53,7 +53,8 @@ def test_a_signal_becomes_a_request_of_the_api() -> None:
     [
         ({"id": ""}, "id is missing"),
         ({"id": "x" * 65}, "id: expected"),
-        ({"at": "2026-01-01T12:00:00"}, "no zone"),
+        ({"at": "2026-01-01T12:00:00"}, "with a zone"),
+        ({"at": "9999-12-31T23:59:59-14:00"}, "with a zone"),
         ({"at": "yesterday"}, "at: expected"),
         ({"side": "LONG"}, "side: expected"),
         ({"type": "STOP_MARKET"}, "type: expected"),

@@ -33,6 +33,7 @@ def policy(**changes: Any) -> CapitalPolicy:
         "cooldown_sec": 0,
         "sharpe_promote": -100,
         "sharpe_demote": -100,
+        "unproven_quota_usd": 10**9,
         "min_observations": 3,
         "envelope": WIDE,
     }

@@ -1,5 +1,6 @@
 """Weights into money: limits by hand, throttle, pace."""
 
+from datetime import UTC, datetime
 from fractions import Fraction
 
 import pytest
@@ -20,6 +21,7 @@ from governance.domain.allocation import (
     throttle_observe,
     throttle_reset,
 )
+from governance.domain.allocation.throttle import Lifted, throttle_lifted
 
 
 def amounts(grants):
@@ -145,3 +147,23 @@ def test_a_throttle_without_order_is_refused(bad):
         throttle_observe(ThrottleState(), 0.1, **bad)
     with pytest.raises(AllocationError):
         throttle_observe(ThrottleState(), float("nan"), soft=0.1, hard=0.2)
+
+
+def lifted(drawdown, days=0):
+    return Lifted(datetime(2026, 11, 30, tzinfo=UTC), 79_000 * 10**8, drawdown, days)
+
+
+@pytest.mark.parametrize(
+    ("ever", "since", "days", "expected"),
+    [
+        (0.21, 0.0, 0, ThrottleState(0.1, False)),  # the fall people accepted stops nothing again
+        (0.21, 0.0, 3, ThrottleState(0.4, False)),  # a tenth more each day
+        (0.21, 0.0, 30, ThrottleState(1.0, False)),
+        (0.30, 0.125, 30, ThrottleState(0.5, False)),  # a new fall counts from the new peak
+        (0.37, 0.2, 30, ThrottleState(0.0, True)),  # and stops again
+        (0.0, 0.0, 0, ThrottleState(1.0, False)),  # all is won back
+    ],
+)
+def test_after_people_lifted_a_stop_capital_comes_back_and_a_new_fall_stops_it(ever, since, days, expected):
+    after = throttle_lifted(ThrottleState(1.0), ever, lifted(since, days), soft=0.05, hard=0.2)
+    assert (after.multiplier, after.stopped) == (pytest.approx(expected.multiplier), expected.stopped)

@@ -35,7 +35,7 @@ STANDINGS = st.lists(
         has_places=st.booleans(),
         halted=st.booleans(),
         killed=st.booleans(),
-        lowered=st.booleans(),
+        ceiling=st.none() | AMOUNTS,
         on_trial_beside=st.sampled_from(["", "", "z"]),
         lent=st.sampled_from([0, 0, 700 * USD]),
     ),
@@ -57,7 +57,8 @@ POLICIES = st.fixed_dictionaries(
         "cooldown_sec": st.integers(0, 2000),
         "step_up_pct": SHARES,
         "step_down_pct": st.decimals("0.01", "1", places=2),
-        "smallest_step_usd": st.integers(0, 3000),
+        "smallest_step_usd": st.integers(2000, 4000),
+        "unproven_quota_usd": st.integers(0, 9000),
         "caps": st.dictionaries(st.sampled_from("abc"), st.integers(0, 5000), max_size=3),
         "envelope": st.fixed_dictionaries(
             {"max_total_usd": st.integers(0, 20_000), "max_increase_usd": st.integers(0, 9000)}
@@ -107,12 +108,11 @@ def test_no_decision_exceeds_pool_reserve_caps_or_envelope(
         assert choice.amount == 0 or choice.amount >= changes["min_quota_usd"] * USD
         if by_name[choice.strategy].killed:
             assert choice.amount == 0
-        if (
-            by_name[choice.strategy].halted
-            or by_name[choice.strategy].lowered
-            or chosen.allocation_mode == "manual"
-        ):
+        if by_name[choice.strategy].halted or chosen.allocation_mode == "manual":
             assert choice.amount <= choice.before
+        ceiling = by_name[choice.strategy].ceiling
+        if ceiling is not None:
+            assert choice.amount <= max(choice.before, ceiling)
 
 
 @given(

@@ -65,6 +65,7 @@ NEUTRAL = {
     "cooldown_sec": 10**6,
     "sharpe_promote": Decimal(99),
     "sharpe_demote": Decimal(90),
+    "unproven_quota_usd": Decimal(0),
     "period_sec": 7200,
     "min_observations": 100,
     "drawdown_soft_pct": Decimal("0.01"),
@@ -95,6 +96,8 @@ def test_each_setting_changes_a_decision(key: str) -> None:
     }
     if key == "fallback_mode":
         base = replace(base, min_observations=50)
+    if key == "unproven_quota_usd":
+        base = replace(base, method="equal", min_observations=50)
     if key == "period_sec":
         base = replace(base, sharpe_promote=Decimal(19))
     if key == "drawdown_recovery":

@@ -10,6 +10,7 @@ from governance.domain.notices import (
     Severity,
     at_least,
     digest_message,
+    lines_that_fit,
     notice_of,
     retry_after_s,
     route_for,
@@ -144,16 +145,23 @@ def test_a_message_says_where_how_grave_what_and_how_often() -> None:
     )
 
 
-def test_a_digest_puts_the_gravest_first_and_says_what_it_leaves_out() -> None:
+def test_a_digest_puts_the_gravest_first() -> None:
     lines = [line("info", "b"), line("critical", "a"), line("warning", "c")]
     assert [row.split()[2] for row in digest_message(lines, environment="live").body.splitlines()[:3]] == [
         "CRITICAL",
         "WARNING",
         "INFO",
     ]
-    many = digest_message([line("warning", "w" * 100) for _ in range(100)], environment="live")
-    assert len(many.body) < 3600
-    kept = many.body.count("WARNING")
-    assert f"and {100 - kept} more" in many.body
     with pytest.raises(ValueError, match="one line"):
         digest_message([], environment="live")
+
+
+def test_a_digest_holds_what_fits_and_refuses_to_leave_anything_out() -> None:
+    many = [line("warning", "w" * 100) for _ in range(100)]
+    fitting = lines_that_fit(many)
+    full = digest_message(many[:fitting], environment="live")
+    assert full.body.count("WARNING") == fitting
+    assert 3000 < len(full.body) < 3600
+    with pytest.raises(ValueError, match=f"{fitting} of {fitting + 1}"):
+        digest_message(many[: fitting + 1], environment="live")
+    assert lines_that_fit([line("warning", "w" * 5000)]) == 1, "cut by who stores it, never left out"

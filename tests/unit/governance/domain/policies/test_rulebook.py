@@ -71,6 +71,43 @@ def test_every_mistake_is_named_with_line_and_column() -> None:
     ]
 
 
+PLACES = {
+    "block": (".yaml", "rules:\n  - name: a\n    trigger: tick\n    action: notify\n"
+              "    condition: |\n      drawdown > 0\n      and nonsense > 1\n", 7, 11),
+    "folded block": (".yaml", "rules:\n  - name: a\n    trigger: tick\n    action: notify\n"
+                     "    condition: >-\n      drawdown > 0 and\n\n      nonsense > 1\n", 8, 7),
+    "indented block": (".yaml", "rules:\n  - name: a\n    trigger: tick\n    action: notify\n"
+                       "    condition: |2-   # why\n        drawdown > 0 or\n            nonsense > 1\n", 7, 13),
+    "plain over lines": (".yaml", "rules:\n  - {name: a, trigger: tick, action: notify, condition: drawdown > 0\n"
+                         "      and nonsense > 1}\n", 3, 11),
+    "single quotes": (".yaml", "rules:\n  - name: a\n    trigger: denied\n    action: notify\n"
+                      "    condition: 'symbol == ''B'' and\n      symbol == ''C'' and nonsense > 1'\n", 6, 27),
+    "double quotes": (".yaml", 'rules:\n  - name: a\n    trigger: denied\n    action: notify\n'
+                      '    condition: "symbol == \\"\\u00e4\\" \\\n      and nonsense > 1"\n', 6, 11),
+    "tagged": (".yaml", 'rules:\n  - name: a\n    trigger: tick\n    action: notify\n'
+               '    condition: !!str "nonsense > 1"\n', 5, 23),
+    "json": (".json", '{"rules": [{"name": "a", "trigger": "denied", "action": "notify",\n'
+             ' "condition": "symbol == \\"\\u00e4\\ud83d\\ude00\\" and\\nnonsense > 1"}]}', 2, 54),
+    "beyond ascii": (".yaml", "rules:\n  - name: a\n    trigger: denied\n    action: notify\n"
+                     "    condition: symbol == 'ä€😀' and nonsense > 1\n", 5, 36),
+    "broken off": (".yaml", "rules:\n  - name: a\n    trigger: tick\n    action: notify\n"
+                   "    condition: |\n      drawdown >\n", 6, 17),
+    "broken in a text": (".yaml", "rules:\n  - name: a\n    trigger: denied\n    action: notify\n"
+                         "    condition: |\n      symbol == 'ä€😀'\n      and > 1\n", 7, 11),
+    "comment": (".yaml", "rules:\n  - name: a\n    trigger: tick\n    action: notify\n"
+                "    condition: |\n      drawdown > 0.05  # percent\n      or drawdown < 0\n", 6, 24),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("written", PLACES)
+def test_a_mistake_in_a_condition_is_told_where_it_stands_however_it_is_written(written: str) -> None:
+    suffix, text, line, column = PLACES[written]
+    with pytest.raises(DocumentError) as caught:
+        rulebook_values(read_document(text, suffix=suffix), VOCABULARY)
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.column, problem.path) == (line, column, "rules[0].condition"), problem
+
+
 def values(*rules: dict[str, Any], **top: Any) -> dict[str, Any]:
     rows = [{"trigger": "tick", "action": "notify", **rule} for rule in rules]
     return rulebook_values(node_of({"rules": rows, **top}), VOCABULARY)

@@ -161,3 +161,27 @@ def test_any_text_is_refused_or_comes_out_as_true_false_or_unknown(text: str, fa
     except RuleSyntaxError:
         return
     assert evaluate(condition, facts).value in (True, False, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("drawdown > 0.05  # percent\nor equity < 0", 18),
+        ("(drawdown > 0.05) # percent", 19),
+        ("symbol == 'ä#' #", 16),
+    ],
+)
+def test_a_comment_would_leave_out_what_follows_and_is_refused(text: str, column: int) -> None:
+    with pytest.raises(RuleSyntaxError, match="comments") as caught:
+        parse_condition(text, FACTS)
+    assert caught.value.column == column
+
+
+def test_a_number_sign_in_quotes_is_a_character() -> None:
+    assert evaluate(parse_condition("symbol != '#1'", FACTS), KNOWN).value is True
+
+
+@pytest.mark.parametrize("value", ["1e9999999", "-1e-9999999", Decimal("1e500"), 10**200])
+def test_an_amount_nobody_could_write_down_is_not_known(value: Any) -> None:
+    found = evaluate(parse_condition("equity > 0", FACTS), {**KNOWN, "equity": value})
+    assert (found.value, found.missing) == (None, ("equity",))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from trading.domain.values import (
     UNITS,
     Side,
+    TooManyDigits,
     decimal_of,
     decimal_text,
     exact_product,
@@ -19,6 +20,7 @@ from trading.domain.values import (
     round_to_tick,
     times_of,
     to_units,
+    written_decimal,
 )
 
 STEPS = st.sampled_from([Decimal(t) for t in ("0.00000001", "0.00001", "0.01", "0.05", "1", "5", "1000")])
@@ -148,3 +150,31 @@ def test_what_is_not_finite_becomes_neither_text_nor_a_step(value):
         decimal_text(Decimal(value))
     with pytest.raises(ValueError, match="finite"):
         multiple_of(1, Decimal(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("0.10", "0.1"), ("-3", "-3"), (".5", "0.5"), ("1e3", "1000"), ("2.", "2")]
+)
+def test_a_written_number_is_read_exactly(text: str, number: str) -> None:
+    assert written_decimal(text) == Decimal(number)
+
+
+@pytest.mark.parametrize("text", ["1e400", "1e-400", "1e-29", "1" * 29, "0" * 65])
+def test_a_written_number_that_would_fill_memory_is_refused(text: str) -> None:
+    with pytest.raises(TooManyDigits):
+        written_decimal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1e9999999", "1e-9999999", "1_000", "\u0661\u0662", " 1", "1\n", "NaN", "Infinity", "", "--1", "0x1"],
+)
+def test_a_number_in_any_other_notation_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a decimal number"):
+        written_decimal(text)
+
+
+@pytest.mark.parametrize("text", ["1e9999999", "-1e-9999999"])
+def test_no_number_is_written_out_to_fill_memory(text: str) -> None:
+    with pytest.raises(ValueError, match="within"):
+        decimal_text(Decimal(text))

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('common', '0007_audit_forms'),
+        ('common', '0009_posted_is_not_kept'),
     ]
 
     operations = [
