@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -14,23 +15,46 @@ from celery.schedules import schedule as interval
 from django.db import DatabaseError, InterfaceError, close_old_connections
 from django_celery_beat.schedulers import DatabaseScheduler
 
+from governance.domain.schedules import CLOCK_AHEAD_S
 from governance.services.schedules import schedule_claim
+from nautilus_site.common.clock import now
 
 log = structlog.get_logger(__name__)
 MINUTE_S = 60.0
+
+
+def _period_s(entry: Any) -> float:
+    """Crontabs have no period; they name minutes."""
+    period = entry.schedule.run_every.total_seconds() if type(entry.schedule) is interval else MINUTE_S
+    return float(max(period, 0.001))
 
 
 class ClaimingScheduler(DatabaseScheduler):
     """DatabaseScheduler whose every message is claimed first."""
 
     holder = f"{socket.gethostname()}:{os.getpid()}"
+    _heap: list[Any] | None = None
+
+    def tick(self, *args: Any, **kwargs: Any) -> Any:
+        """Send what is due. What was sent in what is now the future is due: the clock was put back meanwhile.
+
+        Celery would wait until the clock has caught up, an hour for an hour, and trading with it.
+        """
+        moment = now()
+        # What the heap holds, which costs no look at the database; none is made before the first tick.
+        entries = self.schedule.values() if self._heap is None else [event[2] for event in self._heap]
+        for entry in entries:
+            last = entry.last_run_at
+            if last is not None and last > moment + timedelta(seconds=CLOCK_AHEAD_S):
+                log.warning("schedule_clock_put_back", job=entry.name, last_sent_at=last.isoformat())
+                entry.last_run_at = moment - timedelta(seconds=_period_s(entry))
+                self._heap = None  # its order is by the clock of before
+        return super().tick(*args, **kwargs)
 
     def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
         """Send the message if it is ours to send; else say nothing. Without the database nothing is sent."""
-        # Crontabs have no period; they name minutes.
-        period = entry.schedule.run_every.total_seconds() if type(entry.schedule) is interval else MINUTE_S
         try:
-            mine = schedule_claim(name=entry.name, every_s=max(period, 0.001), holder=self.holder)
+            mine = schedule_claim(name=entry.name, every_s=_period_s(entry), holder=self.holder)
         except (DatabaseError, InterfaceError) as error:
             log.warning("schedule_not_claimed", job=entry.name, error=type(error).__name__)
             close_old_connections()

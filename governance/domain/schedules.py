@@ -6,6 +6,8 @@ from typing import Final
 
 EARLIEST_SHARE: Final = 0.9
 """Of its period must be over before a job is sent again, whichever beat asks: their clocks and waits jitter."""
+CLOCK_AHEAD_S: Final = 5.0
+"""A time further ahead than that was noted before the clock was put back; hosts differ by less."""
 MISSED_PERIODS: Final = 3.0
 GRACE_S: Final = 60.0
 """A worker may be busy with something long for so long before anybody is called."""

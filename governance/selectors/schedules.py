@@ -45,7 +45,8 @@ def schedule_members(task: PeriodicTask, state: ScheduleState | None) -> dict[st
     finished = state.finished_at if state is not None else None
     sent = state.sent_at if state is not None else None
     # One nobody has watched yet cannot be late: an upgrade would otherwise begin with false alarms.
-    anchor = finished or (state.since if state is not None else None)
+    # Nor can one whose schedule was changed a moment ago: `since` is from then on.
+    anchor = max((at for at in (finished, state.since if state is not None else None) if at), default=None)
     late = late_s(period, (moment - anchor).total_seconds()) if task.enabled and anchor is not None else 0.0
     in_row = state.failures_in_row if state is not None else 0
     since = state.failing_since if state is not None else None

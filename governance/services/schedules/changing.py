@@ -8,7 +8,9 @@ from typing import Any
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
+from governance.models import ScheduleState
 from governance.selectors.schedules import every_s, schedule_queryset
+from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.appliers import Rows
@@ -119,6 +121,7 @@ def _store(pk: int, changed: Mapping[str, Any], *, actor: User, reason: str) -> 
         task.expire_seconds = max(2, 2 * changed["every_s"])
     task.enabled = changed.get("is_enabled", task.enabled)
     task.save()  # its signal makes every beat read the table again
+    ScheduleState.objects.filter(name=task.name).update(since=now())  # late by the new period, from now on
     audit_record(
         action="schedule.changed",
         target=f"schedule:{task.name}",

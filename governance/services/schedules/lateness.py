@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
+from governance.domain.schedules import CLOCK_AHEAD_S
 from governance.models import Incident, ScheduleState
 from governance.selectors.schedules import schedule_list, schedule_queryset
 from governance.services.playbooks.incidents import incident_calm, incident_open
@@ -25,6 +27,7 @@ def schedules_watch() -> int:
     ScheduleState.objects.bulk_create(
         [ScheduleState(name=name, since=now()) for name in new], ignore_conflicts=True
     )
+    _clock_put_back()
     rows = schedule_list()
     late = {row["name"]: row for row in rows if row["late_s"]}
     failing = {row["name"]: row for row in rows if row["is_failing"]}
@@ -46,6 +49,14 @@ def schedules_watch() -> int:
             ("every_s", "failures_in_row", "failing_since", "error"),
         )
     return len(late.keys() | failing.keys())
+
+
+def _clock_put_back() -> None:
+    """What was noted in what is now the future says nothing of how long ago it was; count from now on."""
+    moment = now()
+    future = moment + timedelta(seconds=CLOCK_AHEAD_S)
+    for name in ("since", "finished_at", "failing_since"):
+        ScheduleState.objects.filter(**{f"{name}__gt": future}).update(**{name: moment})
 
 
 def _waiting(kind: str, bad: Mapping[str, Row], *, over: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection
 
-from governance.domain.schedules import earliest_gap_s
+from governance.domain.schedules import CLOCK_AHEAD_S, earliest_gap_s
 
 _CREATE = """
 INSERT INTO governance_schedulestate (name, since, sent_by, result, error, runs, failures, refused)
@@ -16,7 +16,8 @@ VALUES (%s, clock_timestamp(), '', '', '', 0, 0, 0) ON CONFLICT (name) DO NOTHIN
 _CLAIM = """
 UPDATE governance_schedulestate SET sent_at = clock_timestamp(), sent_by = %(holder)s
  WHERE name = %(name)s
-   AND (sent_at IS NULL OR sent_at <= clock_timestamp() - make_interval(secs => %(gap)s))
+   AND (sent_at IS NULL OR sent_at <= clock_timestamp() - make_interval(secs => %(gap)s)
+        OR sent_at > clock_timestamp() + make_interval(secs => %(ahead)s))
 """
 _REFUSE = "UPDATE governance_schedulestate SET refused = refused + 1 WHERE name = %s"
 _FINISH = """
@@ -36,8 +37,16 @@ ON CONFLICT (name) DO UPDATE SET
 
 
 def schedule_claim(*, name: str, every_s: float, holder: str) -> bool:
-    """Claim the next message of a job. False when it was sent less than nine tenths of its period ago, by anybody."""
-    parameters: dict[str, Any] = {"name": name, "gap": earliest_gap_s(every_s), "holder": holder[:80]}
+    """Claim the next message of a job. False when it was sent less than nine tenths of its period ago, by anybody.
+
+    One that was sent in what is now the future was sent before the clock was put back, and holds up nobody.
+    """
+    parameters: dict[str, Any] = {
+        "name": name,
+        "gap": earliest_gap_s(every_s),
+        "ahead": CLOCK_AHEAD_S,
+        "holder": holder[:80],
+    }
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, parameters)
         if cursor.rowcount:

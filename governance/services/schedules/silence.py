@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 from django.db.models import Max
 
+from governance.domain.schedules import CLOCK_AHEAD_S
 from governance.models import ScheduleState
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.hints import send_hint
@@ -19,14 +21,24 @@ _TICKS = (
     ("governance.tasks.guardian_tick", "control"),
     ("governance.tasks.notifications_tick", "governance"),
 )
+_MEANS = "Nothing is judged until it ends well; what works at the venue stays."
 _told: set[str] = set()
 _patient_until: dict[str, float] = {}
 
 
 def beat_silent_s() -> float | None:
-    """For how long no periodic job was sent, once that is too long. None before the first one was."""
-    newest = ScheduleState.objects.aggregate(at=Max("sent_at"))["at"]
-    if newest is None or (silent := (now() - newest).total_seconds()) <= BEAT_SILENT_S:
+    """For how long no periodic job was sent, once that is too long. None before the first one was.
+
+    What was sent in what is now the future was sent before the clock was put back: beat sends it again at once, and
+    until it does nothing tells that any beat is at work.
+    """
+    sent = ScheduleState.objects.filter(sent_at__isnull=False)
+    newest = sent.filter(sent_at__lte=now() + timedelta(seconds=CLOCK_AHEAD_S)).aggregate(at=Max("sent_at"))[
+        "at"
+    ]
+    if newest is None:
+        return 2 * BEAT_SILENT_S if sent.exists() else None
+    if (silent := (now() - newest).total_seconds()) <= BEAT_SILENT_S:
         return None
     return float(silent)
 
@@ -56,22 +68,27 @@ def beat_watch() -> None:
 
 
 def guardian_watch() -> None:
-    """While the job that tells of failing jobs fails itself: call people once."""
+    """While the job that tells of jobs that are late or fail is late or fails itself: call people once."""
     from governance.selectors.schedules import schedule_members, schedule_queryset
 
     for task in schedule_queryset().filter(task=_TICKS[0][0]):
         row = schedule_members(task, ScheduleState.objects.filter(name=task.name).first())
-        if not row["is_failing"]:
+        if row["is_failing"]:
+            said = f"failed {row['failures_in_row']} times in a row"
+        elif row["late_s"] and beat_silent_s() is None:  # without beat all of them are late, which is told
+            said = f"has not run for {row['late_s'] + row['every_s']:.0f} s"
+        else:
             _told.discard(task.name)
-        elif task.name not in _told:
+            continue
+        if task.name not in _told:
             publish(
                 "incidents",
                 {
                     "kind": FAILING,
                     "severity": "critical",
                     "subject": f"job:{task.name}",
-                    "title": f"the job {task.name} failed {row['failures_in_row']} times in a row",
-                    "reason": f"{row['error']} Nothing is judged until it ends well; what works at the venue stays.",
+                    "title": f"the job {task.name} {said}",
+                    "reason": f"{row['error']} {_MEANS}".strip(),
                 },
             )
             _told.add(task.name)
