@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from governance.services.audit_watch import audit_watch
 from governance.services.capital import capital_run_if_due, runs_prune
 from governance.services.capital_watch import capital_watch
 from governance.services.notifications import (
@@ -100,8 +101,6 @@ def audit_verification_step(verification_id: int) -> None:
 @shared_task
 def housekeeping() -> None:
     """Hourly: forget what nobody looks at any more, tell of keys and tokens by age; once a day verify the trail."""
-    runs_prune()
-    deliveries_prune()
-    tokens_expiring_tell()
-    keys_due_tell()
-    verification_if_due()
+    steps_alone(
+        verification_if_due, audit_watch, runs_prune, deliveries_prune, tokens_expiring_tell, keys_due_tell
+    )

@@ -31,7 +31,7 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import AuditEntry, ChangeRequest
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.audit_chain import audit_verify_tail
+from nautilus_site.common.services.audit_verifications import audit_standing
 from trading.domain.orders import OrderStatus
 from trading.domain.values import decimal_text
 from trading.models import EquitySnapshot, Fill, Order, Statement
@@ -133,7 +133,7 @@ def compliance_generate(*, day: date) -> ComplianceReport:
             .values_list("state")
             .annotate(Count("pk"))
         ),
-        "audit_chain_intact": audit_verify_tail(),
+        **_audit(),
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -279,6 +279,18 @@ def _approvals(span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
         }
         for row in rows.select_related("requester", "approver").order_by("decided_at")
     ]
+
+
+def _audit() -> dict[str, Any]:
+    """Whether the trail verifies, and when all of it was last looked at: the rest of the report rests on it."""
+    standing = audit_standing()
+    found = standing.found
+    return {
+        "audit_chain_intact": standing.intact,
+        "audit_verified": None
+        if found is None
+        else {"at": found.finished_at, "rows": found.rows, "found": found.state, "problem": found.problem},
+    }
 
 
 def _orders(span: tuple[datetime, datetime]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from django.db.models.functions import TruncHour
 
 from governance.models import Rehearsal
 from governance.services.playbooks.guard_gaps import guard_gaps
-from nautilus_site.common.services.audit_chain import audit_verify_tail
+from nautilus_site.common.services.audit_verifications import audit_standing
 from trading.models import Account, EquitySnapshot, Statement
 
 _HOUR = timedelta(hours=1)
@@ -30,8 +30,13 @@ def gaps_of(day: date, span: tuple[datetime, datetime]) -> list[str]:
         injected_at__lt=span[1], state__in=(Rehearsal.State.WATCHING, Rehearsal.State.STUCK)
     )
     gaps += [f"a rehearsal of {row.playbook.name} is not over" for row in running.select_related("playbook")]
-    if not audit_verify_tail():
+    standing = audit_standing()
+    if not standing.intact:
         gaps.append("the audit trail does not verify: what the report says may have been edited")
+    if standing.is_overdue:
+        found = standing.found
+        last = f"since {found.finished_at:%Y-%m-%d %H:%M} UTC" if found and found.finished_at else "ever"
+        gaps.append(f"the whole audit trail was not verified {last}")
     return gaps
 
 

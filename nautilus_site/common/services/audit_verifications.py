@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import AuditEntry, AuditVerification, User
 from nautilus_site.common.services.audit import audit_record
+from nautilus_site.common.services.audit_chain import audit_verify_tail
 from nautilus_site.common.services.audit_digests import GENESIS
 from nautilus_site.common.services.audit_losses import audit_losses_accepted, audit_notes
 from nautilus_site.common.services.audit_proof import Checked, Numbers, Verdict, audit_verify_piece
@@ -23,7 +25,7 @@ FORGOTTEN = timedelta(seconds=60)
 _State = AuditVerification.State
 
 
-EVERY = timedelta(days=1)
+EVERY, OVERDUE = timedelta(days=1), timedelta(hours=26)
 """So often it is verified though nobody asks; what is found wrong calls people."""
 
 
@@ -32,6 +34,34 @@ def verification_if_due() -> AuditVerification | None:
     if AuditVerification.objects.filter(requested_at__gt=now() - EVERY).exists():
         return None
     return verification_start(actor="schedule")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of the whole trail: how its newest part looks now, and what the newest look at all of it found."""
+
+    tail: bool
+    found: AuditVerification | None
+    """The newest verification that came to an end."""
+    is_overdue: bool
+    """Nobody has looked at all of it for longer than there should be between two looks."""
+
+    @property
+    def intact(self) -> bool:
+        """Whether nothing speaks against it; that may rest on the newest part alone where all was never looked at."""
+        return self.tail and (self.found is None or self.found.state == _State.INTACT)
+
+
+def audit_standing() -> Standing:
+    """What is known of the whole trail at this moment."""
+    found = AuditVerification.objects.exclude(state=_State.RUNNING).order_by("-finished_at").first()
+    limit = now() - OVERDUE
+    since = found.finished_at if found is not None else _began_at()
+    return Standing(audit_verify_tail(), found, since is not None and since < limit)
+
+
+def _began_at() -> datetime | None:
+    return AuditEntry.objects.order_by("pk").values_list("at", flat=True).first()
 
 
 def verification_start(*, actor: User | str) -> AuditVerification:

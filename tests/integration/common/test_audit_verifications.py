@@ -140,3 +140,37 @@ def test_the_trail_is_verified_once_a_day_though_nobody_asks(trail: AuditHead) -
     AuditVerification.objects.update(requested_at=now() - timedelta(days=1, minutes=1))
     housekeeping()
     assert AuditVerification.objects.count() == 2
+
+
+def test_people_are_called_when_nobody_has_looked_at_all_of_it_for_more_than_a_day(trail: AuditHead) -> None:
+    from governance.models import Incident
+    from governance.services.audit_watch import audit_watch
+
+    assert not audit_watch(), "the trail is a moment old"
+    row = verification_start(actor="schedule")
+    with trail_unguarded(), connection.cursor() as cursor:
+        cursor.execute("UPDATE common_auditentry SET at = at - interval '9 days'")
+    AuditVerification.objects.update(requested_at=now() - timedelta(days=9))
+    assert audit_watch(), "one runs, and never ends"
+    assert audit_watch()
+    incident = Incident.objects.get(kind="audit_unverified")
+    assert (incident.state, incident.severity) == ("open", "warning")
+    assert "last: never" in incident.title
+    AuditVerification.objects.filter(pk=row.pk).update(state="intact", finished_at=now())
+    assert not audit_watch()
+    incident.refresh_from_db()
+    assert incident.state == "calm"
+    AuditVerification.objects.update(finished_at=now() - timedelta(hours=27))
+    assert audit_watch()
+
+
+def test_a_trail_that_was_found_broken_is_not_called_intact_though_its_newest_part_is(
+    trail: AuditHead,
+) -> None:
+    from nautilus_site.common.services.audit_verifications import audit_standing
+
+    assert audit_standing().intact
+    row = verification_start(actor="schedule")
+    AuditVerification.objects.filter(pk=row.pk).update(state="broken", finished_at=now(), problem="x")
+    standing = audit_standing()
+    assert (standing.tail, standing.intact, standing.is_overdue) == (True, False, False)
