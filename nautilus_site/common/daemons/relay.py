@@ -26,6 +26,8 @@ from nautilus_site.common.live.groups import push_async
 from nautilus_site.common.metrics import EVENTS_RELAYED, RELAY_LAG
 from nautilus_site.common.models import AuditSeal, OutboxEvent
 from nautilus_site.common.services.audit_chain import audit_seal
+from nautilus_site.common.services.audit_signed_heads import SignedHeads
+from nautilus_site.common.services.audit_signing import SigningKeyUnusable, signer_made
 from nautilus_site.common.services.break_glass import break_glass_expire
 from nautilus_site.common.services.change_requests import change_requests_expire
 from nautilus_site.common.services.event_numbering import (
@@ -50,6 +52,7 @@ HOUSEKEEPING_S = 1.0
 WATCH_S = 5.0
 PRUNE_S = 60.0
 STAND_BY_S = 1.0
+SIGN_S, SIGN_AGAIN_S = 3600.0, 60.0
 BACK_OFF_S, BACK_OFF_MAX_S = 0.1, 5.0
 PUSH_TIMEOUT_S = 2.0
 
@@ -61,6 +64,9 @@ class Relay:
         self.holder = holder or f"{socket.gethostname()}:{os.getpid()}"
         self.mirror = EventMirror(home / "events")
         self.head = AuditHead(home / "audit")
+        self.signed = SignedHeads(home / "audit")
+        self._unsigned: AuditSeal | None = None
+        self._sign_after = 0.0
         self._stopping = threading.Event()
         self._mirror_open = False
         self._notes_missing = True  # how the process before this one ended is not known
@@ -96,6 +102,7 @@ class Relay:
             self._held = lease_acquire(name=LEASE, holder=self.holder)
             if self._held is not None:
                 self._notes_missing = True  # somebody else may have sealed, and not have noted it
+                self._sign_after = 0.0
                 log.info("relay_started", fence=self._held.fence)
         return self._held is not None
 
@@ -165,6 +172,7 @@ class Relay:
 
     def _tidy(self, held: Held) -> None:
         self._seal(held)
+        self._sign()
         change_requests_expire()
         break_glass_expire()
         try:
@@ -183,6 +191,7 @@ class Relay:
                 self.head.begin()
         seal = audit_seal(held)
         if seal is not None:
+            self._unsigned = seal
             log.info("audit_sealed", seal=seal.pk, entries=len(seal.entry_ids), head=seal.hash)
         try:
             if behind:
@@ -194,6 +203,19 @@ class Relay:
             self._notes_missing = False
         except OSError as error:
             log.error("audit_head_not_written", error=str(error))
+
+    def _sign(self) -> None:
+        """Sign the newest seal outside the database: the first after a start, then once an hour."""
+        if self._unsigned is None or time.monotonic() < self._sign_after:
+            return
+        self._sign_after = time.monotonic() + SIGN_AGAIN_S  # until it is signed
+        try:
+            head = self.signed.sign(self._unsigned, signer_made(self.signed.folder))
+        except (OSError, SigningKeyUnusable) as error:
+            log.error("audit_head_not_signed", error=str(error))
+            return
+        self._unsigned, self._sign_after = None, time.monotonic() + SIGN_S
+        log.info("audit_head_signed", seal=head.seal, entries=head.entries, head=head.hash)
 
     def _release(self) -> None:
         if self._held is not None:

@@ -33,22 +33,26 @@ _COLUMNS = (
     "request_id",
 )
 _AS_STORED = {f"{name}_text": Cast(name, TextField()) for name in ("before", "after")}
-_STORED_COLUMNS = tuple(f"{name}_text" if f"{name}_text" in _AS_STORED else name for name in _COLUMNS)
+STORED_COLUMNS = tuple(f"{name}_text" if f"{name}_text" in _AS_STORED else name for name in _COLUMNS)
 
 
 def entry_digests(entries: QuerySet[AuditEntry], form: int) -> dict[int, str]:
     """The digest of each of these entries, by its id, in a form."""
-    rows: QuerySet[AuditEntry, dict[str, Any]]
     if form == FIRST_FORM:
         rows = entries.values(*_COLUMNS)
         return {row["id"]: first_entry_digest(row) for row in rows}
-    rows = entries.annotate(**_AS_STORED).values(*_STORED_COLUMNS)
-    return {row["id"]: entry_digest(row) for row in rows}
+    return {row["id"]: entry_digest(row) for row in rows_as_stored(entries)}
+
+
+def rows_as_stored(entries: QuerySet[AuditEntry]) -> QuerySet[AuditEntry, dict[str, Any]]:
+    """The columns an entry's digest is of."""
+    rows: QuerySet[AuditEntry, dict[str, Any]] = entries.annotate(**_AS_STORED).values(*STORED_COLUMNS)
+    return rows
 
 
 def entry_digest(row: Mapping[str, Any]) -> str:
     """sha256 of an entry's columns as a JSON list; before and after are the text Postgres keeps, or null for none."""
-    texts = [row[name] for name in _STORED_COLUMNS]
+    texts = [row[name] for name in STORED_COLUMNS]
     texts[1] = row["at"].isoformat(timespec="microseconds")
     return _sha256(json.dumps(texts, separators=(",", ":"), ensure_ascii=False))
 

@@ -2,6 +2,7 @@
 
 The acceptance is an entry of the trail that names every lost link, sealed like all others and noted in the head
 file. A verification forgives exactly these links, only while the request behind the entry was decided by two people.
+The same way two people accept signed lines that are gone, or that nobody can check because their key is.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +26,7 @@ from nautilus_site.common.services.appliers import Applier, TargetChanged, regis
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.audit_chain import LOSS, audit_verify_tail
 from nautilus_site.common.services.audit_proof import FRESH, Accepted, Head, Verdict, audit_verify_alone
+from nautilus_site.common.services.audit_signed_proof import SignedProof
 from nautilus_site.common.services.outbox import publish
 
 KIND, TARGET = "audit.accept_loss", "audit:chain"
@@ -40,15 +43,21 @@ class Loss:
     """In the chain, and not noted: nothing outside the database vouches for them."""
     rows: int
     """Entries the lost links had sealed; at least so many where the head file does not say."""
+    unsigned: tuple[Link, ...] = ()
+    """Signed lines that are gone, or of a key that is: (seal id, digest of the line)."""
 
     def digest(self) -> str:
         """sha256 over every link."""
         lines = [
             f"{name}:{number}:{digest}"
-            for name in ("lost", "unnoted")
+            for name in ("lost", "unnoted", "unsigned")
             for number, digest in getattr(self, name)
         ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def told(self) -> str:
+        """How much it is, for people."""
+        return f"{self.rows} rows" + (f" and {len(self.unsigned)} signed lines" if self.unsigned else "")
 
     def members(self) -> dict[str, Any]:
         """What a request shows, and what its approval is bound to."""
@@ -56,22 +65,24 @@ class Loss:
             "rows": self.rows,
             "lost_seals": _span(self.lost),
             "unnoted_seals": _span(self.unnoted),
+            **({"unsigned_lines": _span(self.unsigned)} if self.unsigned else {}),
             "seals_digest": self.digest(),
         }
 
 
 def audit_verified_now() -> Verdict:
-    """Verify the whole trail against the head file and what was accepted; one at a time.
+    """Verify the whole trail against the head file, what was signed and what was accepted; one at a time.
 
     Errors: Conflict `VERIFYING` while another one runs.
     """
-    return audit_verify_alone(audit_notes().noted, audit_losses_accepted())
+    return audit_verify_alone(audit_notes().noted, audit_losses_accepted(), audit_signed_proof())
 
 
 def audit_losses_accepted() -> Accepted:
     """What two people have accepted. An entry without such a request behind it forgives nothing."""
     lost: set[Link] = set()
     unnoted: set[Link] = set()
+    unsigned: set[Link] = set()
     sentences = []
     for entry in AuditEntry.objects.filter(action=LOSS).order_by("pk"):
         loss = _loss_told(entry.after)
@@ -80,15 +91,16 @@ def audit_losses_accepted() -> Accepted:
             continue
         lost |= set(loss.lost)
         unnoted |= set(loss.unnoted)
+        unsigned |= set(loss.unsigned)
         sentences.append(
-            f"{loss.rows} rows known lost, accepted by {request.requester.username} and"
+            f"{loss.told()} known lost, accepted by {request.requester.username} and"
             f" {request.approver.username} at {entry.at:%Y-%m-%d %H:%M:%S} UTC"
         )
-    return Accepted(frozenset(lost), frozenset(unnoted), tuple(sentences))
+    return Accepted(frozenset(lost), frozenset(unnoted), frozenset(unsigned), tuple(sentences))
 
 
-def audit_loss(heads: Iterable[Head], accepted: Accepted) -> Loss | None:
-    """Find what head file and chain say differently and nobody has accepted. None when there is nothing."""
+def audit_loss(heads: Iterable[Head], accepted: Accepted, signed: SignedProof) -> Loss | None:
+    """Find what the files outside and the chain say differently and nobody has accepted. None when there is nothing."""
     noted = list(dict.fromkeys(heads))
     there = set(_links_of(head.seal for head in noted))
     lost = [head for head in noted if head[:2] not in there and head[:2] not in accepted.lost]
@@ -99,11 +111,15 @@ def audit_loss(heads: Iterable[Head], accepted: Accepted) -> Loss | None:
         for link in sealed.iterator(chunk_size=5_000)
         if link not in known and link not in accepted.unnoted
     ]
-    if not lost and not unnoted:
+    links = {head[:2] for head in lost}
+    unsigned = [
+        (fault.seal, fault.digest) for fault in signed.faults(replace(accepted, lost=accepted.lost | links))
+    ]
+    if not lost and not unnoted and not unsigned:
         return None
     gaps = {a: b.first_entry - a.first_entry for a, b in pairwise(noted)}
     rows = sum(head.entries or max(1, gaps.get(head, 1)) for head in lost)
-    return Loss(tuple(head[:2] for head in lost), tuple(unnoted), rows)
+    return Loss(tuple(head[:2] for head in lost), tuple(unnoted), rows, tuple(unsigned))
 
 
 def loss_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +135,7 @@ def loss_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def loss_snapshot(target: str) -> dict[str, Any]:
     """What must not change between the request and its approval: what is lost."""
-    loss = audit_loss(audit_notes().noted(), audit_losses_accepted())
+    loss = audit_loss(audit_notes().noted(), audit_losses_accepted(), audit_signed_proof())
     return loss.members() if loss is not None else {}
 
 
@@ -148,6 +164,7 @@ def loss_accept(request: ChangeRequest, approver: User) -> None:
             "request": str(request.pk),
             "lost": [list(link) for link in loss.lost],
             "unnoted": [list(link) for link in loss.unnoted],
+            "unsigned": [list(link) for link in loss.unsigned],
         },
     )
     publish(
@@ -155,16 +172,16 @@ def loss_accept(request: ChangeRequest, approver: User) -> None:
         {
             "kind": "audit_loss_accepted",
             "severity": "warning",
-            "title": f"{loss.rows} rows of the audit trail are accepted as lost",
+            "title": f"{loss.told()} of the audit trail are accepted as lost",
             "reason": f"{request.reason} ({request.requester.username} and {approver.username})",
         },
     )
 
 
 def _loss_there() -> Loss:
-    loss = audit_loss(audit_notes().noted(), audit_losses_accepted())
+    loss = audit_loss(audit_notes().noted(), audit_losses_accepted(), audit_signed_proof())
     if loss is None:
-        raise Conflict("AUDIT_NOTHING_LOST", "head file and chain say the same, or it is accepted already")
+        raise Conflict("AUDIT_NOTHING_LOST", "files and chain say the same, or it is accepted already")
     if not audit_verify_tail():
         raise Conflict(
             "AUDIT_BROKEN", "the newest seals do not match their entries; a restore does not explain that"
@@ -176,11 +193,12 @@ def _loss_told(after: Any) -> Loss | None:
     """The loss an entry names; None where it is not one of ours, which then forgives nothing."""
     try:
         UUID(after["request"])
-        lost, unnoted = (
-            tuple((int(number), str(digest)) for number, digest in after[name])
-            for name in ("lost", "unnoted")
+        told = {"unsigned": [], **after}  # an earlier version signed nothing
+        lost, unnoted, unsigned = (
+            tuple((int(number), str(digest)) for number, digest in told[name])
+            for name in ("lost", "unnoted", "unsigned")
         )
-        return Loss(lost, unnoted, int(after["rows"]))
+        return Loss(lost, unnoted, int(after["rows"]), unsigned)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
@@ -204,9 +222,19 @@ def _links_of(numbers: Iterable[int]) -> Iterator[Link]:
         yield from AuditSeal.objects.filter(pk__in=part).values_list("pk", "hash")
 
 
+def audit_folder() -> Path:
+    """Where files vouch for the chain outside the database."""
+    return Path(settings.NAUTILUS_HOME) / "audit"
+
+
 def audit_notes() -> AuditHead:
     """Where the links are noted outside the database."""
-    return AuditHead(settings.NAUTILUS_HOME / "audit")
+    return AuditHead(audit_folder())
+
+
+def audit_signed_proof() -> SignedProof:
+    """What was signed outside the database."""
+    return SignedProof(audit_folder())
 
 
 def _span(links: tuple[Link, ...]) -> str:

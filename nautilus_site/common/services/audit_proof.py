@@ -45,6 +45,8 @@ class Accepted:
     """Noted outside, and not in the chain."""
     unnoted: frozenset[tuple[int, str]] = frozenset()
     """In the chain, and not noted outside."""
+    unsigned: frozenset[tuple[int, str]] = frozenset()
+    """Signed lines that are gone, or of a key that is: (seal id, digest of the line)."""
     sentences: tuple[str, ...] = ()
     """What was accepted by whom and when, for people."""
 
@@ -114,6 +116,8 @@ class Broken(Exception):
 Notes = Callable[[int], Iterable[Head]]
 """The notes outside the database from a place on; 0 is the beginning."""
 Within = Callable[[], bool]
+Signed = Callable[[Checked, Accepted], None]
+"""Holds what was signed outside the database against the chain. Raises Broken."""
 
 
 def audit_verify(heads: Iterable[Head] | None = None, accepted: Accepted = NOTHING_ACCEPTED) -> Verdict:
@@ -134,7 +138,7 @@ def _once(heads: Iterable[Head]) -> Notes:
     return lambda place: reading
 
 
-def audit_verify_alone(notes: Notes, accepted: Accepted) -> Verdict:
+def audit_verify_alone(notes: Notes, accepted: Accepted, signed: Signed) -> Verdict:
     """Verify all of it, one at a time in the whole platform: it reads every entry there is.
 
     Errors: Conflict `VERIFYING` while another one runs.
@@ -144,7 +148,7 @@ def audit_verify_alone(notes: Notes, accepted: Accepted) -> Verdict:
         if not cursor.fetchone()[0]:
             raise Conflict("VERIFYING", "the audit trail is being verified already: ask again in a while")
         try:
-            _, verdict = audit_verify_piece(Checked(), notes, accepted=accepted)
+            _, verdict = audit_verify_piece(Checked(), notes, accepted=accepted, signed=signed)
             assert verdict is not None, "nothing stopped it"
             return verdict
         finally:
@@ -156,6 +160,7 @@ def audit_verify_piece(
     notes: Notes | None = None,
     *,
     accepted: Accepted = NOTHING_ACCEPTED,
+    signed: Signed | None = None,
     within: Within = lambda: True,
 ) -> tuple[Checked, Verdict | None]:
     """Go on verifying while `within()` says so: where it stands then, and the verdict once there is one.
@@ -165,7 +170,7 @@ def audit_verify_piece(
     """
     verdict: Verdict | None = None
     try:
-        for reached, found in _steps(checked, notes, accepted, within):
+        for reached, found in _steps(checked, notes, accepted, signed, within):
             checked, verdict = reached, found
     except Broken as broken:
         verdict = Verdict(False, broken.rows, broken.entry, broken.problem)
@@ -173,7 +178,7 @@ def audit_verify_piece(
 
 
 def _steps(
-    start: Checked, notes: Notes | None, accepted: Accepted, within: Within
+    start: Checked, notes: Notes | None, accepted: Accepted, signed: Signed | None, within: Within
 ) -> Iterator[tuple[Checked, Verdict | None]]:
     """Each state that was reached, the last with the verdict unless the time was over; always one step further."""
     checked = start
@@ -194,6 +199,8 @@ def _steps(
             yield checked, None
         if not goes_on():
             return
+    if signed is not None:
+        signed(checked, accepted)
     with _snapshot():
         for reached in _chain(checked, lambda: True):
             checked = reached

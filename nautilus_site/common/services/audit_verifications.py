@@ -13,7 +13,7 @@ from nautilus_site.common.models import AuditEntry, AuditVerification, User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.audit_chain import audit_verify_tail
 from nautilus_site.common.services.audit_digests import GENESIS
-from nautilus_site.common.services.audit_losses import audit_losses_accepted, audit_notes
+from nautilus_site.common.services.audit_losses import audit_losses_accepted, audit_notes, audit_signed_proof
 from nautilus_site.common.services.audit_proof import Checked, Numbers, Verdict, audit_verify_piece
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
@@ -113,6 +113,7 @@ def verification_step(*, verification_id: int, piece_s: float = PIECE_S) -> Audi
         ),
         audit_notes().noted,
         accepted=audit_losses_accepted(),
+        signed=audit_signed_proof(),
         within=lambda: time.monotonic() - started < piece_s,
     )
     with transaction.atomic():
@@ -144,7 +145,8 @@ def _write(row: AuditVerification, checked: Checked, verdict: Verdict | None) ->
             {
                 "kind": "audit_broken",
                 "severity": "critical",
-                "title": f"the audit trail is broken at entry {row.first_bad_id}",
+                "title": "the audit trail is broken"
+                + (f" at entry {row.first_bad_id}" if row.first_bad_id else ""),
                 "reason": row.problem,
             },
         )
