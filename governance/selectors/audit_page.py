@@ -17,7 +17,9 @@ from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import AuditEntry, AuditSeal, AuditVerification, UnsealedEntry
 from nautilus_site.common.selectors.audit import AuditSearch, audit_page, waiting_among
 from nautilus_site.common.services.audit_chain import audit_verify_tail
-from nautilus_site.common.services.audit_losses import TARGET, audit_losses_accepted
+from nautilus_site.common.services.audit_digests import rows_as_stored
+from nautilus_site.common.services.audit_losses import TARGET, audit_folder, audit_losses_accepted
+from nautilus_site.common.services.audit_signing import SigningKeyUnusable, public_key, signer_there
 from trading.selectors.exports import csv_text
 from trading.selectors.notation import utc_text
 
@@ -82,17 +84,30 @@ def audit_page_state(chosen: AuditFilter) -> dict[str, Any]:
         "stopped": page.stopped,
         "chain": chain_members(),
         "verification": verification_members(),
+        "signing": signing_members(),
     }
 
 
 def audit_export_pages(chosen: AuditFilter, *, below: int) -> Iterator[str]:
     """Yield the CSV of every entry that matches, newest first: the head, then pages. One page is in memory."""
     yield csv_text([_EXPORTED])
+    for entries in _pages(chosen, below):
+        yield csv_text([_exported(entry) for entry in entries])
+
+
+def audit_bundle_rows(chosen: AuditFilter, *, below: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield every entry that matches as it is stored, newest first, in pages. One page is in memory."""
+    for entries in _pages(chosen, below):
+        numbers = [entry.pk for entry in entries]
+        yield list(rows_as_stored(AuditEntry.objects.filter(pk__in=numbers)).order_by("-pk"))
+
+
+def _pages(chosen: AuditFilter, below: int) -> Iterator[list[AuditEntry]]:
     before: int | None = below
     while before is not None:
         page = audit_page(chosen.search(), before=before, size=EXPORT_PAGE)
         if page.entries:
-            yield csv_text([_exported(entry) for entry in page.entries])
+            yield page.entries
         before = page.older
 
 
@@ -142,6 +157,15 @@ def chain_members() -> dict[str, Any]:
         "accepted": list(accepted.sentences),
         "loss_target": TARGET,
     }
+
+
+def signing_members() -> dict[str, Any]:
+    """The public key exports and head lines are signed for, and whether this host can sign."""
+    folder = audit_folder()
+    try:
+        return {"public_key": public_key(folder) or "", "can_sign": signer_there(folder) is not None}
+    except (OSError, SigningKeyUnusable) as error:
+        return {"public_key": f"unusable: {error}", "can_sign": False}
 
 
 def verification_members() -> dict[str, Any] | None:

@@ -45,10 +45,17 @@ def _schema(operation_id: str) -> Any:
 
 def csv_download(request: Request, pages: Iterator[str], *, stem: str) -> StreamingHttpResponse:
     """An answer that sends pages of CSV as they are read, under a file name."""
+    return text_download(request, pages, name=f"{stem}.csv", content_type="text/csv")
+
+
+def text_download(
+    request: Request, pages: Iterator[str], *, name: str, content_type: str
+) -> StreamingHttpResponse:
+    """An answer that sends pages of text as they are read, under a file name."""
     # Under ASGI a plain iterator would be read to its end before the first byte is sent.
     asynchronous = isinstance(request._request, ASGIRequest)
-    response = StreamingHttpResponse(_in_turn(pages) if asynchronous else pages, content_type="text/csv")
-    response["Content-Disposition"] = f'attachment; filename="{stem}.csv"'
+    response = StreamingHttpResponse(_in_turn(pages) if asynchronous else pages, content_type=content_type)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "no-store"
     return response
 

@@ -87,7 +87,7 @@ function told(row) {
     verdict.textContent = `${row.rows.toLocaleString("en")} of ${row.total.toLocaleString("en")} entries compared with the chain…`;
   } else {
     const at = row.finished_at ? ` (${fullTime(row.finished_at)})` : "";
-    verdict.textContent = row.state === "intact" ? `Intact: ${row.rows} entries sealed, ${row.unsealed} waiting, ${row.lost} seals known to be lost${at}.` : `BROKEN at entry ${row.first_bad_id}: ${row.problem}${at}.`;
+    verdict.textContent = row.state === "intact" ? `Intact: ${row.rows} entries sealed, ${row.unsealed} waiting, ${row.lost} seals known to be lost${at}.` : `BROKEN${row.first_bad_id ? ` at entry ${row.first_bad_id}` : ""}: ${row.problem}${at}.`;
   }
 }
 
@@ -111,7 +111,7 @@ async function follow(id) {
 
 accept.addEventListener("click", () => ask({
   title: "Accept what a restore lost",
-  effect: "Asks a second person to accept that the seals which head file and chain say differently are lost. They are named one by one in an entry of the trail and in the head file; anything else that is wrong stays broken. Only after a restore or a new machine.",
+  effect: "Asks a second person to accept that the seals which head file and chain say differently, and signed lines nobody can check, are lost. They are named one by one in an entry of the trail and in the head file; anything else that is wrong stays broken. Only after a restore or a new machine.",
   confirm: "File the request",
   request: ({ reason }) => ({ method: "POST", path: "/api/v1/approvals", body: { kind: "audit.accept_loss", target, payload: {}, reason } }),
   said: () => "Request filed; another risk officer decides it under Approvals.",
@@ -135,6 +135,9 @@ onState((state) => {
   document.getElementById("stopped").hidden = !state.stopped;
   const next = new URLSearchParams(Object.entries(state.filter).filter(([name, value]) => value && name !== "before"));
   document.getElementById("export").href = `/api/v1/audit/export?${next}`;
+  const signed = document.getElementById("export-signed");
+  signed.href = `/api/v1/audit/export?${new URLSearchParams([...next, ["format", "bundle"]])}`;
+  signed.hidden = !state.signing.can_sign;
   next.set("before", state.older ?? "");
   older.href = `?${next}`;
   const { chain } = state;
@@ -142,7 +145,7 @@ onState((state) => {
   const lamp = document.querySelector('[data-chain="lamp"]');
   lamp.dataset.tone = chain.lamp.tone;
   lamp.textContent = chain.lamp.text;
-  for (const [name, text] of [["seal", chain.seal ? `${chain.seal} at ${fullTime(chain.sealed_at)}` : "none yet"], ["waiting", chain.waiting], ["lost", String(chain.lost)], ["accepted", chain.accepted.join("; ") || "–"], ["head", chain.head || "–"]]) {
+  for (const [name, text] of [["seal", chain.seal ? `${chain.seal} at ${fullTime(chain.sealed_at)}` : "none yet"], ["waiting", chain.waiting], ["lost", String(chain.lost)], ["accepted", chain.accepted.join("; ") || "–"], ["key", state.signing.public_key || "none on this host"], ["head", chain.head || "–"]]) {
     document.querySelector(`[data-chain="${name}"]`).textContent = text;
   }
   if (state.verification && followed === null) {
