@@ -83,7 +83,7 @@ def command_problems(name: str, rest: str) -> Iterator[str]:
     command = load_command_class(app, name) if isinstance(app, str) else app
     parser: Any = command.create_parser("manage.py", name)
     children = [action.choices for action in parser._actions if hasattr(action.choices, "items")]
-    words = re.findall(r"(?:^|\s)([a-z]+)\b", rest)
+    words = re.findall(r"(?:^|\s)([a-z][a-z-]*)\b", rest)
     if children and words:
         if words[0] not in children[0]:
             yield f"no action {words[0]} of {name}"

@@ -70,11 +70,10 @@ def test_pieces_are_as_good_as_one_look_and_a_broken_entry_is_named(
     calls = iter(range(1000))
     original = audit_verifications.audit_verify_piece
 
-    def one_seal(checked: Any, heads: Any, *, accepted: Any, within: Any) -> Any:
+    def one_seal(checked: Any, heads: Any, *, accepted: Any, signed: Any, within: Any) -> Any:
         first = next(calls)
-        piece = original(
-            checked, heads, accepted=accepted, within=lambda: False
-        )  # one step further all the same
+        # one step further all the same
+        piece = original(checked, heads, accepted=accepted, signed=signed, within=lambda: False)
         return piece if first < 50 else None
 
     with pytest.MonkeyPatch.context() as patch:
