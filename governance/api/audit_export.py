@@ -78,7 +78,7 @@ class AuditExportView(APIView):
 def _signer() -> Signer:
     try:
         signer = signer_there(audit_folder())
-    except (OSError, SigningKeyUnusable) as error:
+    except SigningKeyUnusable as error:
         raise Conflict("SIGNING_KEY_UNUSABLE", f"the signing key cannot be used: {error}") from None
     if signer is None:
         raise Conflict(

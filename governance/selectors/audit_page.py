@@ -161,11 +161,13 @@ def chain_members() -> dict[str, Any]:
 
 def signing_members() -> dict[str, Any]:
     """The public key exports and head lines are signed for, and whether this host can sign."""
-    folder = audit_folder()
+    told = {"public_key": "", "can_sign": False}
     try:
-        return {"public_key": public_key(folder) or "", "can_sign": signer_there(folder) is not None}
-    except (OSError, SigningKeyUnusable) as error:
-        return {"public_key": f"unusable: {error}", "can_sign": False}
+        told["public_key"] = public_key(audit_folder()) or ""
+        told["can_sign"] = signer_there(audit_folder()) is not None
+    except SigningKeyUnusable as error:
+        told["public_key"] = told["public_key"] or f"unusable: {error}"
+    return told
 
 
 def verification_members() -> dict[str, Any] | None:

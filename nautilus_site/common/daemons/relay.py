@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class Relay:
         self.head = AuditHead(home / "audit")
         self.signed = SignedHeads(home / "audit")
         self._unsigned: AuditSeal | None = None
-        self._sign_after = 0.0
+        self._signs_next(0.0)
         self._stopping = threading.Event()
         self._mirror_open = False
         self._notes_missing = True  # how the process before this one ended is not known
@@ -102,7 +103,7 @@ class Relay:
             self._held = lease_acquire(name=LEASE, holder=self.holder)
             if self._held is not None:
                 self._notes_missing = True  # somebody else may have sealed, and not have noted it
-                self._sign_after = 0.0
+                self._signs_next(0.0)
                 log.info("relay_started", fence=self._held.fence)
         return self._held is not None
 
@@ -206,16 +207,21 @@ class Relay:
 
     def _sign(self) -> None:
         """Sign the newest seal outside the database: the first after a start, then once an hour."""
-        if self._unsigned is None or time.monotonic() < self._sign_after:
+        if self._unsigned is None or (time.monotonic() < self._sign_after and now() < self._sign_by):
             return
-        self._sign_after = time.monotonic() + SIGN_AGAIN_S  # until it is signed
+        self._signs_next(SIGN_AGAIN_S)  # until it is signed
         try:
             head = self.signed.sign(self._unsigned, signer_made(self.signed.folder))
         except (OSError, SigningKeyUnusable) as error:
             log.error("audit_head_not_signed", error=str(error))
             return
-        self._unsigned, self._sign_after = None, time.monotonic() + SIGN_S
+        self._unsigned = None
+        self._signs_next(SIGN_S)
         log.info("audit_head_signed", seal=head.seal, entries=head.entries, head=head.hash)
+
+    def _signs_next(self, seconds: float) -> None:
+        """By either clock: one stands still while a machine sleeps, the other may be put back."""
+        self._sign_after, self._sign_by = time.monotonic() + seconds, now() + timedelta(seconds=seconds)
 
     def _release(self) -> None:
         if self._held is not None:

@@ -22,7 +22,7 @@ _SIGNATURE = re.compile("[0-9a-f]{128}")
 
 
 class SigningKeyUnusable(Exception):
-    """There is a key, and not one to sign with: its other half is gone or another one."""
+    """There is a key, and not one to sign with: its other half is gone or another one, or it may not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,8 @@ def signer_there(folder: Path) -> Signer | None:
         signer = Signer(SigningKey((folder / KEY_FILE).read_bytes().strip(), HexEncoder))
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise SigningKeyUnusable(f"this process may not read {KEY_FILE}") from error
     except (ValueError, TypeError) as error:
         raise SigningKeyUnusable(f"{KEY_FILE} holds no key") from error
     if public_key(folder) not in (None, signer.public_key):
@@ -84,11 +86,16 @@ def signer_there(folder: Path) -> Signer | None:
 
 
 def public_key(folder: Path) -> str | None:
-    """The public half that lies in a folder, as it is written there; None where there is none. Raises OSError."""
+    """The public half that lies in a folder, as it is written there; None where there is none.
+
+    Raises OSError, SigningKeyUnusable.
+    """
     try:
         return (folder / PUBLIC_FILE).read_bytes().decode("ascii", "replace").strip()
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise SigningKeyUnusable(f"this process may not read {PUBLIC_FILE}") from error
 
 
 def _message(name: str, text: str) -> bytes:

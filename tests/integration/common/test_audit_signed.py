@@ -15,6 +15,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from nautilus_site.common.clock import now
 from nautilus_site.common.daemons import relay as relay_module
 from nautilus_site.common.daemons.relay import Relay
 from nautilus_site.common.models import AuditEntry, AuditSeal, User
@@ -51,7 +52,7 @@ def hour(relay: Relay, held: Held) -> Turn:
 
     def passes() -> None:
         audit_record(action="limit.changed", target="limit:x", actor="test", after={"v": 1})
-        relay._sign_after = 0.0
+        relay._signs_next(0.0)
         relay._seal(held)
         relay._sign()
 
@@ -109,12 +110,20 @@ def test_it_signs_the_first_seal_after_a_start_and_then_once_an_hour(
         successor._seal(held)
         successor._sign()
     assert len(lines_of(log)) == 4
-    monkeypatch.setattr(relay_module, "time", _Later(time.monotonic() + 3601))
-    successor._sign()
+    with monkeypatch.context() as patch:
+        patch.setattr(relay_module, "time", _Later(time.monotonic() + 3601))
+        successor._sign()
     assert len(lines_of(log)) == 5
     assert lines_of(log)[-1]["seal"] == AuditSeal.objects.latest("pk").pk
+    successor._signs_next(0.0)
     successor._sign()
     assert len(lines_of(log)) == 5, "nothing new was sealed"
+    audit_record(action="x", target="x", actor="test")
+    successor._seal(held)
+    successor._signs_next(3600.0)
+    monkeypatch.setattr(relay_module, "now", lambda: now() + timedelta(seconds=3601))
+    successor._sign()
+    assert len(lines_of(log)) == 6, "the machine slept, and one of the clocks with it"
 
 
 class _Later:
@@ -132,7 +141,7 @@ def test_what_could_not_be_signed_is_signed_later_and_nothing_is_delayed_by_it(
         patch.setattr(relay.signed, "sign", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
         hour()
     assert (len(lines_of(log)), AuditSeal.objects.count()) == (3, 4)
-    relay._sign_after = 0.0
+    relay._signs_next(0.0)
     relay._sign()
     assert lines_of(log)[-1]["seal"] == AuditSeal.objects.latest("pk").pk
     assert audit_verified_now().ok
