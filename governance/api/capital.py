@@ -20,7 +20,7 @@ from governance.serializers.capital import (
     WhatIfAnswerSerializer,
     WhatIfSerializer,
 )
-from governance.services.capital import allocation_request
+from governance.services.capital_requests import allocation_request
 from governance.services.capital_reset import reset_request
 from governance.services.capital_what_if import capital_what_if
 from nautilus_site.common.api.approvals import ApprovalSerializer, approval_response

@@ -18,6 +18,7 @@ from governance.selectors.schedules import schedule_gauges
 from governance.services import (
     capital,
     capital_asking,
+    capital_requests,
     capital_reset,
     notifications,
     playbooks,
@@ -37,19 +38,19 @@ from trading.services.controls import register_resume_guard
 # What governance changes only with a second person: how each is looked at, carried out, told and checked.
 APPLIERS: Final[Mapping[str, Applier]] = {
     "capital.allocate": Applier(
-        capital.allocation_snapshot,
+        capital_requests.allocation_snapshot,
         capital.apply_allocation,
-        capital.allocation_effect,
+        capital_requests.allocation_effect,
         permission="capital.propose",
-        rows=capital.allocation_rows,
+        rows=capital_requests.allocation_rows,
         target=numbered("capital:run"),
     ),
     capital_asking.ENDORSE: Applier(
-        capital.allocation_snapshot,
+        capital_requests.allocation_snapshot,
         capital_asking.apply_endorsement,
         capital_asking.endorsement_effect,
         permission="capital.propose",
-        rows=capital.allocation_rows,
+        rows=capital_requests.allocation_rows,
         target=numbered("capital:run"),
         by_machine=True,
     ),

@@ -16,6 +16,7 @@ from governance.models import Allocation, AllocationRun, CapitalState, Incident
 from governance.selectors.capital import grants_now
 from governance.selectors.capital_age import capital_gauges
 from governance.services import capital, capital_reset
+from governance.services.capital_requests import allocation_request
 from governance.services.capital_watch import capital_watch
 from governance.tasks import capital_tick
 from nautilus_site.common.clock import now
@@ -202,7 +203,7 @@ def test_beyond_the_envelope_two_people_grant_exactly_what_was_proposed(
     made = run()
     assert (made.outcome, row(made, "trend").proposed) == ("proposed", 12_000)
     assert grants_now(["trend"]) == {"trend": 9000}
-    request = capital.allocation_request(run_id=made.pk, requester=trader, reason="both do well")
+    request = allocation_request(run_id=made.pk, requester=trader, reason="both do well")
     assert request.diff == {"swing": ["9000", "12000"], "trend": ["9000", "12000"]}
     assert request.effect["explanation"] == made.explanation
     with pytest.raises(ApplicationError, match="somebody else"):
@@ -219,7 +220,7 @@ def test_grant_that_the_pool_no_longer_holds_is_not_applied(
     desk: Desk, trader: User, risk_officer: User
 ) -> None:
     in_force("capital_policy", **{**POLICY, "max_quota_usd": 12_000, "envelope": {}})
-    request = capital.allocation_request(run_id=run().pk, requester=trader, reason="both do well")
+    request = allocation_request(run_id=run().pk, requester=trader, reason="both do well")
     EquityAnchor.objects.update(equity=26_000, peak_equity=26_000)
     with pytest.raises(Conflict) as refused:
         change_request_approve(request_id=request.pk, approver=risk_officer)
@@ -229,7 +230,7 @@ def test_grant_that_the_pool_no_longer_holds_is_not_applied(
 
 def test_request_is_void_once_an_amount_has_changed(desk: Desk, trader: User, risk_officer: User) -> None:
     in_force("capital_policy", **{**POLICY, "max_quota_usd": 12_000, "envelope": {}})
-    request = capital.allocation_request(run_id=run().pk, requester=trader, reason="both do well")
+    request = allocation_request(run_id=run().pk, requester=trader, reason="both do well")
     StrategyInstance.objects.filter(strategy__name="trend").update(allocation=2000)
     with pytest.raises(Conflict) as refused:
         change_request_approve(request_id=request.pk, approver=risk_officer)

@@ -11,6 +11,7 @@ import pytest
 from governance.models import AllocationRun
 from governance.selectors.capital import grants_now
 from governance.services import capital, capital_asking
+from governance.services.capital_requests import allocation_request
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import Conflict, Forbidden
 from nautilus_site.common.models import ChangeRequest, User
@@ -112,7 +113,7 @@ def test_while_a_persons_own_request_waits_the_machine_asks_for_nothing(
 ) -> None:
     (first,) = pending()
     change_request_reject(request_id=first.pk, approver=first.requester)
-    capital.allocation_request(run_id=proposed.pk, requester=trader, reason="please")
+    allocation_request(run_id=proposed.pk, requester=trader, reason="please")
     run()
     assert pending() == []
 
