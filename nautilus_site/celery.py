@@ -62,8 +62,10 @@ def number_the_run(task: Any = None, **_: Any) -> None:
     """Log lines and audit entries of a run carry the request that caused it, else a number of their own."""
     from nautilus_site.common.requests import CAUSE, request_begin
 
-    headers = getattr(getattr(task, "request", None), "headers", None) or {}
-    request_begin(headers.get(CAUSE, ""))
+    request = getattr(task, "request", None)
+    # A worker makes every header of a message a member of the request; a task that is called has them in one.
+    headers = getattr(request, "headers", None) or {}
+    request_begin(headers.get(CAUSE) or getattr(request, CAUSE, ""))
 
 
 @task_postrun.connect

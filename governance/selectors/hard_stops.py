@@ -22,15 +22,14 @@ def unreviewed() -> QuerySet[Incident]:
 def hard_stop_holds() -> list[Hold]:
     """What may not be resumed yet: below REDUCING in the scope of each, below its steps' levels where they stand.
 
-    A step that failed was answered with HALT_NEW, and that was its hard stop.
+    A step that failed was answered with the level it wanted, REDUCING at least, and that was its hard stop.
     """
     held: list[Hold] = []
     for incident in unreviewed().order_by("pk"):
         levels = {incident.scope: Level.REDUCING}
         steps = PlaybookAction.objects.filter(run__incident=incident, verb=Verb.kill)
         for step in steps.exclude(state=PlaybookAction.State.UNDONE):
-            failed = step.state == PlaybookAction.State.FAILED
-            level = Level.HALT_NEW if failed else Level[step.parameters["level"]]
+            level = max(Level.REDUCING, Level[step.parameters["level"]])
             levels[step.scope] = max(level, levels.get(step.scope, Level.ACTIVE))
         held += [_hold(incident, scope, level) for scope, level in levels.items()]
     return held

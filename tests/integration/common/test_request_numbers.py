@@ -11,7 +11,7 @@ from celery import current_app
 from django.test import Client
 from rest_framework.test import APIClient
 
-from nautilus_site.celery import app
+from nautilus_site.celery import app, number_the_run
 from nautilus_site.common.models import AuditEntry, User
 from nautilus_site.common.requests import CAUSE, request_begin, request_end, request_now
 from nautilus_site.common.selectors import audit
@@ -51,6 +51,12 @@ def test_a_message_carries_the_request_and_the_run_writes_it_down(monkeypatch: p
     assert all(len(number) == 32 for number in seen[1:]), "a run nobody asked for has a number of its own"
     assert AuditEntry.objects.earliest("pk").request_id == "click-4711"
     assert request_now() == "", "the next run of this worker is another request"
+
+
+def test_a_worker_finds_it_as_a_member_of_the_request() -> None:
+    """A message that came over a broker: its headers are members of the request, and there is no dict of them."""
+    number_the_run(task=SimpleNamespace(request=SimpleNamespace(headers=None, **{CAUSE: "click-4711"})))
+    assert request_now() == "click-4711"
 
 
 def test_the_pieces_of_a_larger_work_carry_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
