@@ -164,6 +164,7 @@ def test_a_reset_is_asked_for_where_people_are_listed(
     assert site.complaints == []
 
 
+@pytest.mark.long  # test_sessions.py holds the same over a bare socket
 def test_logging_out_everywhere_darkens_the_other_screen_within_five_seconds(
     world: World, trader: User, open_site: OpenSite
 ) -> None:

@@ -79,7 +79,7 @@ def test_every_process_kind_shows_up_in_the_metrics(platform: Platform) -> None:
         ("worker-trading", 25),
         pytest.param("worker-jobs", 15, marks=pytest.mark.long),
         pytest.param("beat", 15, marks=pytest.mark.long),
-        ("feed", 25),
+        pytest.param("feed", 25, marks=pytest.mark.long),
         pytest.param("relay", 15, marks=pytest.mark.long),
         pytest.param("watchdog", 15, marks=pytest.mark.long),
         pytest.param("exporter", 15, marks=pytest.mark.long),

@@ -368,7 +368,7 @@ def test_the_forms_need_their_csrf_token(trader: User) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_the_same_code_used_by_two_at_once_logs_in_once(trader: User) -> None:
     codes = enrol(trader)
-    for form in ({"code": code_now(trader)}, *({"recovery": code} for code in codes)):
+    for form in ({"code": code_now(trader)}, *({"recovery": code} for code in codes[:3])):
         clients = [password_given() for _ in range(4)]
 
         def use(client: Client, form: dict[str, str] = form) -> int:

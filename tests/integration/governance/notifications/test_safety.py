@@ -103,6 +103,7 @@ def test_an_answer_of_more_than_64_kib_is_not_read(
     assert row.error
 
 
+@pytest.mark.long
 def test_an_answer_that_drips_is_hung_up_on(receiver: HttpReceiver) -> None:
     """Each byte came within three seconds; all of it would never have."""
     receiver.drip_s = 0.2

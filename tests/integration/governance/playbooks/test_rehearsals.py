@@ -32,7 +32,9 @@ def floor(db: None, url: str, settings: Any) -> Iterator[Floor]:
     floor.exchange.control("DELETE", "/faults")
 
 
-@pytest.mark.parametrize("name", ["venue_lag", "reject_spike", "drawdown", "daily_loss"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("venue_lag", marks=pytest.mark.long), "reject_spike", "drawdown", "daily_loss"]
+)
 def test_a_rehearsed_fault_is_noticed_acted_on_seen_to_work_and_marked(
     name: str, floor: Floor, risk_officer: Any
 ) -> None:
