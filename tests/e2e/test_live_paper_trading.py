@@ -184,7 +184,8 @@ def test_200_posts_of_one_idempotency_key_are_one_order_at_the_exchange(platform
     assert len(at_venue) == 1
     other = platform.order(key, **{**body, "quantity": "0.002"})
     assert (other.status, other.body["code"]) == (409, "IDEMPOTENCY_KEY_REUSED")
-    assert platform.request("DELETE", f"/api/v1/orders/{answers[0].body['id']}").status in (200, 202)
+    asked = platform.request("DELETE", f"/api/v1/orders/{answers[0].body['id']}?wait=fill&timeout=20")
+    assert (asked.status, asked.body["status"]) == (200, "CANCELED"), asked.body
     agree(platform)
 
 
