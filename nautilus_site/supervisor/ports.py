@@ -25,6 +25,7 @@ def check_ports(bind: str, ports: dict[str, int]) -> None:
         if port in owners:
             raise StartupFailure(f"{name} and {owners[port]} are both {port}: give each a port of its own")
         owners[port] = name
+    for name, port in ports.items():
         _check(bind, name, port)
 
 

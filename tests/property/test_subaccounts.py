@@ -74,7 +74,7 @@ def account_flows(instrument, fills, position):
     return {asset: units for asset, units in totals.items() if units}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(histories())
 def test_owners_sum_to_the_account_in_every_asset_and_in_quantity(history):
     instrument, fills, transfers = history
@@ -88,7 +88,7 @@ def test_owners_sum_to_the_account_in_every_asset_and_in_quantity(history):
     assert {a: u for a, u in by_asset.items() if u} == account_flows(instrument, fills, book.position)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(histories(), st.integers(1, 10_000))
 def test_what_owners_are_worth_is_what_the_account_is_worth_and_netting_is_nothing(history, mark):
     instrument, fills, transfers = history
@@ -101,7 +101,7 @@ def test_what_owners_are_worth_is_what_the_account_is_worth_and_netting_is_nothi
     assert abs(owners - account) <= len(book.owners) + 1  # each value is cut to a whole unit
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(histories(market="usdm"))
 def test_the_wallet_of_an_owner_has_what_it_realised_less_its_fees(history):
     instrument, fills, transfers = history
@@ -116,7 +116,7 @@ def test_the_wallet_of_an_owner_has_what_it_realised_less_its_fees(history):
     assert gained[NETTING] == netting(book).realized
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(histories(market="usdm"))
 def test_realised_is_what_came_back_less_what_was_paid_for_what_is_left(history):
     """An identity of any average cost: realised = signed cost of what is open less the signed flow of quote."""
@@ -126,7 +126,7 @@ def test_realised_is_what_came_back_less_what_was_paid_for_what_is_left(history)
     assert book.position.realized == signed_cost(book.position) - flow
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(histories(), st.data())
 def test_a_fold_may_stop_anywhere_and_go_on(history, data):
     instrument, fills, transfers = history

@@ -97,6 +97,7 @@ def test_a_canary_takes_its_capital_from_the_champion_and_is_held_to_it(desk: De
         assert decision is not None
         assert decision.model == f"{FAMILY}@{2 if 'canary' in name else 1}"
     Quote.objects.update(bid="60000", ask="60010")
+    Quote.objects.update(received_at=timezone.now())
     for order in plan_refresh(account_id=desk.account.pk, instrument_id=desk.btc.pk):
         desk.send(order)
     parts = {part.owner: part.cost for part in SubPosition.objects.all()}
@@ -208,6 +209,7 @@ def test_the_position_is_left_and_then_the_strategy_is_off(desk: Desk, canary: C
     Quote.objects.update(bid="60000", ask="60010")
     for name in ("trend", "trend-canary"):
         strategy_step(instance_id=instance(name).pk)
+    Quote.objects.update(received_at=timezone.now())
     for order in plan_refresh(account_id=desk.account.pk, instrument_id=desk.btc.pk):
         desk.send(order)
     held = SubPosition.objects.get(owner="trend-canary")

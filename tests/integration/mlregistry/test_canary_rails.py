@@ -36,6 +36,7 @@ def shared_order(desk: Desk) -> Order:
     Quote.objects.update(bid="60000", ask="60010")
     for name in ("trend", "trend-canary"):
         strategy_step(instance_id=instance(name).pk)
+    Quote.objects.update(received_at=timezone.now())  # a busy machine takes its time for the steps
     (order,) = plan_refresh(account_id=desk.account.pk, instrument_id=desk.btc.pk)
     return desk.send(order)
 
@@ -121,12 +122,14 @@ def test_a_canary_with_the_larger_part_of_an_order_is_held_to_that_part_and_not_
     live_bars(desk, 60)
     Quote.objects.update(bid="60000", ask="60010")
     strategy_step(instance_id=instance("trend").pk)
+    Quote.objects.update(received_at=timezone.now())
     (alone,) = plan_refresh(account_id=desk.account.pk, instrument_id=desk.btc.pk)
     assert desk.send(alone).status == OrderStatus.FILLED
     # The canary enters with its 500 while the champion adds 400: one order of 900, above the canary's 510.
     place = instance("trend")
     StrategyInstance.objects.filter(pk=place.pk).update(allocation=place.allocation + 400)
     strategy_step(instance_id=instance("trend-canary").pk)
+    Quote.objects.update(received_at=timezone.now())
     (order,) = plan_refresh(account_id=desk.account.pk, instrument_id=desk.btc.pk)
     assert order.strategy is not None
     assert order.strategy.name == "trend-canary"
@@ -144,5 +147,6 @@ def test_a_canary_whose_own_part_is_above_its_cap_is_denied(desk: Desk, canary: 
     canary.strategy.canary_cap = Decimal(400)
     canary.strategy.save(update_fields=["canary_cap"])
     strategy_step(instance_id=instance("trend-canary").pk)
+    Quote.objects.update(received_at=timezone.now())
     assert plan_refresh(account_id=desk.account.pk, instrument_id=desk.btc.pk) == []
     assert Order.objects.get().code == "MODEL_NOT_SERVABLE"

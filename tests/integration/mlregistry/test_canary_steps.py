@@ -38,6 +38,7 @@ def trade(desk: Desk) -> list[Order]:
     Quote.objects.update(bid="60000", ask="60010")
     for name in ("trend", "trend-canary"):
         strategy_step(instance_id=instance(name).pk)
+    Quote.objects.update(received_at=timezone.now())
     orders = plan_refresh(account_id=desk.account.pk, instrument_id=desk.btc.pk)
     for order in orders:
         desk.send(order)

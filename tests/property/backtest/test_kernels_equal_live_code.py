@@ -333,7 +333,7 @@ def judged(draw: Any) -> tuple[Any, Any, LimitTable, dict[str, Any]]:
 
 
 @given(judged())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=700, deadline=None)
 def test_every_verdict_is_that_of_the_first_live_rail_that_denies(
     case: tuple[Any, Any, LimitTable, dict[str, Any]],
 ) -> None:
