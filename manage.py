@@ -16,9 +16,10 @@ def main() -> None:
 
         sys.exit(run_platform(os.environ))
 
-    from nautilus_site.supervisor.beside import use_running_services
+    from nautilus_site.supervisor.beside import choose_database_role, use_running_services
 
     use_running_services(os.environ)
+    choose_database_role(os.environ, next(iter(sys.argv[1:]), ""))
     from django.core.management import execute_from_command_line
     from django.db import OperationalError, connection
 

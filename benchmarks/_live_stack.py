@@ -89,7 +89,7 @@ def running(*exchange_arguments: str) -> Iterator[Stack]:
             valkey.start()
             os.environ |= {
                 "NAUTILUS_HOME": name,
-                "DATABASE_URL": postgres.url,
+                "DATABASE_URL": postgres.owner_url,
                 "REDIS_URL": valkey.url,
                 "TESTNET_PORT": str(port),
                 "BINANCE_ENV": "local",

@@ -50,7 +50,7 @@ def main() -> None:
             os.environ.update(
                 DJANGO_SETTINGS_MODULE="nautilus_site.settings.local",
                 NAUTILUS_HOME=str(home),
-                DATABASE_URL=postgres.url,
+                DATABASE_URL=postgres.owner_url,
                 BINANCE_ENV="local",
                 LOG_LEVEL="ERROR",
             )

@@ -45,6 +45,7 @@ class Environment:
     testnet_port: int
     exporter_port: int
     database_url: str
+    database_owner_url: str
     redis_url: str
     secret_key: str
     field_encryption_keys: tuple[str, ...]
@@ -90,6 +91,7 @@ class Environment:
             testnet_port=_port(env, "TESTNET_PORT", 9100),
             exporter_port=_port(env, "EXPORTER_PORT", 9200),
             database_url=env.get("DATABASE_URL", ""),
+            database_owner_url=_owner_url(env),
             redis_url=env.get("REDIS_URL", ""),
             secret_key=env.get("SECRET_KEY", ""),
             field_encryption_keys=tuple(k for k in env.get("FIELD_ENCRYPTION_KEYS", "").split(",") if k),
@@ -110,6 +112,20 @@ class Environment:
             require_second_factor=_switch(env, "REQUIRE_SECOND_FACTOR"),
             session_idle_min=_idle(env, "SESSION_IDLE"),
         )
+
+
+def _owner_url(env: Mapping[str, str]) -> str:
+    """The database's owner; as the application, where nothing else is said."""
+    url, owner = env.get("DATABASE_URL", ""), env.get("DATABASE_OWNER_URL", "")
+    if not owner:
+        return url
+    if not url:
+        raise SettingError(
+            "DATABASE_OWNER_URL", "needs DATABASE_URL: the embedded database has an owner of its own"
+        )
+    if database_config(owner, "DATABASE_OWNER_URL")["NAME"] != database_config(url)["NAME"]:
+        raise SettingError("DATABASE_OWNER_URL", "names another database than DATABASE_URL")
+    return owner
 
 
 def _switch(env: Mapping[str, str], name: str) -> bool | None:
@@ -172,11 +188,11 @@ def _count(env: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def database_config(url: str) -> dict[str, Any]:
+def database_config(url: str, setting: str = "DATABASE_URL") -> dict[str, Any]:
     """Django's DATABASES entry for a libpq URL; a `host` query parameter may name a socket directory."""
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres"):
-        raise SettingError("DATABASE_URL", f"expected postgresql://..., was scheme {parts.scheme!r}")
+        raise SettingError(setting, f"expected postgresql://..., was scheme {parts.scheme!r}")
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
     host = query.pop("host", None) or parts.hostname or ""
     return {

@@ -24,10 +24,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import psycopg
 from psycopg import conninfo, sql
 
+from nautilus_site.common.privileges import grant, trail_protect
 from nautilus_site.env import Environment, load_dotenv
 from nautilus_site.supervisor.embedded.binaries import find_postgres
 from nautilus_site.supervisor.embedded.errors import EmbeddedServiceError
 from nautilus_site.supervisor.embedded.postgres import EmbeddedPostgres
+from nautilus_site.supervisor.embedded.roles import APPLICATION
 from nautilus_site.supervisor.failures import StartupFailure
 from nautilus_site.supervisor.home import HomeLock
 
@@ -38,9 +40,9 @@ class DumpFailure(Exception):
 
 @contextlib.contextmanager
 def database(environment: Environment, *, exclusive: bool) -> Iterator[str]:
-    """The URL of the database, started for the time being when it is embedded and not running."""
-    if environment.database_url:
-        yield environment.database_url
+    """The URL of the database's owner, started for the time being when it is embedded and not running."""
+    if environment.database_owner_url:
+        yield environment.database_owner_url
         return
     if not (environment.home / "postgres" / "data").exists():
         raise DumpFailure(f"there is no database in {environment.home}: set NAUTILUS_HOME or DATABASE_URL")
@@ -51,14 +53,25 @@ def database(environment: Environment, *, exclusive: bool) -> Iterator[str]:
     except StartupFailure as running:
         if exclusive:
             raise DumpFailure(f"{running}: stop it first") from running
-        yield postgres.url
+        yield postgres.owner_url
         return
     try:
         postgres.start()
-        yield postgres.url
+        yield postgres.owner_url
     finally:
         postgres.stop()
         lock.release()
+
+
+def application_role(environment: Environment) -> str:
+    """The role that the platform works as."""
+    if not environment.database_url:
+        return APPLICATION
+    named = conninfo.conninfo_to_dict(environment.database_url).get("user")
+    if named:
+        return str(named)
+    with psycopg.connect(environment.database_url) as connection:
+        return connection.info.user
 
 
 def run_program(name: str, url: str, *arguments: str) -> None:
@@ -99,6 +112,7 @@ def restore(environment: Environment, file: Path, now: datetime) -> str:
     with database(environment, exclusive=True) as url:
         parts = conninfo.conninfo_to_dict(url)
         present = str(parts["dbname"])
+        application = application_role(environment)
         fresh, kept = f"{present}_restoring", f"{present}_before_{now:%Y%m%dT%H%M%SZ}".lower()
         names = {name: sql.Identifier(name) for name in (present, fresh, kept)}
         with psycopg.connect(conninfo.make_conninfo(url, dbname="postgres"), autocommit=True) as connection:
@@ -107,8 +121,14 @@ def restore(environment: Environment, file: Path, now: datetime) -> str:
             run_program(
                 "pg_restore",
                 conninfo.make_conninfo(url, dbname=fresh),
-                *("--no-owner", "--exit-on-error", "--single-transaction", str(file)),
+                # Whose the tables are and who may do what is for this installation to say, not for the one dumped.
+                *("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction", str(file)),
             )
+            with psycopg.connect(url, dbname=fresh) as restored, restored.cursor() as cursor:
+                if application == restored.info.user:
+                    trail_protect(cursor)
+                else:
+                    grant(cursor, application)
             swap = sql.SQL("ALTER DATABASE {} RENAME TO {}")
             try:
                 connection.execute(swap.format(names[present], names[kept]))

@@ -19,7 +19,8 @@ import psycopg
 import pytest
 
 from nautilus_site.supervisor.embedded.errors import EmbeddedServiceError
-from nautilus_site.supervisor.embedded.postgres import DATABASE, EmbeddedPostgres
+from nautilus_site.supervisor.embedded.postgres import EmbeddedPostgres
+from nautilus_site.supervisor.embedded.roles import OWNER
 from nautilus_site.supervisor.embedded.valkey import EmbeddedValkey
 
 HOME_PREFIX = "nautilus-test-"
@@ -53,7 +54,7 @@ def pytest_unconfigure() -> None:
 def _let_tables_be_emptied(postgres: EmbeddedPostgres) -> None:
     """Let tests delete rows without asking the triggers that keep them: see conftest."""
     with psycopg.connect(postgres._superuser_url(), autocommit=True) as connection:
-        connection.execute(f"GRANT SET ON PARAMETER session_replication_role TO {DATABASE}")
+        connection.execute(f"GRANT SET ON PARAMETER session_replication_role TO {OWNER}")
 
 
 def _start_services() -> None:
@@ -77,7 +78,8 @@ def _start_services() -> None:
             started.append(postgres)
             postgres.start()
             _let_tables_be_emptied(postgres)
-            _export("DATABASE_URL", postgres.url)
+            # One role for all: tests make tables, and take the guards away from those they tamper with.
+            _export("DATABASE_URL", postgres.owner_url)
         if not os.environ.get("REDIS_URL"):
             valkey = EmbeddedValkey(home, binary=os.environ.get("VALKEY_BINARY"))
             started.append(valkey)

@@ -121,6 +121,8 @@ DATABASES = {
         },
     }
 }
+# Who owns the tables; `migrate` connects so. The processes of the application are not told.
+DATABASE_OWNER: dict[str, Any] = database_config(ENV.database_owner_url) if ENV.database_owner_url else {}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 _REDIS = RedisUrls.from_url(ENV.redis_url or f"unix://{NAUTILUS_HOME}/run/valkey.sock")

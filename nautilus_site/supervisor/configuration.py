@@ -25,6 +25,7 @@ class Configuration:
     exporter_port: int
     binance_env: str
     database_url: str
+    database_owner_url: str
     redis_url: str
     trading_workers: int
     testnet_seed: str
@@ -60,6 +61,7 @@ class Configuration:
             exporter_port=common.exporter_port,
             binance_env=common.binance_env,
             database_url=common.database_url,
+            database_owner_url=common.database_owner_url,
             redis_url=common.redis_url,
             trading_workers=_whole_number(source, "WORKERS", 2, least=1),
             testnet_seed=str(_whole_number(source, "TESTNET_SEED", 7, least=0)),
@@ -90,6 +92,8 @@ class Configuration:
         own = {
             "NAUTILUS_HOME": str(self.home),
             "DATABASE_URL": database_url,
+            # Empty, not absent: a .env that names the owner must not tell the application either.
+            "DATABASE_OWNER_URL": "",
             "REDIS_URL": redis_url,
             "PROMETHEUS_MULTIPROC_DIR": str(self.metrics_directory),
             "PYTHONUNBUFFERED": "1",

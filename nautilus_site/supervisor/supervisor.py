@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from nautilus_site.supervisor.beside import forget_running_services, note_running_services
+from nautilus_site.supervisor.beside import OWNER, forget_running_services, note_running_services
 from nautilus_site.supervisor.child import Child, Spawn, StopStep, describe_exit
 from nautilus_site.supervisor.configuration import Configuration
 from nautilus_site.supervisor.embedded.errors import EmbeddedServiceError
@@ -99,19 +99,20 @@ class Supervisor:
 
     async def _start(self) -> None:
         configuration = self._configuration
-        database_url = configuration.database_url
+        database_url, owner_url = configuration.database_url, configuration.database_owner_url
         if not database_url:
-            database_url = await self._start_postgres()
+            database_url, owner_url = await self._start_postgres()
         redis_url = configuration.redis_url
         if not redis_url:
             redis_url = await self._start_valkey()
         environment = configuration.child_environment(database_url, redis_url)
         empty_directory(configuration.metrics_directory)
-        note_running_services(configuration.home, environment)
+        note_running_services(configuration.home, environment, owner_url)
         if configuration.runs_testnet:
             write_token(configuration.home / "testnet" / "control_token")
         if self._prepare is not None:
-            await self._run_prepare(self._prepare, environment)
+            # The only one who hears of the owner: all others work as the application.
+            await self._run_prepare(self._prepare, environment | {OWNER: owner_url})
         for program in self._programs:
             self._check_stop()
             child = self._child(program, environment)
@@ -125,7 +126,7 @@ class Supervisor:
         if any(program.kind == "web" for program in self._programs):
             await self._wait_ready()
 
-    async def _start_postgres(self) -> str:
+    async def _start_postgres(self) -> tuple[str, str]:
         began = time.monotonic()
         postgres = EmbeddedPostgres(
             self._configuration.home, binaries=self._configuration.postgres_binaries or None
@@ -136,7 +137,7 @@ class Supervisor:
         await self._wait_service("PostgreSQL", child, postgres.is_ready)
         postgres.ensure_database()
         self._step(f"PostgreSQL is ready ({postgres.placement.account.way.value})", began)
-        return postgres.url
+        return postgres.url, postgres.owner_url
 
     async def _start_valkey(self) -> str:
         began = time.monotonic()

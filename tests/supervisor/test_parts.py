@@ -15,6 +15,7 @@ from nautilus_site.common.commit import commit_of
 from nautilus_site.env import SettingError
 from nautilus_site.supervisor.backoff import Backoff
 from nautilus_site.supervisor.beside import (
+    choose_database_role,
     forget_running_services,
     note_running_services,
     use_running_services,
@@ -144,6 +145,7 @@ def test_control_and_trading_never_share_a_worker() -> None:
         ("REPLAY", "/no/such/folder"),
         ("PORT", "70000"),
         ("BINANCE_ENV", "mainnet"),
+        ("DATABASE_OWNER_URL", "postgresql://owner@db/x"),
     ],
 )
 def test_a_malformed_setting_is_named(name: str, value: str) -> None:
@@ -162,6 +164,37 @@ def test_children_inherit_the_environment_and_find_the_services() -> None:
     assert environment["NAUTILUS_HOME"] == "/somewhere"
     assert environment["PROMETHEUS_MULTIPROC_DIR"] == "/somewhere/run/metrics"
     assert environment["DJANGO_SETTINGS_MODULE"] == "nautilus_site.settings.local"
+
+
+def test_children_are_not_told_who_owns_the_database_whoever_else_knows() -> None:
+    configuration = Configuration.read(
+        {"DATABASE_URL": "postgresql://app@db/x", "DATABASE_OWNER_URL": "postgresql://owner:secret@db/x"}
+    )
+    environment = configuration.child_environment(configuration.database_url, "")
+    assert configuration.database_owner_url == "postgresql://owner:secret@db/x"
+    assert environment["DATABASE_OWNER_URL"] == "", "a .env beside them must not fill it in"
+
+
+def test_one_database_role_is_enough() -> None:
+    assert Configuration.read({"DATABASE_URL": "postgresql:///x"}).database_owner_url == "postgresql:///x"
+
+
+def test_only_commands_that_change_tables_find_their_owner(tmp_path: Path) -> None:
+    note_running_services(tmp_path, {"DATABASE_URL": "postgresql://noted"}, "postgresql://owner")
+    assert (tmp_path / "run" / "owner.json").stat().st_mode & 0o777 == 0o600
+
+    def owner(command: str, **mine: str) -> str:
+        environment = {"NAUTILUS_HOME": str(tmp_path), **mine}
+        use_running_services(environment)
+        choose_database_role(environment, command)
+        return environment.get("DATABASE_OWNER_URL", "")
+
+    assert owner("migrate") == "postgresql://owner"
+    assert owner("migrate", DATABASE_OWNER_URL="postgresql://mine") == "postgresql://mine"
+    assert owner("migrate", DATABASE_URL="postgresql://elsewhere") == "", "not the owner of that one"
+    assert owner("kill") == owner("kill", DATABASE_OWNER_URL="postgresql://mine") == ""
+    forget_running_services(tmp_path)
+    assert owner("migrate") == ""
 
 
 def test_children_started_later_are_of_the_build_that_was_there_at_the_start(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -55,11 +56,19 @@ def test_children_find_a_database_and_a_broker_that_work(platform: Platform) -> 
         "import os, psycopg, redis\n"
         "with psycopg.connect(os.environ['DATABASE_URL']) as connection:\n"
         "    print('user', connection.execute('select current_user').fetchone())\n"
+        "with psycopg.connect(os.environ['DATABASE_OWNER_URL']) as connection:\n"
+        "    print('owner', connection.execute('select current_user').fetchone())\n"
         "print('broker', redis.Redis.from_url(os.environ['REDIS_URL']).ping())\n"
     )
     platform.start([{"kind": "prepare", "code": code}, {"kind": "one", "code": SLEEP}])
     platform.wait_started()
     assert "user ('nautilus',)" in platform.text
+    assert "owner ('nautilus_owner',)" in platform.text
+    owners = (platform.home / "postgres" / "owner_password").read_text()
+    child = platform.pid_of("one")
+    assert owners
+    assert owners not in Path(f"/proc/{child}/environ").read_text(), "only what migrates knows the owner"
+    assert owners not in (platform.home / "run" / "services.json").read_text()
     assert "broker True" in platform.text
     assert platform.stop() == 0
 
@@ -96,10 +105,9 @@ def test_a_killed_child_comes_back_as_another_process(platform: Platform) -> Non
 
 
 def test_a_killed_database_comes_back_with_what_was_committed(platform: Platform) -> None:
-    platform.start(
-        [{"kind": "one", "code": "import os\nprint(os.environ['DATABASE_URL'], flush=True)\n" + SLEEP}]
-    )
-    url = platform.wait_for_line("postgresql://").split("| ")[1]
+    platform.start([{"kind": "one", "code": SLEEP}])
+    platform.wait_started()
+    url = json.loads((platform.home / "run" / "owner.json").read_text())["DATABASE_OWNER_URL"]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept (n integer)")
         connection.execute("INSERT INTO kept VALUES (41)")

@@ -140,7 +140,7 @@ def home(short_home: Path) -> Iterator[Path]:
     """A home whose database holds one table, its server stopped."""
     server = EmbeddedPostgres(short_home)
     server.start()
-    with psycopg.connect(server.url) as connection:
+    with psycopg.connect(server.owner_url) as connection:
         connection.execute("CREATE TABLE kept (n integer)")
         connection.execute("INSERT INTO kept VALUES (7)")
     server.stop()
@@ -152,11 +152,18 @@ def ask(home: Path, database: str, query: str) -> tuple[object, ...] | None:
     server = EmbeddedPostgres(home)
     server.start()
     try:
-        with psycopg.connect(server.url, dbname=database, autocommit=True) as connection:
+        with psycopg.connect(server.owner_url, dbname=database, autocommit=True) as connection:
             cursor = connection.execute(query)
             return cursor.fetchone() if cursor.description else None
     finally:
         server.stop()
+
+
+WHOSE = """
+SELECT tableowner, has_table_privilege('nautilus', 'kept', 'UPDATE'),
+       has_table_privilege('nautilus', 'kept', 'TRUNCATE')
+  FROM pg_tables WHERE tablename = 'kept'
+"""
 
 
 def test_a_restore_brings_back_what_was_dumped_and_keeps_what_it_replaces(home: Path) -> None:
@@ -169,6 +176,7 @@ def test_a_restore_brings_back_what_was_dumped_and_keeps_what_it_replaces(home: 
     kept = dumps.restore(environment, file, datetime(2026, 1, 3, tzinfo=UTC))
     assert ask(home, "nautilus", "SELECT n FROM kept") == (7,)
     assert ask(home, kept, "SELECT n FROM kept") == (8,)
+    assert ask(home, "nautilus", WHOSE) == ("nautilus_owner", True, False)
 
 
 def test_a_broken_dump_leaves_the_present_database_in_force(home: Path) -> None:

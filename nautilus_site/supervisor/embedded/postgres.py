@@ -14,7 +14,6 @@ from typing import IO, Any
 from urllib.parse import quote
 
 import psycopg
-from psycopg import sql
 
 from nautilus_site.supervisor.embedded.accounts import Account, choose_account
 from nautilus_site.supervisor.embedded.binaries import PostgresBinaries, find_postgres
@@ -22,6 +21,14 @@ from nautilus_site.supervisor.embedded.errors import EmbeddedServiceError
 from nautilus_site.supervisor.embedded.lineage import child_setup
 from nautilus_site.supervisor.embedded.placement import Placement, place_server
 from nautilus_site.supervisor.embedded.process import last_lines, server_environment, stop_process, wait_until
+from nautilus_site.supervisor.embedded.roles import (
+    APPLICATION,
+    OWNER,
+    databases_of_application,
+    hand_over,
+    make_database,
+    make_roles,
+)
 from nautilus_site.supervisor.embedded.sockets import release_directory, socket_directory
 
 DATABASE = "nautilus"
@@ -74,7 +81,13 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> str:
-        return self._url(DATABASE, self._secret("password"), DATABASE)
+        """How the application connects."""
+        return self._url(APPLICATION, self._secret("password"), DATABASE)
+
+    @property
+    def owner_url(self) -> str:
+        """How the owner of the database and its tables connects: who migrates and restores."""
+        return self._url(OWNER, self._secret("owner_password"), DATABASE)
 
     @property
     def placement(self) -> Placement:
@@ -140,16 +153,15 @@ class EmbeddedPostgres:
         return row == (1,) and self._lock_holder() == self.process.pid
 
     def ensure_database(self) -> None:
-        """Create the role and the database the platform uses, or bring the role's password up to date."""
-        role, password = sql.Identifier(DATABASE), sql.Literal(self._secret("password"))
+        """Create both roles and the database, or bring them up to date; take from the application what it owned."""
         with psycopg.connect(self._superuser_url(), autocommit=True, connect_timeout=10) as connection:
-            known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [DATABASE]).fetchone()
-            verb = sql.SQL("ALTER" if known else "CREATE")
-            # CREATEDB: the test suite makes databases of its own.
-            connection.execute(sql.SQL("{} ROLE {} LOGIN CREATEDB PASSWORD {}").format(verb, role, password))
-            exists = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
-            if not exists:
-                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(role, role))
+            make_roles(connection, owner=self._secret("owner_password"), application=self._secret("password"))
+            make_database(connection, DATABASE)
+            owned = databases_of_application(connection)
+        for name in owned:
+            url = self._url(SUPERUSER, self._secret("superuser_password"), name)
+            with psycopg.connect(url, connect_timeout=10) as connection:
+                hand_over(connection)
 
     def start(self, timeout_s: float = 60.0) -> None:
         """Create the cluster on the first start, run the server and wait until the database can be used.
