@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from nautilus_site.common.commit import commit_of
-from nautilus_site.env import SettingError
+from nautilus_site.env import ROOT, SettingError
 from nautilus_site.supervisor.backoff import Backoff
 from nautilus_site.supervisor.beside import (
     choose_database_role,
@@ -173,6 +174,15 @@ def test_children_are_not_told_who_owns_the_database_whoever_else_knows() -> Non
     environment = configuration.child_environment(configuration.database_url, "")
     assert configuration.database_owner_url == "postgresql://owner:secret@db/x"
     assert environment["DATABASE_OWNER_URL"] == "", "a .env beside them must not fill it in"
+
+
+def test_containers_are_not_told_either() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert {name for name, service in services.items() if "OWNER" in str(service)} == {"roles", "prepare"}
+    assert {name for name, service in services.items() if "{POSTGRES_PASSWORD" in str(service)} == {
+        "postgres",
+        "roles",
+    }
 
 
 def test_one_database_role_is_enough() -> None:

@@ -21,14 +21,7 @@ from nautilus_site.supervisor.embedded.errors import EmbeddedServiceError
 from nautilus_site.supervisor.embedded.lineage import child_setup
 from nautilus_site.supervisor.embedded.placement import Placement, place_server
 from nautilus_site.supervisor.embedded.process import last_lines, server_environment, stop_process, wait_until
-from nautilus_site.supervisor.embedded.roles import (
-    APPLICATION,
-    OWNER,
-    databases_of_application,
-    hand_over,
-    make_database,
-    make_roles,
-)
+from nautilus_site.supervisor.embedded.roles import APPLICATION, OWNER, make_database, make_roles
 from nautilus_site.supervisor.embedded.sockets import release_directory, socket_directory
 
 DATABASE = "nautilus"
@@ -155,13 +148,12 @@ class EmbeddedPostgres:
     def ensure_database(self) -> None:
         """Create both roles and the database, or bring them up to date; take from the application what it owned."""
         with psycopg.connect(self._superuser_url(), autocommit=True, connect_timeout=10) as connection:
-            make_roles(connection, owner=self._secret("owner_password"), application=self._secret("password"))
-            make_database(connection, DATABASE)
-            owned = databases_of_application(connection)
-        for name in owned:
+            databases = make_database(connection, DATABASE)
+        owner, application = self._secret("owner_password"), self._secret("password")
+        for name in databases:
             url = self._url(SUPERUSER, self._secret("superuser_password"), name)
             with psycopg.connect(url, connect_timeout=10) as connection:
-                hand_over(connection)
+                make_roles(connection, owner=owner, application=application)
 
     def start(self, timeout_s: float = 60.0) -> None:
         """Create the cluster on the first start, run the server and wait until the database can be used.
