@@ -92,7 +92,7 @@ lint-imports: dev
 
 # These two need a home to start from and no database: the values are thrown away.
 THROWAWAY = home="$$(mktemp -d)"; trap 'rm -rf "$$home"' EXIT; export NAUTILUS_HOME="$$home"; \
-	unset DJANGO_SETTINGS_MODULE DATABASE_URL REDIS_URL
+	unset DJANGO_SETTINGS_MODULE DATABASE_URL DATABASE_OWNER_URL REDIS_URL
 
 lint-migrations: dev
 	@echo "== migrations"

@@ -150,7 +150,7 @@ def main(arguments: list[str]) -> int:
         else:
             print("usage: make backup | make restore FILE=path/to.dump", file=sys.stderr)
             return 2
-    except (DumpFailure, EmbeddedServiceError, psycopg.OperationalError) as error:
+    except (DumpFailure, EmbeddedServiceError, LookupError, psycopg.OperationalError) as error:
         print(f"nautilus: {error}", file=sys.stderr)
         return 1
     return 0

@@ -1,11 +1,11 @@
--- Two roles for the platform's database: one owns the tables, one uses them. Also moves a database over in which one role
--- did both. A superuser runs it, connected to the platform's database; it may be repeated.
+-- Two roles for the platform's database: one owns the tables, one uses them. Also moves a database over in which one
+-- role did both. A superuser runs it, connected to the platform's database; it may be repeated.
 --
 --   PGOPTIONS="-c nautilus.owner_password=... -c nautilus.application_password=..." \
 --       psql -X -v ON_ERROR_STOP=1 -f scripts/database_roles.sql "host=... user=postgres dbname=nautilus"
 --
--- nautilus.owner and nautilus.application name other roles than nautilus_owner and nautilus. What the application may do
--- to each table is granted by `manage.py migrate`.
+-- nautilus.owner and nautilus.application name other roles than nautilus_owner and nautilus. What the application may
+-- do to each table is granted by `manage.py migrate`.
 
 DO $$
 DECLARE
@@ -28,26 +28,28 @@ BEGIN
     -- Sequences of a column and indexes follow their table; what an extension brought is the extension's.
     FOR statement IN
         SELECT format('ALTER DATABASE %I OWNER TO %I', datname, owner)
-          FROM pg_database WHERE datname = current_database() AND datdba <> owner::regrole
+          FROM pg_database WHERE datname = current_database() AND datdba <> quote_ident(owner)::regrole
         UNION ALL
         SELECT format('ALTER %s %s OWNER TO %I',
                       CASE relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
                                    ELSE 'TABLE' END,
                       c.oid::regclass, owner)
           FROM pg_class c
-         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S') AND relowner <> owner::regrole
+         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+           AND relowner <> quote_ident(owner)::regrole
            AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                               AND (d.deptype = 'e' OR relkind = 'S' AND d.deptype IN ('a', 'i')))
         UNION ALL
         SELECT format('ALTER ROUTINE %s OWNER TO %I', p.oid::regprocedure, owner)
           FROM pg_proc p
-         WHERE pronamespace = 'public'::regnamespace AND proowner <> owner::regrole
+         WHERE pronamespace = 'public'::regnamespace AND proowner <> quote_ident(owner)::regrole
            AND NOT EXISTS (SELECT FROM pg_depend d
                             WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
         UNION ALL
         SELECT format('ALTER TYPE %s OWNER TO %I', t.oid::regtype, owner)
           FROM pg_type t
-         WHERE typnamespace = 'public'::regnamespace AND typowner <> owner::regrole AND typtype IN ('e', 'd')
+         WHERE typnamespace = 'public'::regnamespace AND typtype IN ('e', 'd')
+           AND typowner <> quote_ident(owner)::regrole
            AND NOT EXISTS (SELECT FROM pg_depend d
                             WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
     LOOP

@@ -68,11 +68,12 @@ def privileges_apply(application: str | None) -> None:
         if application is None:
             trail_protect(cursor)
             return
-        if found := powers(cursor, application):
+        try:
+            grant(cursor, application)
+        except LookupError as unknown:
+            raise NotSeparate(f"{unknown} ({_GUIDE})") from None
+        if found := powers(cursor, application) or differences(cursor, application):
             raise NotSeparate(f"{'; '.join(found)} ({_GUIDE})")
-        grant(cursor, application)
-        if found := [*powers(cursor, application), *differences(cursor, application)]:
-            raise NotSeparate("; ".join(found))
 
 
 def _current_user() -> str:

@@ -57,23 +57,23 @@ READERS: Mapping[str, tuple[str, ...]] = {
 
 _RELATIONS = """
 SELECT c.relname FROM pg_class c
- WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') ORDER BY 1
+ WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') ORDER BY 1
 """
 _HELD = """
 SELECT c.relname, p.name FROM pg_class c, unnest(%s::text[]) AS p(name)
- WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+ WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
    AND (has_table_privilege(%s::name, c.oid, p.name)
         OR p.name IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES')
            AND has_any_column_privilege(%s::name, c.oid, p.name))
 """
 _NOT_OWNED = """
 SELECT c.relname FROM pg_class c
- WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'S', 'v', 'm')
+ WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'p', 'S', 'v', 'm')
    AND NOT pg_has_role(c.relowner, 'USAGE') ORDER BY 1
 """
 _POWERS = """
 SELECT r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolreplication,
-       pg_has_role(r.oid, current_user::regrole, 'MEMBER'),
+       pg_has_role(r.oid, current_user, 'MEMBER'),
        has_schema_privilege(r.oid, current_schema(), 'CREATE'),
        EXISTS (SELECT FROM pg_shdepend s, pg_database d
                 WHERE d.datname = current_database() AND s.dbid IN (0, d.oid)
@@ -107,7 +107,7 @@ def grant(cursor: Any, role: str) -> None:
     tables = relations(cursor)
     schema, database = _one(cursor, "SELECT current_schema()"), _one(cursor, "SELECT current_database()")
     if _one(cursor, "SELECT count(*) FROM pg_roles WHERE rolname = %s", [role]) == 0:
-        raise LookupError(f"there is no database role {role}")
+        raise LookupError(f"there is no role {role}")
     to = _names([role])
     within = f"IN SCHEMA {_names([schema])}"
     for statement in (

@@ -269,6 +269,7 @@ class Session:
 # Supervisor and test services keep these to themselves; a platform under test gets its own.
 _NOT_INHERITED = {
     "DATABASE_URL",
+    "DATABASE_OWNER_URL",
     "REDIS_URL",
     "NAUTILUS_HOME",
     "DJANGO_SETTINGS_MODULE",

@@ -65,7 +65,14 @@ class Platform:
         self.environment = {
             name: value
             for name, value in os.environ.items()
-            if name not in ("DATABASE_URL", "REDIS_URL", "NAUTILUS_HOME", "DJANGO_SETTINGS_MODULE")
+            if name
+            not in (
+                "DATABASE_URL",
+                "DATABASE_OWNER_URL",
+                "REDIS_URL",
+                "NAUTILUS_HOME",
+                "DJANGO_SETTINGS_MODULE",
+            )
         } | {
             "NAUTILUS_HOME": str(home),
             "PORT": str(free_port()),

@@ -115,14 +115,16 @@ def test_the_roles_of_a_server_of_ones_own_are_made_by_the_same_script(postgres:
     """As on Docker Compose: the superuser owned everything, and settings say what to make of it."""
     postgres.start()
     script = (ROOT / "scripts" / "database_roles.sql").read_bytes()
-    settings = "-c nautilus.owner_password=a1 -c nautilus.application=app -c nautilus.application_password=b2"
+    settings = (
+        "-c nautilus.owner_password=a1 -c nautilus.application=an-app -c nautilus.application_password=b2"
+    )
     with psycopg.connect(postgres._superuser_url(), dbname="nautilus", options=settings) as connection:
         connection.execute(OF_BEFORE)
         for _ in range(2):
             connection.execute(script)
         owners = connection.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
         assert owners.fetchall() == [("nautilus_owner",)]
-    for role, password in (("nautilus_owner", "a1"), ("app", "b2")):
+    for role, password in (("nautilus_owner", "a1"), ("an-app", "b2")):
         address = postgres._url(role, password, "nautilus")
         with psycopg.connect(address) as connection:
             assert connection.execute("SELECT current_user").fetchone() == (role,)

@@ -21,9 +21,12 @@ from nautilus_site.supervisor.embedded.postgres import EmbeddedPostgres
 from nautilus_site.supervisor.embedded.roles import APPLICATION, OWNER
 
 HOME = Path(os.environ["NAUTILUS_HOME"])
-pytestmark = pytest.mark.skipif(
-    not (HOME / "postgres" / "owner_password").is_file(), reason="the server is not ours, nor are its roles"
-)
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(
+        not (HOME / "postgres" / "owner_password").is_file(), reason="the server is not ours, nor are its roles"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +161,7 @@ def test_a_table_made_later_is_a_fact_until_it_has_been_declared(split: None) ->
             cursor.execute("DROP TABLE made_later")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_an_auditors_role_reads_the_trail_and_nothing_else(split: None) -> None:
     (reader,) = READERS
     with connect("postgres") as superuser:
@@ -183,6 +187,7 @@ def test_a_role_that_could_help_itself_is_refused(split: None, role: str, why: s
         privileges_apply(role)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_migrate_connects_as_the_owner_and_leaves_the_application_as_it_was(
     split: None, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
