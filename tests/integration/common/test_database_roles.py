@@ -24,7 +24,8 @@ HOME = Path(os.environ["NAUTILUS_HOME"])
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.skipif(
-        not (HOME / "postgres" / "owner_password").is_file(), reason="the server is not ours, nor are its roles"
+        not (HOME / "postgres" / "owner_password").is_file(),
+        reason="the server is not ours, nor are its roles",
     ),
 ]
 
