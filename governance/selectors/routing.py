@@ -13,6 +13,7 @@ from governance.domain.policies.weights import WeightSet
 from governance.domain.regimes import regime_probabilities
 from governance.domain.routing import Place, percent
 from governance.domain.routing.wording import CHANGED_SINCE, words
+from governance.domain.schedules import CLOCK_AHEAD_S
 from governance.models import PolicyVersion, RoutingDecision
 from governance.selectors.policies import version_in_force
 from mlregistry.selectors.canaries import canaries_trading
@@ -72,7 +73,11 @@ def _share(row: StrategyInstance, partner: str, capital: dict[tuple[str, int, in
 
 
 def _regimes(chosen: WeightSet, moment: datetime) -> dict[tuple[str, str], dict[str, float]]:
-    """By source and symbol: the probabilities of the newest decision, if it is young enough and has any."""
+    """By source and symbol: the probabilities of the newest decision, if it is young enough and has any.
+
+    The newest is the one written last. One from the future was noted before the clock was put back: how old it is
+    nobody knows.
+    """
     sources = {regime["source"] for regime in chosen.regimes.values()}
     if not sources:
         return {}
@@ -80,8 +85,9 @@ def _regimes(chosen: WeightSet, moment: datetime) -> dict[tuple[str, str], dict[
         Decision.objects.filter(
             instance__strategy__name__in=sources,
             decided_at__gt=moment - timedelta(seconds=chosen.regime_max_age_sec),
+            decided_at__lte=moment + timedelta(seconds=CLOCK_AHEAD_S),
         )
-        .order_by("instance__strategy__name", "instance__instrument__symbol", "-decided_at")
+        .order_by("instance__strategy__name", "instance__instrument__symbol", "-id")
         .distinct("instance__strategy__name", "instance__instrument__symbol")
         .values_list("instance__strategy__name", "instance__instrument__symbol", "features")
     )

@@ -13,7 +13,7 @@ from django.db import transaction
 from governance.domain.policies.located import node_of
 from governance.domain.policies.schema import Raises
 from governance.domain.policies.weights import STRATEGY_WEIGHTS, WeightSet, weight_set
-from governance.domain.routing import Place, Routed, overfull, raised_by_name, route
+from governance.domain.routing import Place, Routed, overfull, raised_by_name, route, set_free_or_raised
 from governance.models import Policy, PolicyVersion, RoutingDecision
 from governance.selectors.policies import version_in_force
 from governance.selectors.routing import places_now
@@ -122,20 +122,8 @@ def weights_loosened(before: Values, after: Values) -> list[str]:
     """What a new set allows more: against the old set, and against the weights in force where that had none."""
     found = STRATEGY_WEIGHTS.loosened({**before, "weights": {}}, {**after, "weights": {}}, "", Raises.ANY)
     old, new = weight_set(before), weight_set(after)
-    for place in places_now(new, None, now()):
-        wanted = new.base(place.strategy, place.symbol)
-        if wanted is None:
-            continue  # left as it is
-        had = old.base(place.strategy, place.symbol)
-        # A weight that was approved may be taken up again after the router lowered it; not after a person did: what
-        # they lowered stays down unless the set names it with more, which is more than it had.
-        if wanted > (place.weight if had is None else had):
-            found.append(f"weights.{place.strategy}:{place.symbol}")
-    # A strategy without a symbol yet: compared name by name.
-    placed = {place.strategy for place in places_now(new, None, now())}
-    for name, weight in new.weights.items():
-        if name.partition(":")[0] not in placed and weight > old.weights.get(name, Decimal(0)):
-            found.append(f"weights.{name}")
+    # Their canaries are the registry's, whichever of the two sets is asked.
+    found += [f"weights.{name}" for name in set_free_or_raised(old, new, places_now(new, None, now()))]
     return sorted(set(found))
 
 

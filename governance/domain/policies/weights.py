@@ -51,7 +51,7 @@ STRATEGY_WEIGHTS = Record(
         "regime_max_age_sec": Field(
             Number(1, 604_800, whole=True), 3_600, Raises.UP, "older than that a regime is not known"
         ),
-        "band": Field(_SHARE, Decimal("0.05"), Raises.NONE, "smaller changes for the regime's sake wait"),
+        "band": Field(_SHARE, Decimal("0.05"), Raises.DOWN, "smaller rises for the regime's sake wait"),
     }
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
+from typing import Any
 
 from governance.domain.policies.weights import WeightSet
 
@@ -44,6 +45,10 @@ class Place:
         own = chosen.base(self.strategy, self.symbol)
         base = chosen.base(self.follows, self.symbol) if own is None and self.follows else own
         return None if base is None else base.quantize(_FINEST, rounding=ROUND_DOWN)
+
+    def regime_of(self, chosen: WeightSet) -> Mapping[str, Any] | None:
+        """The set's regime for it, or for what it follows."""
+        return chosen.regimes.get(self.strategy) or chosen.regimes.get(self.follows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,35 @@ def raised_by_name(before: WeightSet | None, after: WeightSet, places: Sequence[
     return found
 
 
+def set_free_or_raised(before: WeightSet, after: WeightSet, places: Sequence[Place]) -> list[str]:
+    """Names by which a new set allows more: a weight above the old one, or none at all where there was one.
+
+    What a set does not name it leaves alone: no regime, no cap and no smaller weight reaches it any more, so leaving a
+    set is no way down. Against the weight in force where the old set had none.
+    """
+    found = set()
+    for place in places:
+        had, wanted = place.base(before), place.base(after)
+        # A weight that was approved may be taken up again after the router lowered it; not after a person did: what
+        # they lowered stays down unless the set names it with more, which is more than it had.
+        if _is_more(had, wanted, least=place.weight):
+            found.add(f"{place.strategy}:{place.symbol}")
+    # What has no place yet may have one tomorrow, without anybody asking about the set again.
+    placed = {name for place in places for name in (place.strategy, f"{place.strategy}:{place.symbol}")}
+    for name in before.weights.keys() | after.weights.keys():
+        strategy, _, symbol = name.partition(":")
+        had, wanted = before.base(strategy, symbol), after.base(strategy, symbol)
+        if (had is not None or name not in placed) and _is_more(had, wanted, least=Decimal(0)):
+            found.add(name)
+    return sorted(found)
+
+
+def _is_more(had: Decimal | None, wanted: Decimal | None, *, least: Decimal) -> bool:
+    if wanted is None:
+        return had is not None
+    return wanted > (least if had is None else had)
+
+
 def overfull(chosen: WeightSet, places: Sequence[Place]) -> list[str]:
     """Symbols on which the set's weights come to more than 1 and to more than what is in force now."""
     sums: dict[str, Fraction] = {}
@@ -143,13 +177,11 @@ def _group(chosen: WeightSet, places: list[Place]) -> list[Routed]:
         ),
         (parts, max(Fraction(0), max(Fraction(1), there) - others), "sum"),
     )
-    capped: set[int] = set()
     for members, cap, rule in limits:
         ids = {member.place.instance_id for member in members}
         current = [part for part in parts if part.place.instance_id in ids]
         total = sum((part.counts for part in current), Fraction(0))
         if total > cap:
-            capped |= ids
             scale = cap / total
             parts = [
                 part.lowered(
@@ -161,7 +193,7 @@ def _group(chosen: WeightSet, places: list[Place]) -> list[Routed]:
                 else part
                 for part in parts
             ]
-    settled = [_settled(chosen, part, part.place.instance_id in capped) for part in parts]
+    settled = [_settled(chosen, part) for part in parts]
     champions = {place.strategy: place.weight for place in places}
     champions |= {item.place.strategy: item.weight for item in settled}
     return [_behind(item, champions) for item in settled]
@@ -191,7 +223,7 @@ def _of_regime(chosen: WeightSet, place: Place, base: Decimal) -> _Part:
     part = _Part(
         place, base, base, "zero" if base == 0 else "set", f"the weight set gives {whose} {percent(base)}"
     )
-    regime = chosen.regimes.get(place.strategy) or chosen.regimes.get(place.follows)
+    regime = place.regime_of(chosen)
     if regime is None or base == 0:
         return part
     factors: Mapping[str, Decimal] = regime["factors"]
@@ -211,24 +243,25 @@ def _of_regime(chosen: WeightSet, place: Place, base: Decimal) -> _Part:
     return part.lowered(_grained(Fraction(base) * factor), "regime", why)
 
 
-def _settled(chosen: WeightSet, part: _Part, capped: bool) -> Routed:
+def _settled(chosen: WeightSet, part: _Part) -> Routed:
+    """Hold what a person lowered and, for the regime's sake, small rises.
+
+    Only rises: what the regime or a cap takes is taken at once, however little it is. After caps and sums, so that
+    what is held here goes to no other place.
+    """
     place, wanted = part.place, part.weight
-    weight, rule, reason = wanted, part.rule, part.reason
-    # After caps and sums: what a person took from one place goes to no other.
     if place.ceiling is not None and wanted > place.ceiling:
-        weight, rule = place.ceiling, "lowered_by_hand"
-        reason += f"; {place.lowered_by} lowered it to {percent(weight)}: it stays until two people raise it"
-    elif (
-        not capped
-        and wanted > 0
-        and place.weight <= part.base
-        and rule.startswith("regime")
-        and abs(wanted - place.weight) < chosen.band
+        most = place.ceiling
+        why = f"{place.lowered_by} lowered it to {percent(most)}: it stays until two people raise it"
+        return Routed(place, part.base, most, "lowered_by_hand", f"{part.reason}; {why}")
+    if (
+        place.regime_of(chosen) is not None
         and place.routed is not None
+        and place.weight < wanted < place.weight + chosen.band
     ):
-        weight, rule = place.weight, "band"
-        reason += f"; less than {percent(chosen.band)} of a change: it stays at {percent(weight)}"
-    return Routed(place, part.base, weight, rule, reason)
+        why = f"less than {percent(chosen.band)} of a rise: it stays at {percent(place.weight)}"
+        return Routed(place, part.base, place.weight, "band", f"{part.reason}; {why}")
+    return Routed(place, part.base, wanted, part.rule, part.reason)
 
 
 def _grained(weight: Fraction) -> Decimal:

@@ -12,7 +12,7 @@ RULES: Final[Mapping[str, str]] = {
     "zero": "zero: an orderly exit",
     "regime": "lowered for the regime",
     "regime_unknown": "the regime is not known",
-    "band": "too small a change",
+    "band": "too small a rise",
     "canary": "the most canaries may have",
     "champion": "a canary, no more than its champion",
     "sum": "the symbol is given out",

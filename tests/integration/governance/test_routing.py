@@ -81,6 +81,41 @@ def test_the_regime_of_the_symbol_moves_the_weight_and_a_stale_one_lowers_it(des
     assert RoutingDecision.objects.filter(symbol="BTCUSDT").latest("id").rule == "regime_unknown"
 
 
+def test_a_decision_from_before_the_clock_was_put_back_tells_no_regime(desk: Desk) -> None:
+    halved(desk)
+    regime_told(desk, age_s=-3600, bull=1.0, bear=0.0)
+    regimes = {"trend": {"source": "swing", "factors": {"bull": 1, "bear": "0.4", "crash": "0.2"}}}
+    in_force("strategy_weights", weights={"trend": "0.5"}, regimes=regimes)
+    assert weight(desk) == Decimal("0.1"), "how old it is nobody knows"
+    # Clocks of two hosts differ by so much: of two decisions the one written last is the newer.
+    Decision.objects.update(decided_at=now() + timedelta(seconds=2))
+    regime_told(desk, bull=0.0, bear=1.0)
+    routing_run()
+    assert weight(desk) == Decimal("0.2")
+
+
+def test_nobody_alone_takes_a_strategy_out_of_reach_of_its_regime(
+    desk: Desk, risk_officer: User, token_client: Clients
+) -> None:
+    halved(desk)
+    regime_told(desk, bull=1.0, bear=0.0)
+    regimes = {"trend": {"source": "swing", "factors": {"bull": 1, "bear": "0.2"}}}
+    document = {"weights": {"trend": "0.5"}, "regimes": regimes, "band": "0.05"}
+    in_force("strategy_weights", **document)
+    api = token_client(risk_officer, scopes=["read", "limits.tighten", "risk.propose"])
+
+    def put(**changes: Any) -> int:
+        body = {"document": {**document, **changes}, "reason": "less noise"}
+        return api.put("/api/v1/policies/strategy_weights", body, format="json").status_code
+
+    assert [put(regimes={}), put(weights={}), put(band=0)] == [202, 202, 202]
+    # One alone may have rises wait longer; what the regime takes waits for nothing.
+    assert put(band=1) == 200
+    regime_told(desk, bull=0.0, bear=1.0)
+    routing_run()
+    assert weight(desk) == Decimal("0.1")
+
+
 def test_zero_weight_sells_what_the_strategy_has(db: None) -> None:
     desk = trading_desk(balances={"USDT": "100000", "BTC": "0.05"})
     position = (

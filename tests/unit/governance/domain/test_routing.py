@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from governance.domain.policies.located import DocumentError, node_of
 from governance.domain.policies.schema import Raises
 from governance.domain.policies.weights import STRATEGY_WEIGHTS, WeightSet, weight_set, weight_values
-from governance.domain.routing import Place, Routed, overfull, raised_by_name, route
+from governance.domain.routing import Place, Routed, overfull, raised_by_name, route, set_free_or_raised
 
 REGIMES = {"trend": {"source": "hmm", "factors": {"bull": 1, "bear": "0.2"}}}
 
@@ -78,18 +79,27 @@ def test_a_regime_lowers_a_weight_and_an_unknown_one_to_its_lowest(
     assert (found.weight, found.rule) == (Decimal(weight), rule)
 
 
-def test_a_small_change_for_the_regimes_sake_waits_and_a_change_of_the_set_does_not() -> None:
+def test_a_small_rise_for_the_regimes_sake_waits_and_a_change_of_the_set_does_not() -> None:
     picked = chosen({"trend": "0.5"}, regimes=REGIMES, band="0.05")
     regime = {"bull": 0.5, "bear": 0.5}  # 0.3
-    near = place("trend", weight="0.34", routed=Decimal("0.34"), regime=regime)
+    near = place("trend", weight="0.26", routed=Decimal("0.26"), regime=regime)
     assert (routed(picked, near)["trend:BTCUSDT"].weight, routed(picked, near)["trend:BTCUSDT"].rule) == (
-        Decimal("0.34"),
+        Decimal("0.26"),
         "band",
     )
-    far = place("trend", weight="0.36", routed=Decimal("0.36"), regime=regime)
+    far = place("trend", weight="0.25", routed=Decimal("0.25"), regime=regime)
     assert routed(picked, far)["trend:BTCUSDT"].weight == Decimal("0.3")
-    fresh = place("trend", weight="0.34", regime=regime)
+    fresh = place("trend", weight="0.26", regime=regime)
     assert routed(picked, fresh)["trend:BTCUSDT"].weight == Decimal("0.3")
+
+
+def test_no_band_holds_back_what_a_regime_takes() -> None:
+    picked = chosen(
+        {"trend": 1}, regimes={"trend": {"source": "hmm", "factors": {"calm": 1, "crash": 0}}}, band=1
+    )
+    for regime, weight in (({"calm": 0.1, "crash": 0.9}, "0.1"), (None, "0")):
+        held = place("trend", weight="1", routed=Decimal(1), regime=regime)
+        assert routed(picked, held)["trend:BTCUSDT"].weight == Decimal(weight)
 
 
 def test_what_a_person_lowered_stays_down_whatever_set_or_regime_comes() -> None:
@@ -172,8 +182,8 @@ WITNESSES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "regimes": ({"weights": {"trend": "0.5"}}, {"weights": {"trend": "0.5"}, "regimes": REGIMES}),
     "band": (
-        {"weights": {"trend": "0.5"}, "regimes": REGIMES},
-        {"weights": {"trend": "0.5"}, "regimes": REGIMES, "band": "0.001"},
+        {"weights": {"trend": "0.6"}, "regimes": REGIMES},
+        {"weights": {"trend": "0.6"}, "regimes": REGIMES, "band": "0.1"},
     ),
 }
 
@@ -208,6 +218,8 @@ def test_which_changes_of_a_set_raise_risk() -> None:
     assert loosened(weights={"a": "0.5", "b": "0.5", "c": "0.1"}) == ["weights.c"]
     assert loosened(canaries=[]) == ["canaries.b"]
     assert loosened(max_canary_weight="0.3") == ["max_canary_weight"]
+    assert loosened(band="0.04") == ["band"]
+    assert loosened(band=1) == []
     assert loosened(regimes=REGIMES) == ["regimes.trend"]
 
 
@@ -227,15 +239,14 @@ PLACES = st.lists(
     max_size=8,
     unique_by=(lambda p: (p.strategy, p.account, p.symbol), lambda p: p.instance_id),
 )
-SETS = st.fixed_dictionaries(
-    {
-        "weights": st.dictionaries(st.sampled_from(["a", "b", "c", "a:BTCUSDT"]), SHARES),
-        "canaries": st.lists(st.sampled_from(["b", "c"]), unique=True),
-        "max_canary_weight": SHARES,
-        "regimes": st.sampled_from([{}, {"a": REGIMES["trend"]}]),
-        "band": SHARES,
-    }
-)
+MEMBERS: dict[str, st.SearchStrategy[Any]] = {
+    "weights": st.dictionaries(st.sampled_from(["a", "b", "c", "a:BTCUSDT"]), SHARES),
+    "canaries": st.lists(st.sampled_from(["b", "c"]), unique=True),
+    "max_canary_weight": SHARES,
+    "regimes": st.dictionaries(st.sampled_from(["a", "b", "c"]), st.just(REGIMES["trend"])),
+    "band": SHARES,
+}
+SETS = st.fixed_dictionaries(MEMBERS)
 
 
 @given(SETS, PLACES)
@@ -261,6 +272,58 @@ def test_no_set_gives_more_than_was_approved_or_fills_a_symbol_beyond_itself(
                 if p.instance_id in found and p.strategy in picked.canaries
             ]
             assert sum(canaries) <= picked.max_canary_weight
+
+
+def allows_more(before: dict[str, Any], after: dict[str, Any], *places: Place) -> list[str]:
+    return set_free_or_raised(chosen(before), chosen(after), places)
+
+
+def test_a_strategy_taken_out_of_the_set_is_out_of_reach_of_its_regime_and_caps() -> None:
+    there = [place("trend", weight="0.1"), canary("0.1")]
+    assert allows_more({"trend": "0.5"}, {}, *there) == ["trend", "trend:BTCUSDT"]
+    assert allows_more({"trend": "0.5"}, {"trend": 0}, *there) == []
+    assert allows_more({}, {}, *there) == []
+    # A canary of the registry goes with its champion, with what it has of its own, else with what the champion has.
+    both = [place("old", weight="0.1"), canary("0.1")]
+    assert allows_more({"old": "0.5"}, {}, *both) == ["old", "old-canary:BTCUSDT", "old:BTCUSDT"]
+    named = {"old": "0.5", "old-canary": "0.1"}
+    assert allows_more(named, {"old": "0.5"}, *both) == ["old-canary", "old-canary:BTCUSDT"]
+    assert allows_more(named, {"old": "0.1"}, *both) == ["old-canary"]
+
+
+def test_what_a_set_says_of_a_symbol_nobody_is_on_yet_counts_as_well() -> None:
+    there = place("trend", weight="0.1")
+    assert allows_more({"trend": "0.1"}, {"trend": "0.1", "trend:XRPUSDT": 1}, there) == ["trend:XRPUSDT"]
+    assert allows_more({"trend": 1, "trend:XRPUSDT": "0.1"}, {"trend": 1}, there) == ["trend:XRPUSDT"]
+    assert allows_more({"trend": "0.1"}, {"trend": "0.1", "trend:XRPUSDT": "0.1"}, there) == []
+    assert allows_more({"swing": "0.1"}, {}, there) == ["swing"]
+    assert allows_more({}, {"swing": "0.1"}, there) == ["swing"]
+    # Named for the first time with what it has: the set reaches it from now on.
+    assert allows_more({}, {"trend": "0.1"}, there) == []
+
+
+ALONE = PLACES.map(lambda places: list({p.symbol + p.account: p for p in places}.values()))
+
+
+@given(
+    before=SETS,
+    after=st.fixed_dictionaries({}, optional=MEMBERS),
+    places=ALONE,
+    told=st.none() | st.dictionaries(st.sampled_from(["bull", "bear"]), st.floats(0, 1)),
+)
+def test_what_one_person_may_change_alone_leaves_no_weight_higher_whatever_the_regime(
+    before: dict[str, Any], after: dict[str, Any], places: list[Place], told: dict[str, float] | None
+) -> None:
+    old, new = (weight_values(node_of(document)) for document in (before, {**before, **after}))
+    sets = weight_set(old), weight_set(new)
+    places = [replace(one, regime=told) for one in places]
+    if STRATEGY_WEIGHTS.loosened({**old, "weights": {}}, {**new, "weights": {}}, "", Raises.ANY):
+        return
+    if set_free_or_raised(*sets, places):
+        return
+    was, is_now = ({r.place.instance_id: r.weight for r in route(picked, places)} for picked in sets)
+    for one in places:
+        assert is_now.get(one.instance_id, one.weight) <= was.get(one.instance_id, one.weight)
 
 
 def canary(weight: str = "1", *, share: str = "0.2") -> Place:

@@ -47,6 +47,7 @@ WEIGHTS = st.fixed_dictionaries(
     optional={
         "canaries": NAMES,
         "max_canary_weight": SHARES,
+        "band": SHARES,
         "regime_max_age_sec": st.sampled_from([10, 100]),
         "regimes": st.dictionaries(
             st.sampled_from("ab"),
