@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -34,6 +34,8 @@ class ClaimingScheduler(DatabaseScheduler):
 
     holder = f"{socket.gethostname()}:{os.getpid()}"
     _heap: list[Any] | None = None
+    _last_timestamp: datetime | None = None
+    _last_full_sync: datetime | None = None
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
         """Send what is due. What was sent in what is now the future is due: the clock was put back meanwhile.
@@ -49,7 +51,19 @@ class ClaimingScheduler(DatabaseScheduler):
                 log.warning("schedule_clock_put_back", job=entry.name, last_sent_at=last.isoformat())
                 entry.last_run_at = moment - timedelta(seconds=_period_s(entry))
                 self._heap = None  # its order is by the clock of before
+        if self._last_full_sync is not None:  # the library's own clock: the local one, without its zone
+            self._last_full_sync = min(self._last_full_sync, datetime.now())  # noqa: DTZ005
         return super().tick(*args, **kwargs)
+
+    def schedule_changed(self) -> bool:
+        """Whether the table was changed since it was looked at last.
+
+        Noted by the clock of whoever changed it: also an earlier time than the last one is another change. The library
+        asks for a later one, so the first change after a clock was put back, a job switched off, would be none.
+        """
+        before = self._last_timestamp
+        changed = bool(super().schedule_changed())
+        return changed or (before is not None and self._last_timestamp != before)
 
     def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
         """Send the message if it is ours to send; else say nothing. Without the database nothing is sent."""

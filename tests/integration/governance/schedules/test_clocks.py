@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from celery import current_app
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from governance.daemons.beat import ClaimingScheduler
 from governance.models import Incident, ScheduleState
@@ -53,6 +53,7 @@ def test_beat_goes_on_at_once_when_the_clock_was_put_back(
         lambda self, entry, **_: sent.append(entry.name),
     )
     PeriodicTask.objects.update(last_run_at=now() + HOUR)
+    PeriodicTasks.objects.update(last_update=now() + HOUR)  # the table was changed a moment before
     ScheduleState.objects.bulk_create(
         [ScheduleState(name=job.name, since=now() - HOUR, sent_at=now() + HOUR) for job in jobs]
     )
@@ -69,6 +70,16 @@ def test_beat_goes_on_at_once_when_the_clock_was_put_back(
     for _ in range(8):
         scheduler.tick()
     assert sorted(sent) == ["one", "three", "two"]
+    # The first change by the clock of now is noted earlier than the last one by the clock of before.
+    jobs[1].enabled = False
+    jobs[1].save()
+    scheduler.tick()
+    assert set(scheduler.schedule) == {"one", "three"}
+    # And what a change does not tell is read every five minutes from now, not from when the clock has caught up.
+    assert scheduler._last_full_sync is not None
+    scheduler._last_full_sync += HOUR
+    scheduler.tick()
+    assert scheduler._last_full_sync < datetime.now() + timedelta(minutes=1)  # noqa: DTZ005
 
 
 def test_a_beat_that_stands_still_is_missed_though_all_it_sent_lies_in_the_future(
