@@ -22,3 +22,4 @@ class TradingConfig(AppConfig):
 
             registrations.register()
         post_migrate.connect(receivers.install_schedules, sender=self)
+        post_migrate.connect(receivers.complete_limits, sender=self)

@@ -15,7 +15,7 @@ from trading.selectors.notation import age_s
 KEY_MAX_AGE: Final = "key_max_age"
 """The limit, in days, at which a key is to be replaced."""
 KEY_MAX_AGE_DAYS: Final = Decimal(90)
-"""Where nobody has set another."""
+"""Where nobody has set another for everything."""
 SOON: Final = timedelta(days=14)
 
 
@@ -48,8 +48,8 @@ def candidate_members(row: CandidateKey) -> dict[str, Any]:
 
 def rotation_of(row: Credential, limits: dict[str, Decimal]) -> tuple[datetime, str]:
     """When a key is to be replaced by, and whether that is `later`, `soon` or `due`."""
-    scopes = ("global", f"account:{row.account.name}")
-    days = min((limits[scope] for scope in scopes if scope in limits), default=KEY_MAX_AGE_DAYS)
+    everywhere = limits.get("global", KEY_MAX_AGE_DAYS)
+    days = min(everywhere, limits.get(f"account:{row.account.name}", everywhere))
     at = row.created_at + timedelta(days=float(days))
     left = at - now()
     return at, "due" if left <= timedelta(0) else "soon" if left <= SOON else "later"

@@ -4,7 +4,7 @@ from trading.services.controls.allowances import symbol_allow_request, symbol_di
 from trading.services.controls.enforcement import enforcement_step, enforcements_due
 from trading.services.controls.kill_report import KillReport, kill_report, kill_wait
 from trading.services.controls.limits import LIMITS, limit_change, limit_values
-from trading.services.controls.limits_installing import limits_install
+from trading.services.controls.limits_installing import limits_complete, limits_install
 from trading.services.controls.raising import check_may_raise
 from trading.services.controls.resume import resume_request
 from trading.services.controls.resume_guards import register_resume_guard, resume_guards
@@ -31,6 +31,7 @@ __all__ = [
     "latched_level",
     "limit_change",
     "limit_values",
+    "limits_complete",
     "limits_install",
     "parse_scope",
     "register_resume_guard",

@@ -13,9 +13,9 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.services.appliers import Rows
+from nautilus_site.common.services.appliers import Rows, TargetChanged
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.change_requests import change_request_create, fingerprint
 from nautilus_site.common.services.outbox import publish
 from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import decimal_text
@@ -36,6 +36,12 @@ class LimitKind:
     description: str
     bucket: str | None = None
     """The bucket prefix whose cap this limit sets."""
+    is_of_orders: bool = True
+    """Whether orders are judged by it: then none passes where it has no row. Else its default holds there."""
+
+    def loosens(self, before: Decimal, after: Decimal) -> bool:
+        """Whether a value allows more than another one."""
+        return after > before if self.tighter == "lower" else after < before
 
 
 LIMITS: dict[str, LimitKind] = {
@@ -178,7 +184,12 @@ LIMITS: dict[str, LimitKind] = {
             "longest time a position that should have a stop at the venue may have none; then it is closed",
         ),
         LimitKind(
-            KEY_MAX_AGE, "days", "lower", KEY_MAX_AGE_DAYS, "age at which an exchange key is to be replaced"
+            KEY_MAX_AGE,
+            "days",
+            "lower",
+            KEY_MAX_AGE_DAYS,
+            "age at which an exchange key is to be replaced",
+            is_of_orders=False,
         ),
     )
 }
@@ -220,7 +231,10 @@ def limits_of_rows(
     versions: dict[str, int] = {}
     by_scope: dict[tuple[str, str], Decimal] = {}
     earliest: datetime | None = None
+    everywhere: set[str] = set()
     for name, scope, value, tighter, until, version in rows:
+        if scope == GLOBAL:
+            everywhere.add(name)
         known = values.get(name)
         if known is None or (value < known if tighter == "lower" else value > known):
             values[name], versions[name] = value, version
@@ -228,7 +242,11 @@ def limits_of_rows(
             by_scope[name, scope] = value
         if until is not None and (earliest is None or until < earliest):
             earliest = until
-    missing = LIMITS.keys() - values.keys() - {KEY_MAX_AGE}  # no order is judged by that one
+    for kind in LIMITS.values():
+        if not kind.is_of_orders and kind.name not in everywhere:
+            value = values.get(kind.name, kind.default)
+            values[kind.name] = kind.default if kind.loosens(kind.default, value) else value
+    missing = LIMITS.keys() - values.keys()
     if missing:
         raise ApplicationError("NOT_READY", f"limits are not set: {', '.join(sorted(missing))}", status=503)
     return LimitsInForce(values, versions, earliest, by_scope)
@@ -255,16 +273,20 @@ def limit_change(
     actor: User,
     expires_in_s: int | None = None,
 ) -> RiskLimit | ChangeRequest:
-    """Tighten at once, or file a request to loosen. A first limit on a narrower scope always tightens."""
+    """Tighten at once, or file a request to loosen. A first limit on a narrower scope always tightens.
+
+    The first for everything does not: where it has no row, its default is what it tightens or loosens.
+    """
     kind, scope = _checked(name, scope, value, reason)
     row = RiskLimit.objects.filter(name=name, scope=scope).first()
-    if row is None or not _loosens(kind, row.value, value):
+    before = _before(kind, scope, row)
+    if before is None or not kind.loosens(before, value):
         return _limit_set(kind, scope, value, actor=actor, reason=reason)
     return change_request_create(
         kind="limit.loosen",
         target=f"{name}@{scope}",
         payload={"value": decimal_text(value)},
-        diff={"value": [decimal_text(row.value), decimal_text(value)]},
+        diff={"value": [decimal_text(before), decimal_text(value)]},
         seen=_members(row),
         reason=reason,
         requester=actor,
@@ -281,7 +303,7 @@ def limit_tighten(*, name: str, scope: str, value: Decimal, reason: str, actor: 
     """
     kind, scope = _checked(name, scope, value, reason)
     in_force = limits_in_force({GLOBAL, scope}).values[name]
-    if value == in_force or _loosens(kind, in_force, value):
+    if value == in_force or kind.loosens(in_force, value):
         raise Conflict("NOT_TIGHTER", f"{name} is {decimal_text(in_force)} in force for {scope}")
     return _limit_set(kind, scope, value, actor=actor, reason=reason, only_tighter=True)
 
@@ -298,8 +320,9 @@ def _checked(name: str, scope: str, value: Decimal, reason: str) -> tuple[LimitK
     return kind, scope
 
 
-def _loosens(kind: LimitKind, before: Decimal, after: Decimal) -> bool:
-    return after > before if kind.tighter == "lower" else after < before
+def _before(kind: LimitKind, scope: str, row: RiskLimit | None) -> Decimal | None:
+    """What a scope's own limit is changed from; None where it has none, and so whatever is set is one more."""
+    return row.value if row is not None else kind.default if scope == GLOBAL else None
 
 
 @transaction.atomic
@@ -313,7 +336,7 @@ def _limit_set(
     only_tighter: bool = False,
 ) -> RiskLimit:
     row = RiskLimit.objects.select_for_update(no_key=True).filter(name=kind.name, scope=scope).first()
-    if only_tighter and row is not None and _loosens(kind, row.value, value):
+    if only_tighter and row is not None and kind.loosens(row.value, value):
         # Somebody tightened it between the look and the lock.
         raise Conflict("NOT_TIGHTER", f"{kind.name} is {decimal_text(row.value)} by now for {scope}")
     before = decimal_text(row.value) if row else None
@@ -349,11 +372,11 @@ def limit_snapshot(target: str) -> dict[str, Any]:
     """What must not change between the request and its approval."""
     name, _, scope = target.partition("@")
     row = RiskLimit.objects.filter(name=name, scope=scope).first()
-    return _members(row) if row else {}
+    return _members(row)
 
 
-def _members(row: RiskLimit) -> dict[str, Any]:
-    return {"value": decimal_text(row.value), "version": row.policy_version}
+def _members(row: RiskLimit | None) -> dict[str, Any]:
+    return {"value": decimal_text(row.value), "version": row.policy_version} if row is not None else {}
 
 
 def limit_rows(target: str) -> Rows:
@@ -368,15 +391,15 @@ def limit_effect(target: str, payload: Any) -> dict[str, Any]:
     from trading.selectors.what_if import limit_would_have
 
     name, _, scope = target.partition("@")
-    row = RiskLimit.objects.get(name=name, scope=scope)
-    found = limit_would_have(name, scope, Decimal(payload["value"]), tighter=row.tighter)
+    kind, row = LIMITS[name], RiskLimit.objects.filter(name=name, scope=scope).first()
+    found = limit_would_have(name, scope, Decimal(payload["value"]), tighter=kind.tighter)
     use = f"; the furthest came to {found['highest_use']} of it" if found["highest_use"] else ""
     return {
         "in_words": f"The last 7 days, {found['orders_last_7_days']} orders: would have blocked "
         f"{found['would_have_blocked']}, let through {found['would_have_let_through']} that were denied{use}.",
         "limit": name,
-        "unit": row.unit,
-        "before": decimal_text(row.value),
+        "unit": kind.unit,
+        "before": decimal_text(row.value if row is not None else kind.default),
         "after": payload["value"],
         "denied_last_7_days": denials_by_limit(name),
         **found,
@@ -386,6 +409,10 @@ def limit_effect(target: str, payload: Any) -> dict[str, Any]:
 def apply_loosen(request: ChangeRequest, approver: User) -> None:
     """Set the limit as approved; runs inside the approving transaction."""
     name, _, scope = request.target.partition("@")
+    # A row that was not there could not be locked before it was compared.
+    row = RiskLimit.objects.select_for_update(no_key=True).filter(name=name, scope=scope).first()
+    if fingerprint(_members(row)) != request.target_hash:
+        raise TargetChanged
     _limit_set(
         LIMITS[name],
         scope,

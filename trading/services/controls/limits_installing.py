@@ -37,3 +37,12 @@ def limits_install(*, actor: User | str, values: dict[str, Decimal] | None = Non
     ]
     created = [name for name, _ in insert_missing(_LIMITS, missing, unique=("name", "scope"))]
     audit_record_each(action="limit.installed", targets=[f"{name}@{GLOBAL}" for name in created], actor=actor)
+
+
+def limits_complete(*, actor: User | str) -> None:
+    """Add what a newer version judges by to a platform that has limits.
+
+    One that has none was never set up: there no order passes, and the first limits are people's to set.
+    """
+    if RiskLimit.objects.filter(scope=GLOBAL).exists():
+        limits_install(actor=actor)

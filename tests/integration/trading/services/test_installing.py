@@ -6,14 +6,19 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
+from django.db.models.signals import post_migrate
 from django.test.utils import CaptureQueriesContext
 
-from nautilus_site.common.models import AuditEntry
+from nautilus_site.common.errors import ApplicationError, Conflict
+from nautilus_site.common.models import AuditEntry, ChangeRequest, User
+from nautilus_site.common.services.change_requests import change_request_approve
 from tests.factories.threads import run_together
 from trading.models import CircuitBreaker, RiskLimit
+from trading.receivers import complete_limits
 from trading.services.breakers import breakers_install
 from trading.services.breakers.catalogue import KINDS
-from trading.services.controls import LIMITS, limits_install
+from trading.services.controls import LIMITS, limit_change, limits_install
+from trading.services.controls.limits import limits_in_force
 
 OF_A_VENUE = sorted(f"{kind.name}@venue:one" for kind in KINDS.values() if kind.of == "venue")
 
@@ -52,6 +57,57 @@ def test_a_second_installation_fills_only_what_is_missing() -> None:
     assert written("limit.installed") == [*(f"{name}@global" for name in LIMITS), "price_max_age@global"]
     statements = [query["sql"] for query in queries if "SAVEPOINT" not in query["sql"]]
     assert len(statements) == 3, statements
+
+
+@pytest.mark.django_db
+def test_a_limit_that_came_with_this_version_has_its_row_after_migrating_where_there_are_limits() -> None:
+    complete_limits(sender=None)
+    assert not RiskLimit.objects.exists(), "a platform nobody has set up: its first limits are people's"
+    limits_install(actor="first", values={"max_notional": Decimal(7)})
+    RiskLimit.objects.filter(name="key_max_age").delete()
+    complete_limits(sender=None)
+    assert RiskLimit.objects.get(name="key_max_age").value == 90
+    assert RiskLimit.objects.get(name="max_notional").value == 7
+    assert complete_limits in [receiver() for _, receiver, *_ in post_migrate.receivers]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("name", "safer", "riskier"), [("key_max_age", 30, 91), ("min_notional", 11, 9)])
+def test_a_limit_without_a_row_is_tightened_or_loosened_from_its_default(
+    risk_officer: User, second_risk_officer: User, name: str, safer: int, riskier: int
+) -> None:
+    limits_install(actor="first")
+    RiskLimit.objects.filter(name=name).delete()
+
+    def change(value: int, scope: str = "global") -> RiskLimit | ChangeRequest:
+        return limit_change(name=name, scope=scope, value=Decimal(value), reason="r", actor=risk_officer)
+
+    asked, void = change(riskier), change(riskier)
+    assert isinstance(asked, ChangeRequest)
+    assert asked.diff == {"value": [str(LIMITS[name].default), str(riskier)]}
+    assert isinstance(void, ChangeRequest)
+    assert not RiskLimit.objects.filter(name=name).exists()
+    change_request_approve(request_id=asked.pk, approver=second_risk_officer)
+    assert RiskLimit.objects.get(name=name).value == riskier
+    with pytest.raises(Conflict, match="changed"):  # there was no row to lock, and now there is one
+        change_request_approve(request_id=void.pk, approver=second_risk_officer)
+    RiskLimit.objects.filter(name=name).delete()
+    assert isinstance(change(safer), RiskLimit)
+    assert isinstance(change(riskier, "account:desk"), RiskLimit), (
+        "beside the one for everything it is one more"
+    )
+
+
+@pytest.mark.django_db
+def test_a_limit_no_order_is_judged_by_holds_with_its_default_where_nobody_has_set_it() -> None:
+    limits_install(actor="first")
+    RiskLimit.objects.filter(name="key_max_age", scope="global").update(scope="account:desk", value=1000)
+    assert limits_in_force(["global", "account:desk"]).values["key_max_age"] == 90
+    RiskLimit.objects.filter(name="key_max_age").update(value=7)
+    assert limits_in_force(["global", "account:desk"]).values["key_max_age"] == 7
+    RiskLimit.objects.filter(name="max_notional").delete()
+    with pytest.raises(ApplicationError, match="max_notional"):
+        limits_in_force(["global"])
 
 
 @pytest.mark.django_db(transaction=True)

@@ -132,3 +132,6 @@ def test_an_account_may_have_a_tighter_limit_and_without_any_it_is_ninety_days(r
         changed_by="test", changed_at=now(),
     )  # fmt: skip
     assert shown()["rotation"] == "due"
+    RiskLimit.objects.filter(name="key_max_age").update(value=100_000)
+    Credential.objects.update(created_at=now() - timedelta(days=90))
+    assert shown()["rotation"] == "due", "a looser one beside the ninety days is none"
