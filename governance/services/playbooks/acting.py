@@ -7,7 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db import DatabaseError, transaction
+import structlog
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from governance.domain.playbooks import Action, Verb
 from governance.models import PlaybookAction, PlaybookRun
@@ -22,12 +23,17 @@ from trading.services.controls.blackouts import blackout_set
 from trading.services.controls.limits import LIMITS, limit_tighten, limits_in_force
 from trading.services.strategies import strategy_disable
 
+log = structlog.get_logger(__name__)
 GLOBAL = "global"
 State = PlaybookAction.State
 
 
 def action_carry_out(run: PlaybookRun, number: int, action: Action, *, reason: str) -> PlaybookAction:
-    """Take one step and write down what was in force before and after. A step that fails holds up no other."""
+    """Take one step and write down what was in force before and after.
+
+    A step that fails, by whatever fault, fails alone and is told with its run: what the others set, a kill above all,
+    stays. Only a database that is gone takes the run with it.
+    """
     scope = GLOBAL if action.on == GLOBAL else run.scope
     row = PlaybookAction(
         run=run,
@@ -40,8 +46,13 @@ def action_carry_out(run: PlaybookRun, number: int, action: Action, *, reason: s
     try:
         with transaction.atomic():
             _STEPS[action.verb](row, action, scope, f"playbook {run.playbook.name}: {reason}"[:500])
-    except (ApplicationError, DomainError, DatabaseError) as error:
+    except (ApplicationError, DomainError) as error:
         row.state, row.error = State.FAILED, f"{type(error).__name__}: {error}"[:300]
+    except Exception as error:
+        if isinstance(error, DatabaseError | InterfaceError) and not connection.is_usable():
+            raise
+        row.state, row.error = State.FAILED, f"{type(error).__name__}: {error}"[:300]
+        log.exception("playbook_step_broken", playbook=run.playbook.name, scope=scope, verb=row.verb)
     row.save()
     return row
 

@@ -135,8 +135,10 @@ def _clean(row: Playbook, values: Mapping[str, Any]) -> dict[str, Any]:
     except (InvalidAction, ValueError) as error:
         raise ApplicationError("INVALID_PLAYBOOK", str(error)) from None
     for step in steps:
-        if step.verb is Verb.tighten and step.limit not in LIMITS:
-            raise ApplicationError("INVALID_PLAYBOOK", f"limit: no limit is called {step.limit!r}")
+        if step.verb is Verb.tighten and (step.limit not in LIMITS or not LIMITS[step.limit].is_of_orders):
+            raise ApplicationError(
+                "INVALID_PLAYBOOK", f"limit: no limit that orders are judged by is called {step.limit!r}"
+            )
     merged["actions"] = [step.members() for step in steps]
     before = {field: getattr(row, field) for field in FIELDS}
     before["actions"] = [step.members() for step in actions_parse(row.actions)]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
+from django.db import transaction
+
 from governance.models import Playbook
 from nautilus_site.common.clock import now
 from trading.domain.breakers import Reading
@@ -13,11 +16,33 @@ from trading.selectors.marks import marks_read
 from trading.selectors.notation import amount_text
 from trading.selectors.positions import position_notional
 
+log = structlog.get_logger(__name__)
 _POINTS, _POSITIONS = 60, 10
 
 
 def evidence_snapshot(playbook: Playbook, scope: str, reading: Reading | None) -> dict[str, Any]:
-    """The reading, results, positions, levels, open breakers, denials, and the equity of the last two minutes."""
+    """The reading, results, positions, levels, open breakers, denials, and the equity of the last two minutes.
+
+    The reading alone where the rest cannot be told: no step waits for what people would like to see of it.
+    """
+    read = {
+        "at": now().isoformat(),
+        "scope": scope,
+        "measured": _finite(reading.value) if reading is not None else None,
+        "samples": reading.samples if reading is not None else 0,
+        "detail": reading.detail if reading is not None else "it could not be measured",
+        "threshold": playbook.threshold,
+        "unit": playbook.unit,
+    }
+    try:
+        with transaction.atomic():
+            return {**read, **_surroundings(scope)}
+    except Exception as error:
+        log.exception("evidence_incomplete", playbook=playbook.name, scope=scope)
+        return {**read, "missing": repr(error)[:300]}
+
+
+def _surroundings(scope: str) -> dict[str, Any]:
     marks = marks_read()
     held = [
         {
@@ -31,13 +56,6 @@ def evidence_snapshot(playbook: Playbook, scope: str, reading: Reading | None) -
     held.sort(key=lambda row: abs(float(row["notional"] or 0)), reverse=True)
     measures = {row.scope: row for row in LossMeasure.objects.filter(scope__in=("global", scope))}
     return {
-        "at": now().isoformat(),
-        "scope": scope,
-        "measured": _finite(reading.value) if reading is not None else None,
-        "samples": reading.samples if reading is not None else 0,
-        "detail": reading.detail if reading is not None else "it could not be measured",
-        "threshold": playbook.threshold,
-        "unit": playbook.unit,
         "results": {
             name: {
                 "value": amount_text(row.value),

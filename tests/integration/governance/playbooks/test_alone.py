@@ -9,14 +9,15 @@ import pytest
 from django.db import DataError, OperationalError, connections
 
 from governance import tasks
+from governance.domain.playbooks import Verb
 from governance.models import Incident, Playbook, PlaybookAction, PlaybookRun
-from governance.services.playbooks import actions_verify
+from governance.services.playbooks import acting, actions_verify, evidence
 from governance.services.playbooks.measures import MEASURES
 from nautilus_site.common.clock import now
 from nautilus_site.common.steps import StepsFailed, step_alone
 from tests.factories.trading import Desk
 from tests.integration.governance.playbooks.conftest import Arm, Watch
-from tests.integration.governance.playbooks.test_triggers import drawdown, stale_data
+from tests.integration.governance.playbooks.test_triggers import daily_loss, drawdown, stale_data
 from trading.domain.values import Level
 from trading.models import TradingState
 
@@ -124,6 +125,54 @@ def test_a_database_that_is_gone_ends_the_tick(db: None, monkeypatch: pytest.Mon
     monkeypatch.setattr(type(connections["default"]), "is_usable", lambda self: False)
     with pytest.raises(OperationalError), step_alone("one"):
         raise OperationalError("server closed the connection unexpectedly")
+
+
+def test_a_step_of_an_older_version_that_breaks_takes_no_kill_with_it(
+    desk: Desk, arm: Arm, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is wrong with a step, and whichever of them it is."""
+    plain, broken = acting._STEPS[Verb.kill], []
+
+    def first_breaks(*given: Any) -> Any:
+        if not broken:
+            broken.append(given)
+            raise KeyError("level")
+        return plain(*given)
+
+    monkeypatch.setitem(acting._STEPS, Verb.kill, first_breaks)
+    steps = [
+        {"do": "kill", "level": "HALT_NEW", "on": "global"},
+        {"do": "kill", "level": "CANCEL", "on": "global"},
+        {"do": "tighten", "limit": "gone", "factor": 0.5, "on": "global"},
+    ]
+    arm("daily_loss", actions=steps)
+    daily_loss(desk, True)
+    incident = watch()
+    assert incident is not None
+    done = PlaybookAction.objects.order_by("number")
+    assert [(row.state, row.error) for row in done] == [
+        ("failed", "KeyError: 'level'"),
+        ("done", ""),
+        ("failed", "KeyError: 'gone'"),
+    ]
+    assert TradingState.objects.get(scope="global").level == Level.CANCEL
+    assert incident.entries.filter(what__contains="KeyError").count() == 2
+
+
+def test_what_cannot_be_shown_of_a_run_takes_no_kill_with_it(
+    desk: Desk, arm: Arm, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Any:
+        raise DataError("numeric field overflow")
+
+    monkeypatch.setattr(evidence, "marks_read", broken)
+    arm("daily_loss")
+    daily_loss(desk, True)
+    incident = watch()
+    assert incident is not None
+    assert "DataError" in incident.evidence["missing"]
+    assert incident.evidence["detail"]
+    assert TradingState.objects.get(scope="global").level == Level.REDUCING
 
 
 def test_the_measures_are_taken_where_hard_stops_are_judged() -> None:

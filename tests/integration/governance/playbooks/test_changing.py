@@ -114,6 +114,7 @@ def test_a_request_says_what_the_playbook_would_not_have_done(
         {"actions": []},
         {"actions": [{"do": "resume"}]},
         {"actions": [{"do": "tighten", "limit": "no_such", "factor": 0.5}]},
+        {"actions": [{"do": "tighten", "limit": "key_max_age", "factor": 0.5}]},  # no order is judged by it
         {"measure": "x"},
         {"cooldown_s": float("nan")},
     ],
