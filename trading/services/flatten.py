@@ -200,7 +200,11 @@ def _counted(row: Flatten, venue: ExecutionVenue) -> bool:
 
 
 def _slice_steps(row: Flatten, account: Account, quantity: Decimal) -> int:
-    """Steps of the next slice: what is left, cut to the largest order; 0 when the venue takes no order so small."""
+    """Steps of the next slice: what is left, cut to the largest order; 0 when the venue takes no order so small.
+
+    Never cut below what the venue takes: where our own limit is smaller than that the rail says so, and people are told
+    that the position is not closed. A limit somebody tightened to nothing is no reason to call it done.
+    """
     domain = row.instrument.to_domain()
     market = market_of(row.instrument)
     steps = domain.floor_steps(max(quantity, Decimal(0)))
@@ -209,11 +213,12 @@ def _slice_steps(row: Flatten, account: Account, quantity: Decimal) -> int:
         return steps  # the router refuses for want of a price, and the refusal counts as a failure
     values, _ = limit_values(["global", f"account:{account.name}", f"symbol:{row.instrument.symbol}"])
     largest = domain.floor_steps(min(values["max_notional"] * SLICE_SHARE / price, values["max_quantity"]))
-    steps = min(steps, largest)
     # USD-M takes a reducing order of any value.
-    least = domain.min_notional if row.instrument.market == Market.spot else Decimal(0)
-    value = domain.quantity(steps) * price
-    return 0 if domain.quantity(steps) < domain.min_quantity or value < least else steps
+    worth = domain.min_notional if row.instrument.market == Market.spot else Decimal(0)
+    least = max(domain.min_quantity, worth / price)
+    smallest = domain.floor_steps(least)
+    smallest += domain.quantity(smallest) < least
+    return min(steps, max(largest, smallest)) if steps >= smallest else 0
 
 
 def _send(row: Flatten, state: TradingState, account: Account, steps: int) -> None:

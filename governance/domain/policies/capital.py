@@ -25,7 +25,7 @@ from trading.domain.values import decimal_text
 METHODS = ("equal", "inverse_volatility", "risk_parity", "capped_kelly", "hedge")
 _SHARE = Number(highest=1)
 _USD = Number(highest=Decimal(10) ** 12)
-_UP, _DOWN, _ANY, _NONE = Raises.UP, Raises.DOWN, Raises.ANY, Raises.NONE
+_UP, _DOWN, _ANY = Raises.UP, Raises.DOWN, Raises.ANY
 
 
 def _number(text: str) -> Decimal:
@@ -53,7 +53,7 @@ CAPITAL_POLICY = Record(
             Text(("equal_split", "hold")), "hold", _ANY, "while the method has too few observations"
         ),
         "enabled": Field(Names(), (), _UP, "strategies it decides about; others keep what they have"),
-        "refresh_sec": Field(Number(10, 86_400, whole=True), 60, _NONE, "seconds between runs"),
+        "refresh_sec": Field(Number(10, 86_400, whole=True), 60, _UP, "seconds between runs"),
         "expires_sec": Field(Number(60, 604_800, whole=True), 900, _UP, "an amount holds so long"),
         "base_equity_frac": Field(_SHARE, _number("0.2"), _UP, "share of equity that may be given out"),
         "min_pool_usd": Field(_USD, Decimal(10_000), _UP, "the pool is not smaller, reserve permitting"),

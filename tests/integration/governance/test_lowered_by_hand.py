@@ -155,7 +155,7 @@ def test_capital_stays_down_whatever_one_person_changes_about_the_policy(
     assert version is not None
     put = token_client(risk_officer).put(
         "/api/v1/policies/capital_policy",
-        {"document": {**version.document, "refresh_sec": "62"}, "reason": "slower"},
+        {"document": {**version.document, "refresh_sec": "58"}, "reason": "sooner"},
         format="json",
     )
     assert put.status_code == 200

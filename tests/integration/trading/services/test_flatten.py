@@ -143,6 +143,21 @@ def test_a_flatten_that_cannot_sell_gives_up_and_tells_people(holding: Desk, exc
     assert report["flatten"] == "done"
 
 
+def test_a_limit_that_lets_no_slice_pass_is_told_and_leaves_nothing_called_done(
+    holding: Desk, exchange: Exchange
+) -> None:
+    """Whoever tightened it may have meant to stop what buys."""
+    holding.limit(max_notional=0)
+    acquired = holding.position().quantity
+    stand_at_flatten(holding, "global")
+    (report,) = run(holding, rounds=2 * MAXIMUM_FAILURES + 2)
+    assert report["flatten"] == "stopped"
+    assert "NOTIONAL_ABOVE_MAX" in report["note"]
+    assert holding.position().quantity == acquired
+    assert {o.code for o in flattening_orders()} == {"NOTIONAL_ABOVE_MAX"}
+    assert AuditEntry.objects.filter(action="flatten.stopped").exists()
+
+
 def test_between_two_tries_it_waits_longer_each_time(holding: Desk, exchange: Exchange) -> None:
     stand_at_flatten(holding, "global")
     holding.quote("BTCUSDT", None, None)
