@@ -153,6 +153,8 @@ def _policy(up: bool) -> Callable[[Ask, Random], int]:
             who = rng.choice(["trend", "swing"])
             weight = Decimal(document["weights"].get(who, 0)) + (Decimal("0.05") if up else Decimal("-0.05"))
             document["weights"] = {**document["weights"], who: f"{max(weight, Decimal(0))}"}
+            if up and rng.random() < 0.3:
+                del document["weights"][who]
         else:
             rules = list(document["rules"])
             extra = {

@@ -165,7 +165,8 @@ def _policies() -> Iterator[tuple[str, Reading]]:
                 yield f"{own} {name}", More(sign * float(document.pop(name)), NEVER)
         elif policy.name == "strategy_weights":
             for name, weight in document.pop("weights").items():
-                yield f"{own} {name}", More(float(weight))
+                # What is not named is out of reach of every regime and cap.
+                yield f"{own} {name}", More(float(weight), NEVER)
         else:
             for rule in document.pop("rules"):
                 yield f"{own} without {_text(rule)}", More(0, 1)
