@@ -1,6 +1,7 @@
 """What the machine may do by itself: when, what, how far, and how it is marked. Pure."""
 
 from governance.domain.playbooks.actions import (
+    MOST_STEPS,
     Action,
     InvalidAction,
     Verb,
@@ -13,6 +14,7 @@ from governance.domain.playbooks.scoring import Facts, Mark, score
 from governance.domain.playbooks.signals import entropy_bits, in_common, mean_correlation, peg_deviation
 
 __all__ = [
+    "MOST_STEPS",
     "PLAYBOOKS",
     "Action",
     "Facts",

@@ -30,6 +30,8 @@ class InvalidAction(ValueError):
 MACHINE_LEVELS: Final = ("REDUCING", "HALT_NEW", "CANCEL")
 """Closing positions is people's decision (safety.md 1.6)."""
 LONGEST_BLACKOUT_MIN: Final = 24 * 60
+MOST_STEPS: Final = 20
+"""They are taken in one transaction: so many that it runs out of time would take the kill among them along."""
 _MEMBERS: Final = {
     Verb.kill: {"level", "on"},
     Verb.blackout: {"minutes", "on"},

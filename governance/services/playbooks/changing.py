@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from governance.domain.notices import SEVERITIES
-from governance.domain.playbooks import Action, InvalidAction, Rule, Verb, actions_parse
+from governance.domain.playbooks import MOST_STEPS, Action, InvalidAction, Rule, Verb, actions_parse
 from governance.models import Playbook
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
@@ -134,15 +134,25 @@ def _clean(row: Playbook, values: Mapping[str, Any]) -> dict[str, Any]:
         steps = actions_parse(merged["actions"])
     except (InvalidAction, ValueError) as error:
         raise ApplicationError("INVALID_PLAYBOOK", str(error)) from None
+    if "actions" in values:
+        _check_steps(steps)
+    merged["actions"] = [step.members() for step in steps]
+    before = {field: getattr(row, field) for field in FIELDS}
+    before["actions"] = [step.members() for step in actions_parse(row.actions)]
+    return {field: merged[field] for field in FIELDS if field in values and merged[field] != before[field]}
+
+
+def _check_steps(steps: Sequence[Action]) -> None:
+    """Refuse what could not be taken. Asked of steps that are new: what stands already holds up no other change."""
+    if len(steps) > MOST_STEPS:
+        raise ApplicationError(
+            "INVALID_PLAYBOOK", f"actions: expected at most {MOST_STEPS} steps, were {len(steps)}"
+        )
     for step in steps:
         if step.verb is Verb.tighten and (step.limit not in LIMITS or not LIMITS[step.limit].is_of_orders):
             raise ApplicationError(
                 "INVALID_PLAYBOOK", f"limit: no limit that orders are judged by is called {step.limit!r}"
             )
-    merged["actions"] = [step.members() for step in steps]
-    before = {field: getattr(row, field) for field in FIELDS}
-    before["actions"] = [step.members() for step in actions_parse(row.actions)]
-    return {field: merged[field] for field in FIELDS if field in values and merged[field] != before[field]}
 
 
 def _number(field: str, value: Any) -> float:

@@ -115,6 +115,7 @@ def test_a_request_says_what_the_playbook_would_not_have_done(
         {"actions": [{"do": "resume"}]},
         {"actions": [{"do": "tighten", "limit": "no_such", "factor": 0.5}]},
         {"actions": [{"do": "tighten", "limit": "key_max_age", "factor": 0.5}]},  # no order is judged by it
+        {"actions": [{"do": "blackout", "minutes": 30}] * 21},
         {"measure": "x"},
         {"cooldown_s": float("nan")},
     ],
