@@ -1,4 +1,7 @@
-"""Changing how often a job runs: more often, or on again, is one person's; less often, or off, takes two."""
+"""Changing how often a job runs: more often, or on again, is one person's; less often, or off, takes two.
+
+So does a period so short that the job would fill its queue: what else waits there, guardians among it, would run less.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.turns import one_at_a_time
 
 LONGEST_S = 86_400
+ROOM = 2
+"""Periods shorter than so many times what a run takes keep a worker from its other jobs."""
 
 
 @one_at_a_time
@@ -38,7 +43,8 @@ def schedule_change(
     task = _task(target)
     if not changed:
         raise Conflict("NO_CHANGE", "that is the schedule in force")
-    rarer = "every_s" in changed and changed["every_s"] > every_s(task)
+    period = changed.get("every_s")
+    rarer = period is not None and (period > every_s(task) or period < ROOM * _took_s(task))
     if not rarer and changed.get("is_enabled", True):
         return _store(task.pk, changed, actor=actor, reason=reason)
     before = {"every_s": every_s(task), "is_enabled": task.enabled}
@@ -131,6 +137,12 @@ def _store(pk: int, changed: Mapping[str, Any], *, actor: User, reason: str) -> 
         after=dict(changed),
     )
     return task
+
+
+def _took_s(task: PeriodicTask) -> float:
+    """How long the last run took, 0 where it is not known."""
+    found = ScheduleState.objects.filter(name=task.name).values_list("duration_s", flat=True).first()
+    return found or 0.0
 
 
 def _task(target: str) -> PeriodicTask:

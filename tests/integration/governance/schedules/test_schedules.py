@@ -270,6 +270,10 @@ def test_more_often_applies_at_once_and_less_often_takes_two(
     assert (job.interval.every, job.enabled) == (60, False)
     assert api.put(path, {"is_enabled": True, "reason": "r"}).status_code == 200
     assert AuditEntry.objects.filter(action="schedule.changed", target="schedule:test job").count() == 4
+    # So often that a worker does nothing else: what waits behind it would run less often.
+    schedule_finished(name="test job", took_s=4)
+    answers = [api.put(path, {"every_s": every_s, "reason": "r"}).status_code for every_s in (7, 8)]
+    assert answers == [202, 200]
 
 
 @pytest.mark.parametrize(
