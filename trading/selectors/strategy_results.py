@@ -11,14 +11,32 @@ from django.db import connection
 
 from trading.models import StrategyResult
 
-_LAST_OF_EACH = """
-    SELECT DISTINCT ON (bucket, strategy.name)
-           floor(extract(epoch FROM result.market_at) / %(period)s)::bigint AS bucket,
-           strategy.name, result.result, result.capital
-      FROM trading_strategyresult AS result
-      JOIN trading_strategy AS strategy ON strategy.id = result.strategy_id
-     WHERE strategy.name = ANY(%(names)s) AND result.market_at >= %(since)s AND result.market_at < %(until)s
-     ORDER BY bucket, strategy.name, result.market_at DESC, result.id DESC
+# A spell begins with each mark that has capital: what follows without any is what becomes of that capital.
+_RETURNS = """
+    WITH mark AS (
+        SELECT strategy.name, result.id, result.market_at, result.result, result.capital,
+               floor(extract(epoch FROM result.market_at) / %(period)s)::bigint AS bucket,
+               count(*) FILTER (WHERE result.capital > 0)
+                   OVER (PARTITION BY strategy.name ORDER BY result.market_at, result.id) AS spell
+          FROM trading_strategyresult AS result
+          JOIN trading_strategy AS strategy ON strategy.id = result.strategy_id
+         WHERE strategy.name = ANY(%(names)s) AND result.market_at >= %(since)s AND result.market_at < %(until)s
+    ), held AS (
+        SELECT mark.*, first_value(capital) OVER one AS held, first_value(market_at) OVER one AS held_at
+          FROM mark WINDOW one AS (PARTITION BY name, spell ORDER BY market_at, id)
+    ), step AS (
+        SELECT name, bucket, lag(bucket) OVER line AS bucket_before, result - lag(result) OVER line AS change,
+               greatest(
+                   lag(capital) OVER line,
+                   CASE WHEN market_at - held_at <= %(period)s * interval '1 second' THEN held ELSE 0 END
+               ) AS capital
+          FROM held WINDOW line AS (PARTITION BY name ORDER BY market_at, id)
+    )
+    SELECT bucket, name, sum(change::float8 / capital::float8) FILTER (WHERE capital > 0)
+      FROM step
+     GROUP BY bucket, name
+    HAVING bool_and(coalesce(bucket_before >= bucket - 1, false)) AND bool_or(capital > 0)
+     ORDER BY bucket
 """
 
 
@@ -27,8 +45,10 @@ class StrategyReturns:
     """Attributes
     ----------
     names : the strategies, one per column.
-    rows : one per period in which any of them made a return; oldest first. A return is the change of the result over
-        the capital granted at the beginning; None where a strategy had none, or no result at either end.
+    rows : one per period in which any of them made a return; oldest first. A return is the sum of the changes of the
+        result from mark to mark, each over the capital in force: the larger one where it was changed in between, and
+        for one more period the last it had where it has none, while what it held is sold. None where a strategy had
+        no capital, or no result at either end.
     ends : the end of each row's period.
     """
 
@@ -58,26 +78,16 @@ def strategy_returns(
         "since": _moment((last - periods - 1) * seconds, newest),
         "until": _moment(last * seconds, newest),
     }
-    known: dict[int, dict[str, tuple[float, float]]] = {}
+    known: dict[int, dict[str, float]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(_LAST_OF_EACH, parameters)
-        for bucket, name, result, capital in cursor.fetchall():
-            known.setdefault(bucket, {})[name] = (float(result), float(capital))
-    rows, ends = [], []
-    for bucket in sorted(known):
-        before, after = known.get(bucket - 1, {}), known[bucket]
-        row = tuple(_return(before.get(name), after.get(name)) for name in wanted)
-        if any(value is not None for value in row):
-            rows.append(row)
-            ends.append(_moment((bucket + 1) * seconds, newest))
-    return StrategyReturns(wanted, tuple(rows), tuple(ends))
-
-
-def _return(before: tuple[float, float] | None, after: tuple[float, float] | None) -> float | None:
-    """Of (result, capital) at both ends. Without capital there is no return: nothing could be earned or lost."""
-    if before is None or after is None or before[1] <= 0:
-        return None
-    return (after[0] - before[0]) / before[1]
+        cursor.execute(_RETURNS, parameters)
+        for bucket, name, made in cursor.fetchall():
+            known.setdefault(bucket, {})[name] = made
+    return StrategyReturns(
+        wanted,
+        tuple(tuple(row.get(name) for name in wanted) for row in known.values()),
+        tuple(_moment((bucket + 1) * seconds, newest) for bucket in known),
+    )
 
 
 def _moment(epoch_s: int, like: datetime) -> datetime:

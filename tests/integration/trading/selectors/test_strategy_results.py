@@ -84,3 +84,31 @@ def test_old_results_are_thinned_to_one_an_hour(desk: Desk) -> None:
     assert results_prune() == 3
     kept = StrategyResult.objects.filter(at__lt=START + timedelta(days=1)).values_list("result", flat=True)
     assert sorted(kept) == [0, 60]
+
+
+def test_capital_that_comes_in_the_middle_of_a_period_is_what_its_later_results_were_made_with(
+    desk: Desk,
+) -> None:
+    """Over the capital at the beginning of the hour a true 0.4 % was written down as 40 %."""
+    mark(desk, "trend", 50, "0", capital="250")
+    mark(desk, "trend", 70, "1", capital="250")
+    for seconds, result in ((80, "1"), (90, "51"), (110, "101"), (120, "101")):
+        mark(desk, "trend", seconds, result, capital="25000")
+    found = strategy_returns(["trend"], period=MINUTE, periods=10)
+    assert found.rows == ((pytest.approx(1 / 250 + 100 / 25_000),),)
+
+
+def test_capital_given_and_earned_within_one_mark_counts_as_the_larger(desk: Desk) -> None:
+    for seconds, result, capital in ((50, "0", "250"), (110, "100", "25000"), (130, "100", "25000")):
+        mark(desk, "trend", seconds, result, capital=capital)
+    assert strategy_returns(["trend"], period=MINUTE, periods=10).rows == ((0.004,),)
+
+
+def test_what_is_lost_while_a_position_is_sold_counts_over_the_capital_it_had(desk: Desk) -> None:
+    for seconds in (50, 100):
+        mark(desk, "trend", seconds, "0", capital="1000")
+    for seconds, result in ((110, "-10"), (130, "-30"), (190, "-31"), (260, "-32")):
+        mark(desk, "trend", seconds, result, capital="0")
+    found = strategy_returns(["trend"], period=MINUTE, periods=10)
+    # For one period after it had its capital: what is left of a position for ever after is evidence of nothing.
+    assert found.rows == ((pytest.approx(-0.01),), (pytest.approx(-0.02),))
