@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -93,23 +94,45 @@ def _with_evidence(
 
     Those with the longest record first: one whose own does not overlap with theirs waits.
     """
-    counts, unknown = made.sum(axis=0), {}
+    counts = made.sum(axis=0)
+    unknown = {
+        names[at]: f"{counts[at]} returns of the {policy.min_observations} it needs"
+        for at in range(len(names))
+        if counts[at] < policy.min_observations
+    }
+    told = [at for at in range(len(names)) if names[at] not in unknown]
+    # Nothing that happened to it has no risk, and would outweigh everything. Such a one keeps nobody waiting either.
+    weighs_still = policy.method == "hedge"
+    still = set() if weighs_still else {at for at in told if _is_still(returns[made[:, at], at])}
+    while True:
+        judged, together, alone = _overlapping(
+            policy, names, made, [at for at in told if at not in still], counts
+        )
+        more = set() if weighs_still else {at for at in judged if _is_still(returns[together, at])}
+        if not more:
+            break
+        still |= more
+    return sorted(judged), unknown | alone | {names[at]: "its returns do not vary" for at in still}
+
+
+def _is_still(returns: FloatArray) -> bool:
+    return sharpe_ratio(returns).value is None
+
+
+def _overlapping(
+    policy: CapitalPolicy, names: Sequence[str], made: BoolArray, columns: Sequence[int], counts: Any
+) -> tuple[list[int], BoolArray, dict[str, str]]:
+    """Columns with enough rows in common, these rows, and for each other strategy why it waits."""
     judged: list[int] = []
+    alone: dict[str, str] = {}
     together = np.ones(len(made), dtype=np.bool_)
-    for at in sorted(range(len(names)), key=lambda at: (-int(counts[at]), names[at])):
+    for at in sorted(columns, key=lambda at: (-int(counts[at]), names[at])):
         rows = together & made[:, at]
-        if counts[at] < policy.min_observations:
-            unknown[names[at]] = f"{counts[at]} returns of the {policy.min_observations} it needs"
-        elif rows.sum() < policy.min_observations:
-            unknown[names[at]] = f"{rows.sum()} returns at the same time as the others'"
+        if rows.sum() < policy.min_observations:
+            alone[names[at]] = f"{rows.sum()} returns at the same time as the others'"
         else:
             judged, together = [*judged, at], rows
-    if policy.method != "hedge":
-        # Nothing that happened to it has no risk, and would outweigh everything.
-        still = [at for at in judged if sharpe_ratio(returns[together, at]).value is None]
-        unknown |= {names[at]: "its returns do not vary" for at in still}
-        judged = [at for at in judged if at not in still]
-    return sorted(judged), unknown
+    return judged, together, alone
 
 
 def _by_method(policy: CapitalPolicy, n: int, returns: FloatArray) -> FloatArray:

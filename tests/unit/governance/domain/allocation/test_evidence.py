@@ -128,3 +128,23 @@ def test_floors_are_paid_for_by_what_the_others_have_above_theirs() -> None:
     found = floored({"a": 0.98, "b": 0.02}, 1000 * USD, 100 * USD)
     assert [found[name] for name in "ab"] == pytest.approx([0.9, 0.1], abs=1e-9)
     assert floored({"a": 0.7, "b": 0.3}, 1000 * USD, 100 * USD) == {"a": 0.7, "b": 0.3}
+
+
+def test_one_whose_returns_never_vary_keeps_nobody_waiting() -> None:
+    """The longest record is of one that never trades, and has no period in common with the others."""
+    returns = np.array([[0.0] * 5 + UP, [0.0] * 5 + UP, [0.0] * 5 + DOWN]).T
+    returns[:, 0] = 0.0
+    made = np.array([[True, False, False]] * 5 + [[False, True, True]] * 4)
+    weighting = weigh(policy(method="risk_parity"), ["still", "a", "b"], returns, made)
+    assert set(weighting.weights) == {"a", "b"}
+    assert weighting.unknown == {"still": "its returns do not vary"}
+
+
+def test_one_that_is_still_while_the_others_move_narrows_nothing_either() -> None:
+    """It varies in its own record, not in what it has in common with the others."""
+    ups = [*UP, *UP]
+    returns = np.array([[0.01, 0.02, *([0.0] * 6)], ups, ups]).T
+    made = np.array([[True, False, False]] * 2 + [[True, True, False]] * 3 + [[False, True, True]] * 3)
+    weighting = weigh(policy(method="risk_parity"), ["still", "a", "b"], returns, made)
+    assert set(weighting.weights) == {"a", "b"}
+    assert weighting.unknown == {"still": "its returns do not vary"}
