@@ -51,7 +51,6 @@ def standings_now(moment: datetime) -> list[Standing]:
     trials = canary_strategies()
     ceilings = dict(Ceiling.objects.exclude(strategy=None).values_list("strategy__name", "most"))
     by_name = dict(Strategy.objects.values_list("name", "pk"))
-    beside = {champion: canary for canary, champion in trials.items()}
     lent = {champion: granted.get(by_name.get(canary, 0), Decimal(0)) for canary, champion in trials.items()}
     levels = {row.scope: row for row in TradingState.objects.all()}
     found = []
@@ -61,9 +60,6 @@ def standings_now(moment: datetime) -> list[Standing]:
         own = levels.get(scopes[1])
         since = changed.get(strategy.name)
         current, ceiling = granted.get(strategy.pk, Decimal(0)), ceilings.get(strategy.name)
-        if beside.get(strategy.name) in ceilings:
-            # What somebody took from its canary does not come back by way of the champion.
-            ceiling = current if ceiling is None else min(ceiling, current)
         found.append(
             Standing(
                 strategy=strategy.name,

@@ -55,6 +55,7 @@ def canary_measured(canary: Canary, own: Decimal | None, moment: datetime) -> Me
         if canary.day != moment.date():
             canary.day, canary.day_canary = moment.date(), own
         canary.peak_canary = max(canary.peak_canary, own)
+        _capital_lowered(canary, own)
     orders = canary_orders(canary)
     since = canary.unmeasured_since
     return Measured(
@@ -74,6 +75,23 @@ def canary_measured(canary: Canary, own: Decimal | None, moment: datetime) -> Me
         slippage=_slippage(orders),
         divergence=_divergence(canary),
     )
+
+
+def _capital_lowered(canary: Canary, own: Decimal) -> None:
+    """Measure against what it has left where somebody took capital from it.
+
+    What it had lost until then stays the same part of its capital. Where it has none left, what it had counts.
+    """
+    left = (
+        StrategyInstance.objects.filter(strategy=canary.strategy).aggregate(all=Sum("allocation"))["all"]
+        or ZERO
+    )
+    if not 0 < left < canary.capital:
+        return
+    part = left / canary.capital
+    canary.peak_canary = own + (canary.peak_canary - own) * part
+    canary.day_canary = own + (canary.day_canary - own) * part
+    canary.capital = left
 
 
 def _lost(orders: QuerySet[Order]) -> int:

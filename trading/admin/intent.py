@@ -39,7 +39,7 @@ from trading.services.controls import (
 )
 from trading.services.controls.blackouts import blackout_end_request, blackout_set
 from trading.services.controls.groups import group_change
-from trading.services.strategies import grant_change, strategy_disable, strategy_enable_request
+from trading.services.strategies import grant_change, grant_raises, strategy_disable, strategy_enable_request
 
 
 def acting(request: HttpRequest, permission: str) -> User:
@@ -134,7 +134,7 @@ class StrategyInstanceAdmin(IntentAdmin):
         stored = StrategyInstance.objects.select_related("strategy", "instrument").get(pk=obj.pk)
         weight = Decimal(payload.get("weight", stored.weight))
         allocation = Decimal(payload.get("allocation", stored.allocation))
-        raises = weight > stored.weight or allocation > stored.allocation
+        raises = grant_raises(stored, weight=weight, allocation=allocation)
         actor = acting(request, "capital.propose" if raises else "strategies.disable")
         return request_or_none(
             grant_change(instance=stored, weight=weight, allocation=allocation, actor=actor, reason=reason)

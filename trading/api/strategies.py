@@ -36,6 +36,7 @@ from trading.services.strategies import (
     ListingTerms,
     Place,
     grant_change,
+    grant_raises,
     instance_add,
     instance_disable,
     instance_enable_request,
@@ -186,7 +187,7 @@ class StrategyGrantView(APIView):
         instance = instance_of(strategy=strategy.name, account=values["account"], symbol=values["symbol"])
         weight = values.get("weight", instance.weight)
         allocation = values.get("allocation", instance.allocation)
-        raises = weight > instance.weight or allocation > instance.allocation
+        raises = grant_raises(instance, weight=weight, allocation=allocation)
         require_permission(request, "capital.propose" if raises else "strategies.disable")
         outcome = grant_change(
             instance=instance,

@@ -66,6 +66,11 @@ class StrategyInstance(models.Model):
         max_digits=9, decimal_places=8, default=1, help_text="share of the allocation, 0 to 1"
     )
     allocation = money(default=0, help_text="capital granted, in quote currency")
+    split = money(
+        null=True,
+        editable=False,
+        help_text="what it had when its strategy last had capital: its share of what comes again",
+    )
     in_force_until = models.DateTimeField(null=True, blank=True, help_text="past this it may only reduce")
     state = models.JSONField(null=True, editable=False)
     parameters_digest = models.CharField(max_length=64, blank=True, editable=False)

@@ -18,14 +18,13 @@ from nautilus_site.common.models import User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
-from trading.domain.values import decimal_text
+from trading.domain.values import CENT, decimal_text
 from trading.models import Ceiling, Strategy, StrategyInstance, SubPosition
 from trading.selectors.marks import Marks, marks_read
 from trading.selectors.portfolio import results_by_place
-from trading.services.models import CANARY, CHAMPION
-from trading.services.strategies.ceilings import capital_changed, capital_moved, capital_of
+from trading.services.models import CANARY, CHAMPION, canary_name
+from trading.services.strategies.ceilings import capital_moved
 
-CENT = Decimal("0.01")
 MOST_SHARE = Decimal("0.25")
 ROOM = Decimal("1.02")
 """What the price may move between a decision and its order without the canary's cap refusing it."""
@@ -181,30 +180,30 @@ def canary_grow(
 def canary_close(*, follower: Strategy, canary: Strategy, actor: User | str, reason: str) -> Decimal:
     """Give a canary's capital back to the champion's strategy; its weight is zero, so that its position is left.
 
-    Safe to call twice. Returns what was given back.
+    Where the champion has no capital a person, a kill or the allocator took it: there the canary's goes back to
+    nobody, and is the pool's again. Safe to call twice. Returns what was given back.
     """
     locked = Strategy.objects.select_for_update(no_key=True).get(pk=follower.pk)
-    taken = Ceiling.objects.filter(strategy=canary).first()
-    back = Decimal(0)
+    back = lost = Decimal(0)
     for own in (
         StrategyInstance.objects.select_for_update(of=("self",), no_key=True)
         .filter(strategy=canary)
         .order_by("pk")
     ):
-        back += own.allocation
         # Added to what is there when the row is locked: the allocator may be changing it.
-        StrategyInstance.objects.filter(
-            strategy=follower, account=own.account, instrument=own.instrument
+        is_back = StrategyInstance.objects.filter(
+            strategy=follower, account=own.account, instrument=own.instrument, allocation__gt=0
         ).update(allocation=F("allocation") + own.allocation)
+        if is_back:
+            back += own.allocation
+        else:
+            lost += own.allocation
         own.allocation, own.weight, own.target = Decimal(0), Decimal(0), 0.0
         own.save(update_fields=["allocation", "weight", "target"])
         _replan(own)
-    capital_moved(locked, back)
-    if taken is not None:
-        # Somebody took capital from the canary: from now on it is the champion that has less.
-        missing = max(taken.was - back, Decimal(0))
-        capital_changed(locked, before=capital_of(locked) + missing, by=taken.by)
-        taken.delete()
+    capital_moved(locked, back, lost=lost)
+    # What somebody took from the canary its champion has less of already.
+    Ceiling.objects.filter(strategy=canary).delete()
     # Without a digest it decides nothing more, and no order of its may add risk.
     Strategy.objects.filter(pk=canary.pk).update(model_digest="", model_version=None, updated_at=now())
     audit_record(
@@ -212,7 +211,7 @@ def canary_close(*, follower: Strategy, canary: Strategy, actor: User | str, rea
         target=f"strategy:{canary.name}",
         actor=actor,
         reason=reason,
-        after={"given_back": decimal_text(back)},
+        after={"given_back": decimal_text(back), "to_nobody": decimal_text(lost)},
     )
     publish("trading_state", {"strategy": canary.name, "enabled": canary.is_enabled})
     return back
@@ -309,7 +308,7 @@ def _is_priced(strategy: Strategy, marks: Marks) -> bool:
 
 def _canary_strategy(follower: Strategy, digest: str, version: int) -> Strategy:
     canary, _ = Strategy.objects.get_or_create(
-        name=f"{follower.name[:33]}-canary", defaults={"kind": follower.kind, "updated_at": now()}
+        name=canary_name(follower), defaults={"kind": follower.kind, "updated_at": now()}
     )
     if canary.model_stage != CANARY and (canary.is_enabled or canary.instances.exists()):
         raise Conflict("NAME_TAKEN", f"a strategy of its own is called {canary.name}")

@@ -39,6 +39,11 @@ def register_model_source(
     _champions[:] = [champion]
 
 
+def canary_name(follower: Strategy) -> str:
+    """What the strategy is called that tries another version beside a champion's."""
+    return f"{follower.name[:33]}-canary"
+
+
 def register_model_owners(owns: Callable[[User, str], bool]) -> None:
     """Say who knows whose a model `FAMILY@NUMBER` is; the registry does at start."""
     _owners[:] = [owns]

@@ -8,6 +8,7 @@ from typing import Any
 
 from governance.domain.policies.located import Node, Problem
 from governance.domain.policies.schema import Entries, Field, Moment, Number, Raises, Record, document_read
+from trading.domain.values import is_whole_cents
 
 ALLOCATIONS = Record(
     {
@@ -42,7 +43,7 @@ def quota_parts_of_a_cent(node: Node, changed: Mapping[str, Decimal]) -> list[Pr
     members = node.value["capital_quota_usd"].node.value if isinstance(node.value, dict) else {}
     problems = []
     for name, amount in changed.items():
-        if amount != amount.quantize(Decimal("0.01")):
+        if not is_whole_cents(amount):
             found = members[name].node if isinstance(members, dict) else node
             problems.append(
                 Problem("expected whole cents", f"capital_quota_usd.{name}", found.line, found.column)

@@ -27,7 +27,7 @@ from tests.factories.trading import Desk
 from tests.integration.governance.conftest import in_force
 from tests.integration.governance.test_capital import POLICY, row, run
 from tests.integration.governance.test_routing import regime_told, weight
-from trading.models import Ceiling, StrategyInstance
+from trading.models import Ceiling, EquityAnchor, StrategyInstance
 from trading.services.strategies import Weighting, grant_change, weights_apply
 
 Clients = Callable[..., APIClient]
@@ -246,3 +246,32 @@ def test_an_upgrade_keeps_what_stands_lowered(halved: Desk) -> None:
         "trend": (Decimal(9000), Decimal(12_000)),
         "trend BTCUSDT (spot)": (Decimal("0.1"), Decimal("0.5")),
     }
+
+
+def test_a_symbol_somebody_took_capital_from_gets_none_when_its_strategy_has_some_again(
+    desk: Desk, risk_officer: User
+) -> None:
+    in_force("capital_policy", **{**CAPPED, "enabled": ["trend"], "drawdown_hard_pct": 1})
+    run()
+    lower(desk, risk_officer, allocation="0")
+    lower(desk, risk_officer, name="trend:ETHUSDT", allocation="2000")
+    EquityAnchor.objects.filter(pk="global").update(equity=4000)
+    run()
+    assert grants_now(["trend"]) == {"trend": 0}, "the reserve is not covered"
+    EquityAnchor.objects.filter(pk="global").update(equity=100_000)
+    run()
+    places = StrategyInstance.objects.filter(strategy__name="trend")
+    shares = dict(places.values_list("instrument__symbol", "allocation"))
+    assert shares["BTCUSDT"] == 0
+    assert shares["BNBUSDT"] == pytest.approx(2 * shares["ETHUSDT"], abs=Decimal("0.03"))
+    assert sum(shares.values()) > 0
+
+
+def test_a_change_that_gives_nothing_lifts_nothing(desk: Desk, risk_officer: User) -> None:
+    in_force("capital_policy", **{**CAPPED, "enabled": ["trend"]})
+    run()
+    lower(desk, risk_officer, allocation="0")
+    StrategyInstance.objects.filter(pk=desk.instances["trend:ETHUSDT"].pk).update(allocation=8000)
+    lower(desk, risk_officer, name="trend:ETHUSDT", weight="0.9")
+    ceiling = Ceiling.objects.get(strategy__name="trend")
+    assert (ceiling.most, ceiling.was) == (8000, 12_000)

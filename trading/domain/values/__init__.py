@@ -13,6 +13,7 @@ from trading.domain.values.enums import (
 )
 from trading.domain.values.instrument import Instrument
 from trading.domain.values.numbers import (
+    CENT,
     MOST_DIGITS,
     UNITS,
     TooManyDigits,
@@ -21,6 +22,7 @@ from trading.domain.values.numbers import (
     exact_product,
     floor_to_step,
     from_units,
+    is_whole_cents,
     multiple_of,
     round_to_tick,
     times_of,
@@ -30,6 +32,7 @@ from trading.domain.values.numbers import (
 from trading.domain.values.symbols import normalise_symbol, split_symbol
 
 __all__ = [
+    "CENT",
     "MOST_DIGITS",
     "UNITS",
     "Instrument",
@@ -48,6 +51,7 @@ __all__ = [
     "exact_product",
     "floor_to_step",
     "from_units",
+    "is_whole_cents",
     "multiple_of",
     "normalise_symbol",
     "round_to_tick",

@@ -17,6 +17,8 @@ UNITS: Final = 10**8
 """Asset amounts and quote notionals are integers of one hundred-millionth."""
 
 _UNIT: Final = Decimal("0.00000001")
+CENT: Final = Decimal("0.01")
+"""The finest that capital is granted in."""
 
 MOST_DIGITS: Final = 28
 """Of a number that somebody wrote, in plain notation: what the columns and the Decimal context hold exactly."""
@@ -158,6 +160,11 @@ def to_units(value: Decimal) -> int:
     if not exact:
         raise ValueError(f"{value} is finer than one unit of {_UNIT:f}")
     return count
+
+
+def is_whole_cents(amount: Decimal) -> bool:
+    """Whether an amount of money is one that people grant: nothing finer than a cent."""
+    return times_of(amount, CENT)[1]
 
 
 def from_units(units: int) -> Decimal:

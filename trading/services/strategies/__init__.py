@@ -1,6 +1,13 @@
 """Strategies: defined, switched, given capital, and stepped over closed bars."""
 
-from trading.services.strategies.allocating import Amount, Weighting, allocations_apply, weights_apply
+from trading.services.strategies.allocating import (
+    AS_IT_IS,
+    Amount,
+    Weighting,
+    allocations_apply,
+    allocations_shorten,
+    weights_apply,
+)
 from trading.services.strategies.book_stepping import book_step, books_due
 from trading.services.strategies.ceilings import ceilings_lift
 from trading.services.strategies.deciding import decision_key, parameters_digest
@@ -13,6 +20,7 @@ from trading.services.strategies.defining import (
 )
 from trading.services.strategies.granting import (
     grant_change,
+    grant_raises,
     instance_disable,
     instance_enable_request,
     instance_of,
@@ -23,17 +31,20 @@ from trading.services.strategies.stepping import instances_due, strategy_step
 from trading.services.strategies.switching import strategy_disable, strategy_enable_request
 
 __all__ = [
+    "AS_IT_IS",
     "Amount",
     "Definition",
     "ListingTerms",
     "Place",
     "Weighting",
     "allocations_apply",
+    "allocations_shorten",
     "book_step",
     "books_due",
     "ceilings_lift",
     "decision_key",
     "grant_change",
+    "grant_raises",
     "instance_add",
     "instance_disable",
     "instance_enable_request",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
-from typing import Any
+from typing import Any, Final, Literal
 
 from django.db import transaction
 
@@ -15,11 +15,12 @@ from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
-from trading.domain.values import decimal_text
+from trading.domain.values import CENT, decimal_text
 from trading.models import Strategy, StrategyInstance
-from trading.services.strategies.ceilings import capital_changed, weight_changed
+from trading.services.strategies.ceilings import capital_changed, capital_locked, weight_changed
 
-_CENT = Decimal("0.01")
+AS_IT_IS: Final = "as it is"
+"""How long amounts hold that are only lowered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,15 @@ class Amount:
 def allocations_apply(
     *,
     amounts: Mapping[str, Amount],
-    until: datetime | None,
+    until: datetime | Literal["as it is"] | None,
     actor: str,
     reasons: Mapping[str, str],
     by_people: bool = False,
 ) -> dict[str, Decimal]:
     """Put amounts into force by strategy name, all or none, and say until when they hold (None: until changed).
 
-    A strategy's amount is split over its symbols as before, evenly while it has none, in whole cents. Only what
+    A strategy's amount is split over its symbols as it was when it last had some, evenly where it never had, in whole
+    cents. Only what
     changes is audited; renewing an amount moves its expiry. What people lower (`by_people`) no machine raises again.
     Returns what each strategy has now.
 
@@ -49,12 +51,12 @@ def allocations_apply(
     ------
     ApplicationError : GRANT_MOVED, somebody else changed an amount after it was read; INVALID_VALUE; nothing changed.
     """
-    if until is not None and until <= now():
+    if isinstance(until, datetime) and until <= now():
         raise ApplicationError("INVALID_VALUE", "an allocation is granted until a moment to come")
     strategies = {}
     if by_people:
-        locked = Strategy.objects.select_for_update(no_key=True).filter(name__in=list(amounts)).order_by("pk")
-        strategies = {strategy.name: strategy for strategy in locked}
+        locked = capital_locked(Strategy.objects.filter(name__in=list(amounts)))
+        strategies = {row.name: row for row in locked.values() if row.name in amounts}
     rows = list(
         StrategyInstance.objects.select_for_update(of=("self",), no_key=True)
         .select_related("strategy", "instrument")
@@ -80,7 +82,11 @@ def allocations_apply(
                     account_id=row.account_id,
                     instrument_id=row.instrument_id,
                 )
-            row.allocation, row.in_force_until = part, until
+            if total and not amount.after:
+                row.split = row.allocation
+            row.allocation = part
+            if until != AS_IT_IS:
+                row.in_force_until = until
         in_force[name] = sum(parts, Decimal(0))
         if in_force[name] != total:
             audit_record(
@@ -92,22 +98,37 @@ def allocations_apply(
                 after=_members(in_force[name], mine),
             )
             publish("trading_state", {"strategy": name, "allocation": decimal_text(in_force[name])})
-    StrategyInstance.objects.bulk_update(rows, ["allocation", "in_force_until"])
+    StrategyInstance.objects.bulk_update(rows, ["allocation", "split", "in_force_until"])
     for name, strategy in strategies.items():
         capital_changed(strategy, before=amounts[name].before, by=actor)
     return in_force
 
 
+@transaction.atomic
+def allocations_shorten(*, strategies: Iterable[str], until: datetime) -> int:
+    """Let amounts hold until a moment at the longest: what lies beyond was said by another policy, or another clock.
+
+    Returns how many were shortened.
+    """
+    rows = StrategyInstance.objects.select_for_update(of=("self",), no_key=True).filter(
+        strategy__name__in=list(strategies), in_force_until__gt=until
+    )
+    ids = list(rows.order_by("pk").values_list("pk", flat=True))
+    return StrategyInstance.objects.filter(pk__in=ids).update(in_force_until=until) if ids else 0
+
+
 def _parts(rows: list[StrategyInstance], total: Decimal, amount: Amount) -> list[Decimal]:
     if amount.after == total:
         return [row.allocation for row in rows]
-    shares = [row.allocation if total else Decimal(1) for row in rows]
+    shares = [row.allocation if total else row.split or Decimal(0) for row in rows]
+    if not any(shares):
+        shares = [Decimal(1) for _ in rows]
     whole = sum(shares, Decimal(0))
-    parts = [(amount.after * share / whole).quantize(_CENT, rounding=ROUND_DOWN) for share in shares]
+    parts = [(amount.after * share / whole).quantize(CENT, rounding=ROUND_DOWN) for share in shares]
     # The cents that rounding left over go one by one to those that have something: the sum is the amount.
-    left = int((amount.after - sum(parts, Decimal(0))) / _CENT)
+    left = int((amount.after - sum(parts, Decimal(0))) / CENT)
     for index in [i for i, share in enumerate(shares) if share][:left]:
-        parts[index] += _CENT
+        parts[index] += CENT
     return parts
 
 

@@ -16,6 +16,7 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.services.audit import audit_record
 from trading.domain.values import decimal_text
 from trading.models import Ceiling, Strategy, StrategyInstance
+from trading.services.models import CANARY, CHAMPION, canary_name
 
 
 def weight_changed(instance: StrategyInstance, *, before: Decimal, by: str) -> None:
@@ -24,22 +25,47 @@ def weight_changed(instance: StrategyInstance, *, before: Decimal, by: str) -> N
 
 
 def capital_changed(strategy: Strategy, *, before: Decimal, by: str) -> None:
-    """Remember that people changed what a strategy has over all its symbols."""
-    _changed({"strategy": strategy}, before, capital_of(strategy), by)
+    """Remember that people changed what a strategy has over all its symbols; its row is one of `capital_locked`.
+
+    What they take from a canary comes back to nobody: the machines give its champion no more than it has now.
+    """
+    after = capital_of(strategy)
+    _changed({"strategy": strategy}, before, after, by)
+    for champion in _champions(strategy):
+        _taken_from_its_canary(champion, before - after, by)
 
 
-def capital_moved(strategy: Strategy, amount: Decimal) -> None:
-    """Shift a ceiling with capital that goes to the strategy's canary (negative) or comes back: nobody lowered that."""
+def capital_moved(strategy: Strategy, amount: Decimal, *, lost: Decimal = Decimal(0)) -> None:
+    """Shift a ceiling with capital that goes to the strategy's canary (negative) or comes back: nobody lowered that.
+
+    What came back from the canary but not to the strategy is `lost`: it had that too before it was lowered.
+    """
     row = Ceiling.objects.select_for_update(no_key=True).filter(strategy=strategy).first()
-    if row is not None and amount:
-        row.most, row.was = max(row.most + amount, Decimal(0)), max(row.was + amount, Decimal(0))
+    if row is not None and (amount or lost):
+        row.most, row.was = max(row.most + amount, Decimal(0)), max(row.was + amount + lost, Decimal(0))
         row.save(update_fields=["most", "was"])
+
+
+def capital_locked(strategies: Iterable[Strategy]) -> dict[int, Strategy]:
+    """Lock strategies whose capital people change, those of canaries with their champions'; by primary key."""
+    wanted = list(strategies)
+    ids = {strategy.pk for strategy in wanted}
+    ids |= {champion.pk for strategy in wanted for champion in _champions(strategy)}
+    # A champion is older than its canary: whoever begins or ends a trial takes them in this order as well.
+    rows = Strategy.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
+    return {row.pk: row for row in rows}
 
 
 def capital_of(strategy: Strategy) -> Decimal:
     """What a strategy has over all its symbols, quote currency."""
     total = StrategyInstance.objects.filter(strategy=strategy).aggregate(total=Sum("allocation"))["total"]
     return total or Decimal(0)
+
+
+def capital_room(strategy: Strategy) -> Decimal:
+    """How much more a machine may give a strategy whose row is locked; without bound where nobody lowered it."""
+    row = Ceiling.objects.filter(strategy=strategy).first()
+    return Decimal("Infinity") if row is None else row.most - capital_of(strategy)
 
 
 def ceilings_lift(
@@ -73,14 +99,40 @@ def ceilings_lift(
     return lifted
 
 
+def _champions(canary: Strategy) -> list[Strategy]:
+    """The strategy a canary has a part of the capital of; none where it is no canary."""
+    if canary.model_stage != CANARY:
+        return []
+    rows = Strategy.objects.filter(model_family=canary.model_family, model_stage=CHAMPION)
+    return [row for row in rows if canary_name(row) == canary.name]
+
+
+def _taken_from_its_canary(champion: Strategy, amount: Decimal, by: str) -> None:
+    """When the trial is over the champion has `amount` less than it gave; negative: two people gave it back."""
+    row = Ceiling.objects.select_for_update(no_key=True).filter(strategy=champion).first()
+    if amount > 0:
+        most = capital_of(champion) if row is None else row.most
+        was = amount + (most if row is None else row.was)
+        values = {"most": most, "was": was, "by": by[:320], "at": now()}
+        Ceiling.objects.update_or_create(strategy=champion, defaults=values)
+    elif amount < 0 and row is not None:
+        row.was += amount
+        if row.was <= row.most:
+            row.delete()
+        else:
+            row.save(update_fields=["was"])
+
+
 def _changed(subject: dict[str, Any], before: Decimal, after: Decimal, by: str) -> None:
     row = Ceiling.objects.select_for_update(no_key=True).filter(**subject).first()
     if after < before:
         was = before if row is None else max(row.was, before)
         values = {"most": after, "was": was, "by": by[:320], "at": now()}
         Ceiling.objects.update_or_create(**subject, defaults=values)
-    elif row is not None and after >= row.was:
+    elif row is None or after <= before:
+        return
+    elif after >= row.was:
         row.delete()  # all that was taken is given back
-    elif row is not None and after > row.most:
+    elif after > row.most:
         row.most = after
         row.save(update_fields=["most"])

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.appliers import Rows
@@ -15,9 +16,10 @@ from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
 from nautilus_site.common.services.turns import one_at_a_time
-from trading.domain.values import decimal_text
+from trading.domain.values import decimal_text, is_whole_cents
 from trading.models import Strategy, StrategyInstance
-from trading.services.strategies.ceilings import capital_changed, capital_of, weight_changed
+from trading.selectors.notation import utc_text
+from trading.services.strategies.ceilings import capital_changed, capital_locked, capital_of, weight_changed
 
 
 @one_at_a_time
@@ -32,7 +34,12 @@ def grant_change(
 ) -> StrategyInstance | ChangeRequest:
     """Change an instance's weight and allocation: at once where neither grows, by request where one does.
 
-    What is lowered is no machine's to raise: a ceiling remembers it until two people do.
+    What is lowered is no machine's to raise: a ceiling remembers it until two people do. What has lapsed is asked for
+    by its own amount: two people let it hold again.
+
+    Raises
+    ------
+    ApplicationError : REASON_REQUIRED, INVALID_VALUE.
     """
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
@@ -40,14 +47,17 @@ def grant_change(
         raise ApplicationError(
             "INVALID_VALUE", "expected a weight of 0 to 1 and an allocation of zero or more"
         )
-    Strategy.objects.select_for_update(no_key=True).get(pk=instance.strategy_id)
+    capital_locked([instance.strategy])
     instance = StrategyInstance.objects.select_for_update(of=("self",), no_key=True).get(pk=instance.pk)
     diff = {
         "weight": [decimal_text(instance.weight), decimal_text(weight)],
         "allocation": [decimal_text(instance.allocation), decimal_text(allocation)],
     }
-    if weight <= instance.weight and allocation <= instance.allocation:
+    _whole_cents(instance, allocation)
+    if not grant_raises(instance, weight=weight, allocation=allocation):
         return _grant_set(instance.pk, weight, allocation, actor=actor, reason=reason, diff=diff)
+    if _has_lapsed(instance):
+        diff["in_force_until"] = [utc_text(instance.in_force_until) or "", "until changed"]
     return change_request_create(
         kind="strategy.grant",
         target=f"instance:{instance.pk}",
@@ -57,6 +67,17 @@ def grant_change(
         requester=actor,
         expires_in_s=expires_in_s,
     )
+
+
+def grant_raises(instance: StrategyInstance, *, weight: Decimal, allocation: Decimal) -> bool:
+    """Whether it would let the instance do more than it may now: more of either, or what has lapsed once more."""
+    if (weight, allocation) == (instance.weight, instance.allocation):
+        return _has_lapsed(instance)
+    return weight > instance.weight or allocation > instance.allocation
+
+
+def _has_lapsed(instance: StrategyInstance) -> bool:
+    return instance.in_force_until is not None and instance.in_force_until <= now()
 
 
 @transaction.atomic
@@ -70,11 +91,15 @@ def _grant_set(
     diff: dict[str, Any],
 ) -> StrategyInstance:
     # The strategy first, as wherever capital moves between instances: a ceiling on it counts them all.
-    strategy = Strategy.objects.select_for_update(no_key=True).get(instances=instance_id)
+    owner = Strategy.objects.get(instances=instance_id)
+    strategy = capital_locked([owner])[owner.pk]
     instance = StrategyInstance.objects.select_for_update(of=("self",), no_key=True).get(pk=instance_id)
+    _whole_cents(instance, allocation)
     weight_before, capital_before = instance.weight, capital_of(strategy)
+    if allocation != instance.allocation:
+        instance.split = allocation
     instance.weight, instance.allocation = weight, allocation
-    instance.save(update_fields=["weight", "allocation"])
+    instance.save(update_fields=["weight", "allocation", "split"])
     weight_changed(instance, before=weight_before, by=str(actor))
     capital_changed(strategy, before=capital_before, by=str(actor))
     audit_record(
@@ -91,6 +116,12 @@ def _grant_set(
         instrument_id=instance.instrument_id,
     )
     return instance
+
+
+def _whole_cents(instance: StrategyInstance, allocation: Decimal) -> None:
+    """What stays may be finer: it is in force so."""
+    if allocation != instance.allocation and not is_whole_cents(allocation):
+        raise ApplicationError("INVALID_VALUE", "allocation: expected whole cents")
 
 
 def grant_snapshot(target: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
 from django.db import transaction
@@ -26,8 +26,9 @@ from nautilus_site.common.services.outbox import publish
 from nautilus_site.common.services.turns import one_at_a_time
 from trading import metrics
 from trading.domain.strategies.catalogue import StrategyLoadError
-from trading.domain.values import decimal_text, written_decimal
+from trading.domain.values import CENT, decimal_text, is_whole_cents, written_decimal
 from trading.models import Account, ListingGrant, Order, Strategy, StrategyInstance, SymbolAllowance
+from trading.services.strategies.ceilings import capital_room
 from trading.services.strategies.loading import strategy_loaded
 from trading.services.strategies.switching import strategy_locked
 from trading.services.strategy_kinds import strategy_load
@@ -184,6 +185,12 @@ def listing_take_up(*, listing_id: int) -> list[StrategyInstance]:
         quote_asset=listing.instrument.quote_asset,
         allocation__gt=0,
     )
+    # The strategies before their grants, as wherever a grant is changed: a ceiling counts all a strategy has.
+    list(
+        Strategy.objects.select_for_update(no_key=True)
+        .filter(pk__in=grants.values("strategy"))
+        .order_by("pk")
+    )
     taken = [
         _instance(grant, listing)
         for grant in grants.order_by("pk").select_for_update(of=("self",), no_key=True)
@@ -198,11 +205,14 @@ def _instance(grant: ListingGrant, listing: Listing) -> StrategyInstance | None:
         return None
     if _entries(strategy, account) >= grant.per_day:
         return None
+    allocation = min(grant.allocation, capital_room(strategy)).quantize(CENT, rounding=ROUND_DOWN)
+    if allocation <= 0:  # somebody lowered what it may have in all, and it has that
+        return None
     instance = StrategyInstance.objects.create(
         strategy=strategy,
         account=account,
         instrument=instrument,
-        allocation=grant.allocation,
+        allocation=allocation,
         in_force_until=now() + HELD_FOR,
         steps_at_books=True,
     )
@@ -219,7 +229,7 @@ def _instance(grant: ListingGrant, listing: Listing) -> StrategyInstance | None:
         after={
             "account": account.name,
             "symbol": instrument.symbol,
-            "allocation": decimal_text(grant.allocation),
+            "allocation": decimal_text(allocation),
             "listed_at": listing.listed_at.isoformat(),
         },
     )
@@ -296,6 +306,8 @@ def _check(strategy: Strategy, terms: Terms) -> None:
         raise ApplicationError("INVALID_VALUE", f"strategy: {strategy.kind} does not trade listings")
     if terms.allocation < 0:
         raise ApplicationError("INVALID_VALUE", "allocation: expected zero or more")
+    if not is_whole_cents(terms.allocation):
+        raise ApplicationError("INVALID_VALUE", "allocation: expected whole cents")
     if not 0 <= terms.per_day <= MOST_PER_DAY:
         raise ApplicationError("INVALID_VALUE", f"per_day: expected 0 to {MOST_PER_DAY}")
 

@@ -16,6 +16,7 @@ from tests.factories.exchange import Exchange, running_exchange
 from trading.domain.orders import OPEN
 from trading.models import (
     Bracket,
+    Ceiling,
     Decision,
     ListingGrant,
     ObservedStep,
@@ -26,7 +27,7 @@ from trading.models import (
     SymbolAllowance,
 )
 from trading.services.parity import parity_check
-from trading.services.strategies import ListingTerms, listing_grant_change, listing_take_up
+from trading.services.strategies import ListingTerms, grant_change, listing_grant_change, listing_take_up
 from trading.services.strategies.listings import (
     apply_listing_grant,
     listing_grant_clean,
@@ -324,6 +325,21 @@ def test_a_listing_is_taken_up_once_and_audited(waiting: Desk) -> None:
     assert entry.after["symbol"] == "AAAUSDT"
 
 
+def test_a_listing_gets_no_more_than_somebody_left_the_strategy(waiting: Desk, risk_officer: User) -> None:
+    strategy = waiting.strategies["trend"]
+    for place, left in zip(strategy.instances.order_by("pk"), (3000, 2960, 3000), strict=True):
+        grant_change(
+            instance=place, weight=place.weight, allocation=Decimal(left), actor=risk_officer, reason="less"
+        )
+    StrategyInstance.objects.filter(strategy=strategy, allocation=2960).update(
+        allocation=2900
+    )  # by the machine
+    (instance,) = listing_take_up(listing_id=_listing(waiting, "AAAUSDT").pk)
+    assert instance.allocation == 60, "of the 100 it is granted for each"
+    assert listing_take_up(listing_id=_listing(waiting, "BBBUSDT").pk) == []
+    assert Ceiling.objects.get().most == 8960
+
+
 def test_no_more_are_taken_up_in_a_day_than_were_granted(waiting: Desk) -> None:
     taken = [listing_take_up(listing_id=_listing(waiting, f"{c * 3}USDT").pk) for c in "ABC"]
     assert [len(one) for one in taken] == [1, 1, 0]
@@ -394,8 +410,8 @@ def test_more_takes_a_second_person_and_less_does_not(waiting: Desk) -> None:
     "wrong",
     [
         {"allocation": "NaN"}, {"allocation": "Infinity"}, {"allocation": "-1"}, {"allocation": "much"},
-        {"allocation": None}, {"per_day": -1}, {"per_day": 21}, {"per_day": 2.9}, {"per_day": True},
-        {"per_day": []}, {"per_day": None},
+        {"allocation": None}, {"allocation": "100.001"}, {"per_day": -1}, {"per_day": 21}, {"per_day": 2.9},
+        {"per_day": True}, {"per_day": []}, {"per_day": None},
     ],
 )  # fmt: skip
 def test_terms_that_are_none_are_refused_when_they_are_proposed(waiting: Desk, wrong: dict[str, Any]) -> None:
