@@ -37,8 +37,7 @@ from trading.services.key_rotations import keys_due_tell
 @shared_task
 def capital_tick() -> None:
     """Every ten seconds: run the allocator when its policy says it is time, and call people when it cannot decide."""
-    capital_run_if_due()
-    capital_watch()
+    steps_alone(capital_run_if_due, capital_watch)
 
 
 @shared_task

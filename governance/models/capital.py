@@ -19,7 +19,10 @@ class CapitalState(models.Model):
         help_text="when two people lifted a stop; empty: never, or equity is back at its peak",
     )
     peak_since = money(
-        null=True, blank=True, help_text="largest equity since then; a fall is measured from it"
+        null=True,
+        blank=True,
+        help_text="largest equity since then, less all that came in by deposits until then; "
+        "with what has come in by now a fall is measured from it",
     )
     updated_at = models.DateTimeField()
 

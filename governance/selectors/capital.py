@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import F, Max, Q, QuerySet, Sum
+from django.db.models import F, Max, Min, Q, QuerySet, Subquery, Sum, Value
 
-from governance.domain.allocation.decision import Standing, units
+from governance.domain.allocation.decision import NOT_RENEWED, Standing, units
 from governance.domain.allocation.wording import wording
+from governance.domain.schedules import CLOCK_AHEAD_S
 from governance.models import Allocation, AllocationRun
 from mlregistry.selectors.canaries import canary_strategies
 from nautilus_site.common.models import AuditEntry
-from trading.domain.values import Level
-from trading.models import Ceiling, EquityAnchor, Strategy, StrategyInstance, TradingState
+from trading.domain.values import Level, from_units
+from trading.models import Account, Ceiling, EquityAnchor, Strategy, StrategyInstance, TradingState
 from trading.selectors.notation import amount_text, utc_text
 from trading.selectors.what_if import capital_share, capital_would_have, usd_text
 from trading.services.controls.states import highest_level
@@ -23,25 +24,49 @@ from trading.services.controls.states import highest_level
 FRESH = timedelta(minutes=2)
 
 
-def equity_now(moment: datetime) -> tuple[Decimal, float] | str:
+class EquityNow(NamedTuple):
+    """Attributes
+    ----------
+    equity : over all accounts.  drawdown : from its peak, 0 to 1.
+    moved : what came in by deposits so far, less what went out; as of the same moment.
+    """
+
+    equity: Decimal
+    drawdown: float
+    moved: Decimal
+
+
+def equity_now(moment: datetime) -> EquityNow | str:
     """Equity over all accounts and its drawdown from the peak, or why neither is known."""
-    anchor = EquityAnchor.objects.filter(pk="global").first()
+    # In one statement: between two, a transfer could have moved one number and not yet the other.
+    moved = Subquery(
+        Account.objects.order_by().values(one=Value(1)).annotate(all=Sum("transferred")).values("all")
+    )
+    anchor = EquityAnchor.objects.filter(pk="global").annotate(moved=moved).first()
     if anchor is None:
         return "the equity over all accounts was never measured"
-    age = moment - anchor.marked_at
-    if age > FRESH:
-        return f"the equity over all accounts was measured {age.total_seconds():.0f} s ago"
+    age_s = (moment - anchor.marked_at).total_seconds()
+    if age_s > FRESH.total_seconds():
+        return f"the equity over all accounts was measured {age_s:.0f} s ago"
+    if age_s < -CLOCK_AHEAD_S:
+        return (
+            f"the equity over all accounts was measured {-age_s:.0f} s ahead of the clock, which was put back"
+        )
     if anchor.peak_equity <= 0:
         return "the peak of the equity is not above zero"
-    return anchor.equity, max(0.0, float(1 - anchor.equity / anchor.peak_equity))
+    drawdown = max(0.0, float(1 - anchor.equity / anchor.peak_equity))
+    return EquityNow(anchor.equity, drawdown, anchor.moved or Decimal(0))
 
 
 def standings_now(moment: datetime) -> list[Standing]:
     """Every strategy as it stands, by name."""
-    granted = {
-        row["strategy_id"]: row["total"]
-        for row in StrategyInstance.objects.order_by().values("strategy_id").annotate(total=Sum("allocation"))
-    }
+    places = (
+        StrategyInstance.objects.order_by()
+        .values("strategy_id")
+        .annotate(total=Sum("allocation"), until=Min("in_force_until"))
+    )
+    granted = {row["strategy_id"]: row["total"] for row in places}
+    until = {row["strategy_id"]: row["until"] for row in places}
     changed = dict(
         Allocation.objects.exclude(amount=F("before"))
         .order_by()
@@ -60,10 +85,11 @@ def standings_now(moment: datetime) -> list[Standing]:
         own = levels.get(scopes[1])
         since = changed.get(strategy.name)
         current, ceiling = granted.get(strategy.pk, Decimal(0)), ceilings.get(strategy.name)
+        too_fine = from_units(units(current)) != current
         found.append(
             Standing(
                 strategy=strategy.name,
-                current=units(current),
+                current=units(current) + too_fine,
                 since_change_s=None if since is None else (moment - since).total_seconds(),
                 switched_on=strategy.is_enabled,
                 has_places=strategy.pk in granted,
@@ -72,6 +98,8 @@ def standings_now(moment: datetime) -> list[Standing]:
                 ceiling=None if ceiling is None else units(ceiling),
                 on_trial_beside=trials.get(strategy.name, ""),
                 lent=units(lent.get(strategy.name, Decimal(0))),
+                too_fine=too_fine,
+                until=until.get(strategy.pk),
             )
         )
     return found
@@ -175,7 +203,7 @@ def allocation_members(row: Allocation) -> dict[str, Any]:
         "reason": row.reason,
         "outcome": row.run.outcome,
         "method": row.run.method,
-        "in_force_until": utc_text(row.run.in_force_until),
+        "in_force_until": None if row.rule in NOT_RENEWED else utc_text(row.run.in_force_until),
         "policy_version": row.run.version.number,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from django.db.models import Min
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from governance.models import AllocationRun
@@ -19,14 +20,18 @@ def decided_last() -> datetime | None:
 
 
 def refused_since() -> datetime | None:
-    """Since when nothing was decided, while the newest run was refused; None while the allocator runs."""
+    """Since when nothing was decided, while the newest run was refused; None while the allocator runs.
+
+    Not later than the first refusal: a time ahead of that was noted before the clock was put back.
+    """
     newest = AllocationRun.objects.order_by("-id").first()
     if newest is None or newest.outcome != AllocationRun.Outcome.REFUSED:
         return None
-    good = decided_last()
-    if good is not None:
-        return good
-    return AllocationRun.objects.order_by("id").values_list("at", flat=True).first()
+    good = AllocationRun.objects.exclude(outcome=AllocationRun.Outcome.REFUSED).order_by("-id").first()
+    if good is None:
+        return AllocationRun.objects.order_by("id").values_list("at", flat=True).first()
+    first = AllocationRun.objects.filter(pk__gt=good.pk).aggregate(at=Min("at"))["at"]
+    return min(good.at, first or good.at)
 
 
 def capital_gauges() -> Iterable[Metric]:

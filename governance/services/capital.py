@@ -16,6 +16,7 @@ from django.db.models import Exists, F, OuterRef
 
 from governance.domain.allocation import AllocationError, ThrottleState
 from governance.domain.allocation.decision import (
+    NOT_RENEWED,
     CapitalDecision,
     Choice,
     Evidence,
@@ -26,8 +27,9 @@ from governance.domain.allocation.decision import (
 from governance.domain.allocation.throttle import Lifted
 from governance.domain.allocation.wording import wording
 from governance.domain.policies.capital import CapitalPolicy, capital_policy, named_with_more
+from governance.domain.schedules import CLOCK_AHEAD_S
 from governance.models import Allocation, AllocationRun, CapitalState, PolicyVersion
-from governance.selectors.capital import equity_now, grants_now, standings_now
+from governance.selectors.capital import EquityNow, equity_now, standings_now
 from governance.selectors.policies import version_in_force
 from governance.services.capital_asking import raises_ask
 from governance.services.policies import policy_values, values_understood
@@ -38,7 +40,7 @@ from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.outbox import publish
 from trading.domain.values import decimal_text, from_units
 from trading.selectors.strategy_results import strategy_returns
-from trading.services.strategies import Amount, allocations_apply, ceilings_lift
+from trading.services.strategies import Amount, allocations_apply, allocations_shorten, ceilings_lift
 
 log = structlog.get_logger(__name__)
 ACTOR = "allocator"
@@ -59,15 +61,21 @@ def capital_run_if_due() -> AllocationRun | None:
     if version is None:
         return None
     last = AllocationRun.objects.order_by("-id").first()
-    if last is not None:
-        wait_s = policy_values(version)["refresh_sec"]
-        if last.outcome == AllocationRun.Outcome.REFUSED:
-            wait_s = min(wait_s, AGAIN_S)
-        if now() < last.at + timedelta(seconds=wait_s):
-            return None
+    if last is not None and not _is_over(version, last):
+        return None
     if time.monotonic() - _STARTED < FIRST_MEASURE_S and isinstance(equity_now(now()), str):
         return None
     return capital_run(trigger="schedule")
+
+
+def _is_over(version: PolicyVersion, last: AllocationRun) -> bool:
+    values = values_understood(version)
+    wait_s = values["refresh_sec"] if values is not None else AGAIN_S
+    if last.outcome == AllocationRun.Outcome.REFUSED:
+        wait_s = min(wait_s, AGAIN_S)
+    waited_s = (now() - last.at).total_seconds()
+    # A run further ahead was noted before the clock was put back: for how long ago that was nobody knows.
+    return waited_s >= wait_s or waited_s < -CLOCK_AHEAD_S
 
 
 @transaction.atomic
@@ -84,13 +92,17 @@ def capital_run(*, trigger: str) -> AllocationRun | None:
     if state is None:
         return None
     moment = now()
-    policy = capital_policy(policy_values(version))
+    try:
+        policy = capital_policy(policy_values(version))
+    except ApplicationError as error:
+        return _refused(version, trigger, moment, f"{version} is not understood: {error.message}")
+    until = moment + timedelta(seconds=policy.expires_sec)
+    allocations_shorten(strategies=policy.enabled, until=until)
     known = _decided(policy, state, moment)
     if isinstance(known, str):
         return _refused(version, trigger, moment, known)
     decision, evidence = known
-    governed = [c for c in decision.choices if c.strategy in policy.enabled and c.rule != "no_symbol"]
-    until = moment + timedelta(seconds=policy.expires_sec)
+    governed = [choice for choice in decision.choices if choice.rule not in NOT_RENEWED]
     try:
         in_force = _applied(governed, until, version)
     except ApplicationError as error:
@@ -99,7 +111,9 @@ def capital_run(*, trigger: str) -> AllocationRun | None:
     since = evidence.since_lifted
     if decision.throttle.stopped or (since is not None and evidence.drawdown <= 0):
         since = None  # another stop, or everything is won back
-    state.lifted_at, state.peak_since = (since.at, from_units(since.peak)) if since else (None, None)
+    state.lifted_at, state.peak_since = (
+        (since.at, from_units(since.peak - since.moved)) if since else (None, None)
+    )
     state.updated_at = moment
     state.save(update_fields=["multiplier", "stopped", "lifted_at", "peak_since", "updated_at"])
     run = _recorded(version, trigger, moment, until, decision, evidence, in_force)
@@ -133,11 +147,15 @@ def _decided(
         replace(standing, ceiling=None) if standing.strategy in lifted else standing
         for standing in standings_now(moment)
     ]
-    if any(_finer(grant) for grant in grants_now([s.strategy for s in standings]).values()):
-        return "an allocation is finer than 1e-8"
     names, returns, made = _returns(policy, standings)
     evidence = Evidence(
-        units(equity[0]), equity[1], names, returns, moment, made, _since_lifted(state, equity[0], moment)
+        units(equity.equity),
+        equity.drawdown,
+        names,
+        returns,
+        moment,
+        made,
+        _since_lifted(state, equity, moment),
     )
     throttle = ThrottleState(state.multiplier, state.stopped) if state else ThrottleState()
     try:
@@ -146,17 +164,14 @@ def _decided(
         return str(error)
 
 
-def _since_lifted(state: CapitalState | None, equity: Decimal, moment: datetime) -> Lifted | None:
-    """What has become of the equity since two people lifted a stop."""
+def _since_lifted(state: CapitalState | None, known: EquityNow, moment: datetime) -> Lifted | None:
+    """What has become of the equity since two people lifted a stop; what came in or went out is no result."""
     if state is None or state.lifted_at is None or state.peak_since is None:
         return None
-    peak = max(state.peak_since, equity)
-    drawdown = max(0.0, float(1 - equity / peak)) if peak > 0 else 1.0
-    return Lifted(state.lifted_at, units(peak), drawdown, max(0, (moment - state.lifted_at).days))
-
-
-def _finer(amount: Decimal) -> bool:
-    return from_units(units(amount)) != amount
+    peak = max(state.peak_since + known.moved, known.equity)
+    drawdown = max(0.0, float(1 - known.equity / peak)) if peak > 0 else 1.0
+    days = max(0, (moment - state.lifted_at).days)
+    return Lifted(state.lifted_at, units(peak), drawdown, days, units(known.moved))
 
 
 def _returns(policy: CapitalPolicy, standings: list[Standing]) -> tuple[tuple[str, ...], Any, Any]:

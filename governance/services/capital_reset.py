@@ -89,7 +89,7 @@ def apply_reset(request: ChangeRequest, approver: User) -> None:
         raise Conflict("UNKNOWN_EQUITY", f"from what a fall would be measured is not known: {equity}")
     after = throttle_reset(ThrottleState(state.multiplier, state.stopped))
     state.multiplier, state.stopped, state.updated_at = after.multiplier, after.stopped, moment
-    state.lifted_at, state.peak_since = moment, equity[0]
+    state.lifted_at, state.peak_since = moment, equity.equity - equity.moved
     state.save(update_fields=["multiplier", "stopped", "lifted_at", "peak_since", "updated_at"])
     audit_record(
         action="capital.reset",
@@ -97,5 +97,5 @@ def apply_reset(request: ChangeRequest, approver: User) -> None:
         actor=f"{request.requester} and {approver}",
         reason=request.reason,
         before="stopped",
-        after={"multiplier": after.multiplier, "measured_from": decimal_text(equity[0])},
+        after={"multiplier": after.multiplier, "measured_from": decimal_text(equity.equity)},
     )

@@ -18,6 +18,7 @@ KIND, SCOPE = "allocator_refuses", "capital"
 def capital_watch() -> bool:
     """Open an incident once runs were refused for half of the time amounts hold; calm it when one decides again.
 
+    Where the policy in force is not understood it opens at once: waiting does not make that good.
     Tells whether it is alarmed.
     """
     since = refused_since()
@@ -28,11 +29,13 @@ def capital_watch() -> bool:
         return False
     version = version_in_force(CAPITAL)
     values = values_understood(version) if version else None
-    if values is None or now() < since + timedelta(seconds=values["expires_sec"]) / 2:
+    held = timedelta(seconds=values["expires_sec"]) if values is not None else timedelta()
+    if version is None or now() < since + held / 2:
         return False
     if waiting is None:
         newest = AllocationRun.objects.order_by("-id").first()
-        ends = since + timedelta(seconds=values["expires_sec"])
+        good = AllocationRun.objects.filter(in_force_until__isnull=False).order_by("-id").first()
+        ends = since + held if values is not None or good is None else good.in_force_until
         incident_open(
             kind=KIND,
             scope=SCOPE,
@@ -42,7 +45,7 @@ def capital_watch() -> bool:
             actor="allocator",
             evidence={
                 "since": since.isoformat(),
-                "expires_sec": values["expires_sec"],
+                "expires_sec": values["expires_sec"] if values is not None else None,
                 "why": newest.explanation if newest is not None else "",
             },
         )

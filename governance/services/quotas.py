@@ -24,7 +24,7 @@ from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import decimal_text
 from trading.models import Strategy, StrategyInstance
-from trading.services.strategies import Amount, allocations_apply
+from trading.services.strategies import AS_IT_IS, Amount, allocations_apply
 
 FILE = "capital_allocations"
 _LONGEST_TARGET = 160
@@ -74,7 +74,10 @@ def quotas_change(*, node: Node, actor: User, reason: str) -> tuple[list[str], C
     lower = {
         name: Amount(current[name], amount) for name, amount in changed.items() if amount < current[name]
     }
-    _apply(lower, actor=str(actor), reason=reason)
+    if lower:
+        # One person lets nothing hold longer than it did, and needs no policy that is understood to lower it.
+        reasons = dict.fromkeys(lower, reason)
+        allocations_apply(amounts=lower, until=AS_IT_IS, actor=str(actor), reasons=reasons, by_people=True)
     higher = {name: amount for name, amount in changed.items() if amount > current[name]}
     return sorted(lower), _asked(higher, current, actor, reason) if higher else None
 
@@ -125,14 +128,14 @@ def apply_quotas(request: ChangeRequest, approver: User) -> None:
     wanted = {name: Decimal(text) for name, text in request.payload.items()}
     pool_check(wanted)
     current = grants_now(list(wanted))
-    _apply(
+    _granted(
         {name: Amount(current[name], amount) for name, amount in wanted.items()},
         actor=f"{request.requester} and {approver}",
         reason=request.reason,
     )
 
 
-def _apply(amounts: Mapping[str, Amount], *, actor: str, reason: str) -> None:
+def _granted(amounts: Mapping[str, Amount], *, actor: str, reason: str) -> None:
     """What the allocator renews holds as long as it grants; the rest until somebody changes it."""
     version = version_in_force(CAPITAL)
     policy: dict[str, Any] = policy_values(version) if version else {"enabled": ()}

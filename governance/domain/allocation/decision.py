@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Final
 
 import numpy as np
 
@@ -44,6 +45,8 @@ class Standing:
     ceiling : what a person lowered it to; no rise above that until two people raise it. None where nobody did.
     on_trial_beside : of a canary, the strategy from whose capital it has its own; "" for any other.
     lent : what its own canary has of its capital; caps hold for both together.
+    too_fine : its capital is no whole number of units; `current` is the next above.
+    until : when the first of its symbols may only reduce; None where all hold until somebody changes them.
     """
 
     strategy: str
@@ -56,6 +59,8 @@ class Standing:
     ceiling: int | None = None
     on_trial_beside: str = ""
     lent: int = 0
+    too_fine: bool = False
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,7 @@ def decide(
         minimum=units(policy.min_pool_usd),
     )
     pool = int(whole * Fraction(throttle.multiplier))
-    kept = {s.strategy: why for s in standings if (why := _kept(policy, s))}
+    kept = {s.strategy: why for s in standings if (why := _kept(policy, s, evidence.at))}
     governed = [s for s in standings if s.strategy not in kept]
     room = max(0, pool - sum(s.current for s in standings if s.strategy in kept))
     names = [s.strategy for s in governed if not s.killed]
@@ -212,16 +217,32 @@ def money(amount: int) -> str:
     return f"{from_units(amount):,.2f} USDT"
 
 
-def _kept(policy: CapitalPolicy, standing: Standing) -> tuple[str, str] | None:
+NOT_RENEWED: Final = frozenset({"too_fine", "canary", "not_enabled", "no_symbol"})
+"""Rules under which a run leaves alone how long an amount holds."""
+
+
+def _kept(policy: CapitalPolicy, standing: Standing, at: datetime) -> tuple[str, str] | None:
+    if standing.too_fine:
+        return (
+            "too_fine",
+            f"what it has is finer than 1e-8 USDT: lower it to whole cents; {_holds(standing, at)}",
+        )
     if standing.on_trial_beside:
         return "canary", f"it is on trial beside {standing.on_trial_beside} and has this of its capital"
     if standing.strategy not in policy.enabled:
-        return "not_enabled", "the policy does not decide about it"
+        return "not_enabled", f"the policy does not decide about it; {_holds(standing, at)}"
     if not standing.has_places:
         return "no_symbol", "it trades no symbol"
     if not standing.switched_on and not standing.killed:
         return "switched_off", "it is switched off and holds what it has"
     return None
+
+
+def _holds(standing: Standing, at: datetime) -> str:
+    if standing.until is None:
+        return "what it has holds until somebody changes it"
+    tense = "held" if standing.until <= at else "holds"
+    return f"what it has {tense} until {standing.until:%Y-%m-%d %H:%M} UTC, after that it only reduces"
 
 
 @dataclass(frozen=True, slots=True)

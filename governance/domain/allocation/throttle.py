@@ -72,14 +72,16 @@ class Lifted:
 
     Attributes
     ----------
-    at : when.  peak : largest equity since then, units of 1e-8 quote.  drawdown : from that peak, 0 to 1.
-    days : whole days since then.
+    at : when.  peak : largest equity since then, units of 1e-8 quote; deposits and withdrawals move it.
+    drawdown : from that peak, 0 to 1.  days : whole days since then.
+    moved : of the peak, what came in by deposits so far, less what went out, units of 1e-8 quote.
     """
 
     at: datetime
     peak: int
     drawdown: float
     days: int
+    moved: int = 0
 
     @property
     def share(self) -> float:

@@ -40,6 +40,7 @@ RULES: Final[Mapping[str, Wording]] = {
     "minimum": Wording("too little to trade with", ("min_quota_usd",)),
     "envelope": Wording("more takes two people", ("envelope",)),
     "not_enabled": Wording("the policy does not decide about it", ("enabled",)),
+    "too_fine": Wording("no whole number of cents"),
     "no_symbol": Wording("it trades no symbol"),
     "switched_off": Wording("it is switched off"),
     "killed": Wording("its kill switch stopped it"),

@@ -52,7 +52,9 @@ CAPITAL_POLICY = Record(
         "fallback_mode": Field(
             Text(("equal_split", "hold")), "hold", _ANY, "while the method has too few observations"
         ),
-        "enabled": Field(Names(), (), _UP, "strategies it decides about; others keep what they have"),
+        "enabled": Field(
+            Names(), (), _UP, "strategies it decides about; others keep what they have while it holds"
+        ),
         "refresh_sec": Field(Number(10, 86_400, whole=True), 60, _UP, "seconds between runs"),
         "expires_sec": Field(Number(60, 604_800, whole=True), 900, _UP, "an amount holds so long"),
         "base_equity_frac": Field(_SHARE, _number("0.2"), _UP, "share of equity that may be given out"),
