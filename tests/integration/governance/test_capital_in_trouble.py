@@ -100,6 +100,7 @@ def test_a_clock_put_back_holds_up_no_run_and_no_alarm(given: Desk, monkeypatch:
     AllocationRun.objects.create(
         at=now() + HOUR, trigger="schedule", version=newest.version, outcome="held", explanation="before"
     )
+    in_force("capital_policy", **{**CAPPED, "enabled": ["trend"]})
     StrategyInstance.objects.update(in_force_until=now() + HOUR)
     EquityAnchor.objects.filter(pk="global").update(marked_at=now() + timedelta(minutes=50))
     assert "ahead of the clock" in str(equity_now(now()))
@@ -107,9 +108,10 @@ def test_a_clock_put_back_holds_up_no_run_and_no_alarm(given: Desk, monkeypatch:
     assert refused is not None
     assert refused.outcome == "refused"
     assert refused_since() == refused.at
-    until = place(given).in_force_until
-    assert until is not None
-    assert until <= now() + timedelta(seconds=900), "no amount holds longer than the policy says"
+    for name in ("trend:BTCUSDT", "swing:BTCUSDT"):
+        until = place(given, name).in_force_until
+        assert until is not None
+        assert until <= now() + timedelta(seconds=900), "no amount holds longer than the policy says"
     EquityAnchor.objects.filter(pk="global").update(equity=50_000, peak_equity=100_000, marked_at=now())
     assert run().pool == 0
     assert grants_now(["trend"]) == {"trend": 0}

@@ -9,6 +9,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final, Literal
 
 from django.db import transaction
+from django.db.models import Q
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
@@ -108,10 +109,12 @@ def allocations_apply(
 def allocations_shorten(*, strategies: Iterable[str], until: datetime) -> int:
     """Let amounts hold until a moment at the longest: what lies beyond was said by another policy, or another clock.
 
-    Returns how many were shortened.
+    Those of other strategies as well, which were once decided about; only what they have of a listing has a time of
+    its own. Returns how many were shortened.
     """
+    theirs = Q(strategy__name__in=list(strategies)) | Q(instrument__listing__isnull=True)
     rows = StrategyInstance.objects.select_for_update(of=("self",), no_key=True).filter(
-        strategy__name__in=list(strategies), in_force_until__gt=until
+        theirs, in_force_until__gt=until
     )
     ids = list(rows.order_by("pk").values_list("pk", flat=True))
     return StrategyInstance.objects.filter(pk__in=ids).update(in_force_until=until) if ids else 0
