@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from governance.domain.playbooks import Verb
-from governance.models import PlaybookAction
+from governance.models import Playbook, PlaybookAction, PlaybookRun
 from trading.domain.values import Level, decimal_text
 from trading.models import Blackout, RiskLimit, Strategy, StrategyInstance, TradingState
 from trading.selectors.blackouts import blackout_state
@@ -35,6 +35,20 @@ class StepStanding:
 def step_standing(row: PlaybookAction) -> StepStanding:
     """Compare what a step left behind with what is in force now. Of a step that did something."""
     return _STANDINGS[Verb(row.verb)](row)
+
+
+def level_was_lowered(playbook: Playbook, scope: str) -> bool:
+    """Whether a level the newest run on a scope latched, or found latched, is lower now: people resumed since.
+
+    A step that failed, or was held back, has latched nothing; who sees to its effect answers it.
+    """
+    run = PlaybookRun.objects.filter(playbook=playbook, scope=scope, incident__kind=playbook.name).first()
+    if run is None or run.held_back:
+        return False
+    steps = run.actions.filter(verb=Verb.kill).exclude(state=PlaybookAction.State.FAILED)
+    wanted = {step.scope: Level[step.parameters["level"]] for step in steps}
+    latched = dict(TradingState.objects.filter(scope__in=wanted).values_list("scope", "level"))
+    return any(latched.get(name, Level.ACTIVE) < level for name, level in wanted.items())
 
 
 def _kill(row: PlaybookAction) -> StepStanding:

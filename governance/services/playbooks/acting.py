@@ -18,7 +18,7 @@ from nautilus_site.common.errors import ApplicationError
 from trading.domain.errors import DomainError
 from trading.domain.values import Level, decimal_text
 from trading.models import Blackout, Strategy
-from trading.services.controls import kill_raise, latched_level
+from trading.services.controls import kill_enforce_again, kill_raise, latched_level
 from trading.services.controls.blackouts import blackout_set
 from trading.services.controls.limits import LIMITS, limit_tighten, limits_in_force
 from trading.services.strategies import strategy_disable
@@ -62,11 +62,13 @@ def _kill(row: PlaybookAction, action: Action, scope: str, reason: str) -> None:
     level = Level[action.level]
     before = latched_level(scope)
     row.before = {"level": before.name}
-    # Though it stands it is raised again: it is enforced once more, and requests to lower it are void.
-    state = kill_raise(scope=scope, level=level, reason=reason, actor=_actor(row))
-    row.after = {"level": Level(state.level).name, "version": state.version}
     if before >= level:
+        # Requests to lower it are void, too: they were made before its cause was seen standing.
+        state = kill_enforce_again(scope=scope, reason=reason, actor=_actor(row))
         row.state = State.STANDING
+    else:
+        state = kill_raise(scope=scope, level=level, reason=reason, actor=_actor(row))
+    row.after = {"level": Level(state.level).name, "version": state.version}
 
 
 def _blackout(row: PlaybookAction, action: Action, scope: str, reason: str) -> None:

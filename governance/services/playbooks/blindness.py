@@ -12,6 +12,7 @@ import structlog
 from governance.domain.playbooks import Action, Verb
 from governance.models import Incident, Playbook, PlaybookRun
 from governance.services.playbooks.acting import action_carry_out
+from governance.services.playbooks.evidence import NOT_MEASURED
 from governance.services.playbooks.incidents import incident_calm, incident_note, incident_open
 from governance.services.playbooks.sustaining import blackouts_sustain
 from nautilus_site.common.clock import now
@@ -26,7 +27,7 @@ def blind_act(playbook: Playbook, scope: str, why: str) -> bool:
 
     However many scopes there are: the blast radius is for what was measured, and may be a false alarm.
     """
-    reason = f"it could not be measured: {why}"
+    reason = f"{NOT_MEASURED}: {why}"
     if _open(playbook, scope).exists():
         blackouts_sustain(playbook, scope, kind=KIND, reason=reason)
         return False

@@ -20,16 +20,19 @@ from governance.domain.playbooks import (
 from governance.models import Incident, Playbook, PlaybookRun, PlaybookWatch
 from governance.selectors.playbook_scopes import scopes_of_kind
 from governance.selectors.rehearsals import rehearsal_behind
+from governance.selectors.steps import level_was_lowered
 from governance.services.playbooks.acting import action_carry_out
 from governance.services.playbooks.blindness import KIND, blind_act, blind_over
 from governance.services.playbooks.changing import playbook_get
-from governance.services.playbooks.evidence import evidence_snapshot
+from governance.services.playbooks.evidence import NOT_MEASURED, evidence_snapshot
 from governance.services.playbooks.guard_hours import guard_hour_note
 from governance.services.playbooks.incidents import (
+    HELD_BACK,
     incident_calm,
     incident_note,
     incident_open,
     incident_publish,
+    was_held_back,
 )
 from governance.services.playbooks.measures import MEASURES, Unmeasured
 from governance.services.playbooks.sustaining import blackouts_sustain
@@ -70,7 +73,7 @@ def _evaluate(playbook: Playbook, scope: str) -> bool:
         enough = row.unmeasured >= playbook.blind_after
         if not enough or playbook.family != Playbook.Family.GOVERNOR:
             row.verdict, row.read_at = Verdict.unknown.value, moment
-            row.detail = f"it could not be measured: {why}"[:300]
+            row.detail = f"{NOT_MEASURED}: {why}"[:300]
             row.save(update_fields=["verdict", "detail", "read_at", "unmeasured"])
             return enough and blind_act(playbook, scope, why)
     elif row.unmeasured:
@@ -89,7 +92,11 @@ def _evaluate(playbook: Playbook, scope: str) -> bool:
     row.sightings, row.verdict, row.read_at = watch.sightings, verdict.value, moment
     row.value = value if math.isfinite(value) else None
     row.samples = reading.samples if reading is not None else 0
-    row.detail = (reading.detail if reading is not None else f"it could not be measured: {why}")[:300]
+    row.detail = (reading.detail if reading is not None else f"{NOT_MEASURED}: {why}")[:300]
+    if verdict is Verdict.cooling and playbook.family == Playbook.Family.GOVERNOR:
+        # What was lowered since it acted is no reason to wait: a cool-down is for a stop that stands.
+        verdict = Verdict.trigger if level_was_lowered(playbook, scope) else verdict
+        row.verdict = verdict.value
     if verdict is Verdict.trigger:
         row.ran_at = moment
     row.save()
@@ -97,6 +104,7 @@ def _evaluate(playbook: Playbook, scope: str) -> bool:
         _run(playbook, scope, reading, missing=why)
         return True
     if verdict is Verdict.cooling:
+        _came_back(playbook, scope, reading, row.detail)
         blackouts_sustain(playbook, scope, kind=playbook.name, reason=row.detail)
     if verdict is Verdict.calm:
         _calm(playbook, scope, row.detail)
@@ -156,23 +164,13 @@ def _measured(playbook: Playbook, scope: str, moment: datetime) -> tuple[Reading
 def _run(
     playbook: Playbook, scope: str, reading: Reading | None, *, because: str = "", missing: str = ""
 ) -> PlaybookRun:
-    spec = PLAYBOOKS[playbook.name]
     # One scope after the other: two that act at the same moment would not count each other.
     Playbook.objects.select_for_update(no_key=True).get(pk=playbook.pk)
-    detail = because or (reading.detail if reading is not None else f"it could not be measured: {missing}")
-    title = because or f"{spec.title}: {detail}"
+    detail = because or (reading.detail if reading is not None else f"{NOT_MEASURED}: {missing}")
     # A rule, and a figure nobody could measure, are never what a fault was put in for.
     rehearsal = rehearsal_behind(playbook, scope) if reading is not None and not because else None
-    incident, _ = incident_open(
-        kind=playbook.name,
-        scope=scope,
-        severity=playbook.severity,
-        title=title,
-        actor=playbook.family,
-        evidence=evidence_snapshot(playbook, scope, reading),
-        playbook=playbook,
-        needs_review=spec.needs_review,
-        is_rehearsal=rehearsal is not None,
+    incident = _incident(
+        playbook, scope, reading, detail, because=because, is_rehearsal=rehearsal is not None
     )
     run = PlaybookRun.objects.create(
         playbook=playbook,
@@ -186,12 +184,12 @@ def _run(
     if _blast_radius_reached(playbook, scope):
         run.held_back = True
         run.save(update_fields=["held_back"])
-        why = (
-            f"held back: {playbook.max_scopes} scopes were acted on within an hour; people are called instead"
-        )
+        why = f"{HELD_BACK}: {playbook.max_scopes} scopes were acted on within an hour; people are called instead"
+        told = was_held_back(incident)
         incident_note(incident, actor=playbook.family, what=why)
         Incident.objects.filter(pk=incident.pk).update(severity="critical")
-        incident_publish(incident, severity="critical", news="held_back", reason=why)
+        if not told:
+            incident_publish(incident, severity="critical", news="held_back", reason=why)
         return run
     for number, action in enumerate(actions_parse(playbook.actions)):
         done = action_carry_out(run, number, action, reason=detail)
@@ -203,6 +201,37 @@ def _run(
         )
     log.warning("playbook_ran", playbook=playbook.name, scope=scope, incident=incident.pk, detail=detail)
     return run
+
+
+def _incident(
+    playbook: Playbook, scope: str, reading: Reading | None, detail: str, *, because: str = "", **how: bool
+) -> Incident:
+    spec = PLAYBOOKS[playbook.name]
+    incident, _ = incident_open(
+        kind=playbook.name,
+        scope=scope,
+        severity=playbook.severity,
+        title=because or f"{spec.title}: {detail}",
+        actor=playbook.family,
+        evidence=evidence_snapshot(playbook, scope, reading, because=because),
+        playbook=playbook,
+        needs_review=spec.needs_review,
+        **how,
+    )
+    return incident
+
+
+def _came_back(playbook: Playbook, scope: str, reading: Reading | None, detail: str) -> None:
+    """Tell of a cause that stands again though nothing is done about it before the cool-down is over.
+
+    Its incident would say that it is over, be closed as such, and keep a review of what had been. What flaps is
+    counted into the last message; what was reviewed or closed is told anew. A fault that is in is not told: its
+    rehearsal waits for the playbook to act.
+    """
+    standing = Incident.objects.filter(kind=playbook.name, scope=scope, state=Incident.State.OPEN)
+    rehearsed = reading is not None and rehearsal_behind(playbook, scope) is not None
+    if not rehearsed and not standing.exists():
+        _incident(playbook, scope, reading, detail, in_cool_down=True)
 
 
 def _blast_radius_reached(playbook: Playbook, scope: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from django.db import transaction
@@ -18,19 +18,24 @@ from trading.selectors.positions import position_notional
 
 log = structlog.get_logger(__name__)
 _POINTS, _POSITIONS = 60, 10
+NOT_MEASURED: Final = "it could not be measured"
+"""What `detail` says where a playbook acted because nobody could tell its figure, and only there."""
 
 
-def evidence_snapshot(playbook: Playbook, scope: str, reading: Reading | None) -> dict[str, Any]:
+def evidence_snapshot(
+    playbook: Playbook, scope: str, reading: Reading | None, *, because: str = ""
+) -> dict[str, Any]:
     """The reading, results, positions, levels, open breakers, denials, and the equity of the last two minutes.
 
-    The reading alone where the rest cannot be told: no step waits for what people would like to see of it.
+    Without a reading `because` says what it acted for; without that, too, it could not be measured. The reading
+    alone where the rest cannot be told: no step waits for what people would like to see of it.
     """
     read = {
         "at": now().isoformat(),
         "scope": scope,
         "measured": _finite(reading.value) if reading is not None else None,
         "samples": reading.samples if reading is not None else 0,
-        "detail": reading.detail if reading is not None else "it could not be measured",
+        "detail": reading.detail if reading is not None else because or NOT_MEASURED,
         "threshold": playbook.threshold,
         "unit": playbook.unit,
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from governance.domain.notices import Severity, notice_of
 from governance.models import EventCursor, Incident, IncidentEntry, Playbook
@@ -19,6 +19,8 @@ from trading import metrics
 
 CURSOR = "incidents"
 BATCH = 200
+OPENED, CAME_BACK, OVER, HELD_BACK = "opened", "it came back", "the cause is over", "held back"
+"""How lines of a timeline begin that others look for: from when to when a cause stood, and what was told of it."""
 _RANK = {"success": 0, "info": 0, "warning": 1, "critical": 2}
 
 
@@ -34,12 +36,13 @@ def incident_open(
     playbook: Playbook | None = None,
     needs_review: bool = False,
     is_rehearsal: bool = False,
+    in_cool_down: bool = False,
     announce: bool = True,
 ) -> tuple[Incident, bool]:
     """The open incident of a kind and scope, made where there is none. Tells whether it is new.
 
-    One that was calm, or graver than it was, is told again: for people that is news. A rehearsed one and a real one
-    stand beside each other.
+    One that was calm, or graver than it was, is told again: for people that is news. In a cool-down it is only what
+    they had reviewed. A rehearsed one and a real one stand beside each other.
     """
     moment = now()
     row = (
@@ -49,7 +52,14 @@ def incident_open(
         .first()
     )
     if row is not None:
-        _happened_again(row, severity=severity, actor=actor, evidence=evidence, announce=announce)
+        _happened_again(
+            row,
+            severity=severity,
+            actor=actor,
+            evidence=evidence,
+            in_cool_down=in_cool_down,
+            announce=announce,
+        )
         return row, False
     row = Incident.objects.create(
         kind=kind,
@@ -62,7 +72,7 @@ def incident_open(
         evidence=dict(evidence),
         opened_at=moment,
     )
-    incident_note(row, actor=actor, what=f"opened: {title}", detail=evidence)
+    incident_note(row, actor=actor, what=f"{OPENED}: {title}", detail=evidence)
     audit_record(
         action="incident.opened",
         target=f"incident:{row.pk}",
@@ -77,7 +87,13 @@ def incident_open(
 
 
 def _happened_again(
-    row: Incident, *, severity: str, actor: str, evidence: Mapping[str, Any], announce: bool
+    row: Incident,
+    *,
+    severity: str,
+    actor: str,
+    evidence: Mapping[str, Any],
+    in_cool_down: bool,
+    announce: bool,
 ) -> None:
     again, graver = row.state == Incident.State.CALM, _RANK[severity] > _RANK[row.severity]
     # What was written said why it was over; it is not.
@@ -88,7 +104,7 @@ def _happened_again(
     if unreviewed:
         row.review, row.reviewed_by, row.reviewed_at = "", "", None
     row.save(update_fields=["state", "calm_at", "severity", "review", "reviewed_by", "reviewed_at"])
-    incident_note(row, actor=actor, what="it came back" if again else "seen again", detail=evidence)
+    incident_note(row, actor=actor, what=CAME_BACK if again else "seen again", detail=evidence)
     if unreviewed:
         said = f"the review counts no more: it happened again after {reviewer} had written it"
         incident_note(row, actor=actor, what=said, detail={"review": review})
@@ -101,7 +117,7 @@ def _happened_again(
         if again:
             metrics.INCIDENTS.labels(kind=row.kind).inc()
         # A hard stop that comes back is told each time; what flaps without one is counted into the last message.
-        is_new = unreviewed or (again and row.needs_review)
+        is_new = unreviewed or (again and row.needs_review and not in_cool_down)
         incident_publish(row, news=f"again:{now().timestamp():.3f}" if is_new else "")
 
 
@@ -140,7 +156,7 @@ def incident_calm(row_id: int, *, actor: str, detail: str) -> None:
         return
     row.state, row.calm_at = Incident.State.CALM, now()
     row.save(update_fields=["state", "calm_at"])
-    incident_note(row, actor=actor, what=f"the cause is over: {detail}")
+    incident_note(row, actor=actor, what=f"{OVER}: {detail}")
     incident_publish(row)
 
 
@@ -179,8 +195,9 @@ def incident_close(*, incident_id: int, actor: User, reason: str) -> Incident:
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     if row.state == Incident.State.CLOSED:
         raise Conflict("INCIDENT_CLOSED", "the incident is closed already")
+    # Nobody would see the cause of a disarmed one end.
     measured = row.playbook is not None and row.playbook.is_armed
-    if row.state == Incident.State.OPEN and measured:  # nobody would see a disarmed one's cause end
+    if measured and (row.state == Incident.State.OPEN or _is_seen(row)):
         raise Conflict("STILL_OPEN", "what it was opened for is still measured; it closes when that is over")
     if row.needs_review and row.reviewed_at is None:
         raise Conflict("REVIEW_REQUIRED", "a hard stop is reviewed before its incident is closed")
@@ -190,6 +207,23 @@ def incident_close(*, incident_id: int, actor: User, reason: str) -> Incident:
     audit_record(action="incident.closed", target=f"incident:{row.pk}", actor=actor, reason=reason)
     incident_publish(row)
     return row
+
+
+def _is_seen(row: Incident) -> bool:
+    """Whether its playbook sees the cause now, whatever the incident says."""
+    playbook = row.playbook
+    return (
+        playbook is not None
+        and row.kind == playbook.name
+        and playbook.watches.filter(scope=row.scope, sightings__gte=playbook.confirm).exists()
+    )
+
+
+def was_held_back(row: Incident) -> bool:
+    """Whether people were told already, since the cause last stood anew, that nothing is done about it."""
+    lines = row.entries.filter(Q(what__startswith=HELD_BACK) | Q(what__startswith=OVER))
+    newest = lines.order_by("-pk").values_list("what", flat=True).first()
+    return newest is not None and newest.startswith(HELD_BACK)
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from trading.services.controls.resume_guards import register_resume_guard, resum
 from trading.services.controls.states import (
     auto_level_set,
     effective_level,
+    kill_enforce_again,
     kill_raise,
     latched_level,
     states_install,
@@ -25,6 +26,7 @@ __all__ = [
     "effective_level",
     "enforcement_step",
     "enforcements_due",
+    "kill_enforce_again",
     "kill_raise",
     "kill_report",
     "kill_wait",

@@ -111,6 +111,22 @@ def kill_raise(
 
 
 @transaction.atomic
+def kill_enforce_again(*, scope: str, reason: str, actor: str) -> TradingState:
+    """Enforce the level that stands on a scope once more; what was asked to lower it is void. No level changes.
+
+    So nothing is told: a machine that finds its cause standing every few minutes has no news for people.
+    """
+    scope, moment = parse_scope(scope), now()
+    state, everything = locked_states(scope, actor, moment)
+    save_next_version(state, everything)
+    audit_record(
+        action="kill.enforced", target=scope, actor=actor, reason=reason, after=Level(state.level).name
+    )
+    _enforce_soon(state)
+    return state
+
+
+@transaction.atomic
 def auto_level_set(*, scope: str, level: Level, reason: str, actor: str) -> None:
     """Put down what open breakers demand of a scope now. It may fall again by itself, so it never reaches CANCEL.
 
