@@ -16,6 +16,8 @@ def playbook_lamp(row: dict[str, Any], scopes: list[str]) -> dict[str, str]:
     """Tone and words for a playbook and the scopes that are looked at now; what was seen of others is history."""
     if not row["is_armed"]:
         return {"tone": "warn", "text": "not armed"}
+    if never := never_acts(row["name"], row["min_samples"], row["window_s"]):
+        return {"tone": "bad", "text": never}
     told = {watch["scope"]: watch for watch in row["watches"]}
     watches = [told[scope] for scope in scopes if scope in told]
     blind = [watch for watch in watches if watch["unmeasured"]]
@@ -35,12 +37,33 @@ def playbook_lamp(row: dict[str, Any], scopes: list[str]) -> dict[str, str]:
     hot = [watch for watch in watches if watch["sightings"]]
     if hot:
         return {"tone": "bad", "text": f"reached on {_first(hot)}"}
+    few = [
+        watch
+        for watch in watches
+        if watch["value"] is not None
+        and watch["value"] >= row["threshold"]
+        and 0 < watch["samples"] < row["min_samples"]
+    ]
+    if few:
+        return {
+            "tone": "warn",
+            "text": f"reached by {few[0]['samples']} of {row['min_samples']} samples: {_first(few)}",
+        }
     unread = [scope for scope in scopes if scope not in told]
     if unread:
         return {"tone": "warn", "text": f"not read yet: {unread[0]}"}
     if row["cooling_s"]:
         return {"tone": "warn", "text": "cooling down"}
     return {"tone": "good", "text": "armed"}
+
+
+def never_acts(name: str, min_samples: int, window_s: float) -> str:
+    """Why a playbook cannot act whatever it sees; empty where it can."""
+    spec = PLAYBOOKS.get(name)
+    most = spec.samples_within(window_s) if spec is not None else None
+    if most is None or min_samples <= most:
+        return ""
+    return f"never acts: it waits for {min_samples} samples, a figure has {most} at most"
 
 
 def _latest_s(name: str) -> float:

@@ -36,6 +36,16 @@ class PlaybookSpec:
     """It is measured no more often: what reads many rows need not be read every few seconds."""
     code: str = ""
     """The governor's violation, for the compliance log."""
+    most_samples: int | None = 1
+    """What one figure can rest on at most; None where nothing bounds it but the window."""
+    sample_s: float = 0.0
+    """How far samples lie apart at least."""
+
+    def samples_within(self, window_s: float) -> int | None:
+        """The samples a figure over a window can have at most. A rule that asks for more never acts."""
+        if self.sample_s:
+            return int(window_s // self.sample_s)
+        return self.most_samples
 
     @property
     def needs_review(self) -> bool:
@@ -74,6 +84,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             300,
             ({"do": "blackout", "minutes": 10},),
             target_s=60.0,
+            most_samples=None,
         ),
         PlaybookSpec(
             "reject_spike",
@@ -98,6 +109,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             max_scopes=3,
             period_s=30.0,
             target_s=1200.0,
+            most_samples=None,
         ),
         PlaybookSpec(
             "corr_spike",
@@ -110,6 +122,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             (_tighten("exposure_group", on="global"),),
             period_s=30.0,
             target_s=300.0,
+            sample_s=60.0,
         ),
         PlaybookSpec(
             "stale_data",
@@ -135,6 +148,7 @@ PLAYBOOKS: dict[str, PlaybookSpec] = {
             severity="critical",
             period_s=20.0,
             target_s=420.0,
+            most_samples=3,
         ),
         PlaybookSpec(
             "funding_spike",

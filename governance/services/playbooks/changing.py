@@ -10,7 +10,15 @@ from typing import Any
 from django.db import transaction
 
 from governance.domain.notices import SEVERITIES
-from governance.domain.playbooks import MOST_STEPS, Action, InvalidAction, Rule, Verb, actions_parse
+from governance.domain.playbooks import (
+    MOST_STEPS,
+    PLAYBOOKS,
+    Action,
+    InvalidAction,
+    Rule,
+    Verb,
+    actions_parse,
+)
 from governance.models import Playbook
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
@@ -127,6 +135,8 @@ def _clean(row: Playbook, values: Mapping[str, Any]) -> dict[str, Any]:
         raise ApplicationError("INVALID_PLAYBOOK", f"severity: expected one of {', '.join(SEVERITIES)}")
     if not 1 <= merged["window_s"] <= 86_400:
         raise ApplicationError("INVALID_PLAYBOOK", "window_s: expected seconds of 1 to 86400")
+    if {"min_samples", "window_s"} & set(values):
+        _check_samples(row.name, merged)
     try:
         Rule(merged["threshold"], merged["confirm"], merged["min_samples"], merged["cooldown_s"])
         if not isinstance(merged["actions"], list):
@@ -153,6 +163,17 @@ def _check_steps(steps: Sequence[Action]) -> None:
             raise ApplicationError(
                 "INVALID_PLAYBOOK", f"limit: no limit that orders are judged by is called {step.limit!r}"
             )
+
+
+def _check_samples(name: str, merged: Mapping[str, Any]) -> None:
+    """Refuse what no reading ever rests on: armed, and without a word, it would never act."""
+    spec = PLAYBOOKS.get(name)
+    most = spec.samples_within(merged["window_s"]) if spec is not None else None
+    if most is not None and merged["min_samples"] > most:
+        raise ApplicationError(
+            "INVALID_PLAYBOOK",
+            f"min_samples: a figure of {name} over {merged['window_s']:g} s rests on {most} at most, expected no more",
+        )
 
 
 def _number(field: str, value: Any) -> float:

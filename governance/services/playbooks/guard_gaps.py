@@ -8,6 +8,7 @@ from django.db.models import Max, Min
 
 from governance.domain.playbooks import PLAYBOOKS
 from governance.models import GuardianHour, Incident, Playbook, PlaybookRun, PlaybookWatch
+from governance.selectors.playbook_lamps import never_acts
 from nautilus_site.common.models import AuditEntry
 from trading.models import Account
 
@@ -24,7 +25,7 @@ def guard_gaps(span: Span) -> list[str]:
     for row in rows.values():
         gaps += _disarmed(row, span)
     gaps += _unmeasured(span)
-    gaps += [gap for row in rows.values() if row.is_armed for gap in _unjudged(row, span)]
+    gaps += [gap for row in rows.values() if row.is_armed for gap in [*_never(row), *_unjudged(row, span)]]
     return gaps + _silent(span)
 
 
@@ -81,6 +82,12 @@ def _unmeasured(span: Span) -> list[str]:
     return gaps + [
         f"{_called(run.playbook.name)} acted at {run.at:%H:%M} UTC without a figure" for run in told
     ]
+
+
+def _never(row: Playbook) -> list[str]:
+    """That it is armed and judged and cannot act, which looks like a quiet day."""
+    why = never_acts(row.name, row.min_samples, row.window_s)
+    return [f"{_called(row.name)} {why}"] if why else []
 
 
 def _unjudged(row: Playbook, span: Span) -> list[str]:

@@ -63,7 +63,7 @@ def leverage(scope: str, since: datetime, moment: datetime) -> Reading:
         times = float(worth.exposure_gross / worth.equity) if worth.equity > 0 else float("inf")
         if times > highest:
             highest, where = times, f"{account.name} holds {times:.2f} times its equity"
-    return Reading(highest, len(accounts), where)
+    return Reading(highest, int(bool(accounts)), where)
 
 
 def open_trades(scope: str, since: datetime, moment: datetime) -> Reading:

@@ -11,12 +11,13 @@ import pytest
 from governance.models import Incident, Playbook, PlaybookAction, PlaybookRun, PlaybookWatch
 from governance.selectors.playbooks import playbooks_state
 from governance.services.playbooks import actions_verify, incident_undo, playbooks_evaluate
+from governance.services.playbooks.guard_gaps import guard_gaps
 from governance.services.playbooks.measures import MEASURES
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.change_requests import change_request_approve
 from tests.factories.trading import Desk
 from tests.integration.governance.playbooks.conftest import Arm, Watch
-from tests.integration.governance.playbooks.test_triggers import equity, stale_data
+from tests.integration.governance.playbooks.test_triggers import daily_loss, equity, stale_data, venue_lag
 from trading.domain.values import Level
 from trading.models import Blackout, EquitySnapshot, LossMeasure
 from trading.services.controls import effective_level
@@ -195,3 +196,19 @@ def test_a_scope_that_is_looked_at_no_more_lights_no_lamp(desk: Desk, arm: Arm, 
         playbook=row, scope="symbol:GONEUSDT", read_at=now(), sightings=3, unmeasured=3
     )
     assert lamp("stale_data") == {"tone": "good", "text": "armed"}
+
+
+def test_a_hard_stop_that_can_never_act_is_no_good_news(desk: Desk, arm: Arm, watch: Watch) -> None:
+    arm("daily_loss", min_samples=2)
+    daily_loss(desk, True)
+    assert watch(2) is None
+    why = "never acts: it waits for 2 samples, a figure has 1 at most"
+    assert lamp("daily_loss") == {"tone": "bad", "text": why}
+    assert f"the hard stop daily_loss {why}" in guard_gaps((now() - timedelta(days=1), now()))
+
+
+def test_a_threshold_reached_by_too_few_samples_is_shown(desk: Desk, arm: Arm, watch: Watch) -> None:
+    arm("venue_lag", min_samples=6)
+    venue_lag(desk, True)
+    assert watch() is None
+    assert lamp("venue_lag") == {"tone": "warn", "text": "reached by 5 of 6 samples: venue:binance-spot"}

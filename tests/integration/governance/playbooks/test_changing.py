@@ -130,3 +130,18 @@ def test_installing_again_keeps_what_people_have_changed(desk: Desk, risk_office
     playbook_change(name="drawdown", values={"threshold": 2.0}, actor=risk_officer, reason="r")
     assert playbooks_install() == 0
     assert Playbook.objects.get(name="drawdown").threshold == 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("daily_loss", {"min_samples": 2}),
+        ("leverage", {"min_samples": 2}),
+        ("corr_spike", {"window_s": 1740}),
+    ],
+)
+def test_more_samples_than_a_figure_ever_has_are_refused(
+    desk: Desk, trader: Any, name: str, values: dict[str, Any]
+) -> None:
+    with pytest.raises(ApplicationError, match="min_samples: a figure of"):
+        playbook_change(name=name, values=values, actor=trader, reason="fewer false alarms")

@@ -239,3 +239,10 @@ def test_columns_are_compared_where_most_of_them_have_values(
     names, times = in_common(columns)
     assert (names, len(times)) == (kept, count)
     assert times == sorted(times)
+
+
+def test_no_playbook_waits_for_more_samples_than_its_figure_can_rest_on() -> None:
+    for spec in PLAYBOOKS.values():
+        most = spec.samples_within(spec.window_s)
+        assert most is None or spec.rule.min_samples <= most, spec.name
+    assert PLAYBOOKS["corr_spike"].samples_within(1799.0) == 29, "returns of 30 closed minutes"
