@@ -212,15 +212,18 @@ def _score(row: Rehearsal, runs: list[PlaybookRun], until: datetime, *, withdraw
 
 
 def _undo(row: Rehearsal, run: PlaybookRun) -> bool:
-    """File what takes the steps back, in the name of who asked for the rehearsal."""
+    """File what takes the steps back, in the name of who asked for the rehearsal.
+
+    A review stands by itself: where nothing can be asked for, a hard stop nobody reviewed would hold all trading.
+    """
+    if run.incident.needs_review:
+        text = f"A rehearsal: the fault of rehearsal {row.pk} was put in on purpose and is out again."
+        try:
+            incident_review(incident_id=run.incident_id, reviewer=row.requested_by, text=text)
+        except ApplicationError as error:
+            log.warning("rehearsal_review_refused", rehearsal=row.pk, error=error.message)
     try:
         with transaction.atomic():
-            if run.incident.needs_review:
-                incident_review(
-                    incident_id=run.incident_id,
-                    reviewer=row.requested_by,
-                    text=f"A rehearsal: the fault of rehearsal {row.pk} was put in on purpose and is out again.",
-                )
             incident_undo(
                 incident_id=run.incident_id, requester=row.requested_by, reason="end of the rehearsal"
             )

@@ -184,6 +184,13 @@ def _snapshot(applier: Applier, target: str) -> Mapping[str, Any]:
         raise NotFound("UNKNOWN_TARGET", f"there is no {target}") from None
 
 
+def request_is_good(request: ChangeRequest) -> bool:
+    """Whether a request waits, and its target is still what it was asked for: an approval now would apply it."""
+    if request.state != ChangeRequest.State.PENDING or request.expires_at <= now():
+        return False
+    return fingerprint(_snapshot(applier_for(request.kind), request.target)) == request.target_hash
+
+
 def request_locked_pending(request_id: Any) -> ChangeRequest:
     """A request that waits, held until the end of the transaction.
 

@@ -12,6 +12,7 @@ from governance.models import Incident, Playbook, PlaybookAction, Rehearsal
 from governance.selectors.playbooks import incident_detail
 from governance.services.playbooks import (
     actions_verify,
+    faults,
     incident_undo,
     rehearsal_start,
     rehearsals_step,
@@ -23,15 +24,18 @@ from nautilus_site.common.models import ChangeRequest
 from nautilus_site.common.services.change_requests import change_request_approve, change_request_reject
 from tests.factories.trading import Desk
 from tests.integration.governance.playbooks.conftest import Arm, Watch
+from tests.integration.governance.playbooks.test_behaviour import pause
 from tests.integration.governance.playbooks.test_triggers import (
+    daily_loss,
     drawdown,
     funding_spike,
+    hold,
     stale_data,
     unprotected_position,
 )
 from trading.domain.values import Level
 from trading.models import Account, Blackout, StrategyInstance
-from trading.services.controls import kill_raise, resume_request
+from trading.services.controls import effective_level, kill_raise, resume_request
 from trading.services.controls.limits import limit_tighten
 from universe.models import Instrument, Quote
 
@@ -180,3 +184,123 @@ def test_who_may_not_ask_for_the_undo_cannot_rehearse(desk: Desk, trader: Any, a
     with pytest.raises(Forbidden, match=r"takes kill\.resume"):
         rehearsal_start(name="venue_lag", actor=trader, reason="drill")
     assert Rehearsal.objects.count() == 0
+
+
+@pytest.fixture
+def acted_twice(desk: Desk, arm: Arm, watch: Watch, risk_officer: Any, second_risk_officer: Any) -> Incident:
+    """A level of a playbook that people resumed by themselves, latched again by its next run; both steps verified."""
+    arm("unprotected_position")
+    unprotected_position(desk, True)
+    incident = watch()
+    assert incident is not None
+    actions_verify()
+    resumed = resume_request(
+        scope="symbol:BTCUSDT", to_level=Level.ACTIVE, reason="looked", requester=risk_officer
+    )
+    change_request_approve(request_id=resumed.pk, approver=second_risk_officer)
+    pause(400)
+    watch()
+    actions_verify()
+    assert set(PlaybookAction.objects.values_list("state", flat=True)) == {"verified"}
+    return incident
+
+
+def test_steps_that_left_the_same_are_taken_back_by_one_request(
+    acted_twice: Incident, risk_officer: Any, second_risk_officer: Any
+) -> None:
+    (request,) = incident_undo(incident_id=acted_twice.pk, requester=risk_officer, reason="the stop is back")
+    told = incident_detail(acted_twice.pk)
+    assert not told["undo_offered"]
+    assert {step["undo_request"] for step in told["actions"]} == {str(request.pk)}
+    change_request_approve(request_id=request.pk, approver=second_risk_officer)
+    assert undos_settle() == 2
+    assert set(PlaybookAction.objects.values_list("state", flat=True)) == {"undone"}
+    said = acted_twice.entries.filter(what__contains="taken back").values_list("what", flat=True)
+    assert list(said) == [f"kill symbol:BTCUSDT was taken back; {second_risk_officer.username} approved"]
+    assert not acted_twice.entries.filter(what__contains="stays in force").exists()
+
+
+def test_what_is_over_when_its_request_falls_is_not_said_to_stay_in_force(
+    acted_twice: Incident, risk_officer: Any, second_risk_officer: Any
+) -> None:
+    (request,) = incident_undo(incident_id=acted_twice.pk, requester=risk_officer, reason="the stop is back")
+    other = resume_request(scope="symbol:BTCUSDT", to_level=Level.ACTIVE, reason="so", requester=risk_officer)
+    change_request_approve(request_id=other.pk, approver=second_risk_officer)
+    with pytest.raises(Conflict, match="the target changed"):
+        change_request_approve(request_id=request.pk, approver=second_risk_officer)
+    assert undos_settle() == 2
+    assert set(PlaybookAction.objects.values_list("state", flat=True)) == {"undone"}
+    newest = acted_twice.entries.order_by("-pk").values_list("what", flat=True)[0]
+    assert newest == (
+        "what was to take back kill symbol:BTCUSDT is void; it is over: symbol:BTCUSDT is at ACTIVE"
+    )
+
+
+def test_each_window_is_taken_back_by_a_request_of_its_own(
+    desk: Desk, arm: Arm, watch: Watch, risk_officer: Any
+) -> None:
+    arm("stale_data", confirm=1)
+    stale_data(desk, True)
+    incident = watch()
+    assert incident is not None
+    arm("stale_data", confirm=1, actions=[{"do": "blackout", "minutes": 30}])
+    pause(400)
+    watch()
+    made = incident_undo(incident_id=incident.pk, requester=risk_officer, reason="prices are back")
+    assert {request.target for request in made} == {
+        f"blackout:{pk}" for pk in Blackout.objects.values_list("pk", flat=True)
+    }
+    assert len(made) == 2
+
+
+def test_a_second_rehearsed_hard_stop_is_reviewed_and_asks_for_what_the_first_latched(
+    desk: Desk,
+    watch: Watch,
+    risk_officer: Any,
+    second_risk_officer: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The undo of the first waited for too long: the second found its level and made that request void."""
+    Playbook.objects.exclude(name__in=("daily_loss", "leverage")).update(is_armed=False)
+    Playbook.objects.filter(name="daily_loss").update(threshold=100)
+    Playbook.objects.filter(name="leverage").update(threshold=3, confirm=1)
+    for name, put_in in (
+        ("daily_loss", lambda over: daily_loss(desk, over)),
+        ("leverage", lambda over: hold(desk, "BTCUSDT", "5.01" if over else "0.01", "60000")),
+    ):
+        monkeypatch.setitem(faults.FAULTS, name, lambda playbook, fault: setattr(fault, "scope", "global"))
+        rehearsal_start(name=name, actor=risk_officer, reason="the quarter's")
+        put_in(True)
+        watch()
+        actions_verify()
+        assert rehearsals_step() == 1
+        put_in(False)
+        watch()
+    assert list(Rehearsal.objects.order_by("pk").values_list("score", flat=True)) == [100, 100]
+    assert not Incident.objects.filter(reviewed_at=None).exists()
+    first, second = ChangeRequest.objects.order_by("created_at")
+    with pytest.raises(Conflict, match="the target changed"):
+        change_request_approve(request_id=first.pk, approver=second_risk_officer)
+    change_request_approve(request_id=second.pk, approver=second_risk_officer)
+    assert effective_level(["global"])[0] is Level.ACTIVE
+    undos_settle()
+    assert set(PlaybookAction.objects.values_list("state", flat=True)) == {"undone", "standing"}
+
+
+def test_a_level_another_incident_holds_is_not_taken_back_while_that_is_open(
+    desk: Desk, watch: Watch, risk_officer: Any
+) -> None:
+    Playbook.objects.exclude(name__in=("daily_loss", "leverage")).update(is_armed=False)
+    Playbook.objects.filter(name="daily_loss").update(threshold=100)
+    Playbook.objects.filter(name="leverage").update(threshold=3, confirm=1)
+    daily_loss(desk, True)
+    watch()
+    hold(desk, "BTCUSDT", "5.01", "60000")
+    watch()
+    hold(desk, "BTCUSDT", "0.01", "60000")
+    watch()
+    first, second = Incident.objects.order_by("pk")
+    assert (first.state, second.state) == ("open", "calm")
+    Incident.objects.update(reviewed_at=now(), reviewed_by="risk", review="as it was")
+    with pytest.raises(Conflict, match=f"incident {first.pk}.*holds global and is not over"):
+        incident_undo(incident_id=second.pk, requester=risk_officer, reason="sold")
