@@ -284,7 +284,8 @@ def _complete(row: ComplianceReport) -> dict[str, str]:
 
 def _nearest(row: dict[str, Any], scopes: list[str]) -> dict[str, Any]:
     """The watched scope that is nearest to the threshold, and a lamp."""
-    known = [watch for watch in row["watches"] if watch["value"] is not None and watch["samples"]]
+    told = [watch for watch in row["watches"] if watch["scope"] in scopes]
+    known = [watch for watch in told if watch["value"] is not None and watch["samples"]]
     worst = max(known, key=lambda watch: watch["value"], default=None)
     share = worst["value"] / row["threshold"] if worst is not None else None
     return {

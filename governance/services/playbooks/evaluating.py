@@ -34,11 +34,12 @@ from governance.services.playbooks.incidents import (
     incident_publish,
     was_held_back,
 )
+from governance.services.playbooks.leaving import scopes_leave
 from governance.services.playbooks.measures import MEASURES, Unmeasured
 from governance.services.playbooks.sustaining import blackouts_sustain
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import Conflict
-from nautilus_site.common.steps import step_alone
+from nautilus_site.common.steps import StepsFailed, step_alone
 from trading.domain.breakers import Reading
 
 log = structlog.get_logger(__name__)
@@ -48,13 +49,22 @@ BLAST_WINDOW = timedelta(hours=1)
 def playbooks_evaluate() -> int:
     """Judge them all. Returns how many times one acted. One that cannot be judged holds up no other."""
     acted = 0
+    looked_at: dict[str, list[str]] = {}
+    unlisted: list[str] = []
     for playbook in Playbook.objects.filter(is_armed=True).order_by("-family", "name"):
         spec = PLAYBOOKS.get(playbook.name)
         if spec is None:
             continue
-        for scope in scopes_of_kind(spec.of):
+        with step_alone("playbook_scopes", playbook=playbook.name):
+            looked_at[playbook.name] = scopes_of_kind(spec.of)
+        if playbook.name not in looked_at:
+            unlisted.append(playbook.name)
+        for scope in looked_at.get(playbook.name, []):
             with step_alone("playbook", playbook=playbook.name, scope=scope):
                 acted += _evaluate(playbook, scope)
+    scopes_leave(looked_at)
+    if unlisted:
+        raise StepsFailed(f"nobody can tell the scopes of {', '.join(unlisted)}")
     guard_hour_note(now())
     return acted
 
