@@ -13,7 +13,6 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, F
 
-from governance.domain.playbooks import PLAYBOOKS
 from governance.models import (
     Allocation,
     AllocationRun,
@@ -27,6 +26,7 @@ from governance.models import (
     RuleFiring,
 )
 from governance.services.playbooks.compliance_gaps import gaps_of
+from governance.services.playbooks.violations import violations_of
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import AuditEntry, ChangeRequest
@@ -106,7 +106,8 @@ def compliance_generate(*, day: date) -> ComplianceReport:
     if day >= now().date():
         raise ApplicationError("DAY_NOT_OVER", f"{day} is not over yet (UTC)")
     span = _span(day)
-    violations = _violations(span)
+    violations = violations_of(span)
+    counted = sum(not row["rehearsal"] for row in violations)
     content = {
         "day": day.isoformat(),
         "environment": settings.BINANCE_ENV,
@@ -143,7 +144,7 @@ def compliance_generate(*, day: date) -> ComplianceReport:
         day=day,
         defaults={
             "created_at": now(),
-            "violations": sum(not row["rehearsal"] for row in violations),
+            "violations": counted,
             "content": json.loads(text),
             "digest": digest,
             "path": str(path),
@@ -153,27 +154,9 @@ def compliance_generate(*, day: date) -> ComplianceReport:
         action="compliance.reported",
         target=f"compliance:{day.isoformat()}",
         actor="governor",
-        after={"sha256": digest, "violations": len(violations)},
+        after={"sha256": digest, "violations": counted},
     )
     return row
-
-
-def _violations(span: tuple[datetime, datetime]) -> list[dict[str, Any]]:
-    runs = PlaybookRun.objects.filter(at__gte=span[0], at__lt=span[1], playbook__family="governor")
-    return [
-        {
-            "code": PLAYBOOKS[run.playbook.name].code
-            if run.playbook.name in PLAYBOOKS
-            else run.playbook.name,
-            "at": run.at.isoformat(),
-            "measured": run.measured,
-            "limit": run.threshold,
-            "incident": run.incident_id,
-            "rehearsal": run.rehearsal_id is not None,
-            "reviewed_by": run.incident.reviewed_by,
-        }
-        for run in runs.select_related("playbook", "incident").order_by("pk")
-    ]
 
 
 def _incidents(span: tuple[datetime, datetime]) -> list[dict[str, Any]]:

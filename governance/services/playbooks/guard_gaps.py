@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from django.db.models import Max, Min
 
 from governance.domain.playbooks import PLAYBOOKS
-from governance.models import GuardianHour, Incident, Playbook, PlaybookRun, PlaybookWatch
+from governance.models import GuardianHour, Incident, IncidentEntry, Playbook, PlaybookWatch
 from governance.selectors.playbook_lamps import never_acts
+from governance.services.playbooks.evidence import NOT_MEASURED
 from nautilus_site.common.models import AuditEntry
 from trading.models import Account
 
@@ -75,12 +76,24 @@ def _unmeasured(span: Span) -> list[str]:
     for row in found:
         name, _, scope = row.scope.partition(":")
         gaps.append(f"{_called(name)} could not measure {scope} (incident {row.pk})")
-    blind = PlaybookRun.objects.filter(
-        at__gte=span[0], at__lt=span[1], measured=None, playbook__family=Playbook.Family.GOVERNOR
+    return gaps + _without_figure(span)
+
+
+def _without_figure(span: Span) -> list[str]:
+    """Hard stops that acted because nobody could tell their figure, once for each incident. A rule needs none."""
+    lines = IncidentEntry.objects.filter(
+        at__gte=span[0],
+        at__lt=span[1],
+        detail__detail=NOT_MEASURED,
+        incident__playbook__family=Playbook.Family.GOVERNOR,
     )
-    told = blind.order_by("pk").select_related("playbook")
-    return gaps + [
-        f"{_called(run.playbook.name)} acted at {run.at:%H:%M} UTC without a figure" for run in told
+    told: dict[int, list[IncidentEntry]] = {}
+    for line in lines.order_by("pk").select_related("incident"):
+        told.setdefault(line.incident_id, []).append(line)
+    return [
+        f"{_called(of[0].incident.kind)} acted at {of[0].at:%H:%M} UTC without a figure"
+        + (f", {len(of)} times until {of[-1].at:%H:%M} UTC" if len(of) > 1 else "")
+        for of in told.values()
     ]
 
 

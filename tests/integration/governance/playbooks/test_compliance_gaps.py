@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,14 +10,25 @@ from typing import Any
 import pytest
 
 from governance.models import GuardianHour, Incident, Playbook, PlaybookRun, PlaybookWatch, Rehearsal
-from governance.services.playbooks import compliance_generate, compliance_if_due, playbooks_evaluate
+from governance.services.playbooks import (
+    compliance_generate,
+    compliance_if_due,
+    playbook_run,
+    playbooks_evaluate,
+)
+from governance.services.playbooks.guard_gaps import guard_gaps
 from governance.services.playbooks.guard_hours import guard_hour_note
 from governance.services.playbooks.incidents import incident_open
+from governance.services.playbooks.measures import MEASURES
+from governance.services.playbooks.violations import violations_of
 from nautilus_site.common.clock import now
+from nautilus_site.common.models import AuditEntry
 from nautilus_site.common.services import audit
 from tests.factories.trading import Desk
 from tests.integration.governance.playbooks.conftest import Arm, Watch
+from tests.integration.governance.playbooks.test_behaviour import pause
 from tests.integration.governance.playbooks.test_triggers import daily_loss
+from trading.domain.breakers import Reading
 from trading.models import Account, EquitySnapshot, Statement
 
 pytestmark = pytest.mark.django_db
@@ -209,3 +221,64 @@ def test_a_limit_broken_in_a_rehearsal_is_listed_and_not_counted(
     report = compliance_generate(day=DAY)
     assert [row["rehearsal"] for row in report.content["violations"]] == [True]
     assert report.violations == 0
+
+
+@pytest.fixture
+def today(desk: Desk) -> tuple[datetime, datetime]:
+    return now() - timedelta(hours=1), now() + timedelta(hours=1)
+
+
+def test_a_breach_is_one_violation_however_often_its_stop_was_enforced(
+    desk: Desk, arm: Arm, watch: Watch, today: tuple[datetime, datetime]
+) -> None:
+    arm("daily_loss")
+    daily_loss(desk, True)
+    for _ in range(3):
+        watch()
+        pause(303)
+    (breach,) = violations_of(today)
+    assert (breach["acted"], breach["measured"], breach["limit"]) == (3, 100.0, 100.0)
+    daily_loss(desk, False)
+    watch()
+    PlaybookWatch.objects.update(ran_at=now())
+    daily_loss(desk, True)
+    watch()
+    assert [row["acted"] for row in violations_of(today)] == [3, 0], "in its cool-down it is broken as well"
+    # What stands when a day begins is broken on that day, too.
+    (breach,) = violations_of((now(), now() + timedelta(hours=1)))
+    assert (breach["acted"], breach["measured"], breach["limit"]) == (0, 100.0, 100.0)
+
+
+def test_what_a_rehearsal_broke_is_in_no_count_of_the_audit_trail(
+    account: Account, desk: Desk, arm: Arm, watch: Watch
+) -> None:
+    arm("daily_loss")
+    daily_loss(desk, True)
+    watch()
+    Incident.objects.update(is_rehearsal=True, opened_at=START)
+    report = compliance_generate(day=DAY)
+    assert ([row["rehearsal"] for row in report.content["violations"]], report.violations) == ([True], 0)
+    assert AuditEntry.objects.get(action="compliance.reported").after["violations"] == 0
+
+
+def test_a_run_a_rule_started_or_with_an_infinite_figure_is_not_without_one(
+    desk: Desk, arm: Arm, watch: Watch, monkeypatch: pytest.MonkeyPatch, today: tuple[datetime, datetime]
+) -> None:
+    def told() -> list[str]:
+        return [gap for gap in guard_gaps(today) if "figure" in gap]
+
+    arm("leverage", confirm=1, blind_after=1)
+    playbook_run(name="leverage", scope="global", reason="a rule said so")
+    pause(303)
+    monkeypatch.setitem(MEASURES, "leverage", lambda *_: Reading(math.inf, detail="no equity is left"))
+    watch()
+    assert PlaybookRun.objects.filter(measured=None).count() == 2
+    assert told() == []
+    pause(303)
+
+    def broken(*_: Any) -> Reading:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(MEASURES, "leverage", broken)
+    watch()
+    assert told() == [f"the hard stop leverage acted at {now():%H:%M} UTC without a figure"]
