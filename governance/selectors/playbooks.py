@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -293,11 +294,12 @@ def _nearest(row: dict[str, Any], scopes: list[str]) -> dict[str, Any]:
         "nearest": f"{worst['value']:.4g} {row['unit']} on {worst['scope']}" if worst is not None else "",
         "share": max(0.0, share) if share is not None else None,
         "at": f"{row['threshold']:g} {row['unit']}",
-        "does": ", ".join(_words(action) for action in row["actions"]),
+        "does": ", ".join(action_words(action) for action in row["actions"]),
     }
 
 
-def _words(action: dict[str, Any]) -> str:
+def action_words(action: Mapping[str, Any]) -> str:
+    """What a step does, for people."""
     where = " everywhere" if action.get("on") == "global" else ""
     match action["do"]:
         case "kill":

@@ -9,7 +9,9 @@ from governance.domain.playbooks.actions import (
     rehearsal_permissions,
 )
 from governance.domain.playbooks.catalogue import PLAYBOOKS, PlaybookSpec
+from governance.domain.playbooks.comparing import steps_lost
 from governance.domain.playbooks.machine import Rule, Verdict, Watch, failed_in_a_row, judge
+from governance.domain.playbooks.replay import Past, Setting, not_acted
 from governance.domain.playbooks.scoring import Facts, Mark, score
 from governance.domain.playbooks.signals import entropy_bits, in_common, mean_correlation, peg_deviation
 
@@ -20,8 +22,10 @@ __all__ = [
     "Facts",
     "InvalidAction",
     "Mark",
+    "Past",
     "PlaybookSpec",
     "Rule",
+    "Setting",
     "Verb",
     "Verdict",
     "Watch",
@@ -31,7 +35,9 @@ __all__ = [
     "in_common",
     "judge",
     "mean_correlation",
+    "not_acted",
     "peg_deviation",
     "rehearsal_permissions",
     "score",
+    "steps_lost",
 ]

@@ -4,12 +4,12 @@ from governance.services.playbooks.after_actions import after_action_write
 from governance.services.playbooks.changing import (
     apply_change,
     change_clean,
-    change_effect,
     change_rows,
     change_snapshot,
     playbook_change,
 )
 from governance.services.playbooks.compliance import compliance_generate, compliance_if_due
+from governance.services.playbooks.effects import change_effect
 from governance.services.playbooks.evaluating import playbook_run, playbooks_evaluate
 from governance.services.playbooks.game_days import game_day_cancel, game_day_start, game_days_step
 from governance.services.playbooks.incidents import (

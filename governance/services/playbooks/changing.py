@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -18,6 +17,7 @@ from governance.domain.playbooks import (
     Rule,
     Verb,
     actions_parse,
+    steps_lost,
 )
 from governance.models import Playbook
 from nautilus_site.common.clock import now
@@ -27,7 +27,6 @@ from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.turns import one_at_a_time
-from trading.domain.values import Level
 from trading.services.controls.limits import LIMITS
 
 FIELDS = (
@@ -81,18 +80,6 @@ def change_snapshot(target: str) -> dict[str, Any]:
 def change_rows(target: str) -> Rows:
     """What that is read from."""
     return [Playbook.objects.filter(name=target.partition(":")[2])]
-
-
-def change_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the last week's runs, how many there would not have been under the proposed rule."""
-    row = playbook_get(target.partition(":")[2])
-    runs = row.runs.filter(at__gt=now() - timedelta(days=7), held_back=False)
-    total = runs.count()
-    if not payload.get("is_armed", row.is_armed):
-        missed = total
-    else:
-        missed = runs.filter(measured__lt=payload.get("threshold", row.threshold)).count()
-    return {"runs_last_7_days": total, "it_would_not_have_acted": missed}
 
 
 def apply_change(request: ChangeRequest, approver: User) -> None:
@@ -197,46 +184,8 @@ def _loosens(field: str, before: Any, after: Any) -> bool:
     if field == "severity":
         return SEVERITIES.index(after) < SEVERITIES.index(before)
     if field == "actions":
-        return not _does_as_much(before, after)
+        return bool(steps_lost(before, after))
     return True  # of a window neither way is the safe one
-
-
-def _does_as_much(before: list[Any], after: list[Any]) -> bool:
-    """Whether every step of before has one of its own in after that does the same to the same, or more.
-
-    Of its own: two equal steps do twice as much as one, and one of after stands for one of before only.
-    """
-    kept, taken = actions_parse(after), dict[int, int]()
-    covers = [_covering(old, kept) for old in actions_parse(before)]
-    return all(_seat(index, covers, taken, set()) for index in range(len(covers)))
-
-
-def _covering(old: Action, kept: Sequence[Action]) -> list[int]:
-    """Which steps of after would do for a step of before."""
-    same = [
-        index
-        for index, new in enumerate(kept)
-        if (new.verb, new.limit) == (old.verb, old.limit) and new.on in (old.on, "global")
-    ]
-    if old.verb is Verb.kill:
-        return [index for index in same if Level[kept[index].level] >= Level[old.level]]
-    if old.verb is Verb.blackout:
-        return [index for index in same if kept[index].minutes >= old.minutes]
-    if old.verb in (Verb.tighten, Verb.trim):
-        return [index for index in same if kept[index].factor <= old.factor]
-    return same
-
-
-def _seat(old: int, covers: Sequence[Sequence[int]], taken: dict[int, int], tried: set[int]) -> bool:
-    """Give a step of before one of after, moving others to another of theirs where that makes room (Berge 1957)."""
-    for new in covers[old]:
-        if new in tried:
-            continue
-        tried.add(new)
-        if new not in taken or _seat(taken[new], covers, taken, tried):
-            taken[new] = old
-            return True
-    return False
 
 
 @transaction.atomic

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from governance.models import Playbook
-from governance.services.playbooks import playbook_change, playbooks_install
+from governance.models import Incident, Playbook
+from governance.services.playbooks import change_effect, playbook_change, playbooks_install
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import AuditEntry, ChangeRequest
 from nautilus_site.common.services.change_requests import change_request_approve
 from tests.factories.trading import Desk
 from tests.integration.governance.playbooks.conftest import Arm, Watch
-from tests.integration.governance.playbooks.test_triggers import drawdown
+from tests.integration.governance.playbooks.test_triggers import drawdown, stale_data
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,30 @@ def test_a_request_says_what_the_playbook_would_not_have_done(
         assert isinstance(asked, ChangeRequest)
         effects.append((asked.effect["runs_last_7_days"], asked.effect["it_would_not_have_acted"]))
     assert effects == [(1, 1), (1, 1), (1, 0)]
+
+
+def test_a_request_is_held_against_what_is_kept_of_a_run_and_says_what_that_cannot_tell(
+    desk: Desk, arm: Arm, watch: Watch
+) -> None:
+    arm("stale_data")
+    stale_data(desk, True)
+    incident = watch(2)
+    assert incident is not None
+    stale_data(desk, False)
+    watch()  # it stood for no more than a moment, at one sample
+
+    def effect(payload: dict[str, Any]) -> dict[str, Any]:
+        return change_effect("playbook:stale_data", payload)
+
+    for payload in ({"confirm": 9}, {"min_samples": 2}, {"threshold": 122.0}):
+        assert effect(payload) == {"runs_last_7_days": 1, "it_would_not_have_acted": 1}
+    assert effect({"window_s": 1.0, "cooldown_s": 9e5}) == {
+        "runs_last_7_days": 1, "it_would_not_have_acted": 0, "what_is_kept_cannot_tell_of": ["window_s"],
+    }  # fmt: skip
+    shorter = effect({"actions": [{"do": "blackout", "minutes": 1}]})
+    assert shorter["steps_it_would_not_take"] == ["no new risk for 5 min"]
+    Incident.objects.filter(pk=incident.pk).update(kind="unmeasured")
+    assert effect({"confirm": 9})["runs_last_7_days"] == 0, "what nobody measured says nothing of the rule"
 
 
 @pytest.mark.parametrize(
