@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django.db.models import Count, Max, Min, Q
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from governance.domain.notices import EVERYTHING, at_least
+from governance.domain.notices import EVERYTHING, Rule, at_least, route_for
 from governance.models import EventCursor, NotificationChannel, NotificationDelivery, NotificationRoute
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import OutboxEvent
@@ -67,21 +67,44 @@ def route_members(row: NotificationRoute) -> dict[str, Any]:
 
 
 def severity_reach() -> list[dict[str, Any]]:
-    """Of each severity, the gravest first, which channels hear all of it and which only some kinds."""
-    on = NotificationRoute.objects.filter(channel__is_enabled=True, is_enabled=True)
-    routes = list(on.select_related("channel").order_by("channel__name"))
-    reach = []
-    for severity in ("critical", "warning", "info"):
-        heard = [row for row in routes if at_least(severity, row.severity)]
-        wide = {row.channel.name for row in heard if row.kind == EVERYTHING}
-        reach.append(
-            {
-                "severity": severity,
-                "channels": sorted(wide),
-                "some_kinds": sorted({row.channel.name for row in heard} - wide),
-            }
-        )
-    return reach
+    """Of each severity, the gravest first, who hears it: `channels` all of it, `but_for` all but some kinds,
+    `some_kinds` no more than some. `nobody` are kinds no channel hears, `*` what no narrower route names.
+
+    A narrow route decides for its kinds, also where it is switched off.
+    """
+    rows = NotificationRoute.objects.filter(channel__is_enabled=True).select_related("channel")
+    by_channel: dict[str, list[NotificationRoute]] = {}
+    for row in rows.order_by("channel__name", "kind"):
+        by_channel.setdefault(row.channel.name, []).append(row)
+    kinds = {EVERYTHING, *(row.kind for row in rows)}
+    return [_reach(severity, by_channel, kinds) for severity in ("critical", "warning", "info")]
+
+
+def _reach(
+    severity: str, by_channel: Mapping[str, list[NotificationRoute]], kinds: Collection[str]
+) -> dict[str, Any]:
+    heard = {
+        name: {kind for kind in kinds if _hears(routes, kind, severity)}
+        for name, routes in by_channel.items()
+    }
+    wide = {name for name, some in heard.items() if EVERYTHING in some}
+    missed = {name: sorted({row.kind for row in by_channel[name]} - heard[name]) for name in sorted(wide)}
+    return {
+        "severity": severity,
+        "channels": [name for name, kinds_missed in missed.items() if not kinds_missed],
+        "but_for": {name: kinds_missed for name, kinds_missed in missed.items() if kinds_missed},
+        "some_kinds": sorted(name for name, some in heard.items() if some and name not in wide),
+        "nobody": sorted(set(kinds).difference(*heard.values())),
+    }
+
+
+def _hears(routes: list[NotificationRoute], kind: str, severity: str) -> bool:
+    """Whether a channel hears of a kind, as a pattern: `*` is what none of its narrower routes names."""
+    stem = "" if kind == EVERYTHING else kind.removesuffix(".*")
+    rule = route_for(stem, [Rule(number, row.kind, row.severity) for number, row in enumerate(routes)])
+    if rule is None:
+        return False
+    return routes[rule.key].is_enabled and at_least(severity, rule.severity)
 
 
 def delivery_queryset() -> Any:

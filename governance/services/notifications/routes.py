@@ -15,7 +15,6 @@ from governance.domain.notices import (
     SEVERITIES,
     Rule,
     at_least,
-    matches,
     route_for,
 )
 from governance.models import NotificationChannel, NotificationDelivery, NotificationRoute
@@ -115,7 +114,10 @@ def route_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     told = NotificationDelivery.objects.filter(
         channel__name=channel, created_at__gt=now() - timedelta(days=7)
     ).exclude(kind="test")
-    covered = [row for row in told.values_list("kind", "severity") if matches(kind, row[0])]
+    # A narrower route of the channel goes on deciding for its own kinds.
+    others = NotificationRoute.objects.filter(channel__name=channel).exclude(kind=kind)
+    rules = [Rule(0, kind, ""), *(Rule(row.pk, row.kind, row.severity) for row in others)]
+    covered = [row for row in told.values_list("kind", "severity") if route_for(row[0], rules) is rules[0]]
     untold = [
         severity
         for _, severity in covered

@@ -120,9 +120,12 @@ function members(values) {
   }));
 }
 
-function reach({ severity, channels, some_kinds: some }) {
+function reach({ severity, channels, but_for: butFor, some_kinds: some, nobody }) {
+  const wide = [...channels, ...Object.entries(butFor).map(([name, kinds]) => `${name} (but for ${kinds.join(", ")})`)];
   const partly = some.length ? `, some kinds ${some.join(", ")}` : "";
-  return `${severity}: ${channels.join(", ") || "nobody"}${partly}`;
+  const named = nobody.filter((kind) => kind !== "*");
+  const unheard = wide.length && named.length ? `, of ${named.join(", ")} nobody` : "";
+  return `${severity}: ${wide.join(", ") || "nobody"}${partly}${unheard}`;
 }
 
 document.getElementById("new-channel")?.addEventListener("click", channel);
@@ -133,7 +136,7 @@ onState((state) => {
   const { waiting, lag_s: lag, behind } = state.summary;
   verdict.dataset.tone = lag > 60 || behind > 1000 ? "bad" : "good";
   verdict.textContent = `${waiting} waiting, late by ${Math.round(lag)} s; ${behind ?? 0} events not read yet.`;
-  reached.dataset.tone = state.summary.reach[0].channels.length ? "good" : "bad";
+  reached.dataset.tone = state.summary.reach[0].nobody.length ? "bad" : "good";
   reached.textContent = `Who hears what. ${state.summary.reach.map(reach).join("; ")}.`;
   confirm("page", 0, 20);
 });

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from governance.models import NotificationChannel, NotificationDelivery, NotificationRoute
+from nautilus_site.common.clock import now
 from nautilus_site.common.models import AuditEntry, ChangeRequest
 from nautilus_site.common.services.change_requests import change_request_approve
 
@@ -285,10 +286,41 @@ def test_the_page_says_who_hears_what_by_severity_and_when_nobody_hears_the_grav
 
     add_channel("mail", "webhook", url="https://hooks.example.com/mail")
     NotificationRoute.objects.filter(channel__name="mail").update(kind="kill.*", severity="critical")
-    assert notifications_state()["summary"]["reach"] == [
-        {"severity": "critical", "channels": ["ops"], "some_kinds": ["mail"]},
-        {"severity": "warning", "channels": ["ops"], "some_kinds": []},
-        {"severity": "info", "channels": [], "some_kinds": []},
+
+    def reach() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = notifications_state()["summary"]["reach"]
+        return found
+
+    ops_alone = {"channels": ["ops"], "but_for": {}, "some_kinds": [], "nobody": []}
+    assert reach() == [
+        {**ops_alone, "severity": "critical", "some_kinds": ["mail"]},
+        {**ops_alone, "severity": "warning"},
+        {**ops_alone, "severity": "info", "channels": [], "nobody": ["*", "kill.*"]},
     ]
+    # A route that is off decides for its kinds, and no wider one speaks in its place.
+    for kind in ("incident.*", "kill.*"):
+        NotificationRoute.objects.create(
+            channel=ops, kind=kind, severity="warning", is_enabled=False, changed_by="t", changed_at=now()
+        )
+    critical = reach()[0]
+    assert (critical["channels"], critical["but_for"]) == ([], {"ops": ["incident.*", "kill.*"]})
+    assert critical["nobody"] == ["incident.*"], "of kills mail hears"
     NotificationChannel.objects.filter(pk=ops.pk).update(is_enabled=False)
-    assert notifications_state()["summary"]["reach"][0]["channels"] == []
+    assert reach()[0]["nobody"] == ["*"]
+
+
+def test_the_effect_of_a_wide_route_leaves_out_what_a_narrower_one_decides(
+    ops: NotificationChannel,
+) -> None:
+    from governance.services.notifications import route_effect
+
+    NotificationRoute.objects.create(
+        channel=ops, kind="incident.*", severity="warning", changed_by="t", changed_at=now()
+    )
+    for kind in ("incident.daily_loss", "kill.global"):
+        NotificationDelivery.objects.create(
+            channel=ops, kind=kind, severity="critical", title="t",
+            event_at=now(), created_at=now(), due_at=now(),
+        )  # fmt: skip
+    effect = route_effect("route:ops:*", {"is_enabled": False, "severity": "warning"})
+    assert effect == {"told_last_7_days": 1, "it_would_not_have_told": 1, "of_them_critical": 1}
