@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import QuerySet
 
 from trading.domain.portfolio import is_dust
-from trading.domain.values import exact_product, times_of
-from trading.models import Position
+from trading.domain.values import Market, Side, exact_product, times_of
+from trading.models import Fill, Position
 from trading.selectors.marks import Marks, marks_read
 from trading.selectors.notation import amount_text, quotient_text, utc_text
 
 _UNIT = Decimal("1E-8")
+_FILLS = 500
+"""So many fills back is looked for the one that opened a position."""
 
 
 def position_queryset() -> QuerySet[Position]:
@@ -49,6 +52,36 @@ def position_is_dust(position: Position, mark: Decimal | None) -> bool:
     except (KeyError, ValueError):
         return False
     return is_dust(times_of(position.quantity, _UNIT)[0], domain, mark)
+
+
+def position_opened_at(position: Position) -> datetime | None:
+    """When what is held was opened; None without fills.
+
+    That is the newest fill before which nothing was held, a crumb, or the other side. Of a position of very many fills
+    it is the oldest of those looked at: it is held for that long at least.
+    """
+    before = Position(account=position.account, instrument=position.instrument, quantity=position.quantity)
+    mark = marks_read({position.instrument_id}).of(position.instrument_id)
+    opened = None
+    for fill in _fills_of(position):
+        opened = fill.recorded_at
+        spot_fee = position.instrument.market == Market.spot and (
+            fill.commission_asset == position.instrument.base_asset
+        )
+        bought = fill.quantity if fill.side == Side.BUY else -fill.quantity
+        before.quantity -= bought - (fill.commission if spot_fee else 0)
+        if before.quantity * position.quantity <= 0 or position_is_dust(before, mark):
+            break
+    return opened
+
+
+def _fills_of(position: Position) -> QuerySet[Fill]:
+    fills = Fill.objects.filter(
+        account_id=position.account_id,
+        instrument_id=position.instrument_id,
+        order__position_side=position.position_side,
+    )
+    return fills.order_by("-trade_id")[:_FILLS]
 
 
 def position_members(position: Position, marks: Marks) -> dict[str, Any]:

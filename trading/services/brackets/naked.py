@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db.models import Max
+
 from trading.domain.brackets import decide
 from trading.models import Bracket, Position, StrategyInstance
 from trading.selectors.brackets import unprotected_seconds
+from trading.selectors.positions import position_opened_at
 from trading.services.brackets.opening import exits_of_strategies
 from trading.services.brackets.reading import facts_of, position_of
 
@@ -24,17 +27,17 @@ def bracket_naked_s(bracket: Bracket, moment: datetime) -> float:
 
 
 def position_naked_s(position: Position, moment: datetime) -> float:
-    """For how long a position whose strategies want a stop has had no bracket at all, seconds: since it last changed.
+    """For how long a position whose strategies want a stop has had no bracket at all, seconds.
 
-    Most have one within a second. What a market maker holds, or people without a stop, is not meant to have any.
+    Since it was opened, or its last bracket ended: one that is added to again and again is naked all the while. Most
+    have one within a second. What a market maker holds, or people without a stop, is not meant to have any.
     """
-    guarded = Bracket.objects.filter(
+    brackets = Bracket.objects.filter(
         account_id=position.account_id,
         instrument_id=position.instrument_id,
         position_side=position.position_side,
-        ended_at=None,
     )
-    if guarded.exists():
+    if brackets.filter(ended_at=None).exists():
         return 0.0
     instances = StrategyInstance.objects.filter(
         account_id=position.account_id, instrument_id=position.instrument_id
@@ -47,5 +50,8 @@ def position_naked_s(position: Position, moment: datetime) -> float:
     # A position on the other side is on its way to turn: the planner sells it, no stop of this kind belongs to it.
     if not bounded or position.quantity * exit_side.sign > 0:
         return 0.0
-    since = position.updated_at or position.account.opened_at
+    since = position_opened_at(position) or position.updated_at or position.account.opened_at
+    ended = brackets.aggregate(last=Max("ended_at"))["last"]
+    if since is not None and ended is not None:
+        since = max(since, ended)
     return max(0.0, (moment - since).total_seconds()) if since is not None else 0.0

@@ -13,7 +13,13 @@ from governance.services.playbooks.measures import MEASURES, Unmeasured
 from nautilus_site.common.clock import now
 from tests.factories.trading import Desk
 from tests.integration.governance.playbooks.conftest import Arm, Watch
-from tests.integration.governance.playbooks.test_triggers import bars, hold, stale_data, unprotected_position
+from tests.integration.governance.playbooks.test_triggers import (
+    bars,
+    hold,
+    order_row,
+    stale_data,
+    unprotected_position,
+)
 from trading.domain.breakers import Reading
 from trading.domain.orders import OrderStatus
 from trading.domain.values import Level
@@ -22,6 +28,7 @@ from trading.models import (
     Bracket,
     BracketLeg,
     EquitySnapshot,
+    Fill,
     LossMeasure,
     Order,
     Position,
@@ -236,3 +243,32 @@ def test_a_position_that_should_have_a_bracket_and_has_none_is_judged(desk: Desk
     assert "without a bracket" in told.detail
     Position.objects.update(quantity=Decimal("-0.1"))
     assert read("unprotected_position", "symbol:BTCUSDT").value == 0.0, "it is on its way to turn"
+
+
+def filled(desk: Desk, trade_id: int, side: str, quantity: str, at: Any) -> None:
+    """A trade of ours, as it was booked."""
+    order = Order.objects.first() or order_row(desk, OrderStatus.FILLED)
+    Fill.objects.create(
+        account=desk.account, instrument=desk.btc, order=order, trade_id=trade_id, side=side,
+        price=60000, quantity=Decimal(quantity), quote_quantity=60000 * Decimal(quantity), commission=0,
+        commission_asset="USDT", commission_quote=0, maker=False, traded_at=at, recorded_at=at, source="stream",
+    )  # fmt: skip
+
+
+def test_a_position_that_is_filled_again_and_again_is_naked_since_it_was_opened(desk: Desk) -> None:
+    StrategyInstance.objects.filter(pk=desk.instances["trend:BTCUSDT"].pk).update(
+        target=0.5, protection={"stop": 50000.0}
+    )
+    moment = now()
+    # Sold out but for a crumb, then opened two minutes ago and added to since.
+    for number, (side, quantity, ago) in enumerate(
+        [("BUY", "0.2", 900), ("SELL", "0.199999", 600), ("BUY", "0.05", 120), ("BUY", "0.05", 40), ("BUY", "0.05", 1)]
+    ):  # fmt: skip
+        filled(desk, number + 1, side, quantity, moment - timedelta(seconds=ago))
+    hold(desk, "BTCUSDT", "0.150001", "60000")
+    Position.objects.update(updated_at=moment)
+    assert read("unprotected_position", "symbol:BTCUSDT").value == pytest.approx(120, abs=20)
+    bracket = guarded(desk, stepped=timedelta(0), stop=True)
+    Bracket.objects.filter(pk=bracket.pk).update(ended_at=moment - timedelta(seconds=60))
+    hold(desk, "BTCUSDT", "0.150001", "60000")
+    assert read("unprotected_position", "symbol:BTCUSDT").value == pytest.approx(60, abs=20)
