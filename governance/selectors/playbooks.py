@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Prefetch, Q, QuerySet
 
 from governance.domain.playbooks import PLAYBOOKS, rehearsal_permissions
 from governance.models import (
@@ -97,6 +97,15 @@ def playbook_get(name: str) -> Playbook:
 
 def incident_queryset() -> QuerySet[Incident]:
     return Incident.objects.select_related("playbook").order_by("-pk")
+
+
+def incidents_shown(most: int = 100) -> QuerySet[Incident]:
+    """As many as people look at: hard stops nobody reviewed, whatever is not closed, then the newest of the rest."""
+    closed, waits = Q(state=Incident.State.CLOSED), Q(needs_review=True, reviewed_at=None)
+    rows = incident_queryset().annotate(
+        is_over=ExpressionWrapper(closed, BooleanField()), waits=ExpressionWrapper(waits, BooleanField())
+    )
+    return rows.order_by("is_over", "-waits", "-pk")[:most]
 
 
 def incident_members(row: Incident) -> dict[str, Any]:
@@ -254,8 +263,7 @@ def playbooks_state() -> dict[str, Any]:
             for row in books
         ],
         "incidents": [
-            {**incident_members(row), "age_s": age_s(row.opened_at, moment)}
-            for row in incident_queryset()[:100]
+            {**incident_members(row), "age_s": age_s(row.opened_at, moment)} for row in incidents_shown()
         ],
         "rehearsals": [
             {

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from governance.models import Rehearsal
 from governance.selectors.playbooks import (
     incident_members,
-    incident_queryset,
+    incidents_shown,
     playbook_members,
     playbook_queryset,
     rehearsal_members,
@@ -62,7 +62,7 @@ class Command(BaseCommand):
                     )
 
     def _incidents(self, options: dict[str, Any]) -> None:
-        for row in incident_queryset()[:50]:
+        for row in incidents_shown(50):
             told = incident_members(row)
             self._say(options, told, f"{row.pk} {row.state} {row.severity} {row.scope}: {row.title}")
 

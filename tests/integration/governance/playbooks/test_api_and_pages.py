@@ -13,6 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from governance.models import ComplianceReport, Incident, Playbook
+from governance.selectors.playbooks import playbooks_state
 from governance.services.playbooks import compliance_generate, compliance_if_due
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
@@ -228,3 +229,14 @@ def test_the_command_lists_reports_and_says_why_it_cannot_rehearse(
     settings.BINANCE_ENV = "testnet"
     with pytest.raises(CommandError, match="paper exchange only"):
         call_command("playbooks", "rehearse", "drawdown", "--user", "trader")
+
+
+def test_an_incident_that_is_not_closed_is_on_the_page_however_many_came_later(stopped: Incident) -> None:
+    Incident.objects.bulk_create(
+        Incident(kind=f"k{number}", scope="s", severity="info", title="t", state="closed", opened_at=now())
+        for number in range(101)
+    )
+    shown = playbooks_state()["incidents"]
+    assert (shown[0]["id"], len(shown)) == (stopped.pk, 100)
+    Incident.objects.filter(kind__startswith="k").update(state="open")
+    assert playbooks_state()["incidents"][0]["id"] == stopped.pk, "what waits for a review comes first"
