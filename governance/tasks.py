@@ -94,7 +94,9 @@ def rules_tick() -> None:
 @shared_task
 def audit_verification_step(verification_id: int) -> None:
     """Go on verifying the audit trail for a while; sends itself out again until there is a verdict."""
-    verification_step(verification_id=verification_id)
+    row = verification_step(verification_id=verification_id)
+    if row is not None and row.state != row.State.RUNNING:
+        audit_watch()
 
 
 @shared_task

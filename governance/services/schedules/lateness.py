@@ -11,6 +11,7 @@ from governance.models import Incident, ScheduleState
 from governance.selectors.schedules import schedule_list, schedule_queryset
 from governance.services.playbooks.incidents import incident_calm, incident_open
 from governance.services.schedules.silence import FAILING, beat_silent_s
+from governance.services.schedules.silence import KIND as SILENT
 from nautilus_site.common.clock import now
 
 MISSED = "missed_run"
@@ -18,7 +19,8 @@ Row = Mapping[str, Any]
 
 
 def schedules_watch() -> int:
-    """Open an incident for each job that is late or fails every time, and calm those that run again.
+    """Open an incident for each job that is late or fails every time, and calm those that run again; that of a silent
+    beat, too, which the relay called people to.
 
     Returns how many are either.
     """
@@ -28,6 +30,9 @@ def schedules_watch() -> int:
         [ScheduleState(name=name, since=now()) for name in new], ignore_conflicts=True
     )
     _clock_put_back()
+    if beat_silent_s() is None:
+        for incident in Incident.objects.filter(kind=SILENT, state=Incident.State.OPEN):
+            incident_calm(incident.pk, actor="schedules", detail="jobs are sent again")
     rows = schedule_list()
     late = {row["name"]: row for row in rows if row["late_s"]}
     failing = {row["name"]: row for row in rows if row["is_failing"]}

@@ -17,6 +17,7 @@ from nautilus_site.common.errors import Conflict
 from nautilus_site.common.models import AuditEntry, AuditSeal, UnsealedEntry
 from nautilus_site.common.services.audit_chain import removed_before_sealing
 from nautilus_site.common.services.audit_digests import GENESIS, entry_digests, seal_digest
+from nautilus_site.common.services.audit_signing import SigningKeyUnusable
 
 FRESH = timedelta(seconds=60)
 """A seal is noted outside the database right after it is committed; one so young may not be there yet."""
@@ -166,7 +167,7 @@ def audit_verify_piece(
     """Go on verifying while `within()` says so: where it stands then, and the verdict once there is one.
 
     What is sealed never changes rightly, so a chain checked in pieces is checked as well as in one go; the end of
-    it, with what waits to be sealed, is looked at in one snapshot.
+    it, with what waits to be sealed, is looked at in one snapshot. Files that cannot be read are a verdict, too.
     """
     verdict: Verdict | None = None
     try:
@@ -174,6 +175,10 @@ def audit_verify_piece(
             checked, verdict = reached, found
     except Broken as broken:
         verdict = Verdict(False, broken.rows, broken.entry, broken.problem)
+    except (OSError, SigningKeyUnusable) as error:
+        # What cannot be read vouches for nothing; a verification that only failed would tell nobody.
+        problem = f"what vouches for the trail outside the database cannot be read: {error}"
+        verdict = Verdict(False, checked.rows, None, problem)
     return checked, verdict and replace(verdict, lost=checked.lost, accepted=accepted.sentences)
 
 

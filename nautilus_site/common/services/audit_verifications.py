@@ -30,7 +30,9 @@ EVERY, OVERDUE = timedelta(days=1), timedelta(hours=26)
 
 
 def verification_if_due() -> AuditVerification | None:
-    """Begin one when the newest is a day old. None when it is not."""
+    """Begin one when the newest is a day old. None when it is not; one that stands still is sent out again."""
+    for running in AuditVerification.objects.filter(state=_State.RUNNING):
+        verification_nudge(running)
     if AuditVerification.objects.filter(requested_at__gt=now() - EVERY).exists():
         return None
     return verification_start(actor="schedule")

@@ -141,6 +141,44 @@ def test_the_trail_is_verified_once_a_day_though_nobody_asks(trail: AuditHead) -
     assert AuditVerification.objects.count() == 2
 
 
+def test_one_that_stands_still_is_sent_again_before_its_day_is_over(
+    trail: AuditHead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = AuditVerification.objects.create(requested_at=now() - timedelta(minutes=2))
+    sent: list[int] = []
+    monkeypatch.setattr(audit_verifications, "_hint", lambda row: sent.append(row.pk))
+    assert audit_verifications.verification_if_due() is None
+    assert sent == [row.pk]
+
+
+@pytest.mark.parametrize("unreadable", ["signing.pub", "head.log"])
+def test_a_file_that_cannot_be_read_is_a_verdict_and_calms_once_it_is_back(
+    trail: AuditHead, unreadable: str
+) -> None:
+    from governance.models import Incident
+
+    path = trail.path.parent / unreadable
+    content = path.read_bytes() if path.exists() else None
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    row = verification_start(actor="schedule")
+    audit_verification_step(verification_id=row.pk)
+    row.refresh_from_db()
+    assert row.state == "broken"
+    assert row.problem.startswith("what vouches for the trail outside the database cannot be read")
+    incident = Incident.objects.create(
+        kind="audit_broken", scope="global", severity="critical", title="it is broken", opened_at=now()
+    )
+    path.rmdir()
+    if content is not None:
+        path.write_bytes(content)
+    row = verification_start(actor="schedule")
+    audit_verification_step(verification_id=row.pk)
+    row.refresh_from_db()
+    incident.refresh_from_db()
+    assert (row.state, incident.state) == ("intact", "calm")
+
+
 def test_people_are_called_when_nobody_has_looked_at_all_of_it_for_more_than_a_day(trail: AuditHead) -> None:
     from governance.models import Incident
     from governance.services.audit_watch import audit_watch

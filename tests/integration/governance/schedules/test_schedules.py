@@ -169,6 +169,18 @@ def test_a_missed_run_is_an_incident_until_it_runs_again(job: PeriodicTask) -> N
     assert incident.state == "calm"
 
 
+def test_the_incident_of_a_silent_beat_is_over_once_jobs_are_sent_again(job: PeriodicTask) -> None:
+    incident = Incident.objects.create(
+        kind="beat_silent", scope="global", severity="critical", title="no beat is at work", opened_at=now()
+    )
+    schedule_claim(name=job.name, every_s=10, holder="a")
+    for ago, state in ((40, "open"), (0, "calm")):
+        ScheduleState.objects.update(sent_at=now() - timedelta(seconds=ago))
+        schedules_watch()
+        incident.refresh_from_db()
+        assert incident.state == state
+
+
 def test_a_job_nobody_has_watched_yet_is_late_only_after_it_was_watched_for_a_while(
     job: PeriodicTask,
 ) -> None:
