@@ -86,11 +86,18 @@ def invitation_use(*, link: str, code: str, password: str) -> User:
 
 @transaction.atomic
 def _use(link: str, code: str, password: str) -> tuple[User | None, ValidationError | None]:
+    # The person before the invitation, as where a half is made: whoever made another one meanwhile is waited for.
+    user = (
+        User.objects.select_for_update(of=("self",), no_key=True)
+        .filter(invitation__link_digest=_digest(link), is_active=True)
+        .first()
+    )
+    if user is None:
+        return None, None
     moment = now()
     invitation = (
-        Invitation.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("user")
-        .filter(link_digest=_digest(link), used_at=None, user__is_active=True)
+        Invitation.objects.select_for_update(no_key=True)
+        .filter(user=user, link_digest=_digest(link), used_at=None)
         .first()
     )
     if invitation is None or invitation.failures >= MOST_FAILURES or not invitation.code_hash:
@@ -102,9 +109,8 @@ def _use(link: str, code: str, password: str) -> tuple[User | None, ValidationEr
     if not check_password(letters, invitation.code_hash):
         invitation.failures += 1
         invitation.save(update_fields=["failures"])
-        _record("invitation.refused", invitation, invitation.user)
+        _record("invitation.refused", invitation, user)
         return None, None
-    user = invitation.user
     try:
         validate_password(password, user)
     except ValidationError as error:
@@ -134,6 +140,18 @@ def _for_half(username: str, actor: User, permission: str) -> Invitation:
     if not user.is_active:
         raise Conflict("PERSON_OFF", f"{username} is switched off")
     invitation, _ = Invitation.objects.select_for_update(no_key=True).get_or_create(user=user)
+    return _begun_anew(invitation) if invitation.used_at is not None else invitation
+
+
+def _begun_anew(invitation: Invitation) -> Invitation:
+    """The row of a person who used both halves before, for halves of now: a password may be lost more than once.
+
+    Nothing of the earlier ones stays, nor who made them: each half is made by somebody of now.
+    """
+    invitation.used_at = None
+    invitation.link_digest, invitation.link_by, invitation.link_expires_at = None, None, None
+    invitation.code_hash, invitation.code_by, invitation.code_expires_at = "", None, None
+    invitation.failures = 0
     return invitation
 
 

@@ -92,6 +92,41 @@ def test_a_lost_password_is_replaced_with_the_halves_of_two_others(
         invitation_use(**halves, password=NEW + "!")
 
 
+def test_a_password_may_be_lost_again_and_what_was_used_stays_used(
+    trader: User, admin_person: User, risk_officer: User
+) -> None:
+    used = []
+    for number in range(2):
+        halves = {
+            "link": invitation_link(username="trader", actor=admin_person),
+            "code": invitation_code(username="trader", actor=risk_officer),
+        }
+        invitation_use(**halves, password=f"{NEW} {number}")
+        used.append(halves)
+    logged_in(password=f"{NEW} 1")
+    code = invitation_code(username="trader", actor=risk_officer)
+    for halves in used:
+        with pytest.raises(ApplicationError, match="do not belong together"):
+            invitation_use(link=halves["link"], code=code, password=NEW)
+    link = invitation_link(username="trader", actor=admin_person)
+    for halves in used:
+        with pytest.raises(ApplicationError, match="do not belong together"):
+            invitation_use(link=link, code=halves["code"], password=NEW)
+    invitation_use(link=link, code=code, password=NEW)
+
+
+def test_who_made_a_half_that_was_used_may_make_the_other_one_later(
+    trader: User, admin_person: User, risk_officer: User
+) -> None:
+    halves = {
+        "link": invitation_link(username="trader", actor=admin_person),
+        "code": invitation_code(username="trader", actor=risk_officer),
+    }
+    invitation_use(**halves, password=NEW)
+    User.objects.filter(pk=admin_person.pk).update(role="risk_officer")
+    assert invitation_code(username="trader", actor=User.objects.get(pk=admin_person.pk))
+
+
 def test_nobody_replaces_a_password_alone_not_even_their_own(
     trader: User, admin_person: User, risk_officer: User
 ) -> None:
