@@ -8,7 +8,7 @@ from typing import Any
 from axes.handlers.proxy import AxesProxyHandler
 from django import forms
 from django.conf import settings
-from django.contrib.auth import login
+from django.contrib.auth import login, update_session_auth_hash
 from django.contrib.auth.signals import user_login_failed
 from django.contrib.auth.views import RedirectURLMixin, redirect_to_login
 from django.db import transaction
@@ -30,6 +30,7 @@ from nautilus_site.common.services.second_factors import (
     second_factor_refused,
     second_factor_wait,
 )
+from nautilus_site.common.services.sessions import session_used
 from nautilus_site.common.sessions import SECOND_FACTOR
 
 PASSWORD_GIVEN = "password_given"  # noqa: S105  the name of a session's member
@@ -44,18 +45,35 @@ def is_asked_for_a_code(person: User) -> bool:
 def remember_password(request: HttpRequest, person: User) -> None:
     """Note in the session who gave a right password, and when. This logs nobody in.
 
-    Whoever else was logged in here is not any more. A person who only renews their log-in stays what they were: it took
-    both steps, and a screen they trade from must not go dark while they look for their phone.
+    Whoever else was logged in here is not any more. A person who only renews their log-in stays what they were, key of
+    the session and all: it took both steps, and a screen they trade from must not go dark while they look for their
+    phone. With the code it gets another one.
     """
-    if request.user.is_authenticated and request.user.pk != person.pk:
-        request.session.flush()
-    else:
+    if not request.user.is_authenticated:
         request.session.cycle_key()
+    elif request.user.pk != person.pk:
+        request.session.flush()
     request.session[PASSWORD_GIVEN] = {
         "user": person.pk,
         "hash": person.get_session_auth_hash(),
         "at": time.time(),
     }
+
+
+def log_in(request: HttpRequest, person: User) -> None:
+    """Log a person in under another key of their session, also where they only renew it.
+
+    Django leaves the key of who is logged in already: whoever had come by it would be renewed with them.
+    """
+    if request.user.is_authenticated and request.user.pk == person.pk:
+        request.session.cycle_key()
+    login(request, person, backend=getattr(person, "backend", BACKEND))
+
+
+def session_kept(request: HttpRequest, person: User) -> None:
+    """Go on with this session, under another key, where every session of its person has just ended."""
+    update_session_auth_hash(request, person)
+    session_used(request.session)
 
 
 def password_given_by(request: HttpRequest) -> User | None:
@@ -126,6 +144,6 @@ class CodeView(RedirectURLMixin, FormView):  # type: ignore[type-arg]  # Django'
             return self.form_invalid(form)
         back = self.get_success_url()
         del self.request.session[PASSWORD_GIVEN]
-        login(self.request, person, backend=BACKEND)
+        log_in(self.request, person)
         self.request.session[SECOND_FACTOR] = True
         return HttpResponseRedirect(back)

@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
 from nautilus_site.common import totp
+from nautilus_site.common.code_views import session_kept
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import User
 from nautilus_site.common.services.second_factors import (
@@ -79,7 +79,7 @@ class SecondFactorView(LoginRequiredMixin, View):
         del request.session[BEGUN]
         # Every session of this person has ended; this one has just shown both factors and goes on.
         request.session[SECOND_FACTOR] = True
-        update_session_auth_hash(request, person)
+        session_kept(request, person)
         return _codes_once(request, codes, new=True)
 
     def _page(self, request: HttpRequest, problem: str = "") -> HttpResponse:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib.auth import authenticate, logout, update_session_auth_hash
+from django.contrib.auth import authenticate, logout
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.mixins import LoginRequiredMixin
@@ -22,7 +22,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView, View
 
 from nautilus_site.common.api.problems import INTERNAL_DETAIL, plain_problem, request_reference
-from nautilus_site.common.code_views import is_asked_for_a_code, remember_password
+from nautilus_site.common.code_views import is_asked_for_a_code, log_in, remember_password, session_kept
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import User
 from nautilus_site.common.services.invitations import invitation_use
@@ -52,7 +52,8 @@ class LoginView(auth_views.LoginView):
         person = form.get_user()
         assert isinstance(person, User)
         if not is_asked_for_a_code(person):
-            return super().form_valid(form)
+            log_in(self.request, person)
+            return HttpResponseRedirect(self.get_success_url())
         remember_password(self.request, person)
         back = {self.redirect_field_name: self.get_redirect_url()}
         return HttpResponseRedirect(f"{settings.CODE_URL}?{urlencode(back)}")
@@ -130,7 +131,7 @@ class PasswordView(LoginRequiredMixin, FormView):  # type: ignore[type-arg]  # D
         except ValidationError as error:
             form.add_error("password", error)
             return self.form_invalid(form)
-        update_session_auth_hash(self.request, user)
+        session_kept(self.request, user)
         return TemplateResponse(self.request, "registration/password_changed.html", {})
 
 

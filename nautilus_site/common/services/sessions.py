@@ -58,6 +58,15 @@ def session_is_idle(session: Any) -> bool:
     return False
 
 
+def session_used(session: Any) -> None:
+    """Note that a session is used now, under the key it has got: a new key has no use of its own.
+
+    For whoever gives a session another key without a log-in; the age of the log-in alone would end it.
+    """
+    if settings.SESSION_IDLE is not None:
+        _use(_digest(session.session_key or ""), now())
+
+
 # Two requests of one session do not wait for each other: the later stamp stands.
 _USE = """
 INSERT INTO common_sessionuse (digest, at) VALUES (%(digest)s, %(at)s)

@@ -15,13 +15,18 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
+from nautilus_site.common import totp
 from nautilus_site.common.clock import now
 from nautilus_site.common.live.consumer import LiveConsumer
 from nautilus_site.common.live.credentials import Credentials, watcher_of
 from nautilus_site.common.live.handshake import LiveHandshake
 from nautilus_site.common.models import AuditEntry, SessionUse, User
+from nautilus_site.common.second_factor_views import BEGUN
+from nautilus_site.common.services.second_factors import second_factor_begin, second_factor_pending
 from nautilus_site.common.services.sessions import session_uses_prune
 from nautilus_site.common.sessions import AUTHENTICATED_AT
+from tests.conftest import PASSWORD
+from tests.factories.second_factors import code_now, enrol, passed
 from tests.integration.common.live_client import SocketClient
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("nautilus_site.urls")]
@@ -60,7 +65,7 @@ def test_a_session_ends_a_quarter_of_an_hour_after_its_last_request(
     client = browser(viewer)
     for _ in range(5):
         assert is_in(client)
-        pass_by(client, IDLE - timedelta(seconds=5))
+        pass_by(client, IDLE - timedelta(minutes=1))
     assert is_in(client), "used again and again it lives on"
     pass_by(client, IDLE + timedelta(seconds=1))
     assert not is_in(client)
@@ -83,7 +88,7 @@ def test_an_open_stream_counts_as_use(viewer: User, browser: Callable[[User], Cl
     client = browser(viewer)
     for _ in range(5):
         assert watcher_of(stream_of(client)) is not None
-        pass_by(client, IDLE - timedelta(seconds=5))
+        pass_by(client, IDLE - timedelta(minutes=1))
     assert is_in(client)
     pass_by(client, IDLE + timedelta(seconds=1))
     assert watcher_of(stream_of(client)) is None
@@ -190,3 +195,66 @@ async def test_an_open_socket_ends_within_five_seconds_of_logging_out_everywhere
     assert time.monotonic() - since <= 5.5
     refused = SocketClient(application, "/ws/live/", headers=headers)
     assert await refused.connect() == (False, 4403)
+
+
+@pytest.fixture
+def in_use(
+    viewer: User, idle: None, browser: Callable[[User], Client], clean_cache: None
+) -> Callable[[], Client]:
+    """A session of a person with a second factor, whose log-in is older than the idle time and who used it just now."""
+
+    def make() -> Client:
+        client = passed(browser(User.objects.get(pk=viewer.pk)))
+        pass_by(client, IDLE - timedelta(minutes=1))
+        assert is_in(client)
+        session = client.session
+        session[AUTHENTICATED_AT] -= IDLE.total_seconds()
+        session.save()
+        assert is_in(client), "in use"
+        return client
+
+    return make
+
+
+def test_renewing_a_log_in_ends_nothing_before_the_code_is_given(
+    viewer: User, in_use: Callable[[], Client]
+) -> None:
+    enrol(viewer)
+    client = in_use()
+    stream = stream_of(client)
+    answer = client.post("/accounts/login/", {"username": "viewer", "password": PASSWORD})
+    assert client.get(answer["Location"]).status_code == 200, "asked for the code"
+    assert watcher_of(stream) is not None
+    assert client.post("/accounts/code/", {"code": code_now(viewer)}).status_code == 302
+    assert is_in(client)
+    assert watcher_of(stream) is None, "whoever had come by the key of before is not renewed with it"
+
+
+def test_a_log_in_by_the_password_alone_is_renewed_under_another_key_too(
+    viewer: User, in_use: Callable[[], Client]
+) -> None:
+    client = in_use()
+    stream = stream_of(client)
+    assert client.post("/accounts/login/", {"username": "viewer", "password": PASSWORD}).status_code == 302
+    assert (is_in(client), watcher_of(stream)) == (True, None)
+
+
+def test_another_password_keeps_a_session_whose_log_in_is_older_than_the_idle_time(
+    in_use: Callable[[], Client],
+) -> None:
+    client, new = in_use(), "quite another long one"
+    form = {"present": PASSWORD, "password": new, "again": new}
+    assert "Changed" in client.post("/accounts/password/", form).content.decode()
+    assert is_in(client)
+
+
+def test_confirming_a_second_factor_keeps_such_a_session(viewer: User, in_use: Callable[[], Client]) -> None:
+    client = in_use()
+    session = client.session
+    session[BEGUN] = second_factor_begin(user=viewer)
+    session.save()
+    secret = second_factor_pending(viewer, session[BEGUN])
+    assert secret is not None
+    code = totp.code_at(secret, totp.step_at(time.time()))
+    client.post("/accounts/second-factor/", {"action": "confirm", "code": code})
+    assert is_in(client)

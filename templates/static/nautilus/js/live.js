@@ -12,6 +12,7 @@ export class LiveFeed extends EventTarget {
     this.Socket = socket;
     this.attempts = 0;
     this.connections = 0;
+    this.greeted = false;
     this.heardAt = null;
     this.status = "connecting";
     this.timer = null;
@@ -45,6 +46,7 @@ export class LiveFeed extends EventTarget {
     const message = JSON.parse(text);
     if (message.subscribed) {
       this.attempts = 0;
+      this.greeted = true;
       this.connections += 1;
       if (this.lastId === null) this.lastId = message.last_id ?? null;
       this.#become("live");
@@ -65,7 +67,10 @@ export class LiveFeed extends EventTarget {
 
   #closed(event) {
     this.socket = null;
-    if (event.code === 4401 || event.code === 4403) {
+    const { greeted } = this;
+    this.greeted = false;
+    // What was let in before is refused when another tab renewed the log-in: the cookie names another session by now.
+    if ((event.code === 4401 || event.code === 4403) && !greeted) {
       this.#become("signed-out");
       return;
     }
