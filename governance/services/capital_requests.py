@@ -15,7 +15,7 @@ from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.change_requests import change_request_create
 from trading.domain.values import decimal_text
-from trading.models import StrategyInstance
+from trading.models import Strategy, StrategyInstance
 
 
 def allocation_request(
@@ -70,12 +70,13 @@ def allocation_snapshot(target: str) -> dict[str, Any]:
 
 
 def allocation_rows(target: str) -> Rows:
-    """The policy, the state a run holds, and the amounts."""
+    """The policy, the state a run holds, and the amounts; the strategies before them, as wherever capital moves."""
     run_id = int(target.rpartition(":")[2])
     names = Allocation.objects.filter(run_id=run_id, proposed__isnull=False).values("strategy")
     return [
         Policy.objects.filter(pk=CAPITAL),
         CapitalState.objects.filter(pk=1),
+        Strategy.objects.filter(name__in=names),
         StrategyInstance.objects.filter(strategy__name__in=names),
     ]
 

@@ -109,8 +109,12 @@ def quotas_snapshot(target: str) -> dict[str, Any]:
 
 
 def quotas_rows(target: str) -> Rows:
-    """What that is read from."""
-    return [StrategyInstance.objects.filter(strategy__name__in=target.partition(":")[2].split(","))]
+    """What that is read from; the strategies first, as wherever capital moves."""
+    names = target.partition(":")[2].split(",")
+    return [
+        Strategy.objects.filter(name__in=names),
+        StrategyInstance.objects.filter(strategy__name__in=names),
+    ]
 
 
 def quotas_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from mlregistry.domain.stages import Stage
 from mlregistry.models import Canary, GateVerdict, ModelFamily, ModelVersion, ShadowDecision, StageChange
 from mlregistry.selectors.verdicts import verdict_in_force
 from mlregistry.services.canaries import canary_begin, canary_rules
+from mlregistry.services.canary_locks import canaries_held
 from mlregistry.services.judging import judge_request
 from mlregistry.services.stages import gate_evidence, move_within_envelope, promote_champion, version_move
 from nautilus_site.common.clock import now
@@ -56,6 +57,7 @@ def autopromote(*, family: ModelFamily | None = None) -> list[Taken]:
 @transaction.atomic
 def _family(row: ModelFamily) -> list[Taken]:
     family = ModelFamily.objects.select_for_update(no_key=True).get(pk=row.pk)
+    canaries_held([family.pk])
     envelope, moment = envelope_read(family.envelope), now()
     if not (envelope.canary or envelope.champion):
         return [Taken(family.name, "nothing", "its envelope promotes nothing")]

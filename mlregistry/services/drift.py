@@ -11,6 +11,7 @@ from django.db import transaction
 from mlregistry.domain.envelope import envelope_read
 from mlregistry.domain.stages import Stage
 from mlregistry.models import DriftReport, ModelVersion
+from mlregistry.services.canary_locks import canaries_held
 from mlregistry.services.incidents import people_call
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.audit import audit_record
@@ -64,6 +65,7 @@ def _write(version: ModelVersion, artefact: Artefact, rows: Scored) -> list[Drif
     from mlregistry.domain.drifting import control, shape_of
     from trading.domain.regime.drift import Drift
 
+    canaries_held([version.family_id])  # before the version: an alarm may send it back, and end them
     locked = (
         ModelVersion.objects.select_for_update(of=("self",), no_key=True)
         .select_related("family")

@@ -14,6 +14,7 @@ from mlregistry.selectors.rollbacks import rollback_target
 from mlregistry.selectors.verdicts import champion_followers, verdict_in_force
 from mlregistry.services.artefacts import artefact_place
 from mlregistry.services.canaries import canary_begin, canary_end, canary_follower, canary_rules
+from mlregistry.services.canary_locks import canaries_held, canaries_open
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
@@ -139,6 +140,7 @@ def version_move(
         raise ApplicationError("APPROVAL_REQUIRED", f"a move to {stage} takes a second person")
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
+    canaries_held(ModelVersion.objects.filter(pk=version_id).values("family"))
     version = _locked(version_id)
     served = version.stage == Stage.CHAMPION
     if stage is Stage.SHADOW and version.stage == Stage.CANDIDATE:
@@ -169,6 +171,7 @@ def rollback(*, family: ModelFamily, actor: User | str, reason: str) -> ModelVer
     earlier, why_not = rollback_target(family)
     if earlier is None:
         raise Conflict("NOTHING_TO_ROLL_BACK", why_not)
+    canaries_held([family.pk])
     previous = _locked(earlier.pk)
     artefact_place(previous.digest)
     _end_canaries(previous, actor=actor, reason=f"rollback to {previous}")
@@ -197,11 +200,18 @@ def promotion_snapshot(target: str) -> dict[str, Any]:
 
 
 def promotion_rows(target: str) -> Rows:
-    """The family, which rollbacks and promotions hold, the version and the champion, which whoever moves one holds."""
+    """The family, which rollbacks and promotions hold, its canaries, the version and the champion.
+
+    The canaries first: one that is looked at is held while it is ended, and its version sent back.
+    """
     version = ModelVersion.objects.filter(pk=int(target.partition(":")[2]))
     family = version.values("family")
     moved = Q(pk__in=version.values("pk")) | Q(family__in=family, stage=Stage.CHAMPION)
-    return [ModelFamily.objects.filter(pk__in=family), ModelVersion.objects.filter(moved)]
+    return [
+        ModelFamily.objects.filter(pk__in=family),
+        canaries_open(family),
+        ModelVersion.objects.filter(moved),
+    ]
 
 
 def apply_promotion(request: ChangeRequest, approver: User) -> None:
@@ -288,6 +298,7 @@ def _end_canaries(version: ModelVersion, *, actor: User | str, reason: str) -> N
         Canary.objects.select_for_update(of=("self",), no_key=True)
         .select_related("version__family", "champion", "follower", "strategy")
         .filter(version__family=version.family_id, ended_at=None)
+        .order_by("pk")
     ):
         canary_end(
             canary,

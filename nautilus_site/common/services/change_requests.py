@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+import structlog
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden, NotFound
@@ -24,6 +25,9 @@ from nautilus_site.common.services.turns import wait_for_turn
 DEFAULT_LIFE = timedelta(hours=24)
 MINIMUM_LIFE, MAXIMUM_LIFE = timedelta(seconds=1), timedelta(days=7)
 DECIDING = "change.decide"
+_GAVE_WAY: Final = frozenset({"40001", "40P01"})
+"""Serialization failure and deadlock, of PostgreSQL's appendix A."""
+log = structlog.get_logger(__name__)
 _CHANGED: Final = "the target changed after the request was made"
 
 
@@ -99,8 +103,18 @@ def change_request_create(
 
 
 def change_request_approve(*, request_id: Any, approver: User, note: str = "") -> ChangeRequest:
-    """Approve and apply, or record why it can no longer be applied (expired, void) and say so."""
-    outcome, request = _approve(request_id=request_id, approver=approver, note=note)
+    """Approve and apply, or record why it can no longer be applied (expired, void) and say so.
+
+    Machines take no turn. Should one of them wait for what we hold while we wait for what it holds, Postgres ends one
+    of the two; where it is the approval, nothing of it has happened, and it is tried once more.
+    """
+    try:
+        outcome, request = _approve(request_id=request_id, approver=approver, note=note)
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) not in _GAVE_WAY:
+            raise
+        log.warning("approval_gave_way", request=str(request_id), error=str(error)[:300])
+        outcome, request = _approve(request_id=request_id, approver=approver, note=note)
     if outcome is not None:
         raise outcome
     return request

@@ -74,6 +74,7 @@ def second_factor_confirm(*, user: User, begun: str, code: str) -> list[str]:
 
 @transaction.atomic
 def _confirm(user: User, begun: str, step: int) -> list[str]:
+    second_factor_wait(user=user)
     row = SecondFactor.objects.select_for_update(no_key=True).filter(user=user).first()
     # Shown anew meanwhile, or confirmed by the same form sent twice: what was typed belongs to no secret there is.
     if row is None or row.pending is None or _digest_of(bytes(row.pending)) != begun:
@@ -93,9 +94,10 @@ def _confirm(user: User, begun: str, step: int) -> list[str]:
 def second_factor_wait(*, user: User) -> None:
     """Wait, in this transaction, for whoever gives a code for the same person at this moment.
 
-    So the lock-out counts each wrong one before the next is looked at, however many are sent at once.
+    So the lock-out counts each wrong one before the next is looked at, however many are sent at once. The person is
+    held, whom the log-in is written to afterwards, and an approved reset holds before the factor.
     """
-    list(SecondFactor.objects.select_for_update(no_key=True).filter(user=user).values_list("pk"))
+    list(User.objects.select_for_update(no_key=True).filter(pk=user.pk).values_list("pk"))
 
 
 def code_use(*, user: User, code: str) -> bool:

@@ -9,13 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, OperationalError, connection, connections, transaction
 from rest_framework.test import APIClient
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import AuditEntry, ChangeRequest, OutboxEvent, User
-from nautilus_site.common.services import appliers
+from nautilus_site.common.services import appliers, change_requests
 from nautilus_site.common.services.appliers import Applier, named, register_applier
 from nautilus_site.common.services.change_requests import (
     change_request_approve,
@@ -282,3 +282,32 @@ def test_a_change_of_role_takes_an_admin_and_a_risk_officer(
     change_request_approve(request_id=request.pk, approver=risk_officer)
     viewer.refresh_from_db()
     assert (viewer.role, viewer.is_staff) == ("trader", True)
+
+
+def test_an_approval_that_gave_way_in_a_deadlock_is_tried_once_more(
+    pending: ChangeRequest, second_risk_officer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres ends one of two who wait for each other; nothing of it has happened then."""
+    ends = ["40P01"]
+
+    def locked(*people: User) -> list[User]:
+        if ends:
+            with connection.cursor() as cursor:
+                cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{ends.pop()}'; END $$")
+        return people_locked(*people)
+
+    people_locked = change_requests._people_locked
+    monkeypatch.setattr(change_requests, "_people_locked", locked)
+    approved = change_request_approve(request_id=pending.pk, approver=second_risk_officer)
+    assert (approved.state, Limit.applied) == (ChangeRequest.State.APPLIED, 1)
+    ends += ["40P01", "40P01"]
+    again = change_request_create(
+        kind="toy.limit",
+        target="limit:max",
+        payload={"value": "300"},
+        reason="r",
+        requester=pending.requester,
+    )
+    with pytest.raises(OperationalError):
+        change_request_approve(request_id=again.pk, approver=second_risk_officer)
+    assert Limit.applied == 1

@@ -130,8 +130,9 @@ def grant_snapshot(target: str) -> dict[str, Any]:
 
 
 def instance_rows(target: str) -> Rows:
-    """What the snapshots of `instance:ID` are read from."""
-    return [StrategyInstance.objects.filter(pk=int(target.partition(":")[2]))]
+    """What the snapshots of `instance:ID` are read from; the strategy first, as wherever capital moves."""
+    pk = int(target.partition(":")[2])
+    return [Strategy.objects.filter(instances=pk), StrategyInstance.objects.filter(pk=pk)]
 
 
 def apply_grant(request: ChangeRequest, approver: User) -> None:
