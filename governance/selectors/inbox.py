@@ -127,7 +127,7 @@ def history_row(request: ChangeRequest) -> dict[str, Any]:
 def _barred(request: ChangeRequest, person: User) -> str:
     """Why this object is not theirs to decide about; a kind nobody has registered is nobody's."""
     try:
-        return applier_for(request.kind).barred(request.target, person)
+        return applier_for(request.kind).barred(request.target, request.payload, person)
     except ApplicationError as error:
         return error.message
 

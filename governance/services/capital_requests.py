@@ -16,6 +16,7 @@ from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.change_requests import change_request_create
 from trading.domain.values import decimal_text
 from trading.models import Strategy, StrategyInstance
+from trading.services.strategies import strategies_bar
 
 
 def allocation_request(
@@ -79,6 +80,13 @@ def allocation_rows(target: str) -> Rows:
         Strategy.objects.filter(name__in=names),
         StrategyInstance.objects.filter(strategy__name__in=names),
     ]
+
+
+def allocation_bars(target: str, person: User) -> str:
+    """Whoever owns a strategy that the run proposes more for does not decide about it."""
+    run_id = int(target.rpartition(":")[2])
+    rows = Allocation.objects.filter(run_id=run_id, proposed__isnull=False)
+    return strategies_bar(rows.values_list("strategy", flat=True), person)
 
 
 def allocation_effect(target: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:

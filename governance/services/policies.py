@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from governance.domain.policies.located import DocumentError, Node, node_of
+from governance.domain.policies.naming import names_that_differ
 from governance.domain.policies.schema import canonical
 from governance.models import Policy, PolicyActivation, PolicyVersion
 from governance.selectors.policies import version_get, version_in_force
@@ -22,6 +23,7 @@ from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create, fingerprint
 from nautilus_site.common.services.outbox import publish
 from nautilus_site.common.services.turns import one_at_a_time
+from trading.services.strategies import strategies_bar
 
 
 def policy_read(name: str, node: Node) -> dict[str, Any]:
@@ -207,6 +209,14 @@ def policy_snapshot(target: str) -> dict[str, Any]:
 def policy_rows(target: str) -> Rows:
     """What that is read from."""
     return [Policy.objects.filter(pk=target.partition(":")[2])]
+
+
+def policy_bars(target: str, payload: Mapping[str, Any], person: User) -> str:
+    """Whoever owns a strategy that differs by name, its weight or cap, does not decide about the document."""
+    version = version_in_force(target.partition(":")[2])
+    return strategies_bar(
+        names_that_differ(version.document if version else {}, payload.get("document")), person
+    )
 
 
 def policy_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import decimal_text
 from trading.models import Strategy, StrategyInstance
-from trading.services.strategies import AS_IT_IS, Amount, allocations_apply
+from trading.services.strategies import AS_IT_IS, Amount, allocations_apply, strategies_bar
 
 FILE = "capital_allocations"
 _LONGEST_TARGET = 160
@@ -115,6 +115,11 @@ def quotas_rows(target: str) -> Rows:
         Strategy.objects.filter(name__in=names),
         StrategyInstance.objects.filter(strategy__name__in=names),
     ]
+
+
+def quotas_bars(target: str, person: User) -> str:
+    """Whoever owns one of the strategies does not decide that it has more."""
+    return strategies_bar(target.partition(":")[2].split(","), person)
 
 
 def quotas_effect(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,8 @@ class Applier:
     """Check a payload when it is proposed; raises ApplicationError. What it returns is what is approved."""
     bars: Callable[[str, User], str] = lambda target, person: ""
     """Why a person may not decide about this object though their role may decide the kind. Empty: they may."""
+    bars_payload: Callable[[str, Mapping[str, Any], User], str] = lambda target, payload, person: ""
+    """The same where whose it is stands in what is asked for: a policy is nobody's, a strategy's cap in it is."""
     bars_asking: Callable[[str, User], str] = lambda target, person: ""
     """The same of asking."""
     sealed: frozenset[str] = frozenset()
@@ -75,11 +77,11 @@ class Applier:
         if self.target.fullmatch(target) is None:
             raise ApplicationError("INVALID_TARGET", f"{target[:80]!r} is not how such a target is written")
 
-    def barred(self, target: str, person: User) -> str:
-        """Why this person may not decide about the target. Whose it is must be known, or nobody decides."""
+    def barred(self, target: str, payload: Mapping[str, Any], person: User) -> str:
+        """Why this person may not decide about a request. Whose its target is must be known, or nobody decides."""
         if self.target.fullmatch(target) is None:
             return f"nobody can tell whose {target[:80]!r} is"
-        return self.bars(target, person)
+        return self.bars(target, person) or self.bars_payload(target, payload, person)
 
     def locked_snapshot(self, target: str) -> Mapping[str, Any] | None:
         """The target as it is and stays until the end of this transaction. None: it is there no more."""

@@ -264,7 +264,7 @@ def _check_decider(request: ChangeRequest, decider: User, applier: Applier) -> N
         or break_glass_over(decider)
     ):
         raise Forbidden("ROLE_REQUIRED", "your role may not decide this request")
-    barred = applier.barred(request.target, decider)
+    barred = applier.barred(request.target, request.payload, decider)
     if barred:
         raise Forbidden("OWN_OBJECT", f"somebody else decides: {barred}")
 

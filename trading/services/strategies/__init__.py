@@ -27,6 +27,7 @@ from trading.services.strategies.granting import (
 )
 from trading.services.strategies.listings import Terms as ListingTerms
 from trading.services.strategies.listings import listing_grant_change, listing_grant_raises, listing_take_up
+from trading.services.strategies.owners import strategies_bar
 from trading.services.strategies.stepping import instances_due, strategy_step
 from trading.services.strategies.switching import strategy_disable, strategy_enable_request
 
@@ -54,6 +55,7 @@ __all__ = [
     "listing_grant_raises",
     "listing_take_up",
     "parameters_digest",
+    "strategies_bar",
     "strategy_define",
     "strategy_disable",
     "strategy_enable_request",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db.models import QuerySet
 
 from nautilus_site.common.models import User
@@ -21,6 +23,11 @@ def instance_bars(target: str, person: User) -> str:
 def listing_bars(target: str, person: User) -> str:
     """The same about the strategy of `NAME:ACCOUNT`."""
     return _owned(Strategy.objects.filter(name=target.partition(":")[0]), person)
+
+
+def strategies_bar(names: Iterable[str], person: User) -> str:
+    """The same about whatever is done to several strategies at once."""
+    return _owned(Strategy.objects.filter(name__in=list(names)).order_by("name"), person)
 
 
 def _owned(strategies: QuerySet[Strategy], person: User) -> str:

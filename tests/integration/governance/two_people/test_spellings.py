@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from governance.domain.policies.located import node_of
+from governance.services.policies import policy_change
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import ChangeRequest
@@ -59,7 +61,7 @@ def test_no_kind_takes_its_target_in_another_spelling(world: World) -> None:
         applier, people = applier_for(kind), world.people
         for target in set(spellings(request.target)) - {request.target}:
             for person in people.values():
-                assert isinstance(applier.barred(target, person), str), (kind, target)
+                assert isinstance(applier.barred(target, request.payload, person), str), (kind, target)
             try:
                 made = change_request_create(
                     kind=kind, target=target, payload=request.payload, reason="r", requester=request.requester
@@ -95,6 +97,31 @@ def test_an_owner_does_not_decide_about_their_strategy_however_it_is_called(
     if made.status_code == 202:
         decided = Ask(world, "risk").answer("POST", f"/approvals/{made.json()['id']}/approve", note="")
         assert (decided.status_code, decided.json()["code"]) == (403, "OWN_OBJECT")
+
+
+def test_nor_about_capital_weights_and_caps_of_it_whatever_the_kind_of_request(world: World) -> None:
+    """The same amount is asked for as a grant, from a file, as what a run proposed, and in a document."""
+    owners = Strategy.objects.filter(name__in=("trend", "swing"))
+    for kind in ("capital.endorse", "capital.allocate", "capital.quotas", "strategy.grant"):
+        prepared(kind, world)
+        request = filed(kind, world)
+        owners.update(owner=world.people["risk2"])
+        decided = Ask(world, "risk2").answer("POST", f"/approvals/{request.pk}/approve", note="")
+        assert (kind, decided.status_code, decided.json()["code"]) == (kind, 403, "OWN_OBJECT")
+        owners.update(owner=None)
+        request.delete()
+    Strategy.objects.filter(name="trend").update(owner=world.people["risk2"])
+    for name, code in (("trend", "OWN_OBJECT"), ("swing", "")):
+        weights = {"trend": "0.5", "swing": "0.3"} | {name: "0.6" if name == "trend" else "0.4"}
+        made = policy_change(
+            name="strategy_weights",
+            node=node_of({"weights": weights}),
+            actor=world.people["risk"],
+            reason="r",
+        )
+        assert isinstance(made, ChangeRequest)
+        decided = Ask(world, "risk2").answer("POST", f"/approvals/{made.pk}/approve", note="")
+        assert (name, decided.json().get("code", "")) == (name, code)
 
 
 def test_a_request_that_nobody_can_tell_the_owner_of_is_nobodys_to_decide_and_hurts_no_page(
