@@ -14,6 +14,7 @@ from nautilus_site.common.roles import (
     permits,
 )
 from nautilus_site.common.selectors.sessions import sessions_listed
+from nautilus_site.common.services.powers import permissions_now
 from nautilus_site.common.services.token_expiries import SOON
 from nautilus_site.common.services.tokens import answers_for_people
 from trading.selectors.credentials import (
@@ -29,7 +30,7 @@ _MOST = 500
 
 def people_state(user: User, *, session_key: str | None = None) -> dict[str, Any]:
     """Everybody for those who propose or approve changes of people; oneself for the others."""
-    everybody = answers_for_people(user)
+    everybody = answers_for_people(permissions_now(user))
     whose = None if everybody else user
     people = User.objects.order_by("username")
     tokens = ApiToken.objects.select_related("user").order_by("user__username", "-id")

@@ -17,7 +17,7 @@ from nautilus_site.common.admin.site import may_open_admin
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import ApiToken, ChangeRequest, User
 from nautilus_site.common.services.change_requests import change_request_create
-from nautilus_site.common.services.powers import person_may
+from nautilus_site.common.services.powers import permissions_now, person_may
 from nautilus_site.common.services.tokens import answers_for_people, token_revoke
 from nautilus_site.common.services.users import USER_CREATE, user_deactivate
 
@@ -59,7 +59,11 @@ class UserAdmin(GovernedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Everybody for those who answer for people; the others see themselves, as on the page."""
         people: QuerySet[User] = super().get_queryset(request)
-        return people if answers_for_people(request.user) else people.filter(pk=request.user.pk or 0)
+        return (
+            people
+            if answers_for_people(permissions_now(request.user))
+            else people.filter(pk=request.user.pk or 0)
+        )
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
         return may_open_admin(request) and may_manage_users(request)
@@ -132,7 +136,11 @@ class ApiTokenAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
         tokens: QuerySet[ApiToken] = super().get_queryset(request)
-        return tokens if answers_for_people(request.user) else tokens.filter(user_id=request.user.pk or 0)
+        return (
+            tokens
+            if answers_for_people(permissions_now(request.user))
+            else tokens.filter(user_id=request.user.pk or 0)
+        )
 
     @display(description="scopes")
     def scope_list(self, token: ApiToken) -> str:

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from nautilus_site.common.addresses import MOST
+from nautilus_site.common.api.permissions import request_permissions
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import ApiToken, User
 from nautilus_site.common.services.tokens import (
@@ -85,8 +86,8 @@ class TokenListView(generics.ListAPIView[ApiToken]):
 
     def get_queryset(self) -> Any:
         tokens = ApiToken.objects.select_related("user")
-        person = self.request.user
-        return tokens if answers_for_people(person) else tokens.filter(user_id=person.pk or 0)
+        held = request_permissions(self.request)
+        return tokens if answers_for_people(held) else tokens.filter(user_id=self.request.user.pk or 0)
 
     @extend_schema(
         operation_id="tokens_make",
@@ -118,4 +119,5 @@ class TokenDetailView(APIView):
     @extend_schema(operation_id="tokens_revoke", responses={200: TokenSerializer})
     def delete(self, request: Request, pk: int) -> Response:
         assert isinstance(request.user, User)
-        return Response(TokenSerializer(token_revoke_as(token_id=pk, person=request.user)).data)
+        token = token_revoke_as(token_id=pk, person=request.user, held=request_permissions(request))
+        return Response(TokenSerializer(token).data)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final
 
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
+from django.db.models import CharField, Func, QuerySet
 from django.utils.crypto import constant_time_compare
 
 from nautilus_site.common.clock import now
@@ -16,7 +18,13 @@ from nautilus_site.common.models import User
 from nautilus_site.common.session_places import OPENED, seen_at, session_digest
 
 MOST: Final = 2_000
-"""Sessions looked through, those that end last first."""
+"""Sessions listed, those that end last first: of one person theirs, however many others there are."""
+_DIGEST: Final = Func(
+    "session_key",
+    template="encode(sha256(convert_to(%(expressions)s, 'UTF8')), 'hex')",
+    output_field=CharField(),
+)
+"""`session_digest` of a row's key, so that one is found among any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +44,16 @@ def sessions_open(person: User | None = None) -> list[OpenSession]:
     """Sessions that work at this moment, of one person or of everybody, newest first."""
     people = User.objects.filter(is_active=True)
     known = {str(user.pk): user for user in (people if person is None else people.filter(pk=person.pk))}
-    found = list(_sessions(known))
+    found = list(islice(_opened(_running(), known), MOST))
     return sorted(found, key=lambda each: each.opened_at or datetime.min.replace(tzinfo=UTC), reverse=True)
+
+
+def session_open(digest: str, person: User | None = None) -> OpenSession | None:
+    """One session that works at this moment, of one person or of anybody; None for one there is not."""
+    people = User.objects.filter(is_active=True)
+    known = {str(user.pk): user for user in (people if person is None else people.filter(pk=person.pk))}
+    rows = _running().annotate(digest=_DIGEST).filter(digest=digest)
+    return next(_opened(rows, known), None)
 
 
 def session_members(row: OpenSession, seen: dict[str, float], *, current: str) -> dict[str, Any]:
@@ -63,8 +79,12 @@ def sessions_listed(person: User | None, *, current_key: str | None) -> list[dic
     return [session_members(row, seen, current=current) for row in rows]
 
 
-def _sessions(known: dict[str, User]) -> Iterator[OpenSession]:
-    for row in Session.objects.filter(expire_date__gt=now()).order_by("-expire_date")[:MOST]:
+def _running() -> QuerySet[Session]:
+    return Session.objects.filter(expire_date__gt=now()).order_by("-expire_date")
+
+
+def _opened(rows: QuerySet[Session], known: dict[str, User]) -> Iterator[OpenSession]:
+    for row in rows.iterator():
         data = row.get_decoded()
         user = known.get(str(data.get(SESSION_KEY)))
         if user is None:

@@ -10,9 +10,10 @@ from django.db import transaction
 from nautilus_site.common.errors import ApplicationError, Forbidden, NotFound
 from nautilus_site.common.models import User
 from nautilus_site.common.roles import permits
-from nautilus_site.common.selectors.sessions import OpenSession, sessions_open
+from nautilus_site.common.selectors.sessions import OpenSession, session_open, sessions_open
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.powers import permissions_now, person_may
+from nautilus_site.common.services.sessions import sessions_end
 
 ENDING = "sessions.end"
 
@@ -29,7 +30,7 @@ def session_end(*, digest: str, actor: User, held: frozenset[str] | None = None)
     """
     held = permissions_now(actor) if held is None else held
     whose = None if permits(held, ENDING) else actor
-    found = next((row for row in sessions_open(whose) if row.digest == digest), None)
+    found = session_open(digest, whose)
     if found is None:
         raise NotFound("SESSION_NOT_FOUND", "no such session")
     _end([found])
@@ -44,7 +45,7 @@ def session_end(*, digest: str, actor: User, held: frozenset[str] | None = None)
 
 @transaction.atomic
 def sessions_end_of(*, username: str, actor: User, reason: str = "") -> int:
-    """End every session of a person. Their tokens stay. Returns how many there were.
+    """End every session of a person, also what no list shows. Their tokens stay. Returns how many there were.
 
     Raises
     ------
@@ -62,6 +63,7 @@ def sessions_end_of(*, username: str, actor: User, reason: str = "") -> int:
     if not own and not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")
     found = sessions_open(person)
+    sessions_end(user=person)
     _end(found)
     audit_record(
         action="session.all_ended",

@@ -6,7 +6,6 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from django.db import transaction
 
@@ -142,15 +141,18 @@ def token_revoke(*, token_id: int, actor: User | str) -> bool:
     return bool(revoked)
 
 
-def token_revoke_as(*, token_id: int, person: User) -> ApiToken:
+def token_revoke_as(*, token_id: int, person: User, held: frozenset[str] | None = None) -> ApiToken:
     """Revoke one's own token, or anybody's for those who answer for people. Taking power away takes one person.
+
+    `held` is what the person's credentials allow, where that is less than all they may.
 
     Raises
     ------
     NotFound : TOKEN_NOT_FOUND, also for a token of somebody else.  Conflict : TOKEN_REVOKED.
     """
     token = ApiToken.objects.select_related("user").filter(pk=token_id).first()
-    if token is None or not (token.user_id == person.pk or answers_for_people(person)):
+    held = permissions_now(person) if held is None else held
+    if token is None or not (token.user_id == person.pk or answers_for_people(held)):
         raise NotFound("TOKEN_NOT_FOUND", "no such token")
     if not token_revoke(token_id=token_id, actor=person):
         raise Conflict("TOKEN_REVOKED", "the token is revoked already")
@@ -158,7 +160,6 @@ def token_revoke_as(*, token_id: int, person: User) -> ApiToken:
     return token
 
 
-def answers_for_people(person: Any) -> bool:
-    """Whether somebody proposes or decides what people may do, and so sees everybody's tokens."""
-    held = permissions_now(person)
+def answers_for_people(held: frozenset[str]) -> bool:
+    """Whether who holds these proposes or decides what people may do, and so sees everybody's tokens and sessions."""
     return permits(held, "users.manage") or permits(held, "change.decide")

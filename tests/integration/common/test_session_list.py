@@ -15,9 +15,10 @@ from nautilus_site.common import session_places
 from nautilus_site.common.clock import now
 from nautilus_site.common.live.credentials import Credentials, watcher_of
 from nautilus_site.common.models import ApiToken, AuditEntry, OutboxEvent, User
+from nautilus_site.common.selectors import sessions
 from nautilus_site.common.selectors.sessions import sessions_open
 from nautilus_site.common.services.token_expiries import tokens_expiring_tell
-from nautilus_site.common.services.tokens import token_create
+from nautilus_site.common.services.tokens import token_create, token_issue
 from tests.conftest import PASSWORD
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("nautilus_site.urls")]
@@ -118,6 +119,40 @@ def test_a_token_narrowed_to_ones_own_sessions_ends_no_others(
     narrow, wide = (token_client(risk_officer, scopes=scopes) for scopes in (["sessions.own"], None))
     assert narrow.delete(f"{API}/{row.digest}").status_code == 404
     assert wide.delete(f"{API}/{row.digest}").status_code == 200
+
+
+def test_a_token_narrowed_to_ones_own_sees_and_revokes_nothing_of_others(
+    trader: User, admin_person: User, token_client: Callable[..., APIClient]
+) -> None:
+    logged_in("trader")
+    theirs, _ = token_issue(user=trader, name="theirs", actor=trader)
+    narrow, wide = (
+        token_client(admin_person, scopes=scopes) for scopes in (["read", "tokens.own", "sessions.own"], None)
+    )
+    assert (listed(narrow), [row["user"] for row in listed(wide)]) == ([], ["trader"])
+    seen = {row["user"] for row in narrow.get("/api/v1/tokens").json()["results"]}
+    assert seen == {"admin"}
+    assert "trader" in {row["user"] for row in wide.get("/api/v1/tokens").json()["results"]}
+    assert narrow.delete(f"/api/v1/tokens/{theirs.pk}").status_code == 404
+    assert wide.delete(f"/api/v1/tokens/{theirs.pk}").status_code == 200
+
+
+def test_a_session_is_ended_however_many_others_there_are(
+    trader: User, risk_officer: User, browser: Callable[[User], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "MOST", 2)
+    officer, one, all_of_them = browser(risk_officer), browser(trader), browser(trader)
+    for _ in range(3):
+        browser(risk_officer)
+    assert len(sessions_open(trader)) == 2, "of one person theirs are listed"
+    digest = session_places.session_digest(str(one.session.session_key))
+    assert officer.delete(f"{API}/{digest}").status_code == 200
+    assert (is_in(one), is_in(all_of_them)) == (False, True)
+    for _ in range(3):
+        browser(trader)  # a script of whoever holds the session
+    path = "/api/v1/people/trader/sessions/end"
+    assert officer.post(path, '{"reason": "stolen"}', content_type="application/json").status_code == 200
+    assert (is_in(all_of_them), is_in(officer)) == (False, True)
 
 
 def test_one_logs_oneself_out_everywhere_and_tokens_stay(
