@@ -7,6 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import QuerySet
+
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
@@ -57,21 +59,20 @@ def override_clean(target: str, payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def override_snapshot(target: str) -> dict[str, Any]:
-    """The newest grant of the target: a second one needs a request of its own."""
-    name, _, rest = target.partition(":")
-    symbol, _, side = rest.partition(":")
-    newest = OverrideGrant.objects.filter(
-        account__name=name, instrument__symbol=symbol, side=side, used_by=None, expires_at__gt=now()
-    ).first()
-    return {"unused_grant": newest.pk if newest else None}
+    """The newest grant there ever was: a second one needs a request of its own, and one that lapses changes nothing."""
+    newest = _grants(target).first()
+    return {"newest_grant": newest.pk if newest else None}
 
 
 def override_rows(target: str) -> Rows:
-    """Every grant the snapshot may be about."""
+    """None: approvals alone grant, one after the other, and a grant of before cannot become the newest."""
+    return []
+
+
+def _grants(target: str) -> QuerySet[OverrideGrant]:
     name, _, rest = target.partition(":")
     symbol, _, side = rest.partition(":")
-    grants = OverrideGrant.objects.filter(account__name=name, instrument__symbol=symbol, side=side)
-    return [grants.filter(used_by=None, expires_at__gt=now())]
+    return OverrideGrant.objects.filter(account__name=name, instrument__symbol=symbol, side=side)
 
 
 def apply_override(request: ChangeRequest, approver: User) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import Conflict, Forbidden
-from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.models import AuditEntry, ChangeRequest, User
 from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
@@ -15,7 +15,12 @@ from nautilus_site.common.services.outbox import publish
 from trading.domain.values import Level
 from trading.models import Account, Divergence, Strategy, TradingState
 from trading.services.controls.resume_guards import check_not_held
-from trading.services.controls.states import locked_states, save_next_version, state_members
+from trading.services.controls.states import (
+    CHANGES_OF_LEVELS,
+    locked_states,
+    save_next_version,
+    state_members,
+)
 from trading.services.models import model_name, owns_model
 from trading.services.scopes import GLOBAL, parse_scope
 
@@ -63,11 +68,15 @@ def state_snapshot(scope: str) -> dict[str, Any]:
 
 
 def _members(state: TradingState | None) -> dict[str, Any]:
-    return (
-        {"level": state.level, "version": state.version}
-        if state
-        else {"level": int(Level.ACTIVE), "version": 0}
-    )
+    """The levels of the scope itself, and what was done to it last: a kill that found its level there is a change, too.
+
+    Not the version: that of the global row grows with every scope's, so that sends wait for it.
+    """
+    if state is None:
+        return {"level": int(Level.ACTIVE), "auto_level": int(Level.ACTIVE), "last": 0}
+    done = AuditEntry.objects.filter(target=state.scope, action__in=CHANGES_OF_LEVELS).order_by("-id")
+    last = done.values_list("pk", flat=True).first() or 0
+    return {"level": state.level, "auto_level": state.auto_level, "last": last}
 
 
 def state_rows(scope: str) -> Rows:

@@ -35,6 +35,8 @@ def states_install(*, level: Level, reason: str, actor: User | str) -> None:
 
 
 READ_WITHIN_MS = 250
+CHANGES_OF_LEVELS = ("kill.raised", "kill.auto_raised", "kill.auto_ended", "trading_state.lowered")
+"""Every action by which the row of a scope changes: each leaves its entry in the same transaction."""
 
 
 class KillUnreadable(Exception):

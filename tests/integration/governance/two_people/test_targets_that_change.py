@@ -34,6 +34,7 @@ from nautilus_site.common.services.change_requests import (
     change_request_create,
     fingerprint,
 )
+from nautilus_site.common.services.turns import wait_for_turn
 from tests.integration.governance.two_people.asking import Ask
 from tests.integration.governance.two_people.changes import RAISES
 from tests.integration.governance.two_people.world import World
@@ -135,6 +136,20 @@ def accepted_already(world: World, request: ChangeRequest) -> None:
     change_request_approve(request_id=other.pk, approver=world.people["risk"])
 
 
+def granted_already(world: World, request: ChangeRequest) -> None:
+    """What the approval of another request does, which has the turn."""
+    wait_for_turn()
+    a_grant(world)
+
+
+def a_grant(world: World) -> OverrideGrant:
+    return OverrideGrant.objects.create(
+        account=world.desk.account, instrument=Instrument.objects.get(symbol="BTCUSDT"), side="BUY",
+        max_notional=10, expires_at=now() + timedelta(hours=1), created_at=now(), requested_by="trader",
+        approved_by="risk",
+    )  # fmt: skip
+
+
 def other_parameters(world: World, request: ChangeRequest) -> None:
     Strategy.objects.filter(name=request.target.partition(":")[0]).update(parameters={"enabled": False})
 
@@ -157,7 +172,7 @@ CHANGES: dict[str, Change] = {
     "notification.channel": row(NotificationChannel, "name", is_enabled=False),
     "notification.channel_off": row(NotificationChannel, "name", is_enabled=False),
     "notification.route": lambda world, request: NotificationRoute.objects.update(dedupe_s=11),
-    "order.override": lambda world, request: OverrideGrant.objects.update(expires_at=now()),
+    "order.override": granted_already,
     "playbook.change": row(Playbook, "name", confirm=9),
     "policy.activate": another_policy,
     "reconcile.adopt": row(Divergence, theirs="99500"),
@@ -196,11 +211,7 @@ def prepared(kind: str, world: World) -> None:
             envelope={"until": until, "champion": True, "canary": True, "most_capital": 1}
         )
     if kind == "order.override":
-        OverrideGrant.objects.create(
-            account=world.desk.account, instrument=Instrument.objects.get(symbol="BTCUSDT"), side="BUY",
-            max_notional=10, expires_at=now() + timedelta(hours=1), created_at=now(), requested_by="trader",
-            approved_by="risk",
-        )  # fmt: skip
+        a_grant(world)
 
 
 def asks(kind: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ from nautilus_site.common.models import AuditEntry, ChangeRequest, User
 from nautilus_site.common.services.change_requests import change_request_approve
 from trading.domain.errors import InvariantViolation, OutcomeUnknown, VenueRejected, VenueUnavailable
 from trading.domain.values import Level
-from trading.models import Account, Divergence, KillEnforcement, Order, Strategy, TradingState
+from trading.models import Account, Divergence, KillEnforcement, Order, OverrideGrant, Strategy, TradingState
 from trading.services.controls import (
     auto_level_set,
     effective_level,
@@ -25,6 +25,7 @@ from trading.services.controls import (
     resume_request,
 )
 from trading.services.controls.kill_report import kill_report
+from trading.services.controls.overrides import override_snapshot
 from trading.services.execution.authorise import venue_order
 from trading.services.orders import OrderDenied
 
@@ -333,3 +334,43 @@ def test_resuming_takes_a_second_person(desk: Desk, risk_officer: User, second_r
     change_request_approve(request_id=request.pk, approver=second_risk_officer, note="seen")
     assert TradingState.objects.get(scope="global").level == Level.ACTIVE
     assert desk.submit("BUY", "0.001").quantity == Decimal("0.001")
+
+
+def test_a_resume_of_everything_is_void_by_what_was_done_to_it_and_not_to_other_scopes(
+    desk: Desk, risk_officer: User, second_risk_officer: User
+) -> None:
+    """The version of the global row grows with every scope's; a kill that finds its level there is a change as well."""
+    for scope, latches, outcome in (
+        ("symbol:ETHUSDT", True, "applied"),
+        ("symbol:BNBUSDT", False, "applied"),
+        ("global", False, "APPROVAL_VOID"),
+        ("global", True, "APPROVAL_VOID"),
+    ):
+        kill_raise(scope="global", level=Level.HALT_NEW, reason="drill", actor=risk_officer)
+        request = resume_request(
+            scope="global", to_level=Level.REDUCING, reason="looked", requester=risk_officer
+        )
+        change = kill_raise if latches else auto_level_set
+        change(scope=scope, level=Level.HALT_NEW, reason="fell", actor="guardian")
+        try:
+            done = change_request_approve(request_id=request.pk, approver=second_risk_officer).state
+        except ApplicationError as error:
+            done = error.code
+        assert (scope, latches, done) == (scope, latches, outcome)
+        auto_level_set(scope="global", level=Level.ACTIVE, reason="over", actor="guardian")
+
+
+def test_leave_for_an_order_is_bound_to_the_newest_there_was_and_not_to_the_clock(desk: Desk) -> None:
+    def given() -> None:
+        OverrideGrant.objects.create(
+            account=desk.account, instrument=desk.instruments["BTCUSDT"], side="BUY", max_notional=10,
+            expires_at=now() + timedelta(hours=1), created_at=now(), requested_by="trader", approved_by="risk",
+        )  # fmt: skip
+
+    target = f"{desk.account.name}:BTCUSDT:BUY"
+    given()
+    asked = override_snapshot(target)
+    OverrideGrant.objects.update(expires_at=now())
+    assert override_snapshot(target) == asked, "it merely lapsed"
+    given()
+    assert override_snapshot(target) != asked
