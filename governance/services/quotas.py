@@ -20,14 +20,15 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.appliers import Rows
-from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.change_requests import change_request_create, longest_target
 from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import decimal_text
 from trading.models import Strategy, StrategyInstance
 from trading.services.strategies import AS_IT_IS, Amount, allocations_apply, strategies_bar
 
 FILE = "capital_allocations"
-_LONGEST_TARGET = 160
+_KIND = "capital.quotas"
+_LONGEST_TARGET = longest_target(_KIND)
 
 
 def quotas_document() -> dict[str, Any]:
@@ -89,7 +90,7 @@ def _asked(
     if len(target) > _LONGEST_TARGET:
         raise ApplicationError("TOO_MANY", "too many strategies rise at once: ask for some of them")
     return change_request_create(
-        kind="capital.quotas",
+        kind=_KIND,
         target=target,
         payload={name: decimal_text(amount) for name, amount in sorted(higher.items())},
         diff={name: [decimal_text(current[name]), decimal_text(higher[name])] for name in sorted(higher)},

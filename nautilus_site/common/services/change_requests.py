@@ -14,7 +14,7 @@ from django.db import OperationalError, transaction
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden, NotFound
-from nautilus_site.common.models import ChangeRequest, User
+from nautilus_site.common.models import AuditEntry, ChangeRequest, User
 from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.appliers import Applier, TargetChanged, applier_for
 from nautilus_site.common.services.audit import audit_record
@@ -35,6 +35,13 @@ def fingerprint(value: Any) -> str:
     """sha256 of the canonical JSON of a value."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def longest_target(kind: str) -> int:
+    """How long a target of the kind may be: the audit trail names both, in one column."""
+    longest = AuditEntry._meta.get_field("target").max_length
+    assert longest is not None
+    return longest - len(f"{kind}:")
 
 
 @transaction.atomic
@@ -71,6 +78,8 @@ def change_request_create(
     if not MINIMUM_LIFE <= life <= MAXIMUM_LIFE:
         raise ApplicationError("INVALID_EXPIRY", "expires_in_s must lie between 1 second and 7 days")
     applier.check_target(target)
+    if len(target) > longest_target(kind):
+        raise ApplicationError("INVALID_TARGET", f"expected at most {longest_target(kind)} characters")
     if barred := applier.bars_asking(target, requester):
         raise Forbidden("OWN_OBJECT", f"somebody else asks: {barred}")
     created = now()

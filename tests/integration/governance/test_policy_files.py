@@ -17,12 +17,13 @@ from governance.selectors.capital import grants_now
 from governance.selectors.policies import version_in_force
 from governance.services.policies import policy_revert
 from governance.services.quotas import quotas_change
-from nautilus_site.common.errors import Conflict
+from nautilus_site.common.clock import now
+from nautilus_site.common.errors import ApplicationError, Conflict
 from nautilus_site.common.models import AuditEntry, ChangeRequest, User
 from nautilus_site.common.services.change_requests import change_request_approve
 from tests.factories.trading import Desk
 from tests.integration.governance.conftest import in_force
-from trading.models import StrategyInstance
+from trading.models import Strategy, StrategyInstance
 
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "capital_policy": {"enabled": ["trend"], "caps": {"trend": "1234.5"}, "step_up_pct": "0.25"},
@@ -142,6 +143,22 @@ def test_a_file_cannot_grant_more_than_the_pool(desk: Desk, trader: User, risk_o
     with pytest.raises(Conflict, match=r"21,000\.00 of a pool of 20,000\.00"):
         change_request_approve(request_id=request.pk, approver=risk_officer)
     assert grants_now(["trend"]) == {"trend": Decimal(9000)}
+
+
+def test_more_for_more_strategies_than_one_request_can_name_is_refused(desk: Desk, trader: User) -> None:
+    """The audit trail names the kind beside the target, in 160 characters."""
+    names = [f"{letter * 35}" for letter in "abcd"]
+    for name in names:
+        strategy = Strategy.objects.create(name=name, kind="trend", interval="1h", updated_at=now())
+        StrategyInstance.objects.create(
+            strategy=strategy, account=desk.account, instrument=desk.instruments["BTCUSDT"]
+        )
+    document = {"capital_quota_usd": dict.fromkeys(names, "1")}
+    with pytest.raises(ApplicationError) as refused:
+        quotas_change(node=node_of(document), actor=trader, reason="r")
+    assert refused.value.code == "TOO_MANY"
+    _, made = quotas_change(node=node_of({"capital_quota_usd": {names[0]: "1"}}), actor=trader, reason="r")
+    assert made is not None
 
 
 def test_a_version_is_never_changed_and_the_activations_tell_the_history(desk: Desk) -> None:
