@@ -10,13 +10,14 @@ from governance.selectors.shell import shell_state
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError
 from nautilus_site.common.models import ChangeComment, ChangeRequest, User
-from nautilus_site.common.roles import ROLE_PERMISSIONS, permissions_of, permits
+from nautilus_site.common.roles import ROLE_PERMISSIONS
 from nautilus_site.common.selectors.approvals import approval_list
 from nautilus_site.common.selectors.break_glass import break_glass_sessions
 from nautilus_site.common.selectors.duties import duties_report
 from nautilus_site.common.services.appliers import applier_for, registered_kinds
 from nautilus_site.common.services.change_comments import COMMENTING
 from nautilus_site.common.services.change_requests import DECIDING
+from nautilus_site.common.services.powers import person_may
 from trading.selectors.notation import age_s, utc_text
 
 _HISTORY = 100
@@ -62,12 +63,12 @@ def request_members(
         "requester": request.requester.username,
         "mine": mine,
         "may_decide": not mine
-        and DECIDING in permissions_of(user.role)
+        and person_may(user, DECIDING)
         and request.kind in registered_kinds()
         and not _barred(request, user),
         "may_withdraw": mine,
         "deciders": _deciders(request),
-        "may_comment": permits(permissions_of(user.role), COMMENTING),
+        "may_comment": person_may(user, COMMENTING),
         "comments": [
             {"id": row.pk, "author": row.author.username, "text": row.text, "at": utc_text(row.at)}
             for row in comments
@@ -83,7 +84,7 @@ def request_members(
 
 def _duties(user: User) -> dict[str, Any]:
     """Who may do what to whose requests, for those who may read the audit trail; nothing for others."""
-    if not permits(permissions_of(user.role), "audit.read"):
+    if not person_may(user, "audit.read"):
         return {"duties": [], "decisions": [], "roles": []}
     report = duties_report()
     return {

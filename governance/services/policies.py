@@ -17,11 +17,11 @@ from governance.services.policy_kinds import Activated, policy_kind
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create, fingerprint
 from nautilus_site.common.services.outbox import publish
+from nautilus_site.common.services.powers import person_may
 from nautilus_site.common.services.turns import one_at_a_time
 from trading.services.strategies import strategies_bar
 
@@ -93,7 +93,7 @@ def policy_change(
         raise Conflict("NOTHING_CHANGED", f"{current} says exactly this")
     if current is not None and not policy_loosened(current, values):
         # Here and not at each door: a file read in by a command is put into force like what a page sends.
-        if not permits(permissions_of(actor.role), tightening):
+        if not person_may(actor, tightening):
             raise Forbidden("PERMISSION_DENIED", f"your role lacks the permission {tightening}")
         return policy_activate(name=name, document=document, by=actor, creator=actor, reason=reason)
     return change_request_create(

@@ -20,7 +20,7 @@ from governance.services.policy_kinds import PolicyKind, kind_of_file, policy_ki
 from governance.services.quotas import FILE, quotas_change, quotas_document
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.roles import permissions_of, permits
+from nautilus_site.common.services.powers import person_may
 
 
 class Command(BaseCommand):
@@ -123,7 +123,7 @@ class Command(BaseCommand):
         if person is None:
             raise CommandError(f"no active user is called {options['person']!r}")
         wanted = "capital.propose" if _is_quotas(options["file"]) else "risk.propose"
-        if not permits(permissions_of(person.role), wanted):
+        if not person_may(person, wanted):
             raise CommandError(f"{person.username} may not ask for changes: role {person.role}")
         node = read_document(_text(options["file"]), suffix=options["file"].suffix)
         if _is_quotas(options["file"]):

@@ -9,10 +9,10 @@ from django.db import transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden
 from nautilus_site.common.models import ChangeComment, User
-from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import request_locked_pending
 from nautilus_site.common.services.outbox import publish
+from nautilus_site.common.services.powers import person_may
 
 COMMENTING: Final = "change.request"
 MOST: Final = 100
@@ -32,7 +32,7 @@ def change_comment_add(*, request_id: Any, author: User, text: str) -> ChangeCom
     text = text.strip()
     if not text or len(text) > ChangeComment.LONGEST:
         raise ApplicationError("INVALID_COMMENT", f"expected 1 to {ChangeComment.LONGEST} characters")
-    if not permits(permissions_of(author.role), COMMENTING):
+    if not person_may(author, COMMENTING):
         raise Forbidden("ROLE_REQUIRED", "your role may neither ask for changes nor decide about them")
     request = request_locked_pending(request_id)
     if ChangeComment.objects.filter(request=request).count() >= MOST:

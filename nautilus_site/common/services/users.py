@@ -208,7 +208,9 @@ def user_deactivate(*, username: str, actor: User, reason: str) -> User:
     Forbidden : PERMISSION_DENIED; OWN_ACCOUNT, nobody locks themselves out by accident.
     Conflict : NO_CHANGE; LAST_OF_ROLE, without whom nobody could be let in again.
     """
-    if not person_may(actor, "users.manage"):
+    # Whoever had the turn before may have switched off who asks.
+    actor = User.objects.get(pk=actor.pk)
+    if not (actor.is_active and person_may(actor, "users.manage")):
         raise Forbidden("PERMISSION_DENIED", "your role may not switch people off")
     if not reason.strip():
         raise ApplicationError("REASON_REQUIRED", "a reason is required")

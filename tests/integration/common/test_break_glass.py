@@ -12,6 +12,9 @@ from django.db import IntegrityError, transaction
 from rest_framework.test import APIClient
 
 from governance.domain.notices import Severity, notice_of
+from governance.domain.policies.located import node_of
+from governance.selectors.policies import version_in_force
+from governance.services.policies import policy_change
 from nautilus_site.common.clock import now
 from nautilus_site.common.collectors import break_glass as figure
 from nautilus_site.common.errors import ApplicationError
@@ -32,6 +35,7 @@ from nautilus_site.common.services.invitations import invitation_code, invitatio
 from nautilus_site.common.services.powers import permissions_now, person_may
 from nautilus_site.common.services.users import user_deactivate
 from tests.integration.common.test_authorisation_matrix import ASKERS, asked, expected, filled, let_in
+from tests.integration.governance.conftest import in_force
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("nautilus_site.urls")]
 WORDS = {"ada": "a long password of ada", "grace": "a long password of grace"}
@@ -204,6 +208,16 @@ def test_after_the_hour_a_trader_goes_on_being_one(halves: tuple[str, str]) -> N
     for name in WORDS:
         person = User.objects.get(username=name)
         assert permissions_now(person) == permissions_of("trader"), "who may stop things among other things"
+    in_force("capital_policy", max_quota_usd=10_000)
+    stricter = {**version_in_force("capital_policy").document, "max_quota_usd": "9000"}
+    with pytest.raises(ApplicationError) as refused:
+        policy_change(
+            name="capital_policy",
+            node=node_of(stricter),
+            actor=User.objects.get(username="grace"),
+            reason="r",
+        )
+    assert refused.value.code == "PERMISSION_DENIED", "which is no trader's"
     # An approved change has given her the role meanwhile: hers is not taken away.
     User.objects.filter(username="ada").update(role="risk_officer")
     assert person_may(User.objects.get(username="ada"), "change.decide")

@@ -319,6 +319,10 @@ def test_neither_oneself_nor_the_last_who_could_let_anybody_in_is_switched_off(
     make_user("risk_officer", username="risk2")
     user_deactivate(username="risk", actor=admin_person, reason="r")
     assert off("risk2") == "LAST_OF_ROLE"
+    other = make_user("admin", username="admin2")
+    user_deactivate(username="admin", actor=other, reason="r")
+    assert admin_person.is_active, "as it was read before they waited for their turn"
+    assert off("admin2") == "PERMISSION_DENIED"
 
 
 def test_the_command_proposes_links_lists_and_switches_off(admin_person: User, risk_officer: User) -> None:
