@@ -47,6 +47,8 @@ from trading.api.filters import StrictFilterSet, check_parameters
 from trading.api.lists import MembersListView
 from trading.api.orders import OPTIONAL_KEY, person_of
 
+_TAKES = ("limits.tighten", "risk.propose")
+
 
 class PolicyFilter(StrictFilterSet):
     class Meta:
@@ -72,6 +74,7 @@ class PolicyDetailView(APIView):
     """The version in force; replacing it: 200 where nothing allows more than before, else 202 with a request."""
 
     required = {"GET": "read", "PUT": "read"}
+    any_of = {"PUT": _TAKES}
 
     @extend_schema(operation_id="policy_retrieve", responses=PolicyVersionSerializer)
     def get(self, request: Request, name: str) -> Response:
@@ -143,6 +146,7 @@ class PolicyRevertView(APIView):
     """One click back to an older version: by the same rule as any other change."""
 
     required = {"POST": "read"}
+    any_of = {"POST": _TAKES}
 
     @extend_schema(
         operation_id="policy_revert",

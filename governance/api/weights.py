@@ -41,6 +41,7 @@ class WeightsView(APIView):
     """The weights; lowering some at once, raising any by request."""
 
     required = {"GET": "read", "POST": "read"}
+    any_of = {"POST": ("strategies.disable", "risk.propose")}
 
     @extend_schema(operation_id="strategy_weights", responses=WeightsSerializer)
     def get(self, request: Request) -> Response:

@@ -72,12 +72,15 @@ def role_view(role: Role) -> dict[str, Any]:
         "permissions": sorted(held),
         "pages": [{"title": page["title"], "href": page["href"]} for page in reachable(held)],
         "admin": role != Role.VIEWER,
-        "actions": [row for row in routes() if permits(held, row["permission"])],
+        "actions": [action for action in routes(held) if permits(held, action["permission"])],
     }
 
 
-def routes() -> list[dict[str, Any]]:
-    """Every method of every route of the API with the permission it declares."""
+def routes(held: frozenset[str]) -> list[dict[str, Any]]:
+    """Every method of every route of the API with the permission it takes.
+
+    One that depends on the body is told by the first of its alternatives that is held, so that it is open to any.
+    """
     return [
         {
             "id": f"{method} {path}",
@@ -89,9 +92,15 @@ def routes() -> list[dict[str, Any]]:
             "fresh": permission in PERSON_ONLY or method in getattr(view, "person_only", ()),
         }
         for path, view in _walk(get_resolver())
-        for method, permission in sorted(view.required.items(), key=lambda item: _METHODS.index(item[0]))
-        if hasattr(view, method.lower())
+        for method, declared in sorted(view.required.items(), key=lambda item: _METHODS.index(item[0]))
+        if hasattr(view, method.lower()) and permits(held, declared)
+        for permission in [_taken(view, method, declared, held)]
     ]
+
+
+def _taken(view: Any, method: str, declared: str, held: frozenset[str]) -> str:
+    alternatives = getattr(view, "any_of", {}).get(method, (declared,))
+    return next((each for each in alternatives if permits(held, each)), alternatives[0])
 
 
 def _walk(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -165,7 +165,8 @@ class LimitListView(MembersListView):
 class LimitDetailView(APIView):
     """Change one limit: 200 when it tightens, 202 with a request when it loosens."""
 
-    required = {"GET": "read", "PUT": "read"}  # what it takes to change one depends on the body
+    required = {"GET": "read", "PUT": "read"}
+    any_of = {"PUT": ("limits.tighten", "risk.propose")}
 
     @extend_schema(
         operation_id="limits_retrieve",

@@ -172,6 +172,7 @@ class StrategyGrantView(APIView):
     """Weight and capital of one instance: 200 where neither grows, 202 with a request where one does."""
 
     required = {"POST": "read"}
+    any_of = {"POST": ("strategies.disable", "capital.propose")}
 
     @extend_schema(
         operation_id="strategy_grant",
@@ -204,6 +205,7 @@ class StrategyListingsView(APIView):
     """What it may put into new listings: 200 where neither number grows, 202 with a request where one does."""
 
     required = {"POST": "read"}
+    any_of = {"POST": ("strategies.disable", "capital.propose")}
 
     @extend_schema(
         operation_id="strategy_listings",

@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 class DeclaredPermission(BasePermission):
     """Reads `view.required = {"GET": "read", "POST": "orders.place"}`.
 
+    Where what it takes depends on the body, `view.any_of = {"PUT": ("limits.tighten", "risk.propose")}` names all that
+    it may be: who holds none of them is refused here, and the view asks for the one (`require_permission`).
+
     `view.person_only = {"POST"}` demands a recent browser log-in for methods whose permission does not
     already (`roles.PERSON_ONLY`).
     """
@@ -44,6 +47,9 @@ class DeclaredPermission(BasePermission):
                 "PERMISSION_UNDECLARED", "this operation is closed: no permission is declared for it"
             )
         require_permission(request, permission)
+        alternatives = getattr(view, "any_of", {}).get(method, ())
+        if alternatives and not any(permits(request_permissions(request), each) for each in alternatives):
+            require_permission(request, alternatives[0])
         if permission in PERSON_ONLY or method in getattr(view, "person_only", ()):
             require_recent_login(request)
         return True

@@ -153,7 +153,10 @@ def test_every_api_route_of_the_product_declares_known_permissions() -> None:
         view = getattr(callback, "cls", None) or getattr(callback, "view_class", callback)
         required = getattr(view, "required", None)
         assert required, f"{path} declares no permissions"
-        assert set(required.values()) <= set(PERMISSIONS), f"{path} names an unknown permission"
+        alternatives = getattr(view, "any_of", {})
+        named = set(required.values()).union(*alternatives.values())
+        assert named <= set(PERMISSIONS), f"{path} names an unknown permission"
+        assert set(alternatives) <= set(required), f"{path} has alternatives for no method"
         handlers = {m.upper() for m in ("get", "post", "put", "patch", "delete") if hasattr(view, m)}
         actions = getattr(callback, "actions", None)
         if actions:

@@ -59,7 +59,8 @@ def asked_for(scope: str) -> list[tuple[str, str]]:
     for route, callback in views(get_resolver("nautilus_site.urls")):
         view = getattr(callback, "cls", None) or getattr(callback, "view_class", None)
         for method, permission in getattr(view, "required", {}).items():
-            if permission == scope and method not in getattr(view, "person_only", ()):
+            by_body = method in getattr(view, "any_of", {})
+            if permission == scope and not by_body and method not in getattr(view, "person_only", ()):
                 found.append((method, filled(route)))
     return found
 
