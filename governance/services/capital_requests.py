@@ -16,7 +16,7 @@ from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.change_requests import change_request_create
 from trading.domain.values import decimal_text
 from trading.models import Strategy, StrategyInstance
-from trading.services.strategies import strategies_bar
+from trading.services.strategies import capital_rows, strategies_bar
 
 
 def allocation_request(
@@ -77,7 +77,7 @@ def allocation_rows(target: str) -> Rows:
     return [
         Policy.objects.filter(pk=CAPITAL),
         CapitalState.objects.filter(pk=1),
-        Strategy.objects.filter(name__in=names),
+        capital_rows(Strategy.objects.filter(name__in=names)),
         StrategyInstance.objects.filter(strategy__name__in=names),
     ]
 

@@ -19,7 +19,11 @@ from nautilus_site.common.errors import ApplicationError, Conflict, Forbidden
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, fingerprint
+from nautilus_site.common.services.change_requests import (
+    change_foreseen,
+    change_request_create,
+    fingerprint,
+)
 from nautilus_site.common.services.outbox import publish
 from nautilus_site.common.services.powers import person_may
 from nautilus_site.common.services.turns import one_at_a_time
@@ -62,7 +66,6 @@ def values_understood(version: PolicyVersion) -> dict[str, Any] | None:
         return None
 
 
-@one_at_a_time
 def policy_change(
     *,
     name: str,
@@ -88,6 +91,26 @@ def policy_change(
     values = policy_read(name, node)
     policy_kind(name).check(values)
     document = canonical(values)
+    asked: dict[str, Any] = {
+        "kind": "policy.activate",
+        "target": f"policy:{name}",
+        "payload": {"document": document},
+        "requester": actor,
+    }
+    current = version_in_force(name)
+    is_asked = current is None or (current.document != document and bool(policy_loosened(current, values)))
+    foreseen = change_foreseen(**asked) if is_asked else None
+    return _policy_changed(
+        name, values, {**asked, "expires_in_s": expires_in_s, "foreseen": foreseen}, reason, tightening
+    )
+
+
+@one_at_a_time
+def _policy_changed(
+    name: str, values: dict[str, Any], asked: dict[str, Any], reason: str, tightening: str
+) -> PolicyVersion | ChangeRequest:
+    policy_kind(name).check(values)
+    document, actor = asked["payload"]["document"], asked["requester"]
     current = version_in_force(name)
     if current is not None and current.document == document:
         raise Conflict("NOTHING_CHANGED", f"{current} says exactly this")
@@ -96,15 +119,8 @@ def policy_change(
         if not person_may(actor, tightening):
             raise Forbidden("PERMISSION_DENIED", f"your role lacks the permission {tightening}")
         return policy_activate(name=name, document=document, by=actor, creator=actor, reason=reason)
-    return change_request_create(
-        kind="policy.activate",
-        target=f"policy:{name}",
-        payload={"document": document},
-        diff=differences(current.document if current else {}, document),
-        reason=reason,
-        requester=actor,
-        expires_in_s=expires_in_s,
-    )
+    diff = differences(current.document if current else {}, document)
+    return change_request_create(**asked, diff=diff, reason=reason)
 
 
 def policy_verdict(name: str, node: Node) -> dict[str, Any]:

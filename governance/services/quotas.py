@@ -24,7 +24,7 @@ from nautilus_site.common.services.change_requests import change_request_create,
 from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import decimal_text
 from trading.models import Strategy, StrategyInstance
-from trading.services.strategies import AS_IT_IS, Amount, allocations_apply, strategies_bar
+from trading.services.strategies import AS_IT_IS, Amount, allocations_apply, capital_rows, strategies_bar
 
 FILE = "capital_allocations"
 _KIND = "capital.quotas"
@@ -113,7 +113,7 @@ def quotas_rows(target: str) -> Rows:
     """What that is read from; the strategies first, as wherever capital moves."""
     names = target.partition(":")[2].split(",")
     return [
-        Strategy.objects.filter(name__in=names),
+        capital_rows(Strategy.objects.filter(name__in=names)),
         StrategyInstance.objects.filter(strategy__name__in=names),
     ]
 

@@ -99,7 +99,7 @@ def routes(held: frozenset[str]) -> list[dict[str, Any]]:
 
 
 def _taken(view: Any, method: str, declared: str, held: frozenset[str]) -> str:
-    alternatives = getattr(view, "any_of", {}).get(method, (declared,))
+    alternatives: tuple[str, ...] = getattr(view, "any_of", {}).get(method, (declared,))
     return next((each for each in alternatives if permits(held, each)), alternatives[0])
 
 

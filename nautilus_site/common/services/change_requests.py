@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -37,6 +38,34 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a change would do, and of which payload and state of the target that was found out."""
+
+    payload_hash: str
+    target_hash: str
+    effect: Mapping[str, Any]
+
+
+def change_foreseen(
+    *, kind: str, target: str, payload: Mapping[str, Any], requester: User
+) -> Foreseen | None:
+    """Find out what a change would do, for `change_request_create`: before the turn, for it may judge a week of orders.
+
+    Everybody who tightens and every approval would wait for that. None where the request will be refused.
+    """
+    applier = applier_for(kind)
+    if not _may_ask(requester, applier):
+        return None
+    try:
+        cleaned = dict(applier.clean(target, payload) if applier.clean else payload)
+        snapshot = _snapshot(applier, target)
+        effect = dict(applier.effect(target, cleaned))
+    except (ApplicationError, ObjectDoesNotExist):
+        return None
+    return Foreseen(fingerprint(cleaned), fingerprint(snapshot), effect)
+
+
 def longest_target(kind: str) -> int:
     """How long a target of the kind may be: the audit trail names both, in one column."""
     longest = AuditEntry._meta.get_field("target").max_length
@@ -55,6 +84,7 @@ def change_request_create(
     diff: Mapping[str, Any] | None = None,
     seen: Mapping[str, Any] | None = None,
     expires_in_s: int | None = None,
+    foreseen: Foreseen | None = None,
 ) -> ChangeRequest:
     """Propose a change. Nothing happens to the target until somebody else approves.
 
@@ -63,6 +93,7 @@ def change_request_create(
     diff : what the people read; without one the payload against the snapshot, member by member.
     seen : the snapshot the diff was made from, where machines change the target too. What they changed after that
         look makes the request void; read anew, the approval would be held against a state its diff does not show.
+    foreseen : its effect from before the turn; found out again where payload or target are others by now.
 
     Raises
     ------
@@ -87,14 +118,16 @@ def change_request_create(
     snapshot = _snapshot(applier, target) if seen is None else seen
     if diff is None:
         diff = {name: [snapshot.get(name), value] for name, value in payload.items()}
+    hashes = fingerprint(payload), fingerprint(snapshot)
+    holds = foreseen is not None and hashes == (foreseen.payload_hash, foreseen.target_hash)
     request = ChangeRequest.objects.create(
         kind=kind,
         target=target,
         payload=payload,
-        payload_hash=fingerprint(payload),
-        target_hash=fingerprint(snapshot),
+        payload_hash=hashes[0],
+        target_hash=hashes[1],
         diff=dict(diff),
-        effect=dict(applier.effect(target, payload)),
+        effect=dict(foreseen.effect if foreseen is not None and holds else applier.effect(target, payload)),
         reason=reason.strip(),
         requester=requester,
         created_at=created,

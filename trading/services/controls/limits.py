@@ -15,7 +15,11 @@ from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.appliers import Rows, TargetChanged
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create, fingerprint
+from nautilus_site.common.services.change_requests import (
+    change_foreseen,
+    change_request_create,
+    fingerprint,
+)
 from nautilus_site.common.services.outbox import publish
 from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import decimal_text
@@ -263,7 +267,6 @@ def limit_values(scopes: Iterable[str]) -> tuple[dict[str, Decimal], datetime | 
     return found.values, found.expires_at
 
 
-@one_at_a_time
 def limit_change(
     *,
     name: str,
@@ -278,20 +281,31 @@ def limit_change(
     The first for everything does not: where it has no row, its default is what it tightens or loosens.
     """
     kind, scope = _checked(name, scope, value, reason)
+    asked: dict[str, Any] = {
+        "kind": "limit.loosen",
+        "target": f"{name}@{scope}",
+        "payload": {"value": decimal_text(value)},
+        "requester": actor,
+    }
     row = RiskLimit.objects.filter(name=name, scope=scope).first()
     before = _before(kind, scope, row)
-    if before is None or not kind.loosens(before, value):
-        return _limit_set(kind, scope, value, actor=actor, reason=reason)
-    return change_request_create(
-        kind="limit.loosen",
-        target=f"{name}@{scope}",
-        payload={"value": decimal_text(value)},
-        diff={"value": [decimal_text(before), decimal_text(value)]},
-        seen=_members(row),
-        reason=reason,
-        requester=actor,
-        expires_in_s=expires_in_s,
+    loosens = before is not None and kind.loosens(before, value)
+    foreseen = change_foreseen(**asked) if loosens else None
+    return _limit_changed(
+        kind, scope, value, {**asked, "expires_in_s": expires_in_s, "foreseen": foreseen}, reason
     )
+
+
+@one_at_a_time
+def _limit_changed(
+    kind: LimitKind, scope: str, value: Decimal, asked: dict[str, Any], reason: str
+) -> RiskLimit | ChangeRequest:
+    row = RiskLimit.objects.filter(name=kind.name, scope=scope).first()
+    before = _before(kind, scope, row)
+    if before is None or not kind.loosens(before, value):
+        return _limit_set(kind, scope, value, actor=asked["requester"], reason=reason)
+    diff = {"value": [decimal_text(before), decimal_text(value)]}
+    return change_request_create(**asked, diff=diff, seen=_members(row), reason=reason)
 
 
 def limit_tighten(*, name: str, scope: str, value: Decimal, reason: str, actor: User | str) -> RiskLimit:

@@ -9,7 +9,7 @@ from trading.services.strategies.allocating import (
     weights_apply,
 )
 from trading.services.strategies.book_stepping import book_step, books_due
-from trading.services.strategies.ceilings import ceilings_lift
+from trading.services.strategies.ceilings import capital_rows, ceilings_lift
 from trading.services.strategies.deciding import decision_key, parameters_digest
 from trading.services.strategies.defining import (
     Definition,
@@ -42,6 +42,7 @@ __all__ = [
     "allocations_shorten",
     "book_step",
     "books_due",
+    "capital_rows",
     "ceilings_lift",
     "decision_key",
     "grant_change",

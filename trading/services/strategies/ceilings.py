@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from nautilus_site.common.clock import now
 from nautilus_site.common.services.audit import audit_record
@@ -46,14 +46,18 @@ def capital_moved(strategy: Strategy, amount: Decimal, *, lost: Decimal = Decima
         row.save(update_fields=["most", "was"])
 
 
-def capital_locked(strategies: Iterable[Strategy]) -> dict[int, Strategy]:
-    """Lock strategies whose capital people change, those of canaries with their champions'; by primary key."""
+def capital_rows(strategies: Iterable[Strategy]) -> QuerySet[Strategy]:
+    """The strategies to be locked where people change the capital of some: with those of canaries their champions'."""
     wanted = list(strategies)
     ids = {strategy.pk for strategy in wanted}
     ids |= {champion.pk for strategy in wanted for champion in _champions(strategy)}
+    return Strategy.objects.filter(pk__in=ids)
+
+
+def capital_locked(strategies: Iterable[Strategy]) -> dict[int, Strategy]:
+    """Lock them, by primary key."""
     # A champion is older than its canary: whoever begins or ends a trial takes them in this order as well.
-    rows = Strategy.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
-    return {row.pk: row for row in rows}
+    return {row.pk: row for row in capital_rows(strategies).select_for_update(no_key=True).order_by("pk")}
 
 
 def capital_of(strategy: Strategy) -> Decimal:

@@ -12,17 +12,22 @@ from nautilus_site.common.errors import ApplicationError, Conflict, NotFound
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
-from nautilus_site.common.services.change_requests import change_request_create
+from nautilus_site.common.services.change_requests import change_foreseen, change_request_create
 from nautilus_site.common.services.hints import enqueue_on_commit
 from nautilus_site.common.services.outbox import publish
 from nautilus_site.common.services.turns import one_at_a_time
 from trading.domain.values import decimal_text, is_whole_cents
 from trading.models import Strategy, StrategyInstance
 from trading.selectors.notation import utc_text
-from trading.services.strategies.ceilings import capital_changed, capital_locked, capital_of, weight_changed
+from trading.services.strategies.ceilings import (
+    capital_changed,
+    capital_locked,
+    capital_of,
+    capital_rows,
+    weight_changed,
+)
 
 
-@one_at_a_time
 def grant_change(
     *,
     instance: StrategyInstance,
@@ -47,6 +52,24 @@ def grant_change(
         raise ApplicationError(
             "INVALID_VALUE", "expected a weight of 0 to 1 and an allocation of zero or more"
         )
+    asked: dict[str, Any] = {
+        "kind": "strategy.grant",
+        "target": f"instance:{instance.pk}",
+        "payload": {"weight": decimal_text(weight), "allocation": decimal_text(allocation)},
+        "requester": actor,
+    }
+    seen = StrategyInstance.objects.get(pk=instance.pk)
+    raises = grant_raises(seen, weight=weight, allocation=allocation)
+    foreseen = change_foreseen(**asked) if raises else None
+    return _grant_changed(
+        seen, weight, allocation, {**asked, "expires_in_s": expires_in_s, "foreseen": foreseen}, reason
+    )
+
+
+@one_at_a_time
+def _grant_changed(
+    instance: StrategyInstance, weight: Decimal, allocation: Decimal, asked: dict[str, Any], reason: str
+) -> StrategyInstance | ChangeRequest:
     capital_locked([instance.strategy])
     instance = StrategyInstance.objects.select_for_update(of=("self",), no_key=True).get(pk=instance.pk)
     diff = {
@@ -55,18 +78,10 @@ def grant_change(
     }
     _whole_cents(instance, allocation)
     if not grant_raises(instance, weight=weight, allocation=allocation):
-        return _grant_set(instance.pk, weight, allocation, actor=actor, reason=reason, diff=diff)
+        return _grant_set(instance.pk, weight, allocation, actor=asked["requester"], reason=reason, diff=diff)
     if _has_lapsed(instance):
         diff["in_force_until"] = [utc_text(instance.in_force_until) or "", "until changed"]
-    return change_request_create(
-        kind="strategy.grant",
-        target=f"instance:{instance.pk}",
-        payload={"weight": decimal_text(weight), "allocation": decimal_text(allocation)},
-        diff=diff,
-        reason=reason,
-        requester=actor,
-        expires_in_s=expires_in_s,
-    )
+    return change_request_create(**asked, diff=diff, reason=reason)
 
 
 def grant_raises(instance: StrategyInstance, *, weight: Decimal, allocation: Decimal) -> bool:
@@ -132,7 +147,7 @@ def grant_snapshot(target: str) -> dict[str, Any]:
 def instance_rows(target: str) -> Rows:
     """What the snapshots of `instance:ID` are read from; the strategy first, as wherever capital moves."""
     pk = int(target.partition(":")[2])
-    return [Strategy.objects.filter(instances=pk), StrategyInstance.objects.filter(pk=pk)]
+    return [capital_rows(Strategy.objects.filter(instances=pk)), StrategyInstance.objects.filter(pk=pk)]
 
 
 def apply_grant(request: ChangeRequest, approver: User) -> None:

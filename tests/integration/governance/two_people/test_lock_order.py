@@ -6,6 +6,8 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -18,6 +20,8 @@ from mlregistry.services.canaries import canary_rollback
 from mlregistry.services.stages import rollback, version_move
 from nautilus_site.common import totp
 from nautilus_site.common.errors import ApplicationError
+from nautilus_site.common.services import appliers
+from nautilus_site.common.services.appliers import applier_for
 from nautilus_site.common.services.change_requests import change_request_approve
 from nautilus_site.common.services.invitations import invitation_code, invitation_link, invitation_use
 from nautilus_site.common.services.second_factors import (
@@ -79,10 +83,37 @@ LOCKS = {
 """What the approval of a kind holds, where it is more than one table that others hold too."""
 
 
-def test_everybody_locks_in_one_order(world: World) -> None:
+def test_everybody_locks_in_one_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests(world, monkeypatch)
     approvals(world)
     versions_and_canaries(world)
     factors_and_invitations(world)
+
+
+def requests(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would happen is found out before the turn: whoever tightens does not wait for a week of orders."""
+    for kind in ("limit.loosen", "policy.activate", "strategy.grant"):
+        applier = applier_for(kind)
+        with transaction.atomic(), CaptureQueriesContext(connection) as asked:
+            turns: list[int] = []
+            monkeypatch.setitem(
+                appliers._appliers, kind, replace(applier, effect=counted(applier.effect, asked, turns))
+            )
+            prepared(kind, world)
+            filed(kind, world)
+            transaction.set_rollback(True)
+        monkeypatch.setitem(appliers._appliers, kind, applier)
+        assert turns == [0], kind
+
+
+def counted(effect: Any, asked: CaptureQueriesContext, turns: list[int]) -> Any:
+    """The same, that notes how often a turn was taken before it began."""
+
+    def noting(*arguments: Any) -> Any:
+        turns.append(sum("pg_advisory_xact_lock" in query["sql"] for query in asked.captured_queries))
+        return effect(*arguments)
+
+    return noting
 
 
 def approvals(world: World) -> None:
