@@ -219,3 +219,34 @@ def test_a_viewer_sees_no_halt_and_no_cancel(world: World, viewer: User, open_si
     expect(site.table("orders").locator("tr")).to_have_count(6)
     assert site.page.get_by_role("button", name="Cancel order").count() == 0
     assert site.page.locator("[data-open-halt]").count() == 0
+
+
+def test_a_page_goes_on_when_another_tab_renews_the_log_in_and_says_so_when_it_is_over(
+    trader: User, open_site: OpenSite
+) -> None:
+    """A renewed log-in has another session: the open socket is refused once, the next one carries the new cookie."""
+    site = open_site()
+    site.log_in(trader.username, PASSWORD)
+    seen = site.page.evaluate(
+        """async () => {
+          const { LiveFeed } = await import(performance.getEntriesByType("resource")
+            .map(entry => entry.name).find(name => name.includes("nautilus/js/live")));
+          const sockets = [], seen = [];
+          class Fake { constructor() { sockets.push(this); } send() {} close() {} }
+          const feed = new LiveFeed({ topics: ["orders"], url: "ws://fake", socket: Fake });
+          feed.start();
+          for (const last of [false, true]) {
+            const open = sockets.at(-1);
+            open.onmessage({ data: JSON.stringify({ subscribed: ["orders"], last_id: 1 }) });
+            open.onclose({ code: 4403 });
+            seen.push(feed.status);
+            const before = sockets.length;
+            while (sockets.length === before) await new Promise(done => setTimeout(done, 20));
+            if (last) sockets.at(-1).onclose({ code: 4403 });
+            seen.push(feed.status);
+          }
+          clearInterval(feed.watch);
+          return seen;
+        }"""
+    )
+    assert seen == ["reconnecting", "reconnecting", "reconnecting", "signed-out"]
