@@ -15,7 +15,7 @@ from governance.domain.policies.capital import CAPITAL_POLICY, ENVELOPE
 from governance.services.rules import VOCABULARY
 from tests.docs.documents import ROOT, Document, document, documents, quoted, rows
 from trading.services.breakers import KINDS
-from trading.services.controls.limits import LIMITS
+from trading.services.controls.limit_kinds import LIMITS
 
 CODE_FOLDERS = ("nautilus_site", "governance", "mlregistry", "trading", "universe")
 LOCAL = "http://127.0.0.1:8000"

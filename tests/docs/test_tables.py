@@ -22,7 +22,7 @@ from trading.domain.reconcile import DivergenceKind
 from trading.domain.risk.chain import RAILS
 from trading.domain.values import Level
 from trading.services.breakers import KINDS
-from trading.services.controls.limits import LIMITS
+from trading.services.controls.limit_kinds import LIMITS
 
 DESIGN, APPROVALS, RUNBOOK = (
     "docs/SYSTEM_DESIGN.md",

@@ -19,7 +19,7 @@ from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.leases import deployment_announce, deployment_build
 from trading import metrics
 from trading.domain.risk.reasons import DenyReason
-from trading.services.controls.limits import LIMITS
+from trading.services.controls.limit_kinds import LIMITS
 
 log = structlog.get_logger(__name__)
 _told: set[str] = set()

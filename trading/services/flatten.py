@@ -27,7 +27,7 @@ from trading.domain.ports import ExecutionVenue
 from trading.domain.values import Level, Market, OrderType, PositionSide, Side, TimeInForce, decimal_text
 from trading.models import Account, Flatten, KillEnforcement, Order, Strategy, TradingState
 from trading.services.adoption import order_of_report
-from trading.services.controls.limits import limit_values
+from trading.services.controls.limits_in_force import limit_values
 from trading.services.execution.cancel import order_cancel
 from trading.services.execution.drain import orders_drain
 from trading.services.holdings import Held, Holding, holdings, own_part, strategy_of

@@ -34,7 +34,7 @@ from trading.models import (
 )
 from trading.services.books.transfers import positions_cross
 from trading.services.brackets import bracket_in_the_way, bracket_leaves, bracket_yield, brackets_ensure
-from trading.services.controls.limits import limit_values
+from trading.services.controls.limits_in_force import limit_values
 from trading.services.controls.states import effective_level
 from trading.services.exposure import positions_locked
 from trading.services.market import market_of

@@ -15,7 +15,7 @@ from trading.domain.subaccounts import PEOPLE
 from trading.domain.values import Level
 from trading.models import Blackout, CircuitBreaker, StrategyInstance, SubPosition
 from trading.services.brackets import bracket_leaves
-from trading.services.controls.limits import limit_values
+from trading.services.controls.limits_in_force import limit_values
 from trading.services.controls.states import effective_level
 from trading.services.market import Market, market_of
 from trading.services.models import model_name

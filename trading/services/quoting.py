@@ -39,7 +39,7 @@ from trading.models import (
     StrategyInstance,
     SubPosition,
 )
-from trading.services.controls.limits import limit_values
+from trading.services.controls.limits_in_force import limit_values
 from trading.services.execution.amend import order_amend_request
 from trading.services.exposure import positions_locked
 from trading.services.market import market_of

@@ -10,7 +10,7 @@ from django.conf import settings
 from trading.domain.risk import LossMeasured
 from trading.domain.values import exact_product, times_of, to_units
 from trading.models import Account
-from trading.services.controls.limits import LimitsInForce
+from trading.services.controls.limits_in_force import LimitsInForce
 from trading.services.risk_reads import Facts
 from trading.services.scopes import GLOBAL
 

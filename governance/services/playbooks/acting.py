@@ -20,7 +20,9 @@ from trading.domain.values import Level, decimal_text
 from trading.models import Blackout, Strategy
 from trading.services.controls import kill_enforce_again, kill_raise, latched_level
 from trading.services.controls.blackouts import blackout_set
-from trading.services.controls.limits import LIMITS, limit_tighten, limits_in_force
+from trading.services.controls.limit_kinds import LIMITS
+from trading.services.controls.limits import limit_tighten
+from trading.services.controls.limits_in_force import limits_in_force
 from trading.services.strategies import strategy_disable
 
 log = structlog.get_logger(__name__)

@@ -27,7 +27,7 @@ from nautilus_site.common.services.appliers import Rows
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.turns import one_at_a_time
-from trading.services.controls.limits import LIMITS
+from trading.services.controls.limit_kinds import LIMITS
 
 FIELDS = (
     *("is_armed", "threshold", "window_s", "confirm", "min_samples"),

@@ -24,7 +24,8 @@ from trading.models import KillEnforcement, Strategy
 from trading.selectors.accounts import accounts_of_scope
 from trading.selectors.blackouts import blackout_queryset, blackout_state
 from trading.services.controls import effective_level, kill_raise
-from trading.services.controls.limits import LIMITS, limits_in_force
+from trading.services.controls.limit_kinds import LIMITS
+from trading.services.controls.limits_in_force import limits_in_force
 
 log = structlog.get_logger(__name__)
 WITHIN = timedelta(seconds=60)

@@ -15,7 +15,8 @@ from nautilus_site.common.services.outbox import publish
 from trading.domain.values import Level, decimal_text
 from trading.models import Strategy
 from trading.services.controls import kill_raise, latched_level
-from trading.services.controls.limits import limit_tighten, limits_in_force
+from trading.services.controls.limits import limit_tighten
+from trading.services.controls.limits_in_force import limits_in_force
 from trading.services.strategies import strategy_disable
 
 GLOBAL = "global"

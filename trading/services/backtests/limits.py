@@ -12,8 +12,9 @@ from trading.domain.backtest.limits import NO_LOSSES, LossLimits
 from trading.domain.risk import RiskLimits
 from trading.domain.values import decimal_text, to_units, written_decimal
 from trading.models import Account, CorrelationGroup, StrategyInstance
+from trading.services.controls.limit_kinds import LIMITS, OWN_SCOPE
 from trading.services.controls.limit_versions import risk_limits
-from trading.services.controls.limits import LIMITS, OWN_SCOPE, LimitsInForce, limits_in_force
+from trading.services.controls.limits_in_force import LimitsInForce, limits_in_force
 from trading.services.planning import FALLBACK_LIMIT
 from trading.services.scopes import GLOBAL, scopes_of
 

@@ -16,7 +16,7 @@ from trading.domain.conditional import MAX_CALLBACK_BPS, MIN_CALLBACK_BPS
 from trading.domain.orders import OPEN, OrderStatus
 from trading.domain.values import Instrument, Level, Market, Side, times_of
 from trading.models import Bracket, BracketLeg, Fill, Order, OrderCommand, Position
-from trading.services.controls.limits import limit_values
+from trading.services.controls.limits_in_force import limit_values
 from trading.services.controls.states import effective_level
 from trading.services.market import Market as Book
 from trading.services.market import market_of

@@ -3,7 +3,9 @@
 from trading.services.controls.allowances import symbol_allow_request, symbol_disallow
 from trading.services.controls.enforcement import enforcement_step, enforcements_due
 from trading.services.controls.kill_report import KillReport, kill_report, kill_wait
-from trading.services.controls.limits import LIMITS, limit_change, limit_values
+from trading.services.controls.limit_kinds import LIMITS
+from trading.services.controls.limits import limit_change
+from trading.services.controls.limits_in_force import limit_values
 from trading.services.controls.limits_installing import limits_complete, limits_install
 from trading.services.controls.raising import check_may_raise
 from trading.services.controls.resume import resume_request

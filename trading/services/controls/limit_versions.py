@@ -15,7 +15,7 @@ from django.db import connection
 
 from trading.domain.risk import RiskLimits
 from trading.domain.values import to_units
-from trading.services.controls.limits import LimitsInForce, limits_of_rows
+from trading.services.controls.limits_in_force import LimitsInForce, limits_of_rows
 
 _KEPT: Final = 512
 _ROW: Final = (

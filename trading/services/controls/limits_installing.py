@@ -11,7 +11,7 @@ from nautilus_site.common.models import User
 from nautilus_site.common.services.audit import audit_record_each
 from nautilus_site.common.tables import Table, insert_missing
 from trading.models import RiskLimit
-from trading.services.controls.limits import LIMITS
+from trading.services.controls.limit_kinds import LIMITS
 from trading.services.scopes import GLOBAL
 
 _LIMITS = Table(RiskLimit)

@@ -17,7 +17,7 @@ from trading.domain.values import UNITS
 from trading.models import Account, CorrelationGroup, ResearchJob, RiskLimit, Strategy, StrategyInstance
 from trading.services.backtests import BacktestRequest, backtest_prepare
 from trading.services.backtests.limits import AskedLimits
-from trading.services.controls.limits import LIMITS
+from trading.services.controls.limit_kinds import LIMITS
 from trading.services.jobs import job_create, job_of_instance, job_request
 
 

@@ -18,7 +18,7 @@ from trading.receivers import complete_limits
 from trading.services.breakers import breakers_install
 from trading.services.breakers.catalogue import KINDS
 from trading.services.controls import LIMITS, limit_change, limits_install
-from trading.services.controls.limits import limits_in_force
+from trading.services.controls.limits_in_force import limits_in_force
 
 OF_A_VENUE = sorted(f"{kind.name}@venue:one" for kind in KINDS.values() if kind.of == "venue")
 
