@@ -24,6 +24,7 @@ from trading import metrics
 from trading.domain.cancellation import is_protective
 from trading.domain.orders import OrderIntent, OrderStatus, client_order_id
 from trading.domain.ports import ExecutionVenue
+from trading.domain.refusals import BPS, collared_ticks
 from trading.domain.values import Level, Market, OrderType, PositionSide, Side, TimeInForce, decimal_text
 from trading.models import Account, Flatten, KillEnforcement, Order, Strategy, TradingState
 from trading.services.adoption import order_of_report
@@ -213,9 +214,11 @@ def _slice_steps(row: Flatten, account: Account, quantity: Decimal) -> int:
         return steps  # the router refuses for want of a price, and the refusal counts as a failure
     values, _ = limit_values(["global", f"account:{account.name}", f"symbol:{row.instrument.symbol}"])
     largest = domain.floor_steps(min(values["max_notional"] * SLICE_SHARE / price, values["max_quantity"]))
-    # USD-M takes a reducing order of any value.
+    # USD-M takes a reducing order of any value; spot judges it by its limit, which is the touch less the collar.
     worth = domain.min_notional if row.instrument.market == Market.spot else Decimal(0)
-    least = max(domain.min_quantity, worth / price)
+    collar = min(int(values["market_slippage"]), BPS - 1)
+    limit = domain.price(collared_ticks(domain, Side(row.side), price, collar))
+    least = max(domain.min_quantity, worth / limit if limit > 0 else domain.min_quantity)
     smallest = domain.floor_steps(least)
     smallest += domain.quantity(smallest) < least
     return min(steps, max(largest, smallest)) if steps >= smallest else 0

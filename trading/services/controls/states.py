@@ -35,8 +35,14 @@ def states_install(*, level: Level, reason: str, actor: User | str) -> None:
 
 
 READ_WITHIN_MS = 250
-CHANGES_OF_LEVELS = ("kill.raised", "kill.auto_raised", "kill.auto_ended", "trading_state.lowered")
-"""Every action by which the row of a scope changes: each leaves its entry in the same transaction."""
+CHANGES_OF_LEVELS = (
+    "kill.raised",
+    "kill.enforced",
+    "kill.auto_raised",
+    "kill.auto_ended",
+    "trading_state.lowered",
+)
+"""Actions that change the row of a scope, or find it as they want it: each leaves its entry in the same transaction."""
 
 
 class KillUnreadable(Exception):

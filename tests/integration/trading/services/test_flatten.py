@@ -16,7 +16,7 @@ from tests.factories.exchange import Exchange, running_exchange
 from trading.domain.values import Level
 from trading.models import Account, Flatten, Order, Position
 from trading.services.controls import enforcement_step, enforcements_due, kill_raise
-from trading.services.flatten import MAXIMUM_FAILURES, flatten_report, flatten_step
+from trading.services.flatten import MAXIMUM_FAILURES, _slice_steps, flatten_report, flatten_step
 from trading.services.planning import plan_refresh
 from trading.services.reconcile import account_reconcile
 from universe.adapters.binance import BinanceSpotMarketData
@@ -156,6 +156,19 @@ def test_a_limit_that_lets_no_slice_pass_is_told_and_leaves_nothing_called_done(
     assert holding.position().quantity == acquired
     assert {o.code for o in flattening_orders()} == {"NOTIONAL_ABOVE_MAX"}
     assert AuditEntry.objects.filter(action="flatten.stopped").exists()
+
+
+@pytest.mark.parametrize("bid", ["49999.99", "55555.55", "55555.56", "62500.01", "71428.58"])
+def test_the_smallest_slice_is_worth_what_the_venue_asks_for_at_its_own_limit(desk: Desk, bid: str) -> None:
+    """Sized by the touch it came below that by the collar, and the venue refused every slice."""
+    desk.quote("BTCUSDT", bid, str(Decimal(bid) + 1))
+    desk.limit(max_notional=0, market_slippage=50)
+    row = Flatten(account=desk.account, instrument=desk.btc, side="SELL", scope="global")
+    domain = desk.btc.to_domain()
+    steps = _slice_steps(row, desk.account, Decimal(1))
+    limit = Decimal(bid) * Decimal("0.995") - domain.tick_size
+    assert domain.quantity(steps) * limit >= domain.min_notional
+    assert domain.quantity(steps - 2) * limit < domain.min_notional
 
 
 def test_between_two_tries_it_waits_longer_each_time(holding: Desk, exchange: Exchange) -> None:
