@@ -84,7 +84,7 @@ def test_every_process_kind_shows_up_in_the_metrics(platform: Platform) -> None:
         pytest.param("watchdog", 15, marks=pytest.mark.long),
         pytest.param("exporter", 15, marks=pytest.mark.long),
         pytest.param("testnet", 20, marks=pytest.mark.long),
-        ("valkey", 20),
+        pytest.param("valkey", 20, marks=pytest.mark.long),
         ("postgres", 30),
     ],
 )

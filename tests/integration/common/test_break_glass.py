@@ -170,6 +170,7 @@ def test_the_command_seals_opens_tells_and_closes(
     assert roles() == ("trader", "trader")
 
 
+@pytest.mark.long
 def test_after_the_hour_both_may_what_they_might_before_on_every_route_though_nothing_closed_it(
     session_client: Callable[..., APIClient], clean_cache: None
 ) -> None:

@@ -75,7 +75,7 @@ def asked_routes() -> list[tuple[str, str, str]]:
     return found
 
 
-@pytest.mark.parametrize("role", ["admin", "risk_officer"])
+@pytest.mark.parametrize("role", [pytest.param("admin", marks=pytest.mark.long), "risk_officer"])
 def test_no_route_gives_a_password_alone_anything(make_user: Callable[..., User], role: str) -> None:
     make_user(role, username=role, is_superuser=True)
     client = password_given(role)

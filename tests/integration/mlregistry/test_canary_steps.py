@@ -94,6 +94,7 @@ def test_each_step_has_its_own_time(challenger: ModelVersion, people: tuple[User
     assert (grown, won) == (50, 100)
 
 
+@pytest.mark.long
 def test_what_a_grown_canary_has_goes_back_to_the_champion(
     challenger: ModelVersion, people: tuple[User, User]
 ) -> None:
@@ -106,6 +107,7 @@ def test_what_a_grown_canary_has_goes_back_to_the_champion(
     assert (instance("trend-canary").allocation, instance("trend").allocation) == (Decimal(0), Decimal(3000))
 
 
+@pytest.mark.long
 def test_rules_approved_without_a_ramp_never_grow(
     challenger: ModelVersion, people: tuple[User, User]
 ) -> None:

@@ -156,7 +156,7 @@ def compiled_decisions(
 
 
 @given(st.integers(0, 10_000), st.integers(1, 250), st.sampled_from(["two", "three"]), policies())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_policy_says_the_same_at_every_bar_to_the_last_digit(
     models: dict[str, str], seed: int, count: int, model: str, chosen: dict[str, Any]
 ) -> None:
@@ -166,7 +166,7 @@ def test_the_policy_says_the_same_at_every_bar_to_the_last_digit(
 
 
 @given(st.integers(0, 10_000), st.integers(1, 250), st.sampled_from(["two", "three"]), ensembles())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_ensemble_says_the_same_at_every_bar_to_the_last_digit(
     models: dict[str, str], seed: int, count: int, model: str, chosen: dict[str, Any]
 ) -> None:
@@ -177,7 +177,7 @@ def test_the_ensemble_says_the_same_at_every_bar_to_the_last_digit(
 
 
 @given(st.integers(0, 10_000), st.integers(1, 400), clocks())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_two_clocks_say_the_same_at_every_bar_to_the_last_digit(
     models: dict[str, str], seed: int, count: int, chosen: dict[str, Any]
 ) -> None:

@@ -11,7 +11,7 @@ from governance.services.playbooks import incident_review, incident_undo, undos_
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import Conflict
 from nautilus_site.common.models import ChangeRequest, OutboxEvent
-from nautilus_site.common.services.change_requests import change_request_approve
+from nautilus_site.common.services.change_requests import change_request_approve, fingerprint
 from tests.factories.trading import Desk
 from tests.integration.governance.playbooks.conftest import Arm, Watch
 from tests.integration.governance.playbooks.test_behaviour import CAUSE, pause
@@ -19,6 +19,7 @@ from tests.integration.governance.playbooks.test_triggers import daily_loss, hol
 from trading.domain.values import Level
 from trading.models import Account, TradingState
 from trading.services.controls import effective_level, kill_raise, resume_request
+from trading.services.controls.resume import state_snapshot
 from trading.services.controls.states import auto_level_set
 
 
@@ -146,8 +147,7 @@ def test_a_hard_stop_between_request_and_approval_holds(
     daily_loss(desk, True)
     watch()
     # Were nothing of the level changed by it, the request would not be void: the incident itself holds.
-    state = TradingState.objects.get(scope="global")
-    TradingState.objects.filter(pk=state.pk).update(version=state.version - 1)
+    ChangeRequest.objects.filter(pk=asked.pk).update(target_hash=fingerprint(state_snapshot("global")))
     with pytest.raises(Conflict, match="a risk officer has reviewed"):
         approve(asked, second_risk_officer)
     assert effective_level(["global"])[0] is Level.REDUCING

@@ -133,6 +133,7 @@ def test_signals_on_a_pipe_become_orders_once_and_within_the_executors_own_limit
     assert again.wait(PATIENCE_S) == 0
 
 
+@pytest.mark.long
 def test_what_a_rail_denies_is_told_with_its_code(desk: Desk, url: str, token: str) -> None:
     desk.limit(max_notional=10)
     process = start(url, token)
@@ -151,6 +152,7 @@ def test_a_forged_token_ends_it_with_a_clear_sentence(desk: Desk, url: str) -> N
     assert not Order.objects.exists()
 
 
+@pytest.mark.long
 def test_lines_appended_to_a_file_are_followed_and_its_past_is_left_alone(
     desk: Desk, url: str, token: str, tmp_path: Path
 ) -> None:
