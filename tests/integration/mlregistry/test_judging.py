@@ -114,6 +114,7 @@ def test_a_planted_better_model_passes_and_may_then_be_promoted(
 
 
 @pytest.mark.usefixtures("market")
+@pytest.mark.long
 def test_a_worse_model_and_one_that_is_as_good_do_not_pass(
     encoded: dict[str, Any], people: tuple[User, User]
 ) -> None:

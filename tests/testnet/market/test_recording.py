@@ -149,7 +149,9 @@ def test_a_damaged_recording_is_refused_with_its_line(tmp_path: Path, extra: str
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("name", ["spot_btcusdt", "spot_ethusdt", "usdm_btcusdt"])
+@pytest.mark.parametrize(
+    "name", ["spot_btcusdt", "spot_ethusdt", pytest.param("usdm_btcusdt", marks=pytest.mark.long)]
+)
 def test_a_real_book_is_never_crossed_and_agrees_with_its_ticker(real_data: Path, name: str) -> None:
     path = real_data / "streams" / f"hftbacktest_{name}_20240808.gz"
     book, tops = RecordedBook(), {}

@@ -75,6 +75,7 @@ def test_a_given_number_of_states_is_shown_beside_the_others() -> None:
     assert bics[1] == pytest.approx(-2 * likelihood + 2 * np.log(rows), rel=1e-9)
 
 
+@pytest.mark.long
 def test_both_trainers_find_the_same_model() -> None:
     ours = train_hmm(BARS, RECIPE, SOURCE)
     reference = train_hmm(BARS, replace(RECIPE, trainer="hmmlearn"), SOURCE)
