@@ -35,7 +35,10 @@ def position(playbook: Playbook, fault: Fault) -> None:
 
 
 def open_trades(playbook: Playbook, fault: Fault) -> None:
-    """Somebody opens small positions until there are as many as the limit says."""
+    """Somebody opens small positions until there are as many as the limit says, and one more if there can be.
+
+    A strategy may close one of those that were there before the second look.
+    """
     marks = marks_read()
     held = {
         (row.account_id, row.instrument_id)
@@ -49,7 +52,7 @@ def open_trades(playbook: Playbook, fault: Fault) -> None:
             f"{len(held)} positions are open and {len(rows)} more can be: fewer than the limit of "
             f"{playbook.threshold:g}"
         )
-    for row in rows[: max(0, missing)]:
+    for row in rows[: max(0, missing) + 1]:
         _buy(fault, row, _SMALLEST)
 
 
