@@ -9,7 +9,8 @@ from uuid import UUID
 
 from nautilus_site.common.models import AuditEntry, ChangeRequest, User
 from tests.integration.governance.two_people.changes import COVERS, covered
-from tests.integration.governance.two_people.exposure import Exposure, exposure, raised
+from tests.integration.governance.two_people.exposure import Exposure, raised
+from tests.integration.governance.two_people.watch import Watch
 
 APPLIED = ChangeRequest.State.APPLIED
 
@@ -30,7 +31,8 @@ class Judge:
         self.applied: set[UUID] = set()
         self.ended: set[UUID] = set()
         self.champions: list[str] = []
-        self.before = exposure()
+        self.watch = Watch()
+        self.before = self.watch.look()
         for row in ChangeRequest.objects.select_related("requester"):
             self.filed[row.pk] = Filed(row.requester.username, self.before)
             self.applied.add(row.pk)
@@ -48,7 +50,7 @@ class Judge:
         person = User.objects.get(username=actor)
         could_decide = person.role == "risk_officer" and person.is_active
         act()
-        after = exposure()
+        after = self.watch.look()
         requests = {row.pk: row for row in ChangeRequest.objects.select_related("requester")}
         for pk, row in requests.items():
             if pk not in self.filed:

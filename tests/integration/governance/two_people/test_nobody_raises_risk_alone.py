@@ -146,6 +146,7 @@ def let_machines_work() -> None:
     capital_run(trigger="walk")
 
 
+OFFICERS = sorted(name for name, role in PEOPLE.items() if role == "risk_officer")
 DOORS = (
     "raise",
     "raise",
@@ -191,11 +192,16 @@ class TwoPeople(RuleBasedStateMachine):
         self.turn += 1
         # Seeds are often small or the same again; with its number no step is another's copy.
         rng = Random(f"{seed}/{self.turn}")
+        if door == "decide" and rng.random() < 0.6:
+            # Else most decisions are refused for who makes them, and little is ever in force to be abused.
+            name, way = rng.choice(OFFICERS), rng.choice(["session", "service"])
         ask = Ask(self.world, name, "session" if way == "service" and door != "decide" else way)
         self.totals[door] += 1
         if self.totals.total() % 50 == 0:
             cache.clear()  # the throttle is not what is tested
         self.judge.step(name, ask.way, lambda: self._act(door, ask, rng))
+        if self.turn % 20 == 0:
+            assert self.judge.before == exposure(), "the judge saw it all"
 
     def _act(self, door: str, ask: Ask, rng: Random) -> None:
         if door == "raise":
