@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from testnet.bars import Bar, merged, traded
@@ -54,10 +55,15 @@ def open_of(interval: str, time_ms: int) -> int:
 def end_of(interval: str, open_ms: int) -> int:
     """Open time of the bar after the one that opens here."""
     if interval == "1M":
-        first = datetime.fromtimestamp(open_ms // 1000, UTC)
-        following = (first + timedelta(days=32)).replace(day=1)
-        return int(following.timestamp()) * 1000
+        return _next_month(open_ms)
     return open_ms + (SECOND_MS if interval == ONE_SECOND else INTERVALS[interval])
+
+
+@lru_cache(maxsize=32)
+def _next_month(open_ms: int) -> int:
+    first = datetime.fromtimestamp(open_ms // 1000, UTC)
+    following = (first + timedelta(days=32)).replace(day=1)
+    return int(following.timestamp()) * 1000
 
 
 class Klines:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle
 
 from testnet.instruments import Character, Instrument
 from testnet.klines import HOUR_MS, MINUTE_MS, Bar, Klines
@@ -24,10 +26,17 @@ class Past:
     truth: list[tuple[int, int]]
 
 
-def common_factor(seed: int, count: int) -> list[float]:
-    """Standard normal draws shared by all symbols' histories."""
+def common_factor(seed: int) -> Iterator[float]:
+    """Standard normal draws shared by all symbols' histories; the same again after the first 100,000.
+
+    60 days of both parts need about 35,000.
+    """
     rng = random.Random(f"{seed}:common-history")
-    return [rng.gauss(0.0, 1.0) for _ in range(count)]
+    drawn = []
+    for _ in range(100_000):
+        drawn.append(rng.gauss(0.0, 1.0))
+        yield drawn[-1]
+    yield from cycle(drawn)
 
 
 def generate(
@@ -49,7 +58,7 @@ def generate(
     end = start_ms // MINUTE_MS * MINUTE_MS
     minutes_from = (end - minute_days * 24 * HOUR_MS) // HOUR_MS * HOUR_MS
     hours_from = minutes_from - max(0, hour_days - minute_days) * 24 * HOUR_MS
-    common = iter(_endless(common_factor(seed, 100_000)))
+    common = common_factor(seed)
     price, regime = character.price, 0
     for hour_ms in range(hours_from, minutes_from, HOUR_MS):
         path = [price]
@@ -115,8 +124,3 @@ def _bar(
         taker,
         taker * mean_price * instrument.quote_per,
     )
-
-
-def _endless(values: list[float]) -> list[float]:
-    # 60 days of both parts need about 35,000 draws; repeating after 100,000 covers any setting in use.
-    return values * 20

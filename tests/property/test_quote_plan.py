@@ -128,7 +128,8 @@ def test_on_a_side_only_one_order_can_trade_and_what_is_wanted_comes_to_stand(
     wanted = script[-1][0]
     for _ in range(6):
         for order in list(venue.working):  # every answer has come
-            if order.status is not S.PARTIALLY_FILLED:
+            # One that an answer before put another in the place of has had its answer with that.
+            if order.status is not S.PARTIALLY_FILLED and order in venue.working:
                 venue.working.remove(order)
                 venue.answered(order)
         venue.carry_out(plan_quotes(wanted, venue.working, instrument, room=ROOM, **BOOK))

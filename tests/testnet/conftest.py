@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from yarl import URL
 
 from testnet.account_setup import create_account
@@ -110,6 +111,10 @@ class Venue:
     def anonymous(self) -> Client:
         return Client(self.url, self.session)
 
+    async def stop(self) -> None:
+        await self.session.close()
+        await self.server.stop()
+
     async def advance(self, milliseconds: int) -> None:
         await self.server.service.advance(milliseconds)
 
@@ -138,48 +143,62 @@ def _own_redis_keys() -> None:
     """Nor does it use the broker."""
 
 
+async def opened(
+    *,
+    symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT"),
+    usdm_symbols: tuple[str, ...] | None = None,
+    seed: int = 7,
+    speed: float = 0.0,
+    data_dir: Path | None = None,
+    replay: Path | None = None,
+    start_ms: int | None = START_MS,
+    rate_limits: bool = False,
+    control: bool = True,
+    token: str | None = None,
+) -> Venue:
+    """A started exchange; who opens it stops it."""
+    options = MarketOptions(
+        seed=seed,
+        speed=speed,
+        symbols=symbols,
+        usdm_symbols=usdm_symbols,
+        start_ms=start_ms,
+        data_dir=data_dir,
+        replay=replay,
+        minute_days=1,
+        hour_days=3,
+    )
+    server = Server(
+        open_exchange(options),
+        ServerOptions(port=0, control=control, control_token=token, rate_limits=rate_limits),
+    )
+    await server.start()
+    return Venue(server, aiohttp.ClientSession())
+
+
 @pytest.fixture
 async def start_venue() -> AsyncIterator[StartVenue]:
     """Start exchanges that stop with the test."""
     started: list[Venue] = []
 
-    async def start(
-        *,
-        symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT"),
-        usdm_symbols: tuple[str, ...] | None = None,
-        seed: int = 7,
-        speed: float = 0.0,
-        data_dir: Path | None = None,
-        replay: Path | None = None,
-        start_ms: int | None = START_MS,
-        rate_limits: bool = False,
-        control: bool = True,
-        token: str | None = None,
-    ) -> Venue:
-        options = MarketOptions(
-            seed=seed,
-            speed=speed,
-            symbols=symbols,
-            usdm_symbols=usdm_symbols,
-            start_ms=start_ms,
-            data_dir=data_dir,
-            replay=replay,
-            minute_days=1,
-            hour_days=3,
-        )
-        server = Server(
-            open_exchange(options),
-            ServerOptions(port=0, control=control, control_token=token, rate_limits=rate_limits),
-        )
-        await server.start()
-        venue = Venue(server, aiohttp.ClientSession())
-        started.append(venue)
-        return venue
+    async def start(**options: Any) -> Venue:
+        started.append(await opened(**options))
+        return started[-1]
 
     yield start
     for venue in started:
-        await venue.session.close()
-        await venue.server.stop()
+        await venue.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_venue() -> AsyncIterator[Venue]:
+    """One exchange for all tests of a file that only ask, or are refused; they are marked `SHARES`."""
+    venue = await opened()
+    yield venue
+    await venue.stop()
+
+
+SHARES = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ import pytest
 
 from testnet.account_setup import add_key
 
-from .conftest import StartVenue, Venue
+from .conftest import SHARES, StartVenue, Venue
 
 LIMIT = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
 
 
+@SHARES
 @pytest.mark.parametrize(
     ("change", "code", "message"),
     [
@@ -50,17 +51,18 @@ LIMIT = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GT
     ],
 )
 async def test_bad_order_is_refused_with_its_own_code(
-    venue: Venue, change: dict[str, str], code: int, message: str | None
+    shared_venue: Venue, change: dict[str, str], code: int, message: str | None
 ) -> None:
-    client = venue.client(USDT="1000000")
-    order = {**LIMIT, "price": venue.price(venue.best()[0] - 100), **change}
+    client = shared_venue.client(USDT="1000000")
+    order = {**LIMIT, "price": shared_venue.price(shared_venue.best()[0] - 100), **change}
     answer = await client.order(**order)
     assert (answer.status, answer.code) == (400, code)
     if message is not None:
         assert answer.body["msg"] == message
-    assert venue.exchange.spot.order_id == 0
+    assert shared_venue.exchange.spot.order_id == 0
 
 
+@SHARES
 @pytest.mark.parametrize(
     ("order", "code"),
     [
@@ -72,8 +74,8 @@ async def test_bad_order_is_refused_with_its_own_code(
         ({"type": "MARKET", "quoteOrderQty": "4.99"}, -1013),
     ],
 )
-async def test_bad_market_order_is_refused(venue: Venue, order: dict[str, str], code: int) -> None:
-    client = venue.client(USDT="100000000")
+async def test_bad_market_order_is_refused(shared_venue: Venue, order: dict[str, str], code: int) -> None:
+    client = shared_venue.client(USDT="100000000")
     answer = await client.order(symbol="BTCUSDT", side="BUY", **order)
     assert answer.code == code
 
@@ -126,8 +128,9 @@ async def test_order_sent_as_form_body_is_accepted(venue: Venue) -> None:
     assert (await client.signed("POST", "/api/v3/order", in_body=True, **order)).status == 200
 
 
-async def test_bad_credentials_are_refused_each_with_its_code(venue: Venue) -> None:
-    client = venue.client(USDT="10000")
+@SHARES
+async def test_bad_credentials_are_refused_each_with_its_code(shared_venue: Venue) -> None:
+    client = shared_venue.client(USDT="10000")
     good = client.api_key
     client.api_key = ""
     missing = await client.signed("GET", "/api/v3/account")
@@ -166,14 +169,15 @@ async def test_key_without_trade_permission_reads_but_does_not_trade(venue: Venu
     )
 
 
+@SHARES
 @pytest.mark.parametrize(
     ("offset_ms", "window", "accepted"),
     [(0, None, True), (-4000, None, True), (-6000, None, False), (-6000, "10000", True), (3000, None, False)],
 )
 async def test_timestamp_is_judged_by_the_receive_window(
-    venue: Venue, offset_ms: int, window: str | None, accepted: bool
+    shared_venue: Venue, offset_ms: int, window: str | None, accepted: bool
 ) -> None:
-    client = venue.client(USDT="1")
+    client = shared_venue.client(USDT="1")
     params: dict[str, Any] = {"timestamp": int(time.time() * 1000) + offset_ms}
     if window:
         params["recvWindow"] = window
@@ -183,10 +187,13 @@ async def test_timestamp_is_judged_by_the_receive_window(
         assert answer.code == -1021
 
 
-async def test_parameters_are_judged_before_credentials_and_credentials_before_filters(venue: Venue) -> None:
-    client = venue.client(USDT="1")
+@SHARES
+async def test_parameters_are_judged_before_credentials_and_credentials_before_filters(
+    shared_venue: Venue,
+) -> None:
+    client = shared_venue.client(USDT="1")
     client.secret = "not the secret"
-    price = venue.price(venue.best()[0] - 100)
+    price = shared_venue.price(shared_venue.best()[0] - 100)
     assert (await client.order(**{**LIMIT, "price": "1e5"})).code == -1100
     assert (await client.order(**{**LIMIT, "price": price, "quantity": "0.00001"})).code == -1022
 
@@ -227,14 +234,16 @@ async def test_orders_are_counted_per_account(start_venue: StartVenue) -> None:
     assert accepted.headers["X-MBX-ORDER-COUNT-10S"] == "1"
 
 
-async def test_unknown_path_is_a_clear_404(venue: Venue) -> None:
-    answer = await venue.anonymous().public("GET", "/api/v3/nothing")
+@SHARES
+async def test_unknown_path_is_a_clear_404(shared_venue: Venue) -> None:
+    answer = await shared_venue.anonymous().public("GET", "/api/v3/nothing")
     assert answer.status == 404
     assert answer.code == -5000
 
 
-async def test_repeated_parameter_is_refused(venue: Venue) -> None:
-    answer = await venue.anonymous().raw(
+@SHARES
+async def test_repeated_parameter_is_refused(shared_venue: Venue) -> None:
+    answer = await shared_venue.anonymous().raw(
         "GET", "/api/v3/depth", urlencode([("symbol", "BTCUSDT"), ("symbol", "ETHUSDT")])
     )
     assert answer.code == -1101

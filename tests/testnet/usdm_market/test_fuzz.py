@@ -11,7 +11,7 @@ import pytest
 import websockets
 
 from testnet.usdm.api import prices, public, statistics, tickers
-from tests.testnet.conftest import Venue
+from tests.testnet.conftest import SHARES, Venue
 
 PATHS = [endpoint.path for module in (public, tickers, prices, statistics) for endpoint in module.ENDPOINTS]
 NAMES = ("symbol", "pair", "interval", "period", "limit", "startTime", "endTime", "fromId", "contractType")
@@ -36,9 +36,10 @@ VALUES = (
 )
 
 
+@SHARES
 @pytest.mark.parametrize("path", PATHS)
-async def test_any_parameters_get_json_and_no_server_error(venue: Venue, path: str) -> None:
-    client, rng = venue.anonymous(), random.Random(path)
+async def test_any_parameters_get_json_and_no_server_error(shared_venue: Venue, path: str) -> None:
+    client, rng = shared_venue.anonymous(), random.Random(path)
     for _ in range(25):
         params = {name: rng.choice(VALUES) for name in rng.sample(NAMES, rng.randint(0, 6))}
         answer = await client.public("GET", path, **params)
@@ -77,10 +78,11 @@ def frame(rng: random.Random) -> str | bytes:
     return text if kind < 5 else text[: rng.randrange(len(text))]
 
 
+@SHARES
 @pytest.mark.parametrize("path", ["/ws", "/stream", "/market/stream", "/private/ws/" + "k" * 64])
-async def test_any_frame_gets_json_and_the_next_one_too(venue: Venue, path: str) -> None:
+async def test_any_frame_gets_json_and_the_next_one_too(shared_venue: Venue, path: str) -> None:
     rng = random.Random(path)
-    async with websockets.connect(venue.ws + path) as socket:
+    async with websockets.connect(shared_venue.ws + path) as socket:
         for _ in range(120):
             await socket.send(frame(rng))
             answer = json.loads(await asyncio.wait_for(socket.recv(), 5))

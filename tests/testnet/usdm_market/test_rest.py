@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from testnet.klines import MINUTE_MS
-from tests.testnet.conftest import START_MS, Answer, StartVenue, Venue
+from tests.testnet.conftest import SHARES, START_MS, Answer, StartVenue, Venue
 
 # Members as the venue's own client library (18.0.1) names them.
 MEMBERS: dict[str, tuple[dict[str, str], list[str]]] = {
@@ -72,11 +72,12 @@ async def ask(venue: Venue, path: str, **params: Any) -> Answer:
     return await venue.anonymous().public("GET", root + path.removeprefix("data/"), **params)
 
 
+@SHARES
 @pytest.mark.parametrize("path", MEMBERS)
-async def test_answer_has_the_documented_members_with_numbers_as_text(venue: Venue, path: str) -> None:
-    await venue.advance(60_000)
+async def test_answer_has_the_documented_members_with_numbers_as_text(shared_venue: Venue, path: str) -> None:
+    await shared_venue.advance(60_000)
     params, members = MEMBERS[path]
-    answer = await ask(venue, path, **params)
+    answer = await ask(shared_venue, path, **params)
     assert answer.status == 200
     row = answer.body[-1] if isinstance(answer.body, list) else answer.body
     assert sorted(row) == sorted(members)
@@ -85,6 +86,7 @@ async def test_answer_has_the_documented_members_with_numbers_as_text(venue: Ven
         assert type(value) is kind, (name, value)
 
 
+@SHARES
 @pytest.mark.parametrize(
     ("path", "params", "weight"),
     [
@@ -109,10 +111,10 @@ async def test_answer_has_the_documented_members_with_numbers_as_text(venue: Ven
     ],
 )
 async def test_request_weighs_what_the_venue_says(
-    venue: Venue, path: str, params: dict[str, Any], weight: int
+    shared_venue: Venue, path: str, params: dict[str, Any], weight: int
 ) -> None:
-    before = int((await ask(venue, "ping")).headers["X-MBX-USED-WEIGHT-1M"])
-    answer = await ask(venue, path, **params)
+    before = int((await ask(shared_venue, "ping")).headers["X-MBX-USED-WEIGHT-1M"])
+    answer = await ask(shared_venue, path, **params)
     assert answer.status == 200
     assert int(answer.headers["X-MBX-USED-WEIGHT-1M"]) - before == weight
 
@@ -128,6 +130,7 @@ async def test_futures_weight_is_counted_apart_from_spot_and_limited_at_2400(sta
     assert (await venue.anonymous().public("GET", "/api/v3/ping")).status == 200
 
 
+@SHARES
 @pytest.mark.parametrize(
     ("path", "params", "code"),
     [
@@ -144,15 +147,16 @@ async def test_futures_weight_is_counted_apart_from_spot_and_limited_at_2400(sta
     ],
 )
 async def test_bad_request_is_refused_with_its_code(
-    venue: Venue, path: str, params: dict[str, Any], code: int
+    shared_venue: Venue, path: str, params: dict[str, Any], code: int
 ) -> None:
-    answer = await ask(venue, path, **params)
+    answer = await ask(shared_venue, path, **params)
     assert answer.status in (400, 404)
     assert answer.code == code
 
 
-async def test_exchange_info_announces_futures_limits_and_both_contracts(venue: Venue) -> None:
-    info = (await ask(venue, "exchangeInfo")).body
+@SHARES
+async def test_exchange_info_announces_futures_limits_and_both_contracts(shared_venue: Venue) -> None:
+    info = (await ask(shared_venue, "exchangeInfo")).body
     limits = {(row["rateLimitType"], row["interval"]): row["limit"] for row in info["rateLimits"]}
     assert limits == {
         ("REQUEST_WEIGHT", "MINUTE"): 2400,
@@ -249,19 +253,21 @@ async def test_historical_and_aggregate_trades_can_be_read_from_an_id_on(venue: 
     assert again == aggregates[3:7]
 
 
+@SHARES
 async def test_spot_and_futures_of_a_symbol_are_told_apart_by_the_members_clients_look_at(
-    venue: Venue,
+    shared_venue: Venue,
 ) -> None:
-    client = venue.anonymous()
+    client = shared_venue.anonymous()
     spot_best = (await client.public("GET", "/api/v3/ticker/bookTicker", symbol="BTCUSDT")).body
     assert "time" not in spot_best
-    day = (await ask(venue, "ticker/24hr", symbol="BTCUSDT")).body
+    day = (await ask(shared_venue, "ticker/24hr", symbol="BTCUSDT")).body
     assert "bidPrice" not in day
     assert "bidQty" not in day
 
 
-async def test_websocket_api_answers_prices_best_prices_and_depth(venue: Venue) -> None:
-    async with venue.session.ws_connect(venue.ws + "/ws-fapi/v1") as socket:
+@SHARES
+async def test_websocket_api_answers_prices_best_prices_and_depth(shared_venue: Venue) -> None:
+    async with shared_venue.session.ws_connect(shared_venue.ws + "/ws-fapi/v1") as socket:
         for number, (method, members) in enumerate(
             (
                 ("ticker.price", {"symbol", "price", "time"}),
