@@ -20,6 +20,7 @@ from governance.views.audit import Audit
 from governance.views.blotter import Blotter
 from governance.views.capital import Capital
 from governance.views.command_center import CommandCenter
+from governance.views.layouts import LayoutView, RoleLayoutView
 from governance.views.models import Models
 from governance.views.notifications import Notifications
 from governance.views.ops import Ops
@@ -62,6 +63,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("roles/<slug:role>", RoleView.as_view(), name="api-role"),
+    path("layouts/<slug:page>", LayoutView.as_view(), name="api-layout"),
+    path("layouts/<slug:page>/roles/<slug:role>", RoleLayoutView.as_view(), name="api-layout-role"),
     path("policies", policies.PolicyListView.as_view(), name="api-policies"),
     path("policies/firings", policies.FiringListView.as_view(), name="api-policy-firings"),
     path("policies/<slug:name>/check", policies.PolicyCheckView.as_view(), name="api-policy-check"),

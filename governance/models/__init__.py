@@ -1,4 +1,5 @@
 from governance.models.capital import Allocation, AllocationRun, CapitalState
+from governance.models.layouts import PageLayout
 from governance.models.notifications import (
     EventCursor,
     NotificationChannel,
@@ -37,6 +38,7 @@ __all__ = [
     "NotificationChannel",
     "NotificationDelivery",
     "NotificationRoute",
+    "PageLayout",
     "Playbook",
     "PlaybookAction",
     "PlaybookRun",

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.urls import reverse
 
-from nautilus_site.common.roles import permits
+from nautilus_site.common.models import Role
+from nautilus_site.common.roles import ROLE_PERMISSIONS, permits
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,11 @@ def reachable(held: Collection[str]) -> list[dict[str, str]]:
 def permission_of(page: str) -> str:
     """What opening a page needs. KeyError: a page without a place here."""
     return {entry.name: entry.permission for entry in _all()}[page]
+
+
+def roles_that_open(page: str) -> list[str]:
+    """Roles whose people may open a page."""
+    return [role.value for role in Role if permits(ROLE_PERMISSIONS[role], permission_of(page))]
 
 
 def _all() -> Iterator[Entry]:

@@ -14,9 +14,12 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views import View
 
+from governance.domain.layouts import HEIGHTS, WIDTHS, Panel
 from governance.selectors.inbox import require_user
+from governance.selectors.layouts import Shown, layout_shown, roles_with_layout
 from governance.selectors.shell import haltable_scopes, traded_symbols
-from governance.views.navigation import navigation, permission_of, reachable
+from governance.views.layout_tags import panels_of
+from governance.views.navigation import navigation, permission_of, reachable, roles_that_open
 from governance.views.tables import Table
 from nautilus_site.common.errors import ApplicationError, Forbidden
 from nautilus_site.common.models import Role, User
@@ -58,6 +61,11 @@ class Page(LoginRequiredMixin, View):
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         raise NotImplementedError
 
+    @classmethod
+    def panels(cls) -> tuple[Panel, ...]:
+        """The panels of this page in the order of its template, whoever may see them."""
+        return panels_of(cls.template, {table.name: table for table in cls.tables})
+
     def context(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
         """More template context of this page."""
         return {}
@@ -98,6 +106,8 @@ class Page(LoginRequiredMixin, View):
             state = self.state(request, user)
         held = sorted(permissions_now(user))
         symbols = traded_symbols()
+        panels = self.panels()
+        layout = layout_shown(user, self.name, panels)
         context = {
             "page": self.name,
             "title": self.title,
@@ -111,6 +121,8 @@ class Page(LoginRequiredMixin, View):
             "csrf": get_token(request),
             "state": state,
             "tables": {table.name: table.rendered(state[table.name]) for table in self.tables},
+            "panels": {panel.name: panel for panel in panels},
+            "places": {place.name: place for place in layout.places},
             "config": {
                 "page": self.name,
                 "user": user.username,
@@ -123,6 +135,7 @@ class Page(LoginRequiredMixin, View):
                 "symbols": symbols,
                 "haltable": scopes,
                 "tables": {table.name: table.members() for table in self.tables},
+                "layout": self._layout(user, layout, panels, held),
                 **self.client(request, state),
             },
             **self.context(request, state),
@@ -130,6 +143,27 @@ class Page(LoginRequiredMixin, View):
         response = render(request, self.template, context, status=status)
         response["Cache-Control"] = "no-store"
         return response
+
+    def _layout(
+        self, user: User, layout: Shown, panels: Sequence[Panel], held: Sequence[str]
+    ) -> dict[str, Any]:
+        """What arranging the page starts from. `reset_url` answers what a reset leads to."""
+        return {
+            "arrangeable": len(panels) > 1,
+            "url": reverse("api-layout", args=[self.name]),
+            "source": layout.source,
+            "reset_url": reverse("api-layout-role", args=[self.name, user.role]),
+            "widths": WIDTHS,
+            "heights": HEIGHTS,
+            "roles": self._roles() if permits(held, "layouts.publish") else [],
+        }
+
+    def _roles(self) -> list[dict[str, Any]]:
+        published = roles_with_layout(self.name)
+        return [
+            {"role": role, "name": str(Role(role).label), "published": role in published}
+            for role in roles_that_open(self.name)
+        ]
 
 
 class PageState(LoginRequiredMixin, View):

@@ -40,18 +40,21 @@ PERMISSIONS: dict[str, str] = {
     "tokens.own": "make API tokens of one's own, and revoke them",
     "sessions.own": "see and end browser sessions of one's own",
     "sessions.end": "end browser sessions of others",
+    "layouts.own": "arrange the panels of pages for oneself",
+    "layouts.publish": "make an arrangement of a page the default of a role",
     "users.manage": "propose people and roles, switch people off, make their invitations",
     "keys.propose": "propose exchange keys",
     "keys.operate": "have an exchange key in use looked at, stop its use",
 }
 
 ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
-    Role.VIEWER: frozenset({"read", "tokens.own", "sessions.own"}),
+    Role.VIEWER: frozenset({"read", "tokens.own", "sessions.own", "layouts.own"}),
     Role.TRADER: frozenset(
         {
             "read",
             "tokens.own",
             "sessions.own",
+            "layouts.own",
             "orders.place",
             "orders.cancel",
             "kill.raise",
@@ -74,6 +77,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "read",
             "tokens.own",
             "sessions.own",
+            "layouts.own",
             "audit.read",
             "kill.raise",
             "kill.resume",
@@ -99,6 +103,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "read",
             "tokens.own",
             "sessions.own",
+            "layouts.own",
             "kill.raise:own_model",
             "backtests.run",
             "models.train",
@@ -114,6 +119,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "read",
             "tokens.own",
             "sessions.own",
+            "layouts.own",
             "audit.read",
             "kill.raise",
             "change.request",
@@ -125,6 +131,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "keys.propose",
             "keys.operate",
             "sessions.end",
+            "layouts.publish",
         }
     ),
 }

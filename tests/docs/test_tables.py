@@ -13,6 +13,7 @@ from governance.domain.policies.rulebook import POLICIES, RULE
 from governance.domain.policies.schema import Record
 from governance.domain.policies.weights import REGIME, STRATEGY_WEIGHTS
 from governance.services.rules import VOCABULARY
+from governance.views.page import Page
 from nautilus_site.common.models import ChangeRequest
 from nautilus_site.common.roles import PERMISSIONS, ROLE_PERMISSIONS, permits
 from nautilus_site.common.services import appliers
@@ -48,6 +49,17 @@ def test_the_columns_of_the_table_of_roles_are_the_roles_in_order() -> None:
     )
     names = [cell.strip().replace(" ", "_") for cell in heading.strip("|").split("|")[2:]]
     assert names == [str(role) for role in ROLE_PERMISSIONS]
+
+
+def test_the_panels_that_are_always_shown_are_the_ones_their_templates_mark() -> None:
+    table = document(DESIGN).section("Arranged pages")
+    written = {row[0]: set(row[1].split("; ")) for row in rows(table)}
+    marked = {
+        page.title: stays
+        for page in Page.__subclasses__()
+        if (stays := {panel.title for panel in page.panels() if panel.stays})
+    }
+    assert written == marked
 
 
 def test_every_kind_of_change_request_is_explained_and_no_other() -> None:

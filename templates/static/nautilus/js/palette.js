@@ -17,6 +17,9 @@ export function bindPalette({ config }) {
   if (document.getElementById("halt-dialog")) {
     fixed.push({ text: "Halt trading", note: "Shift+H", run: () => document.querySelector("[data-open-halt]").click() });
   }
+  if (document.getElementById("arrange-open")) {
+    fixed.push({ text: "Arrange this page", note: "Shift+A", run: () => document.getElementById("arrange-open").click() });
+  }
 
   const draw = () => {
     list.replaceChildren(...items.map((item, index) => {

@@ -1,5 +1,6 @@
-// What every page has: the live connection and its badge, Halt, palette, theme and zone, the state and its renewal.
+// What every page has: the live connection and its badge, Halt, palette, theme and zone, arranging, the state and its renewal.
 import { call } from "./api.js";
+import { bindArrange } from "./arrange.js";
 import { confirm } from "./freshness.js";
 import { bindHalt } from "./halt.js";
 import { LiveFeed } from "./live.js";
@@ -174,6 +175,7 @@ export function start() {
   bindNavigation();
   bindButtons();
   bindHalt({ config, feed, refetch });
+  bindArrange({ config });
   bindPalette({ config });
   if (initial) confirmShell(initial);
   feed.start();
