@@ -41,9 +41,7 @@ class PanelPlaceRequestSerializer(RequestSerializer):
 class LayoutRequestSerializer(RequestSerializer):
     """Panels in their order. Those the page has and this has not stand where the page has them."""
 
-    panels = serializers.ListField(
-        child=PanelPlaceRequestSerializer(), min_length=1, max_length=MOST_PANELS
-    )
+    panels = serializers.ListField(child=PanelPlaceRequestSerializer(), min_length=1, max_length=MOST_PANELS)
 
 
 class LayoutPublishSerializer(LayoutRequestSerializer):
@@ -69,7 +67,7 @@ class LayoutSerializer(serializers.Serializer[Any]):
     """A whole page. `source`: one's `own`, the one of one's `role`, or the `page`'s."""
 
     page = serializers.CharField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # DRF's own attribute of this name
     panels = PanelPlaceSerializer(many=True)
     ignored = serializers.ListField(
         child=serializers.CharField(), help_text="names sent that the page does not have"

@@ -1,6 +1,6 @@
 // Moving a panel by its name, and pulling its corner, with a mouse or a finger. Nothing moves before the pointer lets go.
 const STARTS_PX = 6;
-const EDGE_PX = 70;
+const EDGE_PX = 40;
 const SCROLL_PX = 14;
 const HEIGHTS_PX = { small: 200, medium: 330, large: 660 };
 
@@ -62,9 +62,11 @@ export function bindDrag(arrangement, { dropped, pulled }) {
       target.other.classList.add(target.isBehind ? "drop-after" : "drop-before");
       target.other.classList.toggle("drop-row", target.isRow);
     };
-    // Near an edge of the window the page goes on below the pointer, as long as it is held there.
+    // Near the bars above and below the page goes on under the pointer, as long as it is held there.
     const scroll = () => {
-      const by = at.y < EDGE_PX ? -SCROLL_PX : at.y > innerHeight - EDGE_PX ? SCROLL_PX : 0;
+      const top = document.querySelector(".topbar").getBoundingClientRect().bottom;
+      const bottom = document.getElementById("arrange").getBoundingClientRect().top;
+      const by = at.y < top + EDGE_PX ? -SCROLL_PX : at.y > bottom - EDGE_PX ? SCROLL_PX : 0;
       if (by) {
         window.scrollBy(0, by);
         look();
