@@ -12,7 +12,9 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from rest_framework.test import APIClient
 
+from governance.domain.layouts import MOST_PANELS
 from governance.models import PageLayout
+from governance.views.page import Page
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import AuditEntry, User
 from nautilus_site.common.services.tokens import token_create
@@ -166,6 +168,14 @@ def test_a_panel_one_may_not_see_is_no_part_of_ones_page_and_the_page_never_blan
     body = {**panels({"name": "jobs", "folded": True}), "reason": "few need them"}
     assert put(root, "/api/v1/layouts/research/roles/viewer", body).status_code == 200
     assert risk_page(viewer, "/research/") == {"jobs": {"classes": ["span-12"], "folded": False}}
+
+
+def test_a_panel_has_one_name_on_its_page_and_an_arrangement_can_hold_them_all() -> None:
+    for page in Page.__subclasses__():
+        names = [panel.name for panel in page.panels()]
+        assert names, page
+        assert len(names) == len(set(names)) <= MOST_PANELS, page
+        assert max(map(len, names)) <= 40, page
 
 
 def test_an_arrangement_is_of_one_person_or_of_one_role_and_there_is_one(trader: User) -> None:

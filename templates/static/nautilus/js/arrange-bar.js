@@ -1,14 +1,14 @@
 // What can be done with one panel while a page is arranged: a bar above it, and a grip at its corner for the pointer.
 const WIDTH_WORDS = { 3: "¼", 4: "⅓", 6: "½", 8: "⅔", 9: "¾", 12: "full" };
 const WIDTH_SPOKEN = { 3: "a quarter", 4: "a third", 6: "half", 8: "two thirds", 9: "three quarters", 12: "all" };
-const HEIGHT_WORDS = { "": "as it comes", small: "small", medium: "medium", large: "large" };
+const heightOf = (cell) => cell.dataset.height || "auto";
 
 export function spokenWidth(cell) {
   return `${cell.dataset.title}: ${WIDTH_SPOKEN[cell.dataset.width] ?? cell.dataset.width} of the page's width`;
 }
 
 export function spokenHeight(cell) {
-  return `${cell.dataset.title}: height ${HEIGHT_WORDS[cell.dataset.height]}`;
+  return `${cell.dataset.title}: height ${heightOf(cell)}`;
 }
 
 function button(text, label, act, attributes = {}) {
@@ -66,7 +66,7 @@ export function dress(cell, verbs) {
     stays.textContent = "always shown";
     stays.title = "It shows what is urgent: it can be moved, not folded away";
     end.append(stays);
-  } else end.append(button("Fold away", `Fold ${title} away`, () => verbs.fold(cell), { "data-fold": "" }));
+  } else end.append(button("Fold away", `Fold away ${title}`, () => verbs.fold(cell), { "data-fold": "" }));
   bar.append(handle, end);
   cell.prepend(bar);
   if (!("fixed" in cell.dataset)) {
@@ -97,8 +97,8 @@ export function label(arrangement) {
     if (width) width.textContent = WIDTH_WORDS[cell.dataset.width] ?? cell.dataset.width;
     const height = cell.querySelector("[data-heighten]");
     if (!height) continue;
-    height.textContent = `↕ ${cell.dataset.height || "auto"}`;
-    height.setAttribute("aria-label", `Height of ${cell.dataset.title}: ${HEIGHT_WORDS[cell.dataset.height]}. Change it`);
-    height.title = `Height: ${HEIGHT_WORDS[cell.dataset.height]}`;
+    height.textContent = `↕ ${heightOf(cell)}`;
+    height.setAttribute("aria-label", `Height of ${cell.dataset.title}: ${heightOf(cell)}`);
+    height.title = "Another height";
   }
 }
