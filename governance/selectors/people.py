@@ -13,6 +13,7 @@ from nautilus_site.common.roles import (
     ROLE_PERMISSIONS,
     permits,
 )
+from nautilus_site.common.selectors.absences import absence_of
 from nautilus_site.common.selectors.sessions import sessions_listed
 from nautilus_site.common.services.powers import permissions_now
 from nautilus_site.common.services.token_expiries import SOON
@@ -32,7 +33,7 @@ def people_state(user: User, *, session_key: str | None = None) -> dict[str, Any
     """Everybody for those who propose or approve changes of people; oneself for the others."""
     everybody = answers_for_people(permissions_now(user))
     whose = None if everybody else user
-    people = User.objects.order_by("username")
+    people = User.objects.select_related("absence").order_by("username")
     tokens = ApiToken.objects.select_related("user").order_by("user__username", "-id")
     if not everybody:
         people, tokens = people.filter(pk=user.pk), tokens.filter(user=user)
@@ -142,6 +143,7 @@ def person_row(person: User, is_asked: bool, *, has_factor: bool) -> dict[str, A
         "factor": {"tone": "good", "text": "set up"} if has_factor else {"tone": "off", "text": "none"},
         "last_login": utc_text(person.last_login),
         "joined": utc_text(person.date_joined),
+        "away_until": utc_text(absence.until) if (absence := absence_of(person)) else None,
         "pending": "a change waits" if is_asked else "",
     }
 

@@ -33,6 +33,7 @@ PEOPLE = Table(
         Column("factor", "Second factor", "lamp"),
         Column("last_login", "Last log-in", "time"),
         Column("joined", "Since", "time"),
+        Column("away_until", "Away until", "time"),
         Column("pending", "Requests"),
         Column("action", "", "action"),
     ),

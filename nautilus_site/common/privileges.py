@@ -28,6 +28,7 @@ TABLES: Mapping[str, frozenset[str]] = {
     # What happened: written once.
     **dict.fromkeys(TRAIL, FACT),
     "common_changecomment": FACT,
+    "common_changehandover": FACT,
     "trading_fill": FACT,
     "trading_ledgerentry": FACT,
     "trading_orderevent": FACT,

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from governance.tasks import audit_verification_step
+from nautilus_site.common.clock import now
 from nautilus_site.common.models import AuditEntry, AuditVerification, ChangeRequest, User
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.change_requests import change_request_approve
@@ -84,6 +85,19 @@ def test_the_inbox_sifts_what_waits_and_decides_in_place(
     card.get_by_role("textbox", name="Comment on limit.loosen").fill("why so much?")
     card.get_by_role("button", name="Comment").click()
     expect(card.locator(".thread li")).to_contain_text("risk2")
+    card.get_by_role("button", name="Hand over").click()
+    dialog = site.page.locator("#ask-dialog")
+    dialog.locator('[name="note"]').fill("I look at it myself")
+    dialog.locator("[data-confirm]").click()
+    expect(dialog.locator("[data-result]")).to_have_text("In the hands of risk2.")
+    dialog.locator("[data-close]").first.click()
+    expect(card.locator(".handed")).to_contain_text("yours to decide")
+    expect(card.locator(".thread li").last).to_contain_text("took it: I look at it myself")
+    site.page.get_by_role("button", name="Handed to me 1").click()
+    expect(cards).to_have_count(1)
+    card.get_by_role("button", name="Give").click()
+    expect(cards).to_have_count(0)
+    site.page.get_by_role("button", name="To approve").click()
     card.locator("textarea").fill("not before the weekend")
     card.get_by_role("button", name="Reject").click()
     expect(site.row("history", str(request.pk))).to_contain_text("not before the weekend")
@@ -92,6 +106,15 @@ def test_the_inbox_sifts_what_waits_and_decides_in_place(
     site.page.locator("#bulk input[name=note]").fill("nor any of the others")
     site.page.get_by_role("button", name="Reject chosen").click()
     expect(cards).to_have_count(0)
+    site.page.get_by_role("button", name="I am away").click()
+    dialog.locator('[name="until"]').fill(f"{now() + timedelta(days=2):%Y-%m-%dT%H:%M}")
+    dialog.locator('[name="stand_in"]').select_option("risk")
+    dialog.locator("[data-confirm]").click()
+    expect(dialog.locator("[data-result]")).to_contain_text("risk stands in")
+    dialog.locator("[data-close]").first.click()
+    expect(site.page.locator("#absences")).to_contain_text("risk has what is handed to you")
+    site.page.get_by_role("button", name="Say that you are back").click()
+    expect(site.page.locator("#absences")).to_be_hidden()
     expect(site.page.locator("[data-panel=duties]")).to_contain_text("trading_state.lower")
     assert site.complaints == []
 

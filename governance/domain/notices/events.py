@@ -109,6 +109,8 @@ def _approval(data: Data) -> Notice | None:
             link=f"/approvals/#{data.get('id')}",
             subject=f"approval:{data.get('id')}:comment:{data.get('comment')}",
         )
+    if state == "handed":
+        return _handed(data)
     if state not in ("pending", "applied", "rejected", "expired", "void"):
         return None
     words = {"pending": "waits for a second person", "applied": "was approved and applied"}
@@ -119,6 +121,22 @@ def _approval(data: Data) -> Notice | None:
         text="",
         link=f"/approvals/#{data.get('id')}",
         subject=f"approval:{data.get('id')}:{state}",
+    )
+
+
+def _handed(data: Data) -> Notice | None:
+    """For the person who is named in it: given back to everybody, or taken by oneself, nobody has to hear of."""
+    by, to, absent = data.get("by"), data.get("to"), data.get("stands_in_for")
+    if not to or to == by:
+        return None
+    instead = f" in place of {absent}, who is away" if absent else ""
+    return Notice(
+        kind="approval.handed",
+        severity=Severity.info,
+        title=f"{to}: {data.get('kind')} of {data.get('target')} is yours to decide{instead}, {by} handed it over",
+        text=str(data.get("text") or ""),
+        link=f"/approvals/#{data.get('id')}",
+        subject=f"approval:{data.get('id')}:handed:{data.get('hand_over')}:{to}",
     )
 
 

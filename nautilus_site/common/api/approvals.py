@@ -18,14 +18,26 @@ from nautilus_site.common.api.permissions import require_permission
 from nautilus_site.common.clock import now
 from nautilus_site.common.errors import ApplicationError, NotFound
 from nautilus_site.common.models import ChangeRequest, User
-from nautilus_site.common.selectors.approvals import approval_list
+from nautilus_site.common.selectors.approvals import approval_list, approvals_handed_to
 from nautilus_site.common.services.appliers import applier_for
 from nautilus_site.common.services.change_requests import (
     change_request_approve,
     change_request_create,
     change_request_reject,
 )
+from nautilus_site.common.services.hand_overs import handed_members
 from trading.domain.values import decimal_text
+
+
+class HandedSerializer(serializers.Serializer[Any]):
+    """Who was asked to decide a request that waits; anybody else who may still can."""
+
+    by = serializers.CharField()
+    to = serializers.CharField()
+    at = serializers.DateTimeField()
+    note = serializers.CharField(allow_blank=True)
+    holder = serializers.CharField(allow_null=True, help_text="whose it is now; null: everybody's again")
+    why = serializers.CharField(allow_blank=True, help_text="why that is somebody else than who was named")
 
 
 class ApprovalSerializer(serializers.ModelSerializer[ChangeRequest]):
@@ -37,6 +49,11 @@ class ApprovalSerializer(serializers.ModelSerializer[ChangeRequest]):
     )
 
     state = serializers.SerializerMethodField()
+    handed_to = serializers.SerializerMethodField()
+
+    @extend_schema_field(HandedSerializer(allow_null=True))
+    def get_handed_to(self, request: ChangeRequest) -> dict[str, Any] | None:
+        return handed_members(request) if self.get_state(request) == ChangeRequest.State.PENDING else None
 
     @extend_schema_field(serializers.ChoiceField(choices=ChangeRequest.State.choices))
     def get_state(self, request: ChangeRequest) -> str:
@@ -57,6 +74,7 @@ class ApprovalSerializer(serializers.ModelSerializer[ChangeRequest]):
             "reason",
             "diff",
             "effect",
+            "handed_to",
             "created_at",
             "expires_at",
         )
@@ -81,6 +99,10 @@ class ApprovalFilter(filters.FilterSet):
     requester = filters.CharFilter(field_name="requester__username")
     approver = filters.CharFilter(field_name="approver__username")
     state = filters.ChoiceFilter(choices=ChangeRequest.State.choices)
+    handed_to = filters.CharFilter(method="by_hand_over", help_text="who was named last")
+
+    def by_hand_over(self, rows: Any, name: str, value: str) -> Any:
+        return approvals_handed_to(rows, value)
 
     class Meta:
         model = ChangeRequest

@@ -29,7 +29,7 @@ class DeclaredPermission(BasePermission):
     it may be: who holds none of them is refused here, and the view asks for the one (`require_permission`).
 
     `view.person_only = {"POST"}` demands a recent browser log-in for methods whose permission does not
-    already (`roles.PERSON_ONLY`).
+    already (`roles.PERSON_ONLY`); `view.session_only = {"POST"}` only that it is a person's and no token.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
@@ -52,6 +52,8 @@ class DeclaredPermission(BasePermission):
             require_permission(request, alternatives[0])
         if permission in PERSON_ONLY or method in getattr(view, "person_only", ()):
             require_recent_login(request)
+        elif method in getattr(view, "session_only", ()):
+            require_session(request)
         return True
 
 
@@ -77,10 +79,15 @@ def request_permissions(request: Any) -> frozenset[str]:
     return permissions_now(request.user, scopes)
 
 
-def require_recent_login(request: Any) -> None:
-    """Refuse tokens (SESSION_REQUIRED) and sessions whose log-in is too old (STEP_UP_REQUIRED)."""
+def require_session(request: Any) -> None:
+    """Refuse tokens (SESSION_REQUIRED)."""
     if isinstance(getattr(request, "auth", None), ApiToken):
         raise Forbidden("SESSION_REQUIRED", "this is for people: log in with a browser session")
+
+
+def require_recent_login(request: Any) -> None:
+    """Refuse tokens (SESSION_REQUIRED) and sessions whose log-in is too old (STEP_UP_REQUIRED)."""
+    require_session(request)
     age = authentication_age_s(getattr(request, "session", None))
     limit = settings.STEP_UP_MAX_AGE.total_seconds()
     if age is None or age > limit:

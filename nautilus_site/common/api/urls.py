@@ -12,6 +12,12 @@ from nautilus_site.common.api.audit import (
     VerificationDetailView,
     VerificationListView,
 )
+from nautilus_site.common.api.hand_overs import (
+    AbsenceListView,
+    BulkHandOverView,
+    HandOverView,
+    OwnAbsenceView,
+)
 from nautilus_site.common.api.people import CodeView, DeactivateView, LinkView
 from nautilus_site.common.api.sessions import PersonSessionsView, SessionDetailView, SessionListView
 from nautilus_site.common.api.tokens import TokenDetailView, TokenListView
@@ -34,8 +40,12 @@ api_urlpatterns = [
     path("approvals", ApprovalListView.as_view(), name="api-approvals"),
     path("approvals/duties", DutiesView.as_view(), name="api-approvals-duties"),
     path("approvals/reject", BulkRejectView.as_view(), name="api-approvals-reject"),
+    path("approvals/hand-over", BulkHandOverView.as_view(), name="api-approvals-hand-over"),
     path("approvals/<uuid:pk>", ApprovalDetailView.as_view(), name="api-approval"),
     path("approvals/<uuid:pk>/approve", ApproveView.as_view(), name="api-approval-approve"),
     path("approvals/<uuid:pk>/reject", RejectView.as_view(), name="api-approval-reject"),
     path("approvals/<uuid:pk>/comments", CommentListView.as_view(), name="api-approval-comments"),
+    path("approvals/<uuid:pk>/hand-over", HandOverView.as_view(), name="api-approval-hand-over"),
+    path("absences", AbsenceListView.as_view(), name="api-absences"),
+    path("absences/mine", OwnAbsenceView.as_view(), name="api-absence-mine"),
 ]

@@ -12,7 +12,7 @@ from nautilus_site.common.clock import now
 from nautilus_site.common.models import ChangeRequest, Role, User
 from nautilus_site.common.roles import ROLE_PERMISSIONS, permits
 from nautilus_site.common.services.appliers import applier_for, registered_kinds
-from nautilus_site.common.services.change_requests import DECIDING
+from nautilus_site.common.services.deciders import DECIDING
 
 WINDOW: Final = timedelta(days=90)
 

@@ -20,12 +20,12 @@ from nautilus_site.common.roles import permissions_of, permits
 from nautilus_site.common.services.appliers import Applier, TargetChanged, applier_for
 from nautilus_site.common.services.audit import audit_record
 from nautilus_site.common.services.break_glass import break_glass_over
+from nautilus_site.common.services.deciders import decider_check
 from nautilus_site.common.services.outbox import publish
 from nautilus_site.common.services.turns import wait_for_turn
 
 DEFAULT_LIFE = timedelta(hours=24)
 MINIMUM_LIFE, MAXIMUM_LIFE = timedelta(seconds=1), timedelta(days=7)
-DECIDING = "change.decide"
 _GAVE_WAY: Final = frozenset({"40001", "40P01"})
 """Serialization failure and deadlock, of PostgreSQL's appendix A."""
 log = structlog.get_logger(__name__)
@@ -168,8 +168,8 @@ def _approve(*, request_id: Any, approver: User, note: str) -> tuple[Application
     applier = applier_for(request.kind)
     wait_for_turn()
     # Whatever was waited for may have changed who these people are: they are read, and held, only now.
-    request.requester, approver = _people_locked(request.requester, approver)
-    _check_decider(request, approver, applier)
+    request.requester, approver = people_locked(request.requester, approver)
+    decider_check(request, approver)
     void = _void_because(request, applier)
     moment = now()  # not before everything was waited for
     if request.expires_at <= moment:
@@ -207,8 +207,8 @@ def change_request_reject(*, request_id: Any, approver: User, note: str = "") ->
     request = request_locked_pending(request_id)
     withdrawing = approver.pk == request.requester_id
     if not withdrawing:
-        (approver,) = _people_locked(approver)
-        _check_decider(request, approver, applier_for(request.kind))
+        (approver,) = people_locked(approver)
+        decider_check(request, approver)
         request.approver = approver
     request.decision_note = note
     _close(
@@ -267,7 +267,7 @@ def request_locked_pending(request_id: Any) -> ChangeRequest:
     return request
 
 
-def _people_locked(*people: User) -> list[User]:
+def people_locked(*people: User) -> list[User]:
     """The same people as they are now, and stay until the end of this transaction."""
     rows = User.objects.select_for_update(no_key=True).filter(pk__in=[person.pk for person in people])
     found = {person.pk: person for person in rows.order_by("pk")}
@@ -289,26 +289,6 @@ def _void_because(request: ChangeRequest, applier: Applier) -> str:
 
 def _may_ask(person: User, applier: Applier) -> bool:
     return permits(permissions_of(person.role), applier.permission) and not break_glass_over(person)
-
-
-def _check_decider(request: ChangeRequest, decider: User, applier: Applier) -> None:
-    """`decider` as the row is now.
-
-    Raises
-    ------
-    Forbidden : SELF_APPROVAL, ROLE_REQUIRED, OWN_OBJECT.
-    """
-    if decider.pk == request.requester_id:
-        raise Forbidden("SELF_APPROVAL", "a request is decided by somebody else than its requester")
-    if (
-        not decider.is_active
-        or not permits(permissions_of(decider.role), DECIDING)
-        or break_glass_over(decider)
-    ):
-        raise Forbidden("ROLE_REQUIRED", "your role may not decide this request")
-    barred = applier.barred(request.target, request.payload, decider)
-    if barred:
-        raise Forbidden("OWN_OBJECT", f"somebody else decides: {barred}")
 
 
 def _close(request: ChangeRequest, state: str, action: str, *, actor: User | str, reason: str = "") -> None:

@@ -65,7 +65,7 @@ def test_people_ask_back_before_they_decide(
     assert notice is not None
     assert (notice.kind, notice.text) == ("approval.commented", "A larger account.")
     shown = session_client(risk_officer).get("/state/approvals/").json()["pending"][0]
-    assert [row["text"] for row in shown["comments"]] == ["Why so much?", "A larger account."]
+    assert [row["text"] for row in shown["thread"]] == ["Why so much?", "A larger account."]
     request.refresh_from_db()
     assert request.state == "pending", "a comment decides nothing"
 

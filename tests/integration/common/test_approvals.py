@@ -95,6 +95,7 @@ def test_a_second_risk_officer_approves_and_it_is_applied(
         "reason",
         "diff",
         "effect",
+        "handed_to",
         "created_at",
         "expires_at",
     }
@@ -296,8 +297,8 @@ def test_an_approval_that_gave_way_in_a_deadlock_is_tried_once_more(
                 cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{ends.pop()}'; END $$")
         return people_locked(*people)
 
-    people_locked = change_requests._people_locked
-    monkeypatch.setattr(change_requests, "_people_locked", locked)
+    people_locked = change_requests.people_locked
+    monkeypatch.setattr(change_requests, "people_locked", locked)
     approved = change_request_approve(request_id=pending.pk, approver=second_risk_officer)
     assert (approved.state, Limit.applied) == (ChangeRequest.State.APPLIED, 1)
     ends += ["40P01", "40P01"]

@@ -60,7 +60,8 @@ def asked_for(scope: str) -> list[tuple[str, str]]:
         view = getattr(callback, "cls", None) or getattr(callback, "view_class", None)
         for method, permission in getattr(view, "required", {}).items():
             by_body = method in getattr(view, "any_of", {})
-            if permission == scope and not by_body and method not in getattr(view, "person_only", ()):
+            people = {*getattr(view, "person_only", ()), *getattr(view, "session_only", ())}
+            if permission == scope and not by_body and method not in people:
                 found.append((method, filled(route)))
     return found
 

@@ -3,6 +3,7 @@ import { auditLink } from "./audit-link.js";
 import { facts } from "./explain-parts.js";
 import { fullTime, seconds } from "./format.js";
 import { confirm } from "./freshness.js";
+import { bindAway, buildHanded, handOver, showAbsences } from "./hand-over.js";
 import { button } from "./order-actions.js";
 import { paint } from "./paint.js";
 import { config, onState, refetch, start } from "./shell.js";
@@ -19,6 +20,7 @@ const SOON_S = 3600;
 const VIEWS = {
   all: { keeps: () => true, none: ["Nothing waits for a decision.", "Loosening a limit, resuming after a halt, resetting a breaker or enabling a strategy files a request that appears here."] },
   decide: { keeps: (entry) => entry.request.may_decide, none: ["Nothing waits for you.", "Requests that your role may approve appear here; your own are decided by somebody else."] },
+  handed: { keeps: (entry) => entry.request.in_my_hands, none: ["Nothing was handed to you.", "What somebody else asks you to decide appears here; anybody else who may can decide it, too."] },
   mine: { keeps: (entry) => entry.request.mine, none: ["You have asked for nothing that still waits.", "Your requests stay here until somebody else decides, or you withdraw them."] },
   soon: { keeps: (entry) => entry.expiresAt - performance.now() < SOON_S * 1000, none: ["Nothing expires within the hour.", "A request that nobody decides in time ends without effect."] },
 };
@@ -98,36 +100,38 @@ function build(request) {
   else if (request.may_withdraw) buttons.append(button("Withdraw", `Withdraw ${request.kind} ${request.target}`, decide("reject")));
   else buttons.append(node("span", "Your role cannot decide this.", "muted"));
   buttons.append(...[auditLink(`${request.kind}:${request.target}`)].filter(Boolean));
+  const handed = buildHanded(request);
+  buttons.append(handed.buttons);
   const pick = document.createElement("input");
   pick.type = "checkbox";
   pick.setAttribute("aria-label", `Choose ${request.kind} ${request.target}`);
   pick.addEventListener("change", sift);
   if (request.may_decide) head.prepend(pick);
   const thread = buildThread(request);
-  card.append(head, node("p", request.reason), diffTable(request.diff), effect,
-    facts([["asked by", request.requester], ["asked at", fullTime(request.created_at)], ["who may decide", request.deciders]]),
+  const told = facts([["asked by", request.requester], ["asked at", fullTime(request.created_at)], ["who may decide", request.deciders]]);
+  card.append(head, handed.line, node("p", request.reason), diffTable(request.diff), effect, told,
     thread.element, ...(request.may_decide || request.may_withdraw ? [label] : []), result, buttons);
-  return { request, card, note, pick, thread, countdown, expiresAt: performance.now() + request.expires_in_s * 1000 };
+  return { request, card, note, pick, thread, handed, deciders: told.lastElementChild, countdown, expiresAt: performance.now() + request.expires_in_s * 1000 };
 }
 
-/** What people asked and answered about a request, and where to add to it. */
+/** What people asked and answered about a request, who handed it to whom, and where to add to it. */
 function buildThread(request) {
   const element = node("details", "", "thread");
   const summary = node("summary");
   const list = node("ul");
   element.append(summary, list);
-  const show = (comments) => {
-    summary.textContent = comments.length ? `Comments (${comments.length})` : "Ask back";
-    list.replaceChildren(...comments.map((one) => {
+  const show = (lines) => {
+    summary.textContent = lines.length ? `Said so far (${lines.length})` : "Ask back";
+    list.replaceChildren(...lines.map((one) => {
       const line = node("li");
-      line.append(node("b", one.author), ` ${fullTime(one.at)}: ${one.text}`);
+      line.append(node("b", one.author), ` ${fullTime(one.at)}${one.did ? ` ${one.did}` : ""}${one.text ? `: ${one.text}` : ""}`);
       return line;
     }));
-    if (comments.length) element.open = true;
+    if (lines.length) element.open = true;
   };
-  show(request.comments);
+  show(request.thread);
   if (!request.may_comment) {
-    element.hidden = !request.comments.length;
+    element.hidden = !request.thread.length;
     return { element, show };
   }
   const form = node("form", "", "row");
@@ -168,6 +172,7 @@ bulk.addEventListener("submit", async (event) => {
     showProblem(result, error);
   }
 });
+bulk.querySelector("[data-hand-over]").addEventListener("click", () => handOver(chosen().map((entry) => entry.request)));
 bulk.addEventListener("reset", () => {
   for (const entry of cards.values()) entry.pick.checked = false;
   sift();
@@ -210,7 +215,11 @@ function tick() {
   }
 }
 
+let standIns = [];
+bindAway(document.getElementById("away"), () => standIns);
 onState((state) => {
+  standIns = state.stand_ins;
+  showAbsences(document.getElementById("absences"), state);
   history_.set(state.history);
   for (const [name, table] of reports) table.set(state[name]);
   glass.hidden = state.break_glass.length === 0;
@@ -228,7 +237,10 @@ onState((state) => {
     for (const request of state.pending) {
       const known = cards.get(request.id);
       if (known) { // a note being typed is not lost by a renewal
-        known.thread.show(request.comments);
+        known.request = request;
+        known.thread.show(request.thread);
+        known.handed.show(request);
+        known.deciders.textContent = request.deciders;
         continue;
       }
       const entry = build(request);
