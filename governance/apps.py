@@ -14,6 +14,7 @@ class GovernanceConfig(AppConfig):
         if is_read_only():
             return  # nothing is decided there
         from governance import receivers
+        from trading.services.schedules import by_hand_register
 
         if takes_part():
             from governance.services import registrations
@@ -26,6 +27,7 @@ class GovernanceConfig(AppConfig):
             register_watch(beat_watch)
             register_watch(guardian_watch)
             register_watch(processes_watch)
+        by_hand_register(receivers.BY_HAND)
         task_prerun.connect(receivers.note_start, weak=False)
         task_postrun.connect(receivers.note_end, weak=False)
         post_migrate.connect(receivers.install_schedules, sender=self)

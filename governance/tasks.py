@@ -26,6 +26,7 @@ from governance.services.playbooks import (
 from governance.services.processes.incidents import processes_calm, relay_watch
 from governance.services.routing import routing_run
 from governance.services.rules import rules_run
+from governance.services.schedules import schedule_runs_prune
 from governance.services.schedules.lateness import schedules_watch
 from governance.services.unpriced import unpriced_watch
 from nautilus_site.common.services.audit_verifications import verification_if_due, verification_step
@@ -103,5 +104,11 @@ def audit_verification_step(verification_id: int) -> None:
 def housekeeping() -> None:
     """Hourly: forget what nobody looks at any more, tell of keys and tokens by age; once a day verify the trail."""
     steps_alone(
-        verification_if_due, audit_watch, runs_prune, deliveries_prune, tokens_expiring_tell, keys_due_tell
+        verification_if_due,
+        audit_watch,
+        runs_prune,
+        schedule_runs_prune,
+        deliveries_prune,
+        tokens_expiring_tell,
+        keys_due_tell,
     )

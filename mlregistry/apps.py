@@ -12,9 +12,11 @@ class MlRegistryConfig(AppConfig):
         if is_read_only():
             return  # nothing is trained, promoted or placed from there
         from mlregistry import receivers
+        from trading.services.schedules import by_hand_register
 
         if takes_part():
             from mlregistry.services import registrations
 
             registrations.register()
+        by_hand_register(receivers.BY_HAND)
         post_migrate.connect(receivers.install_schedules, sender=self)

@@ -14,7 +14,7 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
-from governance.models import ScheduleState
+from governance.models import ScheduleRun, ScheduleState
 from governance.services.schedules import schedule_change
 from nautilus_site.common.admin import ReadOnlyAdmin
 from nautilus_site.common.models import ChangeRequest
@@ -51,3 +51,13 @@ class ScheduleStateAdmin(ReadOnlyAdmin):
     list_display = ("name", "finished_at", "duration_s", "result", "runs", "failures", "refused", "sent_by")
     list_filter = ("result",)
     ordering = ("name",)
+
+
+@admin.register(ScheduleRun)
+class ScheduleRunAdmin(ReadOnlyAdmin):
+    """Runs people asked for."""
+
+    list_display = ("name", "asked_by", "asked_at", "started_at", "duration_s", "result", "error")
+    list_filter = ("result",)
+    list_select_related = ("asked_by",)
+    ordering = ("-id",)

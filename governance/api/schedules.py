@@ -9,9 +9,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from governance.selectors.schedules import schedule_members, schedule_queryset, states_by_name
-from governance.serializers.schedules import ScheduleRequestSerializer, ScheduleSerializer
-from governance.services.schedules import schedule_change
+from governance.selectors.schedules import (
+    run_members,
+    run_queryset,
+    schedule_members,
+    schedule_queryset,
+    states_by_name,
+)
+from governance.serializers.schedules import (
+    ScheduleRequestSerializer,
+    ScheduleRunRequestSerializer,
+    ScheduleRunSerializer,
+    ScheduleSerializer,
+)
+from governance.services.schedules import schedule_change, schedule_run
 from nautilus_site.common.api.approvals import ApprovalSerializer, approval_response
 from nautilus_site.common.api.idempotency import idempotent
 from nautilus_site.common.models import ChangeRequest
@@ -60,3 +71,34 @@ class ScheduleDetailView(APIView):
         if isinstance(outcome, ChangeRequest):
             return approval_response(outcome)
         return Response(schedule_members(outcome, states_by_name().get(outcome.name)))
+
+
+class ScheduleRunView(APIView):
+    """Have a job that raises no risk run at once, while no run of it is queued or under way."""
+
+    required = {"POST": "schedules.run"}
+
+    @extend_schema(
+        operation_id="schedules_run",
+        request=ScheduleRunRequestSerializer,
+        parameters=[OPTIONAL_KEY],
+        responses={202: ScheduleRunSerializer},
+    )
+    @idempotent()
+    def post(self, request: Request, pk: int) -> Response:
+        check_parameters(request, ())
+        values = validated(ScheduleRunRequestSerializer, request)
+        run = schedule_run(schedule_id=pk, actor=person_of(request), reason=values["reason"])
+        return Response(run_members(run), status=202)
+
+
+class ScheduleRunListView(MembersListView):
+    """Runs that people asked for, newest first, with how far each is."""
+
+    serializer_class = ScheduleRunSerializer
+
+    def get_queryset(self) -> Any:
+        return run_queryset()
+
+    def members(self, rows: list[Any]) -> list[dict[str, Any]]:
+        return [run_members(row) for row in rows]

@@ -49,6 +49,15 @@ REQUIRED: Final[Mapping[str, Required]] = {
     "exporter": Required(timedelta(seconds=60), False, "alarms on figures are blind", "warning"),
 }
 
+WORKER_OF: Final[Mapping[str, str]] = {
+    "control": "worker-control",
+    "trading": "worker-trading",
+    "governance": "worker-jobs",
+    "universe": "worker-jobs",
+    "training": "worker-jobs",
+}
+"""Which of them works on what waits in a queue."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sign:

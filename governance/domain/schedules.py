@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Final
 
 EARLIEST_SHARE: Final = 0.9
@@ -17,6 +18,10 @@ UNTOLD_S: Final = 900.0
 """A job that runs so seldom that its failures take longer than that is told of after fewer, after one at least."""
 FAILING_S: Final = 60.0
 """A job that runs every few seconds fails three times before a failover is over."""
+PAUSE_S: Final = 60.0
+"""Between two runs of a job that people ask for."""
+ROOM: Final = 2
+"""Runs that follow closer than so many times what one takes keep a worker from its other jobs."""
 
 
 def earliest_gap_s(every_s: float) -> float:
@@ -57,3 +62,41 @@ def is_failing(every_s: float, in_row: int, failing_s: float) -> bool:
         raise ValueError(f"expected a positive period, was {every_s}")
     needed = max(1, min(FAILURES, int(UNTOLD_S // every_s)))
     return in_row >= needed and (needed < FAILURES or failing_s >= FAILING_S)
+
+
+def in_hand(
+    *,
+    sent_at: datetime | None,
+    started_at: datetime | None,
+    finished_at: datetime | None,
+    moment: datetime,
+    worthless_s: float,
+    longest_s: float,
+) -> str:
+    """Whether a run of a job is `queued` or `running`; empty: neither, another may be sent.
+
+    What was sent in what is now the future was sent before the clock was put back, and holds up nobody.
+
+    Parameters
+    ----------
+    worthless_s : after which a worker drops a message it has not taken up.
+    longest_s : a run that is older was ended, whether or not anybody wrote it down.
+    """
+
+    def is_over(since: datetime) -> bool:
+        return finished_at is not None and finished_at >= since
+
+    ahead = moment + timedelta(seconds=CLOCK_AHEAD_S)
+    begun = started_at is not None and started_at <= ahead and not is_over(started_at)
+    if begun and started_at is not None and (moment - started_at).total_seconds() < longest_s:
+        return "running"
+    if sent_at is None or sent_at > ahead or is_over(sent_at):
+        return ""
+    if started_at is not None and started_at >= sent_at:
+        return ""
+    return "queued" if (moment - sent_at).total_seconds() < worthless_s else ""
+
+
+def pause_s(took_s: float | None) -> float:
+    """Seconds between two runs of a job that people ask for."""
+    return max(PAUSE_S, ROOM * (took_s or 0.0))

@@ -22,7 +22,7 @@ from governance.models.playbooks import (
 from governance.models.policies import Policy, PolicyActivation, PolicyVersion
 from governance.models.routing import RoutingDecision
 from governance.models.rules import RuleCursor, RuleFiring
-from governance.models.schedules import ScheduleState
+from governance.models.schedules import ScheduleRun, ScheduleState
 
 __all__ = [
     "AfterAction",
@@ -50,5 +50,6 @@ __all__ = [
     "RoutingDecision",
     "RuleCursor",
     "RuleFiring",
+    "ScheduleRun",
     "ScheduleState",
 ]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from governance.domain.schedules import is_failing, late_s
-from governance.models import ScheduleState
+from governance.domain.schedules import in_hand, is_failing, late_s
+from governance.models import ScheduleRun, ScheduleState
 from nautilus_site.common.clock import now
 from trading.selectors.notation import utc_text
+from trading.services.schedules import by_hand
 
 _SECONDS = {
     IntervalSchedule.DAYS: 86_400.0,
@@ -22,6 +24,20 @@ _SECONDS = {
     IntervalSchedule.SECONDS: 1.0,
     IntervalSchedule.MICROSECONDS: 1e-6,
 }
+
+WORTHLESS_S: Final = 60
+"""Of a job whose messages never are."""
+_RUNS = 50
+
+
+def worthless_s(task: PeriodicTask) -> int:
+    """After how many seconds a message of a job is worthless."""
+    return int(task.expire_seconds or WORTHLESS_S)
+
+
+def longest_s() -> float:
+    """No run takes longer: the worker ends it."""
+    return float(settings.CELERY_TASK_TIME_LIMIT) + 10
 
 
 def schedule_queryset() -> QuerySet[PeriodicTask]:
@@ -39,8 +55,39 @@ def states_by_name() -> dict[str, ScheduleState]:
     return {row.name: row for row in ScheduleState.objects.all()}
 
 
+def run_queryset() -> QuerySet[ScheduleRun]:
+    """Runs that people asked for, newest first."""
+    return ScheduleRun.objects.select_related("asked_by").order_by("-id")
+
+
+def run_members(run: ScheduleRun) -> dict[str, Any]:
+    """A run that a person asked for, and how far it is."""
+    return {
+        "id": run.pk,
+        "job": run.name,
+        "state": _run_state(run),
+        "asked_by": run.asked_by.username,
+        "reason": run.reason,
+        "asked_at": utc_text(run.asked_at),
+        "started_at": utc_text(run.started_at),
+        "finished_at": utc_text(run.finished_at),
+        "duration_s": run.duration_s,
+        "error": run.error,
+    }
+
+
+def _run_state(run: ScheduleRun) -> str:
+    """`lost`: no worker took it up while it was worth it, or the one that did said nothing more."""
+    if run.result:
+        return run.result
+    moment = now()
+    if run.started_at is not None:
+        return "running" if (moment - run.started_at).total_seconds() < longest_s() else "lost"
+    return "queued" if moment < run.worthless_at else "lost"
+
+
 def schedule_members(task: PeriodicTask, state: ScheduleState | None) -> dict[str, Any]:
-    """One job: its period, its last run and the next."""
+    """One job: its period, its last run and the next, and whether a person may have it run now."""
     moment, period = now(), every_s(task)
     finished = state.finished_at if state is not None else None
     sent = state.sent_at if state is not None else None
@@ -51,6 +98,7 @@ def schedule_members(task: PeriodicTask, state: ScheduleState | None) -> dict[st
     in_row = state.failures_in_row if state is not None else 0
     since = state.failing_since if state is not None else None
     failing_s = (moment - since).total_seconds() if since is not None else 0.0
+    judged = by_hand(task.task)
     return {
         "id": task.pk,
         "name": task.name,
@@ -72,6 +120,18 @@ def schedule_members(task: PeriodicTask, state: ScheduleState | None) -> dict[st
         "refused": state.refused if state is not None else 0,
         "next_at": utc_text(sent + timedelta(seconds=period)) if sent is not None and task.enabled else None,
         "late_s": round(late, 1),
+        "in_hand": in_hand(
+            sent_at=sent,
+            started_at=state.started_at if state is not None else None,
+            finished_at=finished,
+            moment=moment,
+            worthless_s=worthless_s(task),
+            longest_s=longest_s(),
+        )
+        if judged.may
+        else "",
+        "may_run_by_hand": judged.may,
+        "by_hand": judged.why,
     }
 
 
@@ -104,7 +164,26 @@ def schedules_state() -> dict[str, Any]:
     """The state of the page."""
     from governance.selectors.shell import shell_state
 
-    return {**shell_state(), "schedules": [{**row, "lamp": _lamp(row)} for row in schedule_list()]}
+    return {
+        **shell_state(),
+        "schedules": [
+            {
+                **row,
+                "lamp": _lamp(row),
+                "hand": f"{'yes' if row['may_run_by_hand'] else 'no'}: {row['by_hand']}",
+            }
+            for row in schedule_list()
+        ],
+        "runs": [run_row(run_members(run)) for run in run_queryset()[:_RUNS]],
+    }
+
+
+def run_row(run: dict[str, Any]) -> dict[str, Any]:
+    """A run as a table row."""
+    return {**run, "lamp": {"tone": _TONES[run["state"]], "text": run["state"]}}
+
+
+_TONES = {"queued": "warn", "running": "warn", "ok": "good", "failed": "bad", "lost": "bad"}
 
 
 def _lamp(row: dict[str, Any]) -> dict[str, str]:
@@ -116,4 +195,6 @@ def _lamp(row: dict[str, Any]) -> dict[str, str]:
         return {"tone": "bad", "text": "failing"}
     if row["result"] == "failed":
         return {"tone": "bad", "text": "failed"}
+    if row["in_hand"]:
+        return {"tone": "good", "text": row["in_hand"]}
     return {"tone": "good", "text": "on time" if row["last_run_at"] else "not run yet"}

@@ -32,6 +32,33 @@ class ScheduleSerializer(serializers.Serializer[Any]):
     refused = serializers.IntegerField(help_text="messages a second beat would have sent")
     next_at = serializers.DateTimeField(allow_null=True)
     late_s = serializers.FloatField()
+    in_hand = serializers.CharField(
+        allow_blank=True, help_text="queued or running, of jobs that may be run by hand"
+    )
+    may_run_by_hand = serializers.BooleanField()
+    by_hand = serializers.CharField(help_text="why it may, or may not")
+
+
+class ScheduleRunSerializer(serializers.Serializer[Any]):
+    """A run that a person asked for."""
+
+    id = serializers.IntegerField()
+    job = serializers.CharField()
+    state = serializers.ChoiceField(
+        choices=("queued", "running", "ok", "failed", "lost"),
+        help_text="lost: no worker took it up while it was worth it, or the one that did said nothing more",
+    )
+    asked_by = serializers.CharField()
+    reason = serializers.CharField()
+    asked_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    duration_s = serializers.FloatField(allow_null=True)
+    error = serializers.CharField(allow_blank=True)
+
+
+class ScheduleRunRequestSerializer(RequestSerializer):
+    reason = ReasonField()
 
 
 class ScheduleRequestSerializer(RequestSerializer):

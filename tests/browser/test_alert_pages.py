@@ -23,6 +23,7 @@ from governance.services.playbooks import actions_verify, playbooks_install
 from governance.services.playbooks.acting import action_carry_out
 from governance.services.playbooks.changing import FIELDS
 from governance.services.playbooks.incidents import incident_open
+from governance.services.schedules import asking, schedule_finished
 from nautilus_site.common.clock import now
 from nautilus_site.common.models import ChangeRequest, User
 from nautilus_site.common.services.change_requests import change_request_approve
@@ -30,6 +31,7 @@ from tests.browser.conftest import PASSWORD
 from tests.browser.pages import Site
 from tests.browser.rows import World
 from trading.services.credentials import sealing_keys_install
+from trading.services.heartbeats import heartbeat
 
 OpenSite = Callable[..., Site]
 CAUSE = "A rehearsed fall of prices; the books are equal and prices are back."
@@ -231,16 +233,34 @@ def test_a_game_day_is_begun_watched_and_called_off(
     assert site.complaints == []
 
 
-def test_a_job_is_made_rarer_by_request(world: World, trader: User, open_site: OpenSite) -> None:
+def test_a_job_is_run_at_once_and_made_rarer_by_request(
+    world: World, trader: User, open_site: OpenSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     PeriodicTask.objects.all().delete()
     interval, _ = IntervalSchedule.objects.get_or_create(every=10, period=IntervalSchedule.SECONDS)
-    PeriodicTask.objects.create(name="test job", task="governance.tasks.capital_tick", interval=interval)
+    for name, task in (
+        ("test job", "governance.tasks.compliance_tick"),
+        ("capital", "governance.tasks.capital_tick"),
+    ):
+        PeriodicTask.objects.create(name=name, task=task, interval=interval, queue="governance")
+    heartbeat(kind="worker-jobs")
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(asking, "send_hint", lambda task, **how: sent.append(how["headers"]) or True)
     site = open_site()
     site.log_in(trader.username, PASSWORD, "/schedules/")
-    expect(site.table("schedules").locator("tr").first).to_contain_text("not run yet")
+    expect(site.table("schedules").locator("tr").first).to_contain_text("no: it gives out capital")
+    expect(site.page.get_by_role("button", name="Run capital now")).to_have_count(0)
+    site.page.get_by_role("button", name="Run test job now").click()
+    dialog = ask(site, reason="the report is wanted")
+    expect(dialog.locator("[data-result]")).to_contain_text("Queued")
+    run = site.table("runs").locator("tr").first
+    expect(run).to_contain_text("queued")
+    schedule_finished(name="test job", took_s=0.3, asked_run=sent[0]["asked_run"])
+    expect(run).to_contain_text("ok")
+    dialog.locator("[data-close]").first.click()
     site.page.get_by_role("button", name="Change test job").click()
     dialog = ask(site, every_s="60", reason="r")
     expect(dialog.locator("[data-result]")).to_contain_text("Request filed")
-    assert PeriodicTask.objects.get().interval.every == 10
+    assert PeriodicTask.objects.get(name="test job").interval.every == 10
     assert ChangeRequest.objects.get().kind == "schedule.change"
     assert site.complaints == []

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
+from governance.domain.schedules import ROOM
 from governance.models import ScheduleState
 from governance.selectors.schedules import every_s, schedule_queryset
 from nautilus_site.common.clock import now
@@ -22,8 +23,6 @@ from nautilus_site.common.services.change_requests import change_request_create
 from nautilus_site.common.services.turns import one_at_a_time
 
 LONGEST_S = 86_400
-ROOM = 2
-"""Periods shorter than so many times what a run takes keep a worker from its other jobs."""
 
 
 @one_at_a_time

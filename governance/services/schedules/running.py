@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.db import connection
 
 from governance.domain.schedules import CLOCK_AHEAD_S, earliest_gap_s
+from trading.services.schedules import by_hand
+
+ASKED: Final = "asked_run"
+"""Header of the message of a run that a person asked for: its number."""
 
 _CREATE = """
 INSERT INTO governance_schedulestate (name, since, sent_by, result, error, runs, failures, refused)
@@ -34,6 +38,17 @@ ON CONFLICT (name) DO UPDATE SET
     failing_since = CASE excluded.failures_in_row WHEN 0 THEN NULL
                     ELSE coalesce(governance_schedulestate.failing_since, excluded.failing_since) END
 """
+# A message that is delivered again has begun already.
+_START = "UPDATE governance_schedulestate SET started_at = clock_timestamp() WHERE name = %s"
+_START_ASKED = """
+UPDATE governance_schedulerun SET started_at = clock_timestamp()
+ WHERE id = %s AND name = %s AND started_at IS NULL
+"""
+_FINISH_ASKED = """
+UPDATE governance_schedulerun
+   SET finished_at = clock_timestamp(), duration_s = %(took)s, result = %(result)s, error = %(error)s
+ WHERE id = %(run)s AND name = %(name)s AND finished_at IS NULL
+"""
 
 
 def schedule_claim(*, name: str, every_s: float, holder: str) -> bool:
@@ -60,7 +75,26 @@ def schedule_claim(*, name: str, every_s: float, holder: str) -> bool:
         return False
 
 
-def schedule_finished(*, name: str, took_s: float, error: str = "") -> None:
+def asked_run_of(request: Any) -> int | None:
+    """The run a message is of that a person asked for; None: beat sent it."""
+    number = getattr(request, ASKED, None)
+    return number if isinstance(number, int) else None
+
+
+def schedule_started(*, name: str, task: str, asked_run: int | None = None) -> None:
+    """Write down that a worker has taken up a run, of jobs that may be run by hand: another must not be sent beside it.
+
+    The others run every second; nobody asks for them, and this would be a write for each.
+    """
+    if not by_hand(task).may:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_START, [name[:200]])
+        if asked_run is not None:
+            cursor.execute(_START_ASKED, [asked_run, name[:200]])
+
+
+def schedule_finished(*, name: str, took_s: float, error: str = "", asked_run: int | None = None) -> None:
     """Write down how a run ended; an empty error is a good end."""
     parameters: dict[str, Any] = {
         "name": name[:200],
@@ -71,3 +105,5 @@ def schedule_finished(*, name: str, took_s: float, error: str = "") -> None:
     }
     with connection.cursor() as cursor:
         cursor.execute(_FINISH, parameters)
+        if asked_run is not None:
+            cursor.execute(_FINISH_ASKED, {**parameters, "run": asked_run})

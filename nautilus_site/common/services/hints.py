@@ -43,12 +43,20 @@ def enqueue_on_commit(task: str, *, queue: str, **kwargs: Any) -> None:
     transaction.on_commit(send, robust=True)
 
 
-def send_hint(task: str, *, queue: str, worthless_after_s: float | None = None, **kwargs: Any) -> bool:
+def send_hint(
+    task: str,
+    *,
+    queue: str,
+    worthless_after_s: float | None = None,
+    headers: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> bool:
     """Send now. A broker that is down costs latency only: the periodic sweep finds the work in Postgres.
 
     Parameters
     ----------
     worthless_after_s : a worker that takes it up later drops it; for news that the next message tells again.
+    headers : beside our own; a worker makes each a member of the task's request.
     """
     global _failed_at
     if _withheld.get() or time.monotonic() - _failed_at < QUIET_S:
@@ -60,7 +68,7 @@ def send_hint(task: str, *, queue: str, worthless_after_s: float | None = None, 
             queue=queue,
             retry=False,
             expires=worthless_after_s,
-            headers={CAUSE: request_now()},
+            headers={CAUSE: request_now(), **(headers or {})},
         )
     except (OSError, RuntimeError, KombuError, RedisError) as error:
         _failed_at = time.monotonic()
