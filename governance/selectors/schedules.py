@@ -164,17 +164,15 @@ def schedules_state() -> dict[str, Any]:
     """The state of the page."""
     from governance.selectors.shell import shell_state
 
+    rows = schedule_list()
     return {
         **shell_state(),
-        "schedules": [
-            {
-                **row,
-                "lamp": _lamp(row),
-                "hand": f"{'yes' if row['may_run_by_hand'] else 'no'}: {row['by_hand']}",
-            }
-            for row in schedule_list()
-        ],
+        "schedules": [{**row, "lamp": _lamp(row)} for row in rows],
         "runs": [run_row(run_members(run)) for run in run_queryset()[:_RUNS]],
+        "by_hand": [
+            {**{name: row[name] for name in ("id", "name", "by_hand")}, "may": _MAY[row["may_run_by_hand"]]}
+            for row in rows
+        ],
     }
 
 
@@ -183,6 +181,7 @@ def run_row(run: dict[str, Any]) -> dict[str, Any]:
     return {**run, "lamp": {"tone": _TONES[run["state"]], "text": run["state"]}}
 
 
+_MAY = {True: {"tone": "good", "text": "yes"}, False: {"tone": "off", "text": "no"}}
 _TONES = {"queued": "warn", "running": "warn", "ok": "good", "failed": "bad", "lost": "bad"}
 
 

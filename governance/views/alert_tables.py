@@ -166,13 +166,24 @@ SCHEDULES = Table(
         Column("failures_in_row", "In a row", "count"),
         Column("refused", "Sent twice: refused", "count"),
         Column("error", "Error", wrap=True),
-        Column("hand", "Run by hand", wrap=True),
         Column("action", "", "action"),
     ),
     "/api/v1/schedules",
     "No job is scheduled.",
     "Jobs are made by the migrations.",
     tall=False,
+)
+BY_HAND = Table(
+    "by_hand",
+    "Which jobs may be run by hand",
+    (
+        Column("name", "Job"),
+        Column("may", "May be", "lamp"),
+        Column("by_hand", "Because", wrap=True),
+    ),
+    "/api/v1/schedules",
+    "No job is scheduled.",
+    "Of each job it is known whether running it early could raise risk.",
 )
 SCHEDULE_RUNS = Table(
     "runs",

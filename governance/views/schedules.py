@@ -17,7 +17,7 @@ class Schedules(Page):
     title = "Schedules"
     template = "governance/schedules.html"
     topics = ("incidents", "approvals", "trading_state")
-    tables = (alert_tables.SCHEDULES, alert_tables.SCHEDULE_RUNS)
+    tables = (alert_tables.SCHEDULES, alert_tables.SCHEDULE_RUNS, alert_tables.BY_HAND)
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         return schedules_state()

@@ -248,7 +248,7 @@ def test_a_job_is_run_at_once_and_made_rarer_by_request(
     monkeypatch.setattr(asking, "send_hint", lambda task, **how: sent.append(how["headers"]) or True)
     site = open_site()
     site.log_in(trader.username, PASSWORD, "/schedules/")
-    expect(site.table("schedules").locator("tr").first).to_contain_text("no: it gives out capital")
+    expect(site.table("by_hand").locator("tr").first).to_contain_text("it gives out capital")
     expect(site.page.get_by_role("button", name="Run capital now")).to_have_count(0)
     site.page.get_by_role("button", name="Run test job now").click()
     dialog = ask(site, reason="the report is wanted")

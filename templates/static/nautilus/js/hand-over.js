@@ -31,14 +31,15 @@ export function handOver(requests) {
   });
 }
 
-/** Who it may be handed to: who may decide it, is here, and has it not already. */
-const takers = (request) => request.hand_to.filter((name) => name !== request.handed?.to);
+/** Who it may be handed to: who may decide it, is here, and has it not already; oneself comes last. */
+const takers = (request) => request.hand_to.filter((name) => name !== request.handed?.to).sort((left, right) => (left === config.user) - (right === config.user));
 
 /** The line of a card that says whose it is and why, and its buttons; `show` renews both. */
 export function buildHanded(request) {
   const line = document.createElement("p");
   line.className = "handed";
   const buttons = document.createElement("span");
+  buttons.className = "handing";
   let latest = request;
   let shown = null;
   const title = `${request.kind} ${request.target}`;
@@ -50,8 +51,8 @@ export function buildHanded(request) {
     if (String(wanted) === shown) return; // whoever has the focus on one of them keeps it
     shown = String(wanted);
     buttons.replaceChildren(...[
-      wanted[0] && button("Hand over…", `Hand over ${title}`, () => handOver([latest]), "button-quiet"),
-      wanted[1] && button("Give back", `Give ${title} back to everybody`, () => giveBack(latest), "button-quiet"),
+      wanted[0] && button("Hand over…", `Hand over ${title}`, () => handOver([latest])),
+      wanted[1] && button("Give back", `Give ${title} back to everybody`, () => giveBack(latest)),
     ].filter(Boolean));
   };
   show(request);
@@ -61,10 +62,11 @@ export function buildHanded(request) {
 function told({ handed, in_my_hands }) {
   const who = document.createElement("b");
   who.className = "tag";
+  who.dataset.tone = in_my_hands ? "accent" : handed.holder ? "" : "warn";
   who.textContent = in_my_hands ? "yours to decide" : handed.holder ? `with ${handed.holder}` : "everybody's again";
-  const named = `handed to ${handed.to === config.user ? "you" : handed.to} by ${handed.by}, ${fullTime(handed.at)}`;
-  const took = handed.to === handed.by ? `taken by ${handed.by}, ${fullTime(handed.at)}` : named;
-  return [who, ` ${took}${handed.note ? `: “${handed.note}”` : ""}${handed.why ? ` (${handed.why})` : ""}`];
+  const you = (name) => (name === config.user ? "you" : name);
+  const did = handed.to === handed.by ? `taken by ${you(handed.by)}` : `handed to ${you(handed.to)} by ${you(handed.by)}`;
+  return [who, ` ${did}, ${fullTime(handed.at)}${handed.note ? `: “${handed.note}”` : ""}${handed.why ? ` (${handed.why})` : ""}`];
 }
 
 async function giveBack(request) {

@@ -8,6 +8,7 @@ const RENEW_S = 5; // runs are not events
 const WATCHED_S = 1; // while somebody waits for one
 const table = new LiveTable("schedules", config.tables.schedules, { actions });
 const runs = new LiveTable("runs", config.tables.runs);
+const byHand = new LiveTable("by_hand", config.tables.by_hand);
 let watched = false;
 
 function actions(row) {
@@ -42,6 +43,7 @@ function change(row) {
 onState((state) => {
   table.set(state.schedules);
   runs.set(state.runs);
+  byHand.set(state.by_hand);
   watched = state.runs.some((run) => run.state === "queued" || run.state === "running");
   confirm("page", 0, 20);
 });
