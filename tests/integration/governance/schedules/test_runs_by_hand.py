@@ -14,6 +14,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from rest_framework.test import APIClient
 
 from governance import receivers
+from governance.domain.processes import REQUIRED, WORKER_OF
 from governance.models import ScheduleRun, ScheduleState
 from governance.services.schedules import asking, schedule_claim, schedule_run, schedule_runs_prune
 from mlregistry.receivers import SCHEDULES as OF_THE_REGISTRY
@@ -197,6 +198,9 @@ def test_of_beats_and_people_at_one_moment_one_sends(
 def test_of_every_job_it_is_known_whether_people_may_run_it() -> None:
     jobs = {task for _, task, *_ in (*schedules.SCHEDULES, *receivers.SCHEDULES, *OF_THE_REGISTRY)}
     assert set(schedules._by_hand) == jobs, "a new job needs a line in BY_HAND, with the reason"
+    queues = {queue for _, _, queue, *_ in (*schedules.SCHEDULES, *receivers.SCHEDULES, *OF_THE_REGISTRY)}
+    assert queues == set(WORKER_OF), "and a worker for its queue, or nobody can tell that it is silent"
+    assert set(WORKER_OF.values()) <= set(REQUIRED)
     assert {task.rpartition(".")[2] for task in jobs if schedules.by_hand(task).may} == {
         *("housekeeping", "research_tick", "instruments_sync_task", "funding_follow_task"),
         *("bars_prune_task", "compliance_tick", "prune_tick", "truth_tick"),
