@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('governance', '0014_peak_without_deposits'),
+        ('governance', '0015_page_layouts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
