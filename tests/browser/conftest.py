@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.browser.chromium import chromium
 from tests.browser.pages import Site
 from tests.browser.rows import World, build_world
 from tests.browser.server import served
+from tests.factories.relays import RunningRelay
 
 __all__ = ["chromium"]
 
@@ -28,6 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def address(transactional_db: None) -> Iterator[str]:
     with served() as url:
         yield url
+
+
+@pytest.fixture
+def relay(transactional_db: None, tmp_path: Path) -> Iterator[None]:
+    """What the page is told of at once, as on a platform; without it a page asks every few seconds."""
+    running = RunningRelay(tmp_path)
+    yield
+    running.stop()
 
 
 @pytest.fixture

@@ -71,6 +71,7 @@ def stopped() -> Incident:
     return incident
 
 
+@pytest.mark.usefixtures("relay")
 def test_a_channel_is_asked_for_approved_tested_and_muted(
     world: World, trader: User, risk_officer: User, open_site: OpenSite, settings: Any, tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ def photographed(site: Site, name: str) -> None:
         site.page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
 
 
+@pytest.mark.usefixtures("relay")
 def test_an_owner_judges_a_version_looks_at_it_and_asks_for_a_canary_that_is_rolled_back(
     challenger: ModelVersion, model_owner: User, risk_officer: User, open_site: OpenSite
 ) -> None:

@@ -43,6 +43,7 @@ def confirmed_difference() -> Divergence:
     )
 
 
+@pytest.mark.usefixtures("relay")
 def test_a_confirmed_difference_is_adopted_by_two_people(
     world: World, trader: User, risk_officer: User, open_site: OpenSite
 ) -> None:

@@ -46,6 +46,7 @@ def photographed(site: Site, name: str) -> None:
         site.page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
 
 
+@pytest.mark.usefixtures("relay")
 def test_a_trader_asks_for_runs_watches_compares_and_reads_the_report(
     trader: User, open_site: OpenSite
 ) -> None:

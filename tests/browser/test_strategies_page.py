@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from nautilus_site.common.clock import now
@@ -25,6 +26,7 @@ def photographed(site: Site, name: str) -> None:
         site.page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
 
+@pytest.mark.usefixtures("relay")
 def test_a_strategy_from_its_form_to_its_first_capital(
     world: World, trader: User, risk_officer: User, open_site: OpenSite
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_strategy_from_its_form_to_its_first_capital(
     assert [c for c in site.complaints if not c.startswith("400 ")] == []  # the one refused on purpose
 
 
+@pytest.mark.usefixtures("relay")
 def test_what_a_sniper_may_buy_of_new_listings_is_asked_for_and_shown(
     world: World, trader: User, risk_officer: User, open_site: OpenSite
 ) -> None:

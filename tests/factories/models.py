@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from tests.unit.trading.domain.regime.simulated import THREE, simulate
@@ -22,6 +24,7 @@ def planted_bars(rows: int = 600, seed: int = 12) -> BarColumns:
     return BarColumns(close_ns, HOUR_NS, high, low, close, volume, np.empty(0))
 
 
+@cache
 def trained_artefact(seed: int = 0, symbol: str = "BTCUSDT") -> EncodedArtefact:
     """A two-state model trained on planted bars; another seed is other data and another digest."""
     from mlregistry.domain.recipes import DataSource, HmmRecipe

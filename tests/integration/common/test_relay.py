@@ -16,7 +16,6 @@ from django.db import connection, transaction
 from nautilus_site.common.clock import now
 from nautilus_site.common.daemons.audit_head import AuditHead
 from nautilus_site.common.daemons.mirror import EventMirror
-from nautilus_site.common.daemons.relay import Relay
 from nautilus_site.common.models import AuditEntry, AuditSeal, Lease, OutboxEvent, UnsealedEntry
 from nautilus_site.common.services import event_numbering
 from nautilus_site.common.services.audit import audit_record
@@ -25,6 +24,7 @@ from nautilus_site.common.services.audit_proof import audit_verify
 from nautilus_site.common.services.event_numbering import FenceLost, events_number, events_prune
 from nautilus_site.common.services.leases import Held, lease_acquire, lease_release
 from nautilus_site.common.services.outbox import publish
+from tests.factories.relays import RunningRelay
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,24 +44,6 @@ def held() -> Held:
     taken = lease_acquire(name="relay", holder="test", life=timedelta(minutes=5))
     assert taken is not None
     return taken
-
-
-class RunningRelay:
-    def __init__(self, home: Path) -> None:
-        self.relay = Relay(home, holder=f"test-{time.monotonic_ns()}")
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        try:
-            self.relay.run()
-        finally:
-            connection.close()
-
-    def stop(self) -> None:
-        self.relay.stop()
-        self.thread.join(10)
-        assert not self.thread.is_alive()
 
 
 @pytest.fixture
