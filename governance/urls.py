@@ -12,6 +12,7 @@ from governance.api import (
     playbooks,
     policies,
     schedules,
+    table_views,
     weights,
 )
 from governance.views.about import About
@@ -24,7 +25,7 @@ from governance.views.layouts import LayoutView, RoleLayoutView
 from governance.views.models import Models
 from governance.views.notifications import Notifications
 from governance.views.ops import Ops
-from governance.views.page import Page, PageState
+from governance.views.page import Page, PageState, table_shapes
 from governance.views.people import People
 from governance.views.playbooks import IncidentState, Playbooks
 from governance.views.policies import Policies
@@ -54,6 +55,8 @@ _PAGES: tuple[tuple[str, type[Page]], ...] = (
     ("ops/", Ops),
     ("about/", About),
 )
+
+_SHAPES = table_shapes(page for _, page in _PAGES)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *(path(route, page.as_view(), name=page.name) for route, page in _PAGES),
@@ -136,6 +139,8 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("incidents/<int:pk>/undo", playbooks.IncidentUndoView.as_view(), name="api-incident-undo"),
     path("incidents/<int:pk>/close", playbooks.IncidentCloseView.as_view(), name="api-incident-close"),
     path("audit/export", audit_export.AuditExportView.as_view(), name="api-audit-export"),
+    path("views", table_views.TableViewListView.as_view(shapes=_SHAPES), name="api-views"),
+    path("views/<int:pk>", table_views.TableViewDetailView.as_view(shapes=_SHAPES), name="api-view"),
     path("schedules", schedules.ScheduleListView.as_view(), name="api-schedules"),
     path("schedules/runs", schedules.ScheduleRunListView.as_view(), name="api-schedule-runs"),
     path("schedules/<int:pk>/run", schedules.ScheduleRunView.as_view(), name="api-schedule-run"),

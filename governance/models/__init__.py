@@ -23,6 +23,7 @@ from governance.models.policies import Policy, PolicyActivation, PolicyVersion
 from governance.models.routing import RoutingDecision
 from governance.models.rules import RuleCursor, RuleFiring
 from governance.models.schedules import ScheduleRun, ScheduleState
+from governance.models.table_views import DefaultView, TableView
 
 __all__ = [
     "AfterAction",
@@ -30,6 +31,7 @@ __all__ = [
     "AllocationRun",
     "CapitalState",
     "ComplianceReport",
+    "DefaultView",
     "EventCursor",
     "GameDay",
     "GuardianHour",
@@ -52,4 +54,5 @@ __all__ = [
     "RuleFiring",
     "ScheduleRun",
     "ScheduleState",
+    "TableView",
 ]

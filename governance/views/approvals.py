@@ -17,6 +17,7 @@ class Approvals(Page):
     title = "Approvals"
     template = "governance/approvals.html"
     topics = ("approvals", "trading_state")
+    parameters = ("show",)
     tables = (people_tables.HISTORY, people_tables.DUTIES, people_tables.DECISIONS)
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from governance.selectors.audit_page import AuditFilter, audit_page_state
 from governance.views import people_tables
-from governance.views.page import Page
+from governance.views.page import BEFORE, Page
 from nautilus_site.common.models import User
 
 
@@ -17,6 +17,8 @@ class Audit(Page):
     title = "Audit"
     template = "governance/audit.html"
     topics = ("approvals", "trading_state")
+    filters, filtered = AuditFilter, people_tables.AUDIT.name
+    parameters = (BEFORE,)
     tables = (people_tables.AUDIT,)
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:

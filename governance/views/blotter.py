@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from governance.selectors.blotter import BlotterFilter, blotter_choices, blotter_state
 from governance.selectors.shell import traded_symbols
 from governance.views import order_tables
-from governance.views.page import Page
+from governance.views.page import BEFORE, Page
 from nautilus_site.common.models import User
 from trading.domain.values import OrderType, Side, TimeInForce
 
@@ -20,6 +20,8 @@ class Blotter(Page):
     title = "Blotter"
     template = "governance/blotter.html"
     topics = ("orders", "fills", "trading_state", "approvals", "prices")
+    filters, filtered = BlotterFilter, order_tables.BLOTTER_ORDERS.name
+    parameters = (BEFORE, "explain")
     tables = (order_tables.BLOTTER_ORDERS, order_tables.BRACKETS, order_tables.FILLS)
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:

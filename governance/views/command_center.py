@@ -23,6 +23,7 @@ class CommandCenter(Page):
     title = "Command Center"
     template = "governance/command_center.html"
     topics = ALL_TOPICS
+    parameters = ("symbol", "interval")
     tables = (
         order_tables.OPEN_ORDERS,
         order_tables.RECENT_ORDERS,

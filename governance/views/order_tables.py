@@ -54,6 +54,7 @@ BLOTTER_ORDERS = Table(
     "No order matches.",
     "Clear the filter, or place a first order with “New order”.",
     tall=False,
+    follows=("symbol", "account", "status", "side", "strategy", "open"),
 )
 BRACKETS = Table(
     "brackets",
@@ -93,6 +94,7 @@ FILLS = Table(
     "/api/v1/fills",
     "No fill yet.",
     "A fill appears within a second of the exchange reporting it.",
+    follows=("symbol",),
 )
 POSITIONS = Table(
     "positions",

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.urls import reverse
 from django.views import View
 
 from governance.domain.layouts import HEIGHTS, WIDTHS, Panel
+from governance.domain.table_states import TableShape
 from governance.selectors.inbox import require_user
 from governance.selectors.layouts import Shown, layout_shown, roles_with_layout
 from governance.selectors.shell import haltable_scopes, traded_symbols
+from governance.selectors.table_views import page_views
 from governance.views.layout_tags import panels_of
 from governance.views.navigation import navigation, permission_of, reachable, roles_that_open
 from governance.views.tables import Table
@@ -33,6 +37,8 @@ ENVIRONMENT_WORDS = {
     "live": "REAL MONEY · orders go to Binance",
 }
 LEVELS = ("REDUCING", "HALT_NEW", "CANCEL", "FLATTEN")
+BEFORE = "before"
+"""The parameter that says where the next page of a list begins: no filter, so no view keeps it."""
 ALL_TOPICS = (
     "orders",
     "fills",
@@ -57,6 +63,9 @@ class Page(LoginRequiredMixin, View):
     tables: Sequence[Table] = ()
     topics: Sequence[str] = ("orders", "trading_state", "approvals")
     has_state = True
+    filters: type[Any] | None = None  # a dataclass with `from_query`: what the address may narrow the rows by
+    filtered = ""  # the table whose views keep the filters
+    parameters: Sequence[str] = ()  # what else the address may say
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:
         raise NotImplementedError
@@ -73,6 +82,37 @@ class Page(LoginRequiredMixin, View):
     def client(self, request: HttpRequest, state: Mapping[str, Any]) -> dict[str, Any]:
         """More configuration for this page's script."""
         return {}
+
+    @classmethod
+    def filter_names(cls) -> tuple[str, ...]:
+        """The filters of the page as its address spells them."""
+        if cls.filters is None:
+            return ()
+        return tuple(field.name for field in fields(cls.filters) if field.name != BEFORE)
+
+    @classmethod
+    def check_filters(cls, values: Mapping[str, str]) -> None:
+        """Refuse values of filters that the page would refuse in its address.
+
+        Raises
+        ------
+        ApplicationError : INVALID_FILTER.
+        """
+        if cls.filters is not None:
+            cls.filters.from_query(QueryDict(urlencode(values)))
+
+    def sound(self, query: QueryDict) -> dict[str, str]:
+        """The filters of a query that the page takes, each looked at alone."""
+        kept = {}
+        for name in (*self.filter_names(), BEFORE) if self.filters else ():
+            value = str(query.get(name, ""))
+            try:
+                self.check_filters({name: value})
+            except ApplicationError:
+                continue
+            if value:
+                kept[name] = value
+        return kept
 
     def user_of(self, request: HttpRequest) -> User:
         """The person who asks, if they may see this page.
@@ -97,12 +137,15 @@ class Page(LoginRequiredMixin, View):
         except Forbidden as error:
             raise PermissionDenied(error.message) from None
         status, problem, self.asked = 200, "", request.GET
+        left_out: list[str] = []
         try:
             state = self.state(request, user)
         except ApplicationError as error:
             # A wrong filter in a URL somebody shared: say so and show the page without it.
             status, problem = error.status, error.message
-            request.GET = type(request.GET)()
+            kept = self.sound(request.GET)
+            left_out = sorted({*self.filter_names(), BEFORE} & set(self.asked) - set(kept))
+            request.GET = QueryDict(urlencode(kept))
             state = self.state(request, user)
         held = sorted(permissions_now(user))
         symbols = traded_symbols()
@@ -136,6 +179,12 @@ class Page(LoginRequiredMixin, View):
                 "haltable": scopes,
                 "tables": {table.name: table.members() for table in self.tables},
                 "layout": self._layout(user, layout, panels, held),
+                "filters": self.filter_names(),
+                "filtered": self.filtered,
+                "follows": {table.name: table.follows for table in self.tables if table.follows},
+                "parameters": self.parameters,
+                "left_out": left_out,
+                "views": page_views(user, self.name),
                 **self.client(request, state),
             },
             **self.context(request, state),
@@ -189,3 +238,16 @@ class PageState(LoginRequiredMixin, View):
         response = JsonResponse(state)
         response["Cache-Control"] = "no-store"
         return response
+
+
+def table_shapes(pages: Iterable[type[Page]]) -> dict[str, TableShape]:
+    """What each table of these pages can be told, by page and table (`orders.fills`)."""
+    return {
+        f"{page.name}.{table.name}": TableShape(
+            table.shape_columns(),
+            frozenset(page.filter_names()) if table.name == page.filtered else frozenset(),
+            page.check_filters,
+        )
+        for page in pages
+        for table in page.tables
+    }

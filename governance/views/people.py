@@ -21,6 +21,7 @@ class People(Page):
     title = "People"
     template = "governance/people.html"
     topics = ("approvals", "trading_state")
+    parameters = ("role",)
     tables = (
         people_tables.PEOPLE,
         people_tables.TOKENS,

@@ -22,6 +22,7 @@ AUDIT = Table(
     "No entry matches.",
     "Every change is written here in its own transaction; clear the search to see all.",
     tall=False,
+    follows=("actor", "action", "target", "request_id", "since", "until"),
 )
 PEOPLE = Table(
     "people",

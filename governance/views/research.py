@@ -57,6 +57,7 @@ class Research(Page):
     title = "Research"
     template = "governance/research.html"
     topics = ("research", "trading_state", "approvals")
+    parameters = ("job",)
     tables = (JOBS,)
 
     def state(self, request: HttpRequest, user: User) -> dict[str, Any]:

@@ -43,6 +43,11 @@ class Table:
     teach: str
     tall: bool = True
     compact: bool = False
+    follows: tuple[str, ...] = ()  # filters of its page that narrow its rows, and its API twin as well
+
+    def shape_columns(self) -> frozenset[str]:
+        """The columns it may be sorted by and that may be hidden."""
+        return frozenset(column.key for column in self.columns if column.kind != "action")
 
     def members(self) -> list[dict[str, Any]]:
         return [column.members() for column in self.columns]

@@ -40,6 +40,9 @@ PERMISSIONS: dict[str, str] = {
     "universe.propose": "ask for a symbol to be allowed",
     "tokens.own": "make API tokens of one's own, and revoke them",
     "sessions.own": "see and end browser sessions of one's own",
+    "views.own": "keep views of tables of one's own",
+    "views.share": "share a view of a table with everybody",
+    "views.delete": "delete a view of a table that somebody else shares",
     "sessions.end": "end browser sessions of others",
     "layouts.own": "arrange the panels of pages for oneself",
     "layouts.publish": "make an arrangement of a page the default of a role",
@@ -49,13 +52,15 @@ PERMISSIONS: dict[str, str] = {
 }
 
 ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
-    Role.VIEWER: frozenset({"read", "tokens.own", "sessions.own", "layouts.own"}),
+    Role.VIEWER: frozenset({"read", "tokens.own", "sessions.own", "layouts.own", "views.own"}),
     Role.TRADER: frozenset(
         {
             "read",
             "tokens.own",
             "sessions.own",
             "layouts.own",
+            "views.own",
+            "views.share",
             "orders.place",
             "orders.cancel",
             "kill.raise",
@@ -80,6 +85,8 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "tokens.own",
             "sessions.own",
             "layouts.own",
+            "views.own",
+            "views.share",
             "audit.read",
             "kill.raise",
             "kill.resume",
@@ -107,6 +114,8 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "tokens.own",
             "sessions.own",
             "layouts.own",
+            "views.own",
+            "views.share",
             "kill.raise:own_model",
             "backtests.run",
             "models.train",
@@ -123,6 +132,8 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "tokens.own",
             "sessions.own",
             "layouts.own",
+            "views.own",
+            "views.share",
             "audit.read",
             "kill.raise",
             "change.request",
@@ -136,6 +147,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
             "keys.operate",
             "sessions.end",
             "layouts.publish",
+            "views.delete",
         }
     ),
 }

@@ -126,7 +126,7 @@ def test_no_role_holds_two_duties_that_must_be_apart() -> None:
         assert permits(held, "change.decide") == (role == Role.RISK_OFFICER)
         assert permits(held, "orders.place") == (role == Role.TRADER)
     assert permissions_of("no such role") == frozenset()
-    assert ROLE_PERMISSIONS[Role.VIEWER] == {"read", "tokens.own", "sessions.own"}
+    assert ROLE_PERMISSIONS[Role.VIEWER] == {"read", "tokens.own", "sessions.own", "layouts.own", "views.own"}
 
 
 def test_no_token_can_be_given_what_is_for_people(trader: User) -> None:

@@ -219,7 +219,7 @@ def test_the_whole_way_over_the_api_and_the_page(
     asked = admin.post("/api/v1/approvals", body, format="json")
     assert (asked.status_code, asked.json()["effect"]["may_then"]) == (
         202,
-        ["read", "sessions.own", "tokens.own"],
+        ["layouts.own", "read", "sessions.own", "tokens.own", "views.own"],
     )
     assert risk.post(f"/api/v1/approvals/{asked.json()['id']}/approve", {}, format="json").status_code == 200
     by_token = token_client(admin_person).post("/api/v1/people/ada/link")
