@@ -155,7 +155,7 @@ def test_protection_is_moved_and_taken_down_by_its_buttons(
     assert site.complaints == []
 
 
-def test_filters_are_in_the_address_and_in_the_api_call_shown(
+def test_what_is_shown_is_in_the_address_in_the_api_call_and_kept_under_a_name(
     world: World, viewer: User, open_site: OpenSite
 ) -> None:
     site = open_site()
@@ -170,6 +170,62 @@ def test_filters_are_in_the_address_and_in_the_api_call_shown(
     assert len(lines) == 2
     assert lines[0].startswith("created_at,symbol,side,type,status,quantity,price")
     assert ",ETHUSDT,BUY,LIMIT,DENIED,9,3000," in lines[1]
+
+    panel = site.page.locator('[data-panel="orders"]')
+    panel.get_by_role("button", name="Price", exact=True).click()
+    panel.locator("[data-filter]").fill("eth")
+    panel.locator("summary", has_text="columns").click()
+    panel.get_by_role("checkbox", name="Account").uncheck()
+    shown = "/orders/?status=DENIED&orders.find=eth&orders.hide=account&orders.sort=-price"
+    expect(site.page).to_have_url(site.url + shown)
+    panel.locator("summary", has_text="views").click()
+    panel.get_by_role("button", name="Save what Orders shows as a view").click()
+    dialog = site.page.locator("#view-dialog")
+    expect(dialog).to_contain_text(
+        "Keeps rows with “eth”; by Price, descending; without Account; where status is DENIED."
+    )
+    dialog.locator("[name=name]").fill("Denied")
+    dialog.locator("[name=default]").check()
+    dialog.locator("[data-confirm]").click()
+    views = panel.locator("[data-views] summary")
+    expect(views).to_have_text("Denied")
+    expect(views).to_be_focused()
+
+    for address in (shown, "/orders/"):  # a link as it is sent, and the page as it opens for this person
+        site.open(address)
+        expect(site.page).to_have_url(site.url + shown)
+        expect(panel.locator("th[aria-sort=descending]")).to_have_text("Price")
+        expect(panel.locator("th", has_text="Account")).to_be_hidden()
+        expect(panel.locator("[data-filter]")).to_have_value("eth")
+        expect(panel.locator("[data-api]")).to_have_attribute("href", "/api/v1/orders?status=DENIED")
+        expect(panel.locator("tbody tr")).to_have_count(1)
+        expect(views).to_have_text("Denied")
+    views.press("Enter")
+    panel.get_by_role("button", name="Show Orders as it comes").press("Enter")
+    expect(site.page).to_have_url(f"{site.url}/orders/?orders.view=none")
+    expect(panel.locator("tbody tr")).to_have_count(len(world.orders))
+    site.page.keyboard.press("Escape")
+    expect(views).to_be_focused()
+    assert site.complaints == []
+
+    site.page.set_viewport_size({"width": 380, "height": 800})
+    site.open("/orders/?fills.sort=nobody&fills.hide=fee.gone&side=BUY&also=1")
+    expect(site.page.locator("#left-out")).to_contain_text(
+        "fills.sort=nobody, fills.hide=gone, also=1. It was left out."
+    )
+    expect(site.page).to_have_url(f"{site.url}/orders/?side=BUY&fills.hide=fee")
+    views.click()
+    panel.get_by_role("button", name="Edit the view Denied").click()
+    dialog.locator("[data-delete]").click()
+    assert site.scroll_overflow() == 0
+    assert site.low_contrast() == []
+    assert site.unlabelled() == []
+    dialog.locator("[data-delete]").click()
+    expect(site.page.locator("#toasts")).to_contain_text("Denied is deleted.")
+    views.click()
+    expect(panel.locator("[data-views] li")).to_have_count(1)
+    assert site.scroll_overflow() == 0
+    assert site.unlabelled() == []
     assert site.complaints == []
 
 

@@ -1,3 +1,4 @@
+import { leaveOut, parameters, write } from "./address.js";
 import { call, stepUp, takeIntent } from "./api.js";
 import { auditLink } from "./audit-link.js";
 import { facts } from "./explain-parts.js";
@@ -25,7 +26,9 @@ const VIEWS = {
   soon: { keeps: (entry) => entry.expiresAt - performance.now() < SOON_S * 1000, none: ["Nothing expires within the hour.", "A request that nobody decides in time ends without effect."] },
 };
 const views = document.getElementById("views");
-let view = "all";
+const asked = parameters().get("show");
+if (asked !== null && !Object.hasOwn(VIEWS, asked)) leaveOut("show");
+let view = Object.hasOwn(VIEWS, asked ?? "") ? asked : "all";
 const box = document.getElementById("pending");
 const cards = new Map();
 const KIND_WORDS = {
@@ -202,6 +205,7 @@ views.addEventListener("click", (event) => {
   const pressed = event.target.closest("button");
   if (!pressed) return;
   view = pressed.dataset.view;
+  write({ show: view === "all" ? "" : view });
   sift();
 });
 

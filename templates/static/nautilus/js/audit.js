@@ -1,17 +1,18 @@
-// The audit trail: search by the URL, an entry's before and after, the chain's state, a full verification on demand.
+// The audit trail: search by its address, an entry's before and after, the chain's state, a full verification on demand.
 import { call } from "./api.js";
 import { facts, node } from "./explain-parts.js";
 import { ask } from "./ask.js";
 import { confirm } from "./freshness.js";
 import { fullTime } from "./format.js";
 import { button } from "./order-actions.js";
+import { bindFilters, bindOlder } from "./page-filters.js";
 import { can, config, onState, start } from "./shell.js";
 import { LiveTable } from "./table.js";
 import { showProblem } from "./toast.js";
 
 const FOLLOW_MS = 1000;
 const dialog = document.getElementById("entry");
-const older = document.getElementById("older");
+const showOlder = bindOlder(document.getElementById("older"));
 const table = new LiveTable("entries", config.tables.entries, {
   actions: (row) => [button("Details", `Details of entry ${row.id}`, () => open(row), "button-small button-quiet")],
   onOpen: open,
@@ -65,6 +66,7 @@ function open(row) {
   if (!dialog.open) dialog.showModal();
 }
 
+bindFilters(document.getElementById("filters"));
 dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
 
 const verify = document.getElementById("verify");
@@ -131,15 +133,13 @@ verify.addEventListener("click", async () => {
 
 onState((state) => {
   table.set(state.entries);
-  older.hidden = !state.older;
+  showOlder(state.older);
   document.getElementById("stopped").hidden = !state.stopped;
   const next = new URLSearchParams(Object.entries(state.filter).filter(([name, value]) => value && name !== "before"));
   document.getElementById("export").href = `/api/v1/audit/export?${next}`;
   const signed = document.getElementById("export-signed");
   signed.href = `/api/v1/audit/export?${new URLSearchParams([...next, ["format", "bundle"]])}`;
   signed.hidden = !state.signing.can_sign;
-  next.set("before", state.older ?? "");
-  older.href = `?${next}`;
   const { chain } = state;
   target = chain.loss_target;
   const lamp = document.querySelector('[data-chain="lamp"]');

@@ -1,3 +1,4 @@
+import { leaveOut, parameters, write } from "./address.js";
 import { fetchBars, intervalSeconds, mergeInto, parseBars } from "./bars.js";
 import { barElement, cellText } from "./cells.js";
 import { EquityChart, PriceChart } from "./charts.js";
@@ -209,13 +210,19 @@ function sumText(texts) {
   return `${total < 0n ? "-" : ""}${digits.slice(0, -SCALE)}.${digits.slice(-SCALE)}`;
 }
 
-const remembered = recall("interval");
-if (remembered && config.intervals.includes(remembered)) intervalBox.value = remembered;
-intervalBox.addEventListener("change", () => { remember("interval", intervalBox.value); loadBars(); });
+// The address decides; where it says nothing, what this browser remembers.
+const asked = parameters();
+const shownFirst = [asked.get("interval"), recall("interval")].find((interval) => config.intervals.includes(interval));
+if (shownFirst) intervalBox.value = shownFirst;
+if (asked.has("interval") && asked.get("interval") !== intervalBox.value) leaveOut("interval");
+if (asked.has("symbol") && asked.get("symbol").toUpperCase().replace(/[^A-Z0-9]/g, "") !== symbolBox.value) leaveOut("symbol");
+intervalBox.addEventListener("change", () => {
+  remember("interval", intervalBox.value);
+  write({ interval: intervalBox.value });
+  loadBars();
+});
 symbolBox.addEventListener("change", () => {
-  const url = new URL(location.href);
-  url.searchParams.set("symbol", symbolBox.value);
-  history.replaceState(null, "", url);
+  write({ symbol: symbolBox.value });
   loadBars();
 });
 feed.addEventListener("subscribed", (event) => event.detail.again && loadBars());

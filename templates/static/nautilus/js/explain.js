@@ -1,4 +1,5 @@
 // The explain drawer: why an order exists, what each rail measured, what the exchange said, where the time went.
+import { write } from "./address.js";
 import { call } from "./api.js";
 import { auditLink } from "./audit-link.js";
 import { checksTable, facts, node } from "./explain-parts.js";
@@ -50,9 +51,7 @@ function section(title, content, teach) {
 export async function openExplain(id) {
   body.replaceChildren(node("p", "Reading …", "muted"));
   if (!dialog.open) dialog.showModal();
-  const url = new URL(location.href);
-  url.searchParams.set("explain", id);
-  history.replaceState(null, "", url);
+  write({ explain: id });
   try {
     const { body: told } = await call("GET", `/api/v1/orders/${encodeURIComponent(id)}/explain`);
     draw(told);
@@ -96,7 +95,5 @@ function draw(told) {
 }
 
 dialog.addEventListener("close", () => {
-  const url = new URL(location.href);
-  url.searchParams.delete("explain");
-  history.replaceState(null, "", url);
+  write({ explain: "" });
 });

@@ -1,4 +1,5 @@
 // The research page: asking for runs, watching them, comparing them.
+import { leaveOut, parameters, write } from "./address.js";
 import { call } from "./api.js";
 import { confirm } from "./freshness.js";
 import { button } from "./order-actions.js";
@@ -58,8 +59,9 @@ async function open(id) {
   try {
     const { body } = await call("GET", `/api/v1/backtests/${id}`);
     showJob(body);
-    history.replaceState(null, "", `?job=${id}`);
+    write({ job: id });
   } catch (error) {
+    if (parameters().get("job") === id) leaveOut("job");
     complain(error);
   }
 }
@@ -87,7 +89,7 @@ bindAsking((job) => {
   jobs.upsert(rowOf(job), { flash: true });
   toast(`${job.title} was asked for; a worker takes it up.`);
 });
-document.getElementById("job").addEventListener("close", () => history.replaceState(null, "", location.pathname));
+document.getElementById("job").addEventListener("close", () => write({ job: "" }));
 
 onState((state) => {
   jobs.set(state.jobs);
@@ -100,5 +102,5 @@ onEvent(({ topic, data }) => {
 feed.addEventListener("tick", () => feed.status === "live" && confirm("live", 0, 15));
 setInterval(() => document.visibilityState === "visible" && jobs.values().some((job) => !OVER.has(job.state)) && refetch(), 5000);
 start();
-const asked = new URLSearchParams(location.search).get("job");
+const asked = parameters().get("job");
 if (asked) open(asked);

@@ -1,4 +1,5 @@
 // "View as": the pages and actions a role would have. A look at the table in force; nobody becomes somebody else.
+import { leaveOut, parameters, write } from "./address.js";
 import { call, Problem } from "./api.js";
 import { config } from "./shell.js";
 import { LiveTable } from "./table.js";
@@ -17,6 +18,13 @@ export function showRoles(menu, pages) {
       toast(error.message, "bad");
     }
   }
-  menu.addEventListener("change", show);
+  const own = menu.value;
+  const asked = parameters().get("role");
+  if ([...menu.options].some((option) => option.value === asked)) menu.value = asked;
+  else if (asked !== null) leaveOut("role");
+  menu.addEventListener("change", () => {
+    write({ role: menu.value === own ? "" : menu.value });
+    show();
+  });
   show();
 }

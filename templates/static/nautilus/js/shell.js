@@ -1,4 +1,5 @@
 // What every page has: the live connection and its badge, Halt, palette, theme and zone, arranging, the state and its renewal.
+import { pageQuery, sift } from "./address.js";
 import { call } from "./api.js";
 import { bindArrange } from "./arrange.js";
 import { confirm } from "./freshness.js";
@@ -40,23 +41,33 @@ const initial = readJson("page-state");
 
 export const feed = new LiveFeed({ topics: config.topics, lastId: initial?.last_event_id ?? null });
 
-/** Renew the whole state; events newer than the answer are applied again on top of it. */
+/**
+ * Renew the whole state; events newer than the answer are applied again on top of it. Gives the error where there was
+ * one; it is said already, but for filters that were refused: the form they stand in says that.
+ */
 export async function refetch() {
-  if (!config.state_url || refetching) return refetching;
-  refetching = (async () => {
+  if (!config.state_url) return null;
+  const query = pageQuery();
+  if (refetching?.query === query) return refetching.done;
+  const mine = { query };
+  refetching = mine;
+  mine.done = (async () => {
     try {
-      const { body } = await call("GET", config.state_url + location.search, undefined, { timeoutS: 15 });
+      const { body } = await call("GET", config.state_url + query, undefined, { timeoutS: 15 });
+      if (refetching !== mine) return null; // the address asks for something else by now, and that is on its way
       for (const listener of stateListeners) listener(body, true);
       confirmShell(body);
       for (const event of recent) if (event.id > body.last_event_id) for (const listener of eventListeners) listener(event);
     } catch (error) {
       if (error.status === 401 || error.status === 403) location.assign(`/accounts/login/?next=${encodeURIComponent(location.pathname + location.search)}`);
-      else if (error.status !== 0) complain(error);
+      else if (error.status !== 0 && error.code !== "INVALID_FILTER") complain(error);
+      return error;
     } finally {
-      refetching = null;
+      if (refetching === mine) refetching = null;
     }
+    return null;
   })();
-  return refetching;
+  return mine.done;
 }
 
 /** Renew shortly, once for a burst of events. */
@@ -171,6 +182,7 @@ function bindNavigation() {
 }
 
 export function start() {
+  sift(config);
   bindConnection();
   bindNavigation();
   bindButtons();

@@ -1,7 +1,7 @@
 // A live table over server-rendered markup: keyed rows, only changed cells are written, bounded in length.
 import { cellText, fillCell, isAligned } from "./cells.js";
 import { paint } from "./paint.js";
-import { recall, remember } from "./preferences.js";
+import { TableViews } from "./table-views.js";
 
 export class LiveTable {
   /** `columns`: [{key, title, kind}], `options`: {rowKey, limit, actions, onOpen, order} */
@@ -19,13 +19,33 @@ export class LiveTable {
     this.dirty = new Set();
     this.sort = null;
     this.needle = "";
-    this.hidden = new Set(JSON.parse(recall(`columns.${name}`, "[]")));
+    this.hidden = new Set();
     for (const column of columns) if (column.kind === "action") column.actions = this.options.actions;
     this.body.replaceChildren();
     this.#bindHead();
     this.#bindTools();
     this.#bindKeys();
+    this.views = new TableViews(this);
     document.addEventListener("zonechange", () => this.#touchAll());
+  }
+
+  /** Search, order (`-price`: descending) and hidden columns, as addresses and views say them. */
+  get state() {
+    const { column, direction } = this.sort ?? {};
+    return { find: this.needle, sort: column ? `${direction < 0 ? "-" : ""}${column.key}` : "", hide: this.columns.filter((c) => this.hidden.has(c.key)).map((c) => c.key) };
+  }
+
+  /** The other way round; columns it does not have must be left out already. */
+  show({ find, sort, hide }) {
+    this.needle = find;
+    const filter = this.panel.querySelector("[data-filter]");
+    if (filter) filter.value = find;
+    const column = this.columns.find((c) => sort && c.key === sort.replace(/^-/, ""));
+    this.sort = column ? { column, direction: sort.startsWith("-") ? -1 : 1 } : null;
+    this.hidden = new Set(hide);
+    this.#showHead();
+    for (const row of this.elements.values()) this.#showCells(row);
+    this.#schedule();
   }
 
   /** Replace all rows; the order given is the order shown unless a column was chosen. */
@@ -153,9 +173,9 @@ export class LiveTable {
       if (column.kind === "mono") cell.classList.add("mono");
       if (column.wrap) cell.classList.add("wrap");
       if (column.kind === "action") cell.classList.add("action");
-      cell.hidden = this.hidden.has(column.key);
       element.append(cell);
     }
+    this.#showCells(element);
     this.elements.set(key, element);
     return element;
   }
@@ -174,16 +194,29 @@ export class LiveTable {
   #bindHead() {
     [...this.table.tHead.rows[0].cells].forEach((cell, index) => {
       const column = this.columns[index];
-      cell.hidden = this.hidden.has(column.key);
       const button = cell.querySelector("button");
       button?.addEventListener("click", () => {
         const direction = this.sort?.column === column ? -this.sort.direction : isAligned(column.kind) ? -1 : 1;
         this.sort = { column, direction };
-        for (const other of this.table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-        cell.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
+        this.#showHead();
         this.#schedule();
+        this.views.keep();
       });
     });
+  }
+
+  #showHead() {
+    const head = this.table.tHead.rows[0];
+    this.#showCells(head);
+    this.columns.forEach((column, index) => {
+      if (this.sort?.column === column) head.cells[index].setAttribute("aria-sort", this.sort.direction > 0 ? "ascending" : "descending");
+      else head.cells[index].removeAttribute("aria-sort");
+    });
+    for (const box of this.panel.querySelectorAll("[data-columns] input")) box.checked = !this.hidden.has(box.name);
+  }
+
+  #showCells(row) {
+    this.columns.forEach((column, index) => { row.cells[index].hidden = this.hidden.has(column.key); });
   }
 
   #bindTools() {
@@ -191,6 +224,7 @@ export class LiveTable {
     filter?.addEventListener("input", () => {
       this.needle = filter.value.trim();
       this.#schedule();
+      this.views.keep({ soon: true });
     });
     this.panel.querySelector("[data-csv]")?.addEventListener("click", () => {
       const link = document.createElement("a");
@@ -206,19 +240,19 @@ export class LiveTable {
       label.className = "inline";
       const box = document.createElement("input");
       box.type = "checkbox";
-      box.checked = !this.hidden.has(column.key);
-      box.addEventListener("change", () => this.#show(column, box.checked));
-      label.append(box, column.title);
+      box.name = column.key;
+      box.addEventListener("change", () => this.#choose(column, box));
+      label.append(box, column.title || "State");
       chooser.append(label);
     });
   }
 
-  #show(column, visible) {
-    if (visible) this.hidden.delete(column.key);
-    else this.hidden.add(column.key);
-    remember(`columns.${this.name}`, JSON.stringify([...this.hidden]));
-    const index = this.columns.indexOf(column);
-    for (const row of [this.table.tHead.rows[0], ...this.elements.values()]) row.cells[index].hidden = !visible;
+  #choose(column, box) {
+    if (box.checked) this.hidden.delete(column.key);
+    else if (this.columns.some((c) => c !== column && c.kind !== "action" && !this.hidden.has(c.key))) this.hidden.add(column.key);
+    else box.checked = true; // one column stays
+    for (const row of [this.table.tHead.rows[0], ...this.elements.values()]) this.#showCells(row);
+    this.views.keep({ columns: true });
   }
 
   #bindKeys() {
