@@ -136,13 +136,13 @@ class Page(LoginRequiredMixin, View):
             user = self.user_of(request)
         except Forbidden as error:
             raise PermissionDenied(error.message) from None
-        status, problem, self.asked = 200, "", request.GET
+        problem, self.asked = "", request.GET
         left_out: list[str] = []
         try:
             state = self.state(request, user)
         except ApplicationError as error:
             # A wrong filter in a URL somebody shared: say so and show the page without it.
-            status, problem = error.status, error.message
+            problem = error.message
             kept = self.sound(request.GET)
             left_out = sorted({*self.filter_names(), BEFORE} & set(self.asked) - set(kept))
             request.GET = QueryDict(urlencode(kept))
@@ -189,7 +189,7 @@ class Page(LoginRequiredMixin, View):
             },
             **self.context(request, state),
         }
-        response = render(request, self.template, context, status=status)
+        response = render(request, self.template, context)
         response["Cache-Control"] = "no-store"
         return response
 

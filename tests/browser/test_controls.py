@@ -182,7 +182,7 @@ def test_what_is_shown_is_in_the_address_in_the_api_call_and_kept_under_a_name(
     panel.get_by_role("button", name="Save what Orders shows as a view").click()
     dialog = site.page.locator("#view-dialog")
     expect(dialog).to_contain_text(
-        "Keeps rows with “eth”; by Price, descending; without Account; where status is DENIED."
+        "Keeps: rows with “eth”; by Price, descending; without Account; where status is DENIED."
     )
     dialog.locator("[name=name]").fill("Denied")
     dialog.locator("[name=default]").check()

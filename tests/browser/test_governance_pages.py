@@ -42,8 +42,9 @@ def test_an_entry_is_found_read_and_the_trail_verified(
     site.page.fill('[name="action"]', "limit.*")
     site.page.fill('[name="text"]', "step")
     site.page.get_by_role("button", name="Search", exact=True).click()
-    site.ready()
     expect(rows).to_have_count(3)
+    assert site.page.url.endswith("/audit/?action=limit.*&text=step")
+    expect(site.page.locator("#api-call")).to_have_text("GET /api/v1/audit (not by action, text)")
     expect(rows.first).to_contain_text("value: 2 → 3")
     rows.first.get_by_role("button", name="Details").click()
     told = site.page.locator("#entry")
@@ -73,9 +74,15 @@ def test_the_inbox_sifts_what_waits_and_decides_in_place(
     site.log_in(decider.username, PASSWORD, "/approvals/")
     cards = site.page.locator("#pending article:visible")
     expect(cards).to_have_count(3)
-    for view, count in (("To approve", 2), ("Mine", 1), ("Expiring soon", 0), ("All", 3)):
+    for view, count, shown in (
+        ("To approve", 2, "?show=decide"),
+        ("Mine", 1, "?show=mine"),
+        ("Expiring soon", 0, "?show=soon"),
+        ("All", 3, ""),
+    ):
         site.page.get_by_role("button", name=f"{view} {count}", exact=True).click()
         expect(cards).to_have_count(count)
+        assert site.page.url == f"{site.url}/approvals/{shown}"
     site.page.get_by_role("button", name="Expiring soon").click()
     expect(site.page.locator("#pending-empty")).to_contain_text("Nothing expires within the hour.")
     site.page.get_by_role("button", name="To approve").click()

@@ -24,6 +24,9 @@ export function write(changes) {
   if (query !== location.search) history.replaceState(null, "", location.pathname + query + location.hash);
 }
 
+/** Take parameters out of the address that the server has refused, and has named to who looks at the page. */
+export const forget = (names) => write(Object.fromEntries(names.map((name) => [name, ""])));
+
 /** The part of the address that the page's state depends on. */
 export function pageQuery() {
   const chosen = parameters();
@@ -51,8 +54,7 @@ export function sift(config) {
     const [table, member, ...more] = name.split(".");
     return !known.has(name) && !(table in config.tables && MEMBERS.has(member) && !more.length);
   });
-  write(Object.fromEntries(config.left_out.map((name) => [name, ""]))); // the server has named these
-  for (const name of unknown) if (!config.left_out.includes(name)) leaveOut(name);
+  for (const name of unknown) leaveOut(name);
   told = true;
   if (leftOut.length) tell();
 }

@@ -35,14 +35,10 @@ class PageFilters extends EventTarget {
     this.#showCalls();
   }
 
-  /** What is chosen, as the form has it. */
+  /** What is chosen, by name; what was typed and refused is not. */
   values() {
-    const chosen = {};
-    for (const name of config.filters) {
-      const value = this.form.elements[name]?.value.trim();
-      if (value) chosen[name] = value;
-    }
-    return chosen;
+    const { before, ...chosen } = this.#inAddress();
+    return Object.fromEntries(Object.entries(chosen).filter(([, value]) => value));
   }
 
   set(values) {
@@ -53,7 +49,7 @@ class PageFilters extends EventTarget {
   /** Show what is chosen, from its newest row on. What the server refuses is said beside the form; the rows stay. */
   async apply() {
     const turn = ++this.turn;
-    write({ ...Object.fromEntries(config.filters.map((name) => [name, ""])), before: "", ...this.values() });
+    write({ ...Object.fromEntries(config.filters.map((name) => [name, this.form.elements[name]?.value.trim()])), before: "" });
     this.#showCalls();
     const error = await refetch();
     if (turn !== this.turn) return;
@@ -72,17 +68,20 @@ class PageFilters extends EventTarget {
     return Object.fromEntries([...config.filters, "before"].map((name) => [name, asked.get(name) ?? ""]));
   }
 
-  // The twins in the API know the same filters; what begins with something only the page can ask for.
+  // The twins in the API know most of the filters; what begins with something only the page and its export can ask for.
   #showCalls() {
     const chosen = this.#inAddress();
     for (const [table, names] of Object.entries(config.follows)) {
       const link = document.querySelector(`[data-panel="${table}"] [data-api]`);
       if (!link) continue;
-      const query = new URLSearchParams(names.filter((name) => chosen[name] && !chosen[name].endsWith("*")).map((name) => [name, chosen[name]]));
+      const passed = names.filter((name) => chosen[name] && !chosen[name].endsWith("*"));
+      const query = new URLSearchParams(passed.map((name) => [name, chosen[name]]));
       const path = link.getAttribute("href").split("?")[0];
       link.href = query.size ? `${path}?${query}` : path;
       const shown = table === config.filtered && this.form.querySelector("#api-call");
-      if (shown) shown.textContent = `GET ${link.getAttribute("href")}`;
+      if (!shown) continue;
+      const others = config.filters.filter((name) => chosen[name] && !passed.includes(name));
+      shown.textContent = `GET ${link.getAttribute("href")}${others.length ? ` (not by ${others.join(", ").replaceAll("_", " ")})` : ""}`;
     }
   }
 }

@@ -1,5 +1,5 @@
 // What every page has: the live connection and its badge, Halt, palette, theme and zone, arranging, the state and its renewal.
-import { pageQuery, sift } from "./address.js";
+import { forget, pageQuery, sift } from "./address.js";
 import { call } from "./api.js";
 import { bindArrange } from "./arrange.js";
 import { confirm } from "./freshness.js";
@@ -19,6 +19,7 @@ function readJson(id) {
 }
 
 export const config = readJson("page-config");
+forget(config.left_out);
 export const can = (permission) => config.can.includes(permission);
 
 const stateListeners = [];

@@ -138,7 +138,7 @@ export class TableViews {
       if (!view) this.#remember([]);
       this.#show(view);
     });
-    pick.className = "pick";
+    pick.classList.add("pick");
     pick.setAttribute("aria-pressed", String(isShown));
     line.append(pick);
     if (!view) return line;

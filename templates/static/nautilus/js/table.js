@@ -212,7 +212,7 @@ export class LiveTable {
       if (this.sort?.column === column) head.cells[index].setAttribute("aria-sort", this.sort.direction > 0 ? "ascending" : "descending");
       else head.cells[index].removeAttribute("aria-sort");
     });
-    for (const box of this.panel.querySelectorAll("[data-columns] input")) box.checked = !this.hidden.has(box.name);
+    for (const box of this.panel.querySelectorAll("[data-columns] input")) box.checked = !this.hidden.has(box.dataset.column);
   }
 
   #showCells(row) {
@@ -240,7 +240,7 @@ export class LiveTable {
       label.className = "inline";
       const box = document.createElement("input");
       box.type = "checkbox";
-      box.name = column.key;
+      box.dataset.column = column.key;
       box.addEventListener("change", () => this.#choose(column, box));
       label.append(box, column.title || "State");
       chooser.append(label);

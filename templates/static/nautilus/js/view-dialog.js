@@ -21,7 +21,7 @@ export function openViewDialog({ view, state, columns, title, others, send, clos
   form.elements.default.checked = view?.default ?? false;
   if (form.elements.shared) {
     form.elements.shared.checked = view?.shared ?? false;
-    form.elements.shared.disabled = !mine;
+    form.elements.shared.closest("label").hidden = !mine;
   }
   form.elements.again.checked = false;
   dialog.querySelector("[data-again]").hidden = !view || !mine || same(view.state, state);
@@ -39,7 +39,7 @@ const chosenState = () => (asked.view && !form.elements.again.checked ? asked.vi
 const taken = () => asked.others.find((other) => other.mine && other.id !== asked.view?.id && other.name.toLowerCase() === form.elements.name.value.trim().toLowerCase());
 
 function explain() {
-  dialog.querySelector("[data-effect]").textContent = `Keeps ${inWords(chosenState(), asked.columns)}`;
+  dialog.querySelector("[data-effect]").textContent = `Keeps: ${inWords(chosenState(), asked.columns)}`;
   dialog.querySelector("[data-confirm]").textContent = !asked.view && taken() ? "Replace" : "Save";
 }
 
