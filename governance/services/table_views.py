@@ -43,6 +43,8 @@ def table_view_add(
     ApplicationError : INVALID_VIEW; what the filters of the page are refused with.
     Conflict : VIEW_EXISTS, TOO_MANY_VIEWS.
     """
+    if shared:
+        _require(held, SHARING)
     view = TableView(
         owner=person,
         table=table,
@@ -53,8 +55,6 @@ def table_view_add(
     )
     _one_by_one(person)
     _check_place(view)
-    if shared:
-        _require(held, SHARING)
     view.save(force_insert=True)
     if default:
         _open_with(view, person)

@@ -35,10 +35,15 @@ ASKED_BY_THE_BODY = {
         *("POST", APPROVALS, {"kind": "user.change", "target": "no", "payload": {}, "reason": "r"}),
         "change.request",
     ),
+    "views.share": (
+        *("POST", "/api/v1/views", {"table": "orders.orders", "name": "x", "state": {}, "shared": True}),
+        "views.own",
+    ),
 }
 """Permissions no view asks for before it has read the body, and what the route itself asks for."""
 ELSEWHERE = {
     "read:metrics": "/metrics, in test_probes.py",
+    "views.delete": "of what somebody else shares, in test_table_views.py",
     "incidents.review": "for people only, as the table of routes says",
 }
 """Scopes that are tested in another place, and why no route here asks for them."""

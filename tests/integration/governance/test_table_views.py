@@ -64,7 +64,12 @@ def test_a_view_follows_its_person_and_nobody_else_finds_it(
 
 
 def test_a_shared_view_is_found_by_all_changed_by_its_owner_and_deleted_by_an_admin(
-    trader: User, viewer: User, risk_officer: User, admin_person: User, session_client: Clients
+    trader: User,
+    viewer: User,
+    risk_officer: User,
+    admin_person: User,
+    session_client: Clients,
+    token_client: Clients,
 ) -> None:
     owner, reader, other, admin = (session_client(p) for p in (trader, viewer, risk_officer, admin_person))
     view = keep(owner, shared=True).json()
@@ -84,7 +89,10 @@ def test_a_shared_view_is_found_by_all_changed_by_its_owner_and_deleted_by_an_ad
     assert names(reader) == ["Own"]
     assert not DefaultView.objects.filter(user=viewer).exists(), "what is private again opens nobody's table"
     owner.put(path, {"shared": True}, format="json")
-    assert admin.delete(path).status_code == 200
+    narrow = token_client(admin_person, scopes=["views.own", "views.share"])
+    assert narrow.delete(path).json()["permission"] == "views.delete"
+    scopes = ["views.own", "views.delete"]
+    assert token_client(admin_person, scopes=scopes).delete(path).status_code == 200
     assert not TableView.objects.filter(owner=trader).exists()
     told = list(AuditEntry.objects.filter(target=f"view:{view['id']}").order_by("pk"))
     assert [(e.action.removeprefix("table_view."), e.actor_name) for e in told] == [
