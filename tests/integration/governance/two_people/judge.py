@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from nautilus_site.common.models import AuditEntry, ChangeRequest, User
-from tests.integration.governance.two_people.changes import COVERS, covered
+from tests.integration.governance.two_people.covers import COVERS, covered
 from tests.integration.governance.two_people.exposure import Exposure, raised
 from tests.integration.governance.two_people.watch import Watch
 
